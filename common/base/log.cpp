@@ -1,0 +1,42 @@
+#include "common/base/log.hpp"
+
+#include <string>
+
+#include <unistd.h>
+
+namespace frsh::log {
+namespace {
+
+Level current = Level::Error;
+std::string program = "frsh";
+
+void say(std::string_view text) {
+    std::string line = program;
+    line += ": ";
+    line += text;
+    line += '\n';
+    std::string_view rest = line;
+    while (!rest.empty()) {
+        const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+        if (written <= 0) return;  // Nowhere left to complain to.
+        rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+}  // namespace
+
+void set_program(std::string_view name) { program = name; }
+void set_level(Level level) { current = level; }
+Level level() { return current; }
+
+void error(std::string_view text) {
+    if (current >= Level::Error) say(text);
+}
+void info(std::string_view text) {
+    if (current >= Level::Info) say(text);
+}
+void debug(std::string_view text) {
+    if (current >= Level::Debug) say(text);
+}
+
+}  // namespace frsh::log

@@ -1,0 +1,189 @@
+#include "common/base/text.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace frsh {
+namespace {
+
+// The length of the well-formed UTF-8 sequence at the start of `bytes`, or 0.
+std::size_t utf8_length(std::string_view bytes) {
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+    const unsigned char first = at(0);
+    if (first < 0x80) return 1;
+    const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || bytes.size() < length) return 0;
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((at(i) & 0xC0) != 0x80) return 0;
+    }
+    // RFC 3629, section 4: overlong forms, surrogates and what lies beyond U+10FFFF.
+    if (first == 0xE0 && at(1) < 0xA0) return 0;
+    if (first == 0xED && at(1) > 0x9F) return 0;
+    if (first == 0xF0 && at(1) < 0x90) return 0;
+    if (first == 0xF4 && at(1) > 0x8F) return 0;
+    return length;
+}
+
+struct Unit {
+    std::string_view name;
+    double milliseconds;
+};
+constexpr std::array kDurations = {Unit{"ms", 1}, Unit{"s", 1e3}, Unit{"m", 6e4}, Unit{"h", 3.6e6},
+                                   Unit{"d", 8.64e7}};
+constexpr double kLongestDuration = 3.2e13;  // A thousand years, in milliseconds.
+
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+    if (text.empty() || !(text[0] >= '0' && text[0] <= '9')) return std::nullopt;
+    double value = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value,
+                                               std::chars_format::fixed);
+    if (error != std::errc{}) return std::nullopt;
+    const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
+    double scale = unit.empty() ? 1e3 : 0;
+    for (const Unit& known : kDurations) {
+        if (unit == known.name) scale = known.milliseconds;
+    }
+    const double result = value * scale;
+    if (scale == 0 || !(result <= kLongestDuration)) return std::nullopt;
+    return std::chrono::milliseconds(std::llround(result));
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+    unsigned shift = 0;
+    if (!text.empty()) {
+        switch (text.back()) {
+            case 'k': case 'K': shift = 10; break;
+            case 'm': case 'M': shift = 20; break;
+            case 'g': case 'G': shift = 30; break;
+            default: break;
+        }
+    }
+    if (shift != 0) text.remove_suffix(1);
+    const auto value = parse_number(text, 0, UINT64_MAX >> (shift + 1));
+    if (!value) return std::nullopt;
+    return *value << shift;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t low,
+                                          std::uint64_t high) {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || rest != end || value < low || value > high) return std::nullopt;
+    return value;
+}
+
+bool is_utf8(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const std::size_t length = utf8_length(bytes);
+        if (length == 0) return false;
+        bytes.remove_prefix(length);
+    }
+    return true;
+}
+
+std::string escape_controls(std::string_view bytes) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::string safe;
+    while (!bytes.empty()) {
+        const auto byte = static_cast<unsigned char>(bytes[0]);
+        const std::size_t length = utf8_length(bytes);
+        // U+0080..U+009F are controls too, spelt in two bytes.
+        const bool is_control = byte < 0x20 || byte == 0x7F || length == 0 ||
+                                (byte == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
+        if (is_control) {
+            for (std::size_t i = 0; i < std::max<std::size_t>(length, 1); ++i) {
+                const auto value = static_cast<unsigned char>(bytes[i]);
+                safe += "\\x";
+                safe += kHex[value >> 4];
+                safe += kHex[value & 15];
+            }
+        } else {
+            safe += bytes.substr(0, length);
+        }
+        bytes.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return safe;
+}
+
+std::string base64_encode(std::string_view bytes) {
+    std::string text;
+    text.reserve((bytes.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+        for (std::size_t j = 0; j < 3; ++j) {
+            group = group << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+        }
+        for (std::size_t j = 0; j < 4; ++j) {
+            text += j <= count ? kBase64[group >> (18 - 6 * j) & 63] : '=';
+        }
+    }
+    return text;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+    if (text.size() % 4 != 0) return std::nullopt;
+    std::string bytes;
+    bytes.reserve(text.size() / 4 * 3);
+    for (std::size_t i = 0; i < text.size(); i += 4) {
+        const bool is_last = i + 4 == text.size();
+        std::uint32_t group = 0;
+        std::size_t padding = 0;
+        for (std::size_t j = 0; j < 4; ++j) {
+            const char c = text[i + j];
+            const std::size_t value = kBase64.find(c);
+            if (c == '=' && is_last && j >= 2) {
+                ++padding;
+                group <<= 6;
+            } else if (value == std::string_view::npos || padding != 0) {
+                return std::nullopt;
+            } else {
+                group = group << 6 | static_cast<std::uint32_t>(value);
+            }
+        }
+        // Bits below the last byte must be zero: one text for one value.
+        if ((padding == 1 && (group & 0xFF) != 0) || (padding == 2 && (group & 0xFFFF) != 0)) {
+            return std::nullopt;
+        }
+        for (std::size_t j = 0; j < 3 - padding; ++j) {
+            bytes += static_cast<char>(group >> (16 - 8 * j) & 0xFF);
+        }
+    }
+    return bytes;
+}
+
+std::string shell_quote(std::string_view word) {
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^";
+    if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) {
+        return std::string(word);
+    }
+    std::string quoted = "'";
+    for (const char c : word) {
+        if (c == '\'') {
+            quoted += "'\\''";
+        } else {
+            quoted += c;
+        }
+    }
+    return quoted + "'";
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    for (;;) {
+        const std::size_t at = text.find(separator);
+        parts.push_back(text.substr(0, at));
+        if (at == std::string_view::npos) return parts;
+        text.remove_prefix(at + 1);
+    }
+}
+
+}  // namespace frsh

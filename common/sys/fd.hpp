@@ -1,0 +1,71 @@
+// Fd owns one kernel file descriptor and closes it exactly once.
+//
+// Move it to pass ownership, `.get()` to lend it. It is never copied or shared: when two objects
+// need the same descriptor, one of them owns it and outlives the other.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+struct iovec;
+
+namespace frsh {
+
+class Fd {
+  public:
+    Fd() = default;
+    explicit Fd(int fd) : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept {
+        if (this != &other) {
+            close();
+            fd_ = std::exchange(other.fd_, -1);
+        }
+        return *this;
+    }
+    ~Fd() { close(); }
+
+    [[nodiscard]] int get() const { return fd_; }
+    [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+    void close();
+
+  private:
+    int fd_ = -1;
+};
+
+// What one attempt at I/O achieved. Would-block and end-of-file are not errors.
+struct IoResult {
+    enum class Status { Done, WouldBlock, EndOfFile };
+    Status status = Status::Done;
+    std::size_t bytes = 0;
+};
+
+// One read(2), restarted when a signal interrupts it. A pty master whose last slave closed, and a
+// connection that was reset, are ends of file: nothing more will come. Throws SysError otherwise.
+IoResult read_some(int fd, char* buffer, std::size_t size);
+
+// One write(2) or writev(2). A reader that has gone (EPIPE, ECONNRESET) is EndOfFile: nobody will
+// take any more. Throws SysError otherwise (ENOSPC, EIO, ...). SIGPIPE must be ignored.
+IoResult write_some(int fd, std::string_view bytes);
+IoResult write_some(int fd, const struct iovec* parts, int count);
+
+// Blocking helpers for small files. Both throw SysError; read_file also when it is larger than
+// `limit` bytes (EFBIG).
+std::string read_file(const std::string& path, std::size_t limit);
+void write_all(int fd, std::string_view bytes);
+
+void set_nonblocking(int fd);
+
+struct Pipe {
+    Fd read_end;
+    Fd write_end;
+};
+// Both ends close-on-exec; blocking, as a command expects its end to be.
+Pipe make_pipe();
+
+// A connected AF_UNIX stream pair, both ends close-on-exec and non-blocking.
+std::pair<Fd, Fd> make_socketpair();
+
+}  // namespace frsh
