@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-struct iovec;
+struct iovec;  // <sys/uio.h>
 
 namespace frsh {
 
