@@ -1,0 +1,90 @@
+#include "common/proto/frame.hpp"
+
+#include "common/base/error.hpp"
+
+#include <cstdint>
+#include <cstring>
+
+namespace frsh {
+namespace {
+
+constexpr std::size_t kLengthSize = 4;
+
+// Most significant byte first, whatever this machine prefers: "network byte order".
+std::uint32_t get_u32(const char* bytes) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < kLengthSize; ++i) {
+        value = value << 8 | static_cast<unsigned char>(bytes[i]);
+    }
+    return value;
+}
+
+std::size_t payload_size_of(const Json& header, std::size_t limit) {
+    const Json* const len = header.find("len");
+    if (len == nullptr) return 0;
+    const std::uint64_t* const size = len->whole();
+    if (size == nullptr) throw ProtocolError("\"len\" is not a whole number");
+    if (*size > limit) {
+        throw ProtocolError("a payload of " + std::to_string(*size) + " bytes, above the limit of " +
+                            std::to_string(limit));
+    }
+    return static_cast<std::size_t>(*size);
+}
+
+}  // namespace
+
+char* FrameDecoder::room(std::size_t least, std::size_t& size) {
+    if (begin_ == end_) begin_ = end_ = 0;
+    if (buffer_.size() - end_ < least && begin_ > 0) {
+        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+        end_ -= begin_;
+        begin_ = 0;
+    }
+    if (buffer_.size() - end_ < least) buffer_.resize(std::max(end_ + least, 2 * buffer_.size()));
+    size = buffer_.size() - end_;
+    return buffer_.data() + end_;
+}
+
+void FrameDecoder::feed(std::string_view bytes) {
+    std::size_t size = 0;
+    char* const place = room(bytes.size(), size);
+    std::memcpy(place, bytes.data(), bytes.size());
+    commit(bytes.size());
+}
+
+std::optional<Frame> FrameDecoder::next() {
+    if (!header_) {
+        if (buffered() < kLengthSize) return std::nullopt;
+        // Judge the length before waiting for the bytes it promises: a hostile peer must not be
+        // able to make us buffer more than one frame's worth.
+        header_size_ = get_u32(buffer_.data() + begin_);
+        if (header_size_ == 0) throw ProtocolError("a header of no bytes");
+        if (header_size_ > limits_.header) {
+            throw ProtocolError("a header of " + std::to_string(header_size_) +
+                                " bytes, above the limit of " + std::to_string(limits_.header));
+        }
+        if (buffered() < kLengthSize + header_size_) return std::nullopt;
+        Json header = Json::parse({buffer_.data() + begin_ + kLengthSize, header_size_});
+        if (header.object() == nullptr) throw ProtocolError("the header is not a JSON object");
+        payload_size_ = payload_size_of(header, limits_.payload);
+        header_ = std::move(header);
+    }
+    const std::size_t size = kLengthSize + header_size_ + payload_size_;
+    if (buffered() < size) return std::nullopt;
+    Frame frame{std::move(*header_),
+                {buffer_.data() + begin_ + kLengthSize + header_size_, payload_size_}};
+    header_.reset();
+    begin_ += size;
+    return frame;
+}
+
+void append_frame(std::string& out, std::string_view header, std::string_view payload) {
+    must(header.size() <= kFrameLimits.header && payload.size() <= kFrameLimits.payload,
+         "we send no frame above the limits");
+    const auto size = static_cast<std::uint32_t>(header.size());
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift & 0xFF);
+    out += header;
+    out += payload;
+}
+
+}  // namespace frsh

@@ -1,0 +1,598 @@
+#include "common/proto/message.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/proto/fields.hpp"
+
+#include <array>
+#include <charconv>
+
+namespace frsh {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kMaxOffset = (1ULL << 53) - 1;  // What every language's JSON can hold.
+constexpr std::uint64_t kMaxId = UINT32_MAX;
+constexpr std::uint64_t kMaxMilliseconds = 32'000'000'000'000;
+constexpr std::size_t kMaxStrings = 512 * 1024;
+constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
+constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
+constexpr std::array<std::string_view, 3> kModeNames = {"command", "argv", "login"};
+
+// --- writing ---------------------------------------------------------------------------------
+
+void finish(std::string& out, Json::Object members, std::string_view payload = {}) {
+    if (!payload.empty()) members.emplace_back("len", payload.size());
+    append_frame(out, Json(std::move(members)).dump(), payload);
+}
+
+Json::Object header(const char* type) { return {{"type", type}}; }
+
+Json::Object header(const char* type, Channel channel) {
+    return {{"type", type}, {"ch", channel}};
+}
+
+Json::Object header(const char* type, Channel channel, StreamId stream) {
+    return {{"type", type}, {"ch", channel}, {"stream", name_of(stream)}};
+}
+
+void add_terminated(std::string& strings, std::string_view text) {
+    must(text.find('\0') == std::string_view::npos, "a string on the wire has no NUL in it");
+    strings += text;
+    strings += '\0';
+}
+
+void put(std::string& out, const msg::Hello& hello) {
+    auto members = header("hello");
+    members.emplace_back("proto", hello.proto);
+    members.emplace_back("software", hello.software);
+    members.emplace_back("features", Json::Array(hello.features.begin(), hello.features.end()));
+    if (!hello.user.empty()) members.emplace_back("user", hello.user);
+    if (!hello.host.empty()) members.emplace_back("host", hello.host);
+    finish(out, std::move(members));
+}
+
+void add_milliseconds(Json::Object& members, const char* key,
+                      const std::optional<milliseconds>& value) {
+    if (value) members.emplace_back(key, static_cast<std::int64_t>(value->count()));
+}
+
+void put(std::string& out, const msg::Open& open) {
+    auto members = header("open", open.channel);
+    members.emplace_back("run", open.run);
+    members.emplace_back("mode", kModeNames[static_cast<std::size_t>(open.mode)]);
+    members.emplace_back("args", open.args.size());
+    if (open.cwd) members.emplace_back("cwd", true);
+    members.emplace_back("env", open.env.size());
+    if (open.stdin_null) members.emplace_back("stdin_null", true);
+    add_milliseconds(members, "timeout_ms", open.timeout);
+    add_milliseconds(members, "idle_ms", open.idle_timeout);
+    add_milliseconds(members, "linger_ms", open.linger);
+    if (open.max_output) members.emplace_back("max_output", *open.max_output);
+    if (open.shell) members.emplace_back("shell", *open.shell);
+
+    std::string strings;
+    for (const std::string& arg : open.args) add_terminated(strings, arg);
+    if (open.cwd) add_terminated(strings, *open.cwd);
+    for (const std::string& entry : open.env) add_terminated(strings, entry);
+    std::string_view rest = strings;
+    // In pieces, where it is more than a frame may carry.
+    for (;;) {
+        const std::string_view piece = rest.substr(0, kFrameLimits.payload);
+        rest.remove_prefix(piece.size());
+        if (!rest.empty()) members.emplace_back("more", true);
+        finish(out, std::move(members), piece);
+        if (rest.empty()) return;
+        members = header("more", open.channel);
+    }
+}
+
+void put(std::string& out, const msg::Started& started) {
+    auto members = header("started", started.channel);
+    members.emplace_back("run", started.run);
+    members.emplace_back("pid", started.pid);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Refused& refused) {
+    auto members = header("refused", refused.channel);
+    members.emplace_back("reason", refused.reason);
+    members.emplace_back("message", refused.message);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Data& data) { encode_data(out, data); }
+
+void put(std::string& out, const msg::Eof& eof) {
+    auto members = header("eof", eof.channel, eof.stream);
+    members.emplace_back("off", eof.offset);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Gap& gap) {
+    auto members = header("gap", gap.channel, gap.stream);
+    members.emplace_back("off", gap.offset);
+    members.emplace_back("to", gap.to);
+    members.emplace_back("crc32", gap.crc32);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Credit& credit) {
+    auto members = header("credit", credit.channel, credit.stream);
+    members.emplace_back("consumed", credit.consumed);
+    members.emplace_back("limit", credit.limit);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Stop& stop) {
+    finish(out, header("stop", stop.channel, stop.stream));
+}
+
+void put(std::string& out, const msg::Signal& signal) {
+    auto members = header("signal", signal.channel);
+    members.emplace_back("name", signal.name);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Cancel& cancel) {
+    finish(out, header("cancel", cancel.channel));
+}
+
+void put(std::string& out, const msg::End& end) {
+    auto members = header("end", end.channel);
+    members.emplace_back("run", end.run);
+    members.emplace_back("outcome", to_json(end.outcome));
+    members.emplace_back("stdout", to_json(end.out));
+    members.emplace_back("stderr", to_json(end.err));
+    members.emplace_back("usage", end.usage ? to_json(*end.usage) : Json());
+    members.emplace_back("holders", to_json(end.holders));
+    members.emplace_back("survivors", to_json(end.survivors));
+    if (end.cwd) members.emplace_back("cwd", true);
+    finish(out, std::move(members), end.cwd ? std::string_view(*end.cwd) : std::string_view());
+}
+
+void put(std::string& out, const msg::EndAck& ack) {
+    auto members = header("end_ack", ack.channel);
+    members.emplace_back("run", ack.run);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::ShellOpen& open) {
+    auto members = header("shell_open");
+    members.emplace_back("shell", open.shell);
+    std::string strings;
+    if (open.cwd) {
+        members.emplace_back("cwd", true);
+        add_terminated(strings, *open.cwd);
+    }
+    members.emplace_back("env", open.env.size());
+    for (const std::string& entry : open.env) add_terminated(strings, entry);
+    finish(out, std::move(members), strings);
+}
+
+void put(std::string& out, const msg::ShellReady& ready) {
+    auto members = header("shell_ready");
+    members.emplace_back("shell", ready.shell);
+    members.emplace_back("pid", ready.pid);
+    members.emplace_back("kind", ready.kind);
+    std::string strings;
+    add_terminated(strings, ready.cwd);
+    add_terminated(strings, ready.home);
+    finish(out, std::move(members), strings);
+}
+
+void put(std::string& out, const msg::ShellEnded& ended) {
+    auto members = header("shell_ended");
+    members.emplace_back("shell", ended.shell);
+    members.emplace_back("outcome", to_json(ended.outcome));
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::ShellClose& close) {
+    auto members = header("shell_close");
+    members.emplace_back("shell", close.shell);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Bye&) { finish(out, header("bye")); }
+
+void put(std::string& out, const msg::Error& error) {
+    auto members = header("error");
+    members.emplace_back("reason", error.reason);
+    members.emplace_back("message", error.message);
+    if (error.retry_after) members.emplace_back("retry_after", *error.retry_after);
+    finish(out, std::move(members));
+}
+
+// --- reading ---------------------------------------------------------------------------------
+
+Channel channel_of(const Fields& fields) {
+    return static_cast<Channel>(fields.whole("ch", kMaxId));
+}
+
+ShellId shell_of(const Fields& fields) {
+    return static_cast<ShellId>(fields.whole("shell", kMaxId));
+}
+
+StreamId stream_of(const Fields& fields) {
+    const std::string name = fields.text("stream", 8);
+    for (std::size_t i = 0; i < kStreamNames.size(); ++i) {
+        if (name == kStreamNames[i]) return static_cast<StreamId>(i);
+    }
+    fields.refuse("stream", "is none of stdin, stdout, stderr");
+}
+
+std::string run_of(const Fields& fields) {
+    std::string run = fields.text("run", 64);
+    if (!is_run_id(run)) fields.refuse("run", "is no run id");
+    return run;
+}
+
+std::optional<milliseconds> milliseconds_of(const Fields& fields, std::string_view key) {
+    const auto value = fields.maybe_whole(key, kMaxMilliseconds);
+    if (!value) return std::nullopt;
+    return milliseconds(*value);
+}
+
+// A payload of NUL-terminated strings, taken one after another.
+class Strings {
+  public:
+    Strings(std::string_view payload, const Fields& fields) : rest_(payload), fields_(fields) {}
+
+    std::string one(std::string_view key) {
+        const std::size_t end = rest_.find('\0');
+        if (end == std::string_view::npos) fields_.refuse(key, "promises more than there is");
+        std::string text(rest_.substr(0, end));
+        rest_.remove_prefix(end + 1);
+        return text;
+    }
+    std::vector<std::string> many(std::string_view key) {
+        std::vector<std::string> texts;
+        const auto count = fields_.maybe_whole(key, kMaxStrings).value_or(0);
+        for (std::uint64_t i = 0; i < count; ++i) texts.push_back(one(key));
+        return texts;
+    }
+    std::optional<std::string> maybe(std::string_view key) {
+        if (!fields_.flag(key)) return std::nullopt;
+        return one(key);
+    }
+    void finish() const {
+        if (!rest_.empty()) fields_.refuse("len", "is more than the strings need");
+    }
+
+  private:
+    std::string_view rest_;
+    const Fields& fields_;
+};
+
+void check_env(const std::vector<std::string>& env, const Fields& fields) {
+    for (const std::string& entry : env) {
+        const std::size_t equals = entry.find('=');
+        if (equals == std::string::npos || equals == 0) fields.refuse("env", "is not NAME=VALUE");
+    }
+}
+
+Message read_hello(const Fields& fields, std::string_view) {
+    msg::Hello hello;
+    hello.proto = static_cast<unsigned>(fields.whole("proto", UINT32_MAX));
+    // Another version may mean anything by the rest; the receiver says so and closes.
+    if (hello.proto != kProtocolVersion) return hello;
+    hello.software = fields.text("software", 128);
+    for (const Json& feature : fields.array("features", 64)) {
+        if (feature.string() == nullptr) fields.refuse("features", "has an item that is no string");
+        hello.features.push_back(*feature.string());
+    }
+    if (fields.has("user")) hello.user = fields.text("user", 256);
+    if (fields.has("host")) hello.host = fields.text("host", 256);
+    return hello;
+}
+
+Message read_started(const Fields& fields, std::string_view) {
+    return msg::Started{channel_of(fields), run_of(fields),
+                        static_cast<std::int64_t>(fields.whole("pid", INT32_MAX))};
+}
+
+Message read_refused(const Fields& fields, std::string_view) {
+    return msg::Refused{channel_of(fields), fields.text("reason", 32), fields.text("message", 8192)};
+}
+
+Message read_data(const Fields& fields, std::string_view payload) {
+    if (payload.size() > kMaxData) fields.refuse("len", "is above 65536");
+    return msg::Data{channel_of(fields), stream_of(fields), fields.whole("off", kMaxOffset),
+                     fields.maybe_whole("t", kMaxOffset).value_or(0), payload};
+}
+
+Message read_eof(const Fields& fields, std::string_view) {
+    return msg::Eof{channel_of(fields), stream_of(fields), fields.whole("off", kMaxOffset)};
+}
+
+Message read_gap(const Fields& fields, std::string_view) {
+    return msg::Gap{channel_of(fields), stream_of(fields), fields.whole("off", kMaxOffset),
+                    fields.whole("to", kMaxOffset),
+                    static_cast<std::uint32_t>(fields.whole("crc32", UINT32_MAX))};
+}
+
+Message read_credit(const Fields& fields, std::string_view) {
+    return msg::Credit{channel_of(fields), stream_of(fields), fields.whole("consumed", kMaxOffset),
+                       fields.whole("limit", kMaxOffset)};
+}
+
+Message read_stop(const Fields& fields, std::string_view) {
+    return msg::Stop{channel_of(fields), stream_of(fields)};
+}
+
+Message read_signal(const Fields& fields, std::string_view) {
+    return msg::Signal{channel_of(fields), fields.text("name", 16)};
+}
+
+Message read_cancel(const Fields& fields, std::string_view) {
+    return msg::Cancel{channel_of(fields)};
+}
+
+StreamSummary summary_from(const Json& json, std::string_view what) {
+    const Fields fields(json, what);
+    StreamSummary summary;
+    summary.bytes = fields.whole("bytes", kMaxOffset);
+    summary.crc32 = static_cast<std::uint32_t>(fields.whole("crc32", UINT32_MAX));
+    summary.eof = fields.flag("eof");
+    summary.delivered = fields.maybe_whole("delivered", kMaxOffset);
+    summary.gap_at = fields.maybe_whole("gap_at", kMaxOffset);
+    return summary;
+}
+
+std::vector<ProcessName> processes_from(const Fields& fields, std::string_view key) {
+    std::vector<ProcessName> processes;
+    for (const Json& item : fields.array(key, kMaxNames)) {
+        const Fields process(item, key);
+        std::string name;
+        if (process.has("name_b64")) {
+            const auto decoded = base64_decode(process.text("name_b64", 4096));
+            if (!decoded) process.refuse("name_b64", "is not base64");
+            name = *decoded;
+        } else {
+            name = process.text("name", 4096);
+        }
+        processes.push_back({static_cast<std::int64_t>(process.whole("pid", INT32_MAX)), name});
+    }
+    return processes;
+}
+
+Message read_end(const Fields& fields, std::string_view payload) {
+    msg::End end;
+    end.channel = channel_of(fields);
+    end.run = run_of(fields);
+    end.outcome = outcome_from(fields.member("outcome"));
+    end.out = summary_from(fields.member("stdout"), "end: stdout");
+    end.err = summary_from(fields.member("stderr"), "end: stderr");
+    if (const Json& json = fields.member("usage"); !json.is_null()) {
+        const Fields usage(json, "end: usage");
+        end.usage = Usage{usage.number("wall_s"), usage.number("user_s"), usage.number("sys_s"),
+                          usage.whole("max_rss_kib", kMaxOffset)};
+    }
+    end.holders = processes_from(fields, "holders");
+    end.survivors = processes_from(fields, "survivors");
+    if (fields.flag("cwd")) end.cwd = std::string(payload);
+    return end;
+}
+
+Message read_end_ack(const Fields& fields, std::string_view) {
+    return msg::EndAck{channel_of(fields), run_of(fields)};
+}
+
+Message read_shell_open(const Fields& fields, std::string_view payload) {
+    msg::ShellOpen open;
+    open.shell = shell_of(fields);
+    Strings strings(payload, fields);
+    open.cwd = strings.maybe("cwd");
+    open.env = strings.many("env");
+    strings.finish();
+    check_env(open.env, fields);
+    return open;
+}
+
+Message read_shell_ready(const Fields& fields, std::string_view payload) {
+    msg::ShellReady ready;
+    ready.shell = shell_of(fields);
+    ready.pid = static_cast<std::int64_t>(fields.whole("pid", INT32_MAX));
+    ready.kind = fields.text("kind", 16);
+    Strings strings(payload, fields);
+    ready.cwd = strings.one("len");
+    ready.home = strings.one("len");
+    strings.finish();
+    return ready;
+}
+
+Message read_shell_ended(const Fields& fields, std::string_view) {
+    return msg::ShellEnded{shell_of(fields), outcome_from(fields.member("outcome"))};
+}
+
+Message read_shell_close(const Fields& fields, std::string_view) {
+    return msg::ShellClose{shell_of(fields)};
+}
+
+Message read_bye(const Fields&, std::string_view) { return msg::Bye{}; }
+
+Message read_error(const Fields& fields, std::string_view) {
+    return msg::Error{fields.text("reason", 32), fields.text("message", 8192),
+                      fields.maybe_whole("retry_after", 86400)};
+}
+
+struct Reader {
+    std::string_view type;
+    Message (*read)(const Fields&, std::string_view payload);
+    bool has_payload = false;
+};
+// Two types more, "open" and "more", are the decoder's own: they can span frames.
+constexpr std::array kReaders = {
+    Reader{"data", read_data, true},
+    Reader{"credit", read_credit},
+    Reader{"eof", read_eof},
+    Reader{"started", read_started},
+    Reader{"end", read_end, true},
+    Reader{"end_ack", read_end_ack},
+    Reader{"hello", read_hello, true},
+    Reader{"refused", read_refused},
+    Reader{"gap", read_gap},
+    Reader{"stop", read_stop},
+    Reader{"signal", read_signal},
+    Reader{"cancel", read_cancel},
+    Reader{"shell_open", read_shell_open, true},
+    Reader{"shell_ready", read_shell_ready, true},
+    Reader{"shell_ended", read_shell_ended},
+    Reader{"shell_close", read_shell_close},
+    Reader{"bye", read_bye},
+    Reader{"error", read_error},
+};
+
+}  // namespace
+
+bool is_run_id(std::string_view text) {
+    constexpr std::string_view kAllowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    return !text.empty() && text.size() <= 64 && text[0] != '.' && text[0] != '-' &&
+           text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+std::string_view name_of(StreamId stream) { return kStreamNames[static_cast<std::size_t>(stream)]; }
+
+void encode(std::string& out, const Message& message) {
+    std::visit([&](const auto& one) { put(out, one); }, message);
+}
+
+// Written by hand: at full speed this header is made tens of thousands of times a second.
+void encode_data(std::string& out, const msg::Data& data) {
+    char header[192];
+    char* at = header;
+    const auto text = [&](std::string_view piece) { at += piece.copy(at, piece.size()); };
+    const auto number = [&](std::uint64_t value) { at = std::to_chars(at, at + 20, value).ptr; };
+    text(R"({"type":"data","ch":)");
+    number(data.channel);
+    text(R"(,"stream":")");
+    text(name_of(data.stream));
+    text(R"(","off":)");
+    number(data.offset);
+    if (data.stream != StreamId::Stdin) {
+        text(R"(,"t":)");
+        number(data.time_us);
+    }
+    text(R"(,"len":)");
+    number(data.bytes.size());
+    text("}");
+    append_frame(out, {header, static_cast<std::size_t>(at - header)}, data.bytes);
+}
+
+std::optional<Message> MessageDecoder::next() {
+    while (const auto frame = frames_.next()) {
+        const Json* const type = frame->header.find("type");
+        if (type == nullptr || type->string() == nullptr) {
+            throw ProtocolError("a frame without a \"type\"");
+        }
+        const std::string_view name = *type->string();
+        if (name == "open" || name == "more") {
+            begin_open(*frame);
+            if (!Fields(frame->header, name).flag("more")) return finish_open();
+            continue;
+        }
+        for (const Reader& reader : kReaders) {
+            if (reader.type != name) continue;
+            const Fields fields(frame->header, reader.type);
+            if (!reader.has_payload && !frame->payload.empty()) {
+                fields.refuse("len", "promises bytes that have no place here");
+            }
+            return reader.read(fields, frame->payload);
+        }
+        throw ProtocolError("unknown type \"" + escape_controls(name.substr(0, 64)) + "\"");
+    }
+    return std::nullopt;
+}
+
+void MessageDecoder::begin_open(const Frame& frame) {
+    const Fields fields(frame.header, "open");
+    if (*frame.header.find("type")->string() == "open") {
+        if (open_header_) throw ProtocolError("an open within another");
+        open_header_ = frame.header;
+        open_strings_.clear();
+    } else if (!open_header_ || channel_of(fields) != channel_of(Fields(*open_header_, "open"))) {
+        throw ProtocolError("more of an open that was not begun");
+    }
+    open_strings_ += frame.payload;
+    if (open_strings_.size() > kMaxCommand) {
+        throw ProtocolError("a command above " + std::to_string(kMaxCommand) + " bytes");
+    }
+}
+
+Message MessageDecoder::finish_open() {
+    const Json header = std::move(*open_header_);
+    open_header_.reset();
+    const std::string payload = std::move(open_strings_);
+    open_strings_ = {};
+
+    const Fields fields(header, "open");
+    msg::Open open;
+    open.channel = channel_of(fields);
+    open.run = run_of(fields);
+    const std::string mode = fields.text("mode", 16);
+    std::size_t index = 0;
+    while (index < kModeNames.size() && mode != kModeNames[index]) ++index;
+    if (index == kModeNames.size()) fields.refuse("mode", "is unknown");
+    open.mode = static_cast<msg::Open::Mode>(index);
+
+    Strings strings(payload, fields);
+    open.args = strings.many("args");
+    open.cwd = strings.maybe("cwd");
+    open.env = strings.many("env");
+    strings.finish();
+    check_env(open.env, fields);
+    const bool fits = open.mode == msg::Open::Mode::Command ? open.args.size() == 1
+                      : open.mode == msg::Open::Mode::Login ? open.args.empty()
+                                                            : !open.args.empty();
+    if (!fits) fields.refuse("args", "does not fit the mode");
+
+    open.stdin_null = fields.flag("stdin_null");
+    open.timeout = milliseconds_of(fields, "timeout_ms");
+    open.idle_timeout = milliseconds_of(fields, "idle_ms");
+    open.linger = milliseconds_of(fields, "linger_ms");
+    open.max_output = fields.maybe_whole("max_output", kMaxOffset);
+    if (fields.has("shell")) {
+        open.shell = shell_of(fields);
+        if (open.mode != msg::Open::Mode::Command) fields.refuse("mode", "does not fit a shell");
+    }
+    return open;
+}
+
+void add_bytes(Json::Object& members, std::string key, std::string_view bytes) {
+    if (is_utf8(bytes)) {
+        members.emplace_back(std::move(key), bytes);
+    } else {
+        members.emplace_back(key + "_b64", base64_encode(bytes));
+    }
+}
+
+Json to_json(const StreamSummary& summary) {
+    Json::Object members{
+        {"bytes", summary.bytes}, {"crc32", summary.crc32}, {"eof", summary.eof}};
+    if (summary.delivered) members.emplace_back("delivered", *summary.delivered);
+    if (summary.gap_at) members.emplace_back("gap_at", *summary.gap_at);
+    return members;
+}
+
+Json to_json(const Usage& usage) {
+    return Json::Object{{"wall_s", usage.wall_seconds},
+                        {"user_s", usage.user_seconds},
+                        {"sys_s", usage.system_seconds},
+                        {"max_rss_kib", usage.max_rss_kib}};
+}
+
+Json to_json(const std::vector<ProcessName>& processes) {
+    Json::Array items;
+    for (const ProcessName& process : processes) {
+        if (items.size() == kMaxNames) break;
+        Json::Object members{{"pid", process.pid}};
+        add_bytes(members, "name", process.name);
+        items.emplace_back(std::move(members));
+    }
+    return items;
+}
+
+}  // namespace frsh

@@ -1,0 +1,234 @@
+// What the two sides say to each other: one struct a message, named by the sender's act.
+//
+// PROTOCOL.md is the description; this is its C++. A message that gets out of the decoder has been
+// judged: every key of the right type and range, every list within its bounds. What only the state
+// of a link can judge (an unknown channel, an offset that does not follow) is the link's business.
+#pragma once
+
+#include "common/proto/frame.hpp"
+#include "common/proto/outcome.hpp"
+#include "common/proto/stream.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace frsh {
+
+inline constexpr unsigned kProtocolVersion = 1;
+using Channel = std::uint32_t;  // Chosen by the client; one run each.
+using ShellId = std::uint32_t;  // Chosen by the client.
+
+// The most channels, and the most shells, of one link at a time.
+inline constexpr std::size_t kMaxChannels = 256;
+inline constexpr std::size_t kMaxShells = 16;
+// The most bytes of arguments, environment and folder of one run: more than Linux lets through
+// execve(2) (2 MiB unless the stack limit was raised), and room for scripts beyond it.
+inline constexpr std::size_t kMaxCommand = 8 * 1024 * 1024;
+
+enum class StreamId { Stdin, Stdout, Stderr };
+
+// 1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot or a dash: it is a file name.
+[[nodiscard]] bool is_run_id(std::string_view text);
+
+struct ProcessName {
+    std::int64_t pid = 0;
+    std::string name;  // Bytes, as the kernel has it.
+    bool operator==(const ProcessName&) const = default;
+};
+
+// What a stream came to, as its sender counted it.
+struct StreamSummary {
+    Offset bytes = 0;  // Produced, whether or not all were delivered.
+    std::uint32_t crc32 = 0;
+    bool eof = false;  // Only then is it certain that nothing more could have come.
+    // Where a cap left something out: how many bytes were delivered, and where the first hole is.
+    std::optional<Offset> delivered;
+    std::optional<Offset> gap_at;
+    bool operator==(const StreamSummary&) const = default;
+};
+
+struct Usage {
+    double wall_seconds = 0;
+    double user_seconds = 0;
+    double system_seconds = 0;
+    std::uint64_t max_rss_kib = 0;
+    bool operator==(const Usage&) const = default;
+};
+
+namespace msg {
+
+// Both ways, first of all.
+struct Hello {
+    unsigned proto = kProtocolVersion;
+    std::string software;
+    std::vector<std::string> features;
+    std::string user;  // From the server, once it knows: whose runs these will be.
+    std::string host;  // From the server: its own name.
+};
+
+// Client to server: start a run.
+struct Open {
+    enum class Mode { Command, Argv, Login };
+    Channel channel = 0;
+    std::string run;
+    Mode mode = Mode::Command;
+    std::vector<std::string> args;  // Command: exactly one. Login: none.
+    std::optional<std::string> cwd;
+    std::vector<std::string> env;  // "K=V"
+    bool stdin_null = false;
+    std::optional<std::chrono::milliseconds> timeout;
+    std::optional<std::chrono::milliseconds> idle_timeout;
+    std::optional<std::chrono::milliseconds> linger;  // Absent: wait for the end of both streams.
+    std::optional<std::uint64_t> max_output;          // Of each stream, in bytes.
+    std::optional<ShellId> shell;                     // Evaluate in this shell.
+};
+
+// Server to client: the answer to an open.
+struct Started {
+    Channel channel = 0;
+    std::string run;
+    std::int64_t pid = 0;
+};
+struct Refused {
+    Channel channel = 0;
+    std::string reason;
+    std::string message;
+};
+
+// Both ways: bytes of a stream.
+struct Data {
+    Channel channel = 0;
+    StreamId stream = StreamId::Stdin;
+    Offset offset = 0;
+    std::uint64_t time_us = 0;  // Since the run started, on the server's clock; 0 for stdin.
+    std::string_view bytes;     // Lent by the decoder until its next call.
+};
+struct Eof {
+    Channel channel = 0;
+    StreamId stream = StreamId::Stdin;
+    Offset offset = 0;
+};
+// Bytes [offset, to) were produced and will not come; `crc32` is the checksum of all below `to`.
+struct Gap {
+    Channel channel = 0;
+    StreamId stream = StreamId::Stdout;
+    Offset offset = 0;
+    Offset to = 0;
+    std::uint32_t crc32 = 0;
+};
+struct Credit {
+    Channel channel = 0;
+    StreamId stream = StreamId::Stdin;
+    Offset consumed = 0;
+    Offset limit = 0;
+};
+// Receiver to sender: no more of this stream.
+struct Stop {
+    Channel channel = 0;
+    StreamId stream = StreamId::Stdin;
+};
+
+// Client to server.
+struct Signal {
+    Channel channel = 0;
+    std::string name;
+};
+struct Cancel {
+    Channel channel = 0;
+};
+
+// Server to client: the last message of a run. Client to server: it has been seen.
+struct End {
+    Channel channel = 0;
+    std::string run;
+    Outcome outcome;
+    StreamSummary out;
+    StreamSummary err;
+    std::optional<Usage> usage;
+    std::vector<ProcessName> holders;
+    std::vector<ProcessName> survivors;
+    std::optional<std::string> cwd;  // Of the shell, after a run in one.
+};
+struct EndAck {
+    Channel channel = 0;
+    std::string run;
+};
+
+// Stateful shells.
+struct ShellOpen {
+    ShellId shell = 0;
+    std::optional<std::string> cwd;
+    std::vector<std::string> env;
+};
+struct ShellReady {
+    ShellId shell = 0;
+    std::int64_t pid = 0;
+    std::string kind;  // "bash", or "sh" where there is no bash.
+    std::string cwd;
+    std::string home;
+};
+struct ShellEnded {
+    ShellId shell = 0;
+    Outcome outcome;
+};
+struct ShellClose {
+    ShellId shell = 0;
+};
+
+// Client to server: this end is wanted; do at once what was asked for the loss of the connection.
+struct Bye {};
+
+// Both ways: why this connection ends here.
+struct Error {
+    std::string reason;  // "protocol", "version", "busy", "denied", "timeout"
+    std::string message;
+    std::optional<std::uint64_t> retry_after;  // Seconds.
+};
+
+}  // namespace msg
+
+using Message =
+    std::variant<msg::Hello, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap,
+                 msg::Credit, msg::Stop, msg::Signal, msg::Cancel, msg::End, msg::EndAck,
+                 msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Bye,
+                 msg::Error>;
+
+// Appends the frame, or frames, of this message.
+void encode(std::string& out, const Message& message);
+// The same for the one message that is not rare.
+void encode_data(std::string& out, const msg::Data& data);
+
+// Bytes in, judged messages out.
+class MessageDecoder {
+  public:
+    explicit MessageDecoder(FrameLimits limits = kFrameLimits) : frames_(limits) {}
+
+    FrameDecoder& frames() { return frames_; }
+    // The next whole message, or nothing yet. Throws ProtocolError.
+    std::optional<Message> next();
+
+  private:
+    void begin_open(const Frame& frame);
+    Message finish_open();
+
+    FrameDecoder frames_;
+    // An open whose strings do not fit into one frame; the rest follows in "more" frames.
+    std::optional<Json> open_header_;
+    std::string open_strings_;
+};
+
+[[nodiscard]] std::string_view name_of(StreamId stream);  // "stdin", "stdout", "stderr"
+
+// The parts of an end that are also parts of the client's record.
+[[nodiscard]] Json to_json(const StreamSummary& summary);
+[[nodiscard]] Json to_json(const Usage& usage);
+[[nodiscard]] Json to_json(const std::vector<ProcessName>& processes);
+// {key: text}, or {key_b64: base64} where the bytes are not UTF-8.
+void add_bytes(Json::Object& members, std::string key, std::string_view bytes);
+
+}  // namespace frsh

@@ -1,0 +1,107 @@
+#include "common/proto/stream.hpp"
+
+#include "common/base/error.hpp"
+
+#include <algorithm>
+
+namespace frsh {
+
+std::size_t SendStream::room() const {
+    if (stopped_ || waiting_.size() >= kWindow) return 0;
+    return kWindow - waiting_.size();
+}
+
+void SendStream::append(std::string_view bytes) {
+    must(!finished_, "nothing follows the end of a stream");
+    if (!stopped_) waiting_.append(bytes);
+}
+
+char* SendStream::place(std::size_t& size) {
+    char* const place = waiting_.room(size);
+    size = std::min(size, room());
+    return place;
+}
+
+void SendStream::commit(std::size_t size) { waiting_.commit(size); }
+
+void SendStream::stop() {
+    if (stopped_) return;
+    stopped_ = finished_ = true;
+    // What was sent and is not consumed is forgotten too: a receiver that wants no more of this
+    // stream will not ask for it again either.
+    begin_ = sent_;
+    waiting_.clear();
+}
+
+void SendStream::skip_to(Offset to) {
+    must(sent_ == end() && to >= sent_, "a gap begins where everything was sent");
+    // The peer consumes up to here before it reads on, so nothing before can be asked for again.
+    waiting_.clear();
+    begin_ = sent_ = highest_ = to;
+    limit_ = std::max(limit_, to);
+}
+
+bool SendStream::has_piece() const { return sent_ < std::min(end(), limit_); }
+
+std::optional<SendStream::Piece> SendStream::next(std::size_t most) {
+    if (!has_piece()) return std::nullopt;
+    std::string_view bytes = waiting_.piece(static_cast<std::size_t>(sent_ - begin_));
+    const auto allowed = std::min<Offset>({limit_ - sent_, most, bytes.size()});
+    bytes = bytes.substr(0, static_cast<std::size_t>(allowed));
+    const Piece piece{sent_, bytes};
+    sent_ += bytes.size();
+    highest_ = std::max(highest_, sent_);
+    return piece;
+}
+
+void SendStream::credit(Offset consumed, Offset limit) {
+    if (consumed > highest_) throw ProtocolError("credit for bytes that were never sent");
+    if (limit < consumed) throw ProtocolError("credit with a limit below what is consumed");
+    limit_ = std::max(limit_, limit);
+    if (consumed <= begin_) return;  // Said before, or about bytes that were forgotten.
+    waiting_.drop(static_cast<std::size_t>(consumed - begin_));
+    begin_ = consumed;
+    sent_ = std::max(sent_, begin_);
+}
+
+void SendStream::rewind() {
+    sent_ = begin_;
+    eof_sent_ = false;
+}
+
+void ReceiveStream::accept(Offset offset, std::size_t size) {
+    if (finished_) throw ProtocolError("data after the end of its stream");
+    if (offset != received_) {
+        throw ProtocolError("data at offset " + std::to_string(offset) + ", expected " +
+                            std::to_string(received_));
+    }
+    if (size > limit_ - received_) throw ProtocolError("data beyond the credit given");
+    received_ += size;
+}
+
+void ReceiveStream::skip(Offset offset, Offset to) {
+    if (finished_) throw ProtocolError("a gap after the end of its stream");
+    if (offset != received_ || to < offset) throw ProtocolError("a gap at the wrong place");
+    // What was skipped is not waited for by anybody.
+    consumed_ += to - offset;
+    received_ = to;
+    limit_ = std::max(limit_, to);
+}
+
+void ReceiveStream::finish(Offset offset) {
+    if (finished_) throw ProtocolError("a stream that ended twice");
+    if (offset != received_) {
+        throw ProtocolError("the end of a stream at offset " + std::to_string(offset) +
+                            ", expected " + std::to_string(received_));
+    }
+    finished_ = true;
+}
+
+std::optional<ReceiveStream::Credit> ReceiveStream::due_credit() const {
+    if (finished_) return std::nullopt;
+    const Offset wanted = consumed_ + kWindow;
+    if (wanted < limit_ + kWindow / 2) return std::nullopt;
+    return Credit{consumed_, wanted};
+}
+
+}  // namespace frsh
