@@ -41,7 +41,8 @@ T check(T result, const std::string& attempt) {
     return result;
 }
 
-// Our own rules; kept in release builds. Breaking one is a bug, and nothing after it can be trusted.
+// Our own rules; kept in release builds. Breaking one is a bug, and nothing after it can be
+// trusted.
 [[noreturn]] void broken_rule(const char* rule, const char* file, int line);
 
 inline void must(bool kept, const char* rule, const char* file = __builtin_FILE(),

@@ -25,9 +25,15 @@ void say(std::string_view text) {
 
 }  // namespace
 
-void set_program(std::string_view name) { program = name; }
-void set_level(Level level) { current = level; }
-Level level() { return current; }
+void set_program(std::string_view name) {
+    program = name;
+}
+void set_level(Level level) {
+    current = level;
+}
+Level level() {
+    return current;
+}
 
 void error(std::string_view text) {
     if (current >= Level::Error) say(text);

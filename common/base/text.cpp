@@ -41,8 +41,8 @@ constexpr std::string_view kBase64 =
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
     if (text.empty() || !(text[0] >= '0' && text[0] <= '9')) return std::nullopt;
     double value = 0;
-    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value,
-                                               std::chars_format::fixed);
+    const auto [rest, error] =
+        std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
     if (error != std::errc{}) return std::nullopt;
     const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
     double scale = unit.empty() ? 1e3 : 0;
@@ -58,10 +58,20 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     unsigned shift = 0;
     if (!text.empty()) {
         switch (text.back()) {
-            case 'k': case 'K': shift = 10; break;
-            case 'm': case 'M': shift = 20; break;
-            case 'g': case 'G': shift = 30; break;
-            default: break;
+            case 'k':
+            case 'K':
+                shift = 10;
+                break;
+            case 'm':
+            case 'M':
+                shift = 20;
+                break;
+            case 'g':
+            case 'G':
+                shift = 30;
+                break;
+            default:
+                break;
         }
     }
     if (shift != 0) text.remove_suffix(1);

@@ -1,4 +1,5 @@
-// Small questions about bytes and text: units that people type, UTF-8, base64, what is safe to show.
+// Small questions about bytes and text: units that people type, UTF-8, base64, what is safe to
+// show.
 #pragma once
 
 #include <chrono>
@@ -10,7 +11,8 @@
 
 namespace frsh {
 
-// "250ms", "10s", "1.5m", "2h", "3d", "90" (seconds). No sign, no spaces; nothing for anything else.
+// "250ms", "10s", "1.5m", "2h", "3d", "90" (seconds). No sign, no spaces; nothing for anything
+// else.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 // "4096", "64K", "16M", "2G": binary units, in bytes. Nothing for anything else.

@@ -41,7 +41,9 @@ void Link::send(const Message& message) {
     if (!closing_ && !mute_) encode(control_, message);
 }
 
-void Link::add(Source& source) { sources_.push_back(&source); }
+void Link::add(Source& source) {
+    sources_.push_back(&source);
+}
 
 void Link::remove(Source& source) {
     std::erase(sources_, &source);
@@ -62,7 +64,8 @@ void Link::refill() {
     written_ = 0;
     outbox_.swap(control_);
     if (closing_) return;
-    for (Source* const source : sources_) source->put_control(outbox_);
+    for (Source* const source : sources_)
+        source->put_control(outbox_);
     const auto active = std::count_if(sources_.begin(), sources_.end(),
                                       [](const Source* source) { return source->has_output(); });
     const std::size_t most = active > 1 ? kSharedChunk : kMaxData;

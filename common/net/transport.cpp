@@ -14,7 +14,9 @@ IoResult FdTransport::read(char* buffer, std::size_t size) {
     return read_some(input_.get(), buffer, size);
 }
 
-IoResult FdTransport::write(std::string_view bytes) { return write_some(write_fd(), bytes); }
+IoResult FdTransport::write(std::string_view bytes) {
+    return write_some(write_fd(), bytes);
+}
 
 void FdTransport::finish_writing() {
     if (output_.is_open()) {
@@ -24,6 +26,8 @@ void FdTransport::finish_writing() {
     }
 }
 
-int FdTransport::write_fd() const { return output_.is_open() ? output_.get() : input_.get(); }
+int FdTransport::write_fd() const {
+    return output_.is_open() ? output_.get() : input_.get();
+}
 
 }  // namespace frsh

@@ -25,8 +25,8 @@ std::size_t payload_size_of(const Json& header, std::size_t limit) {
     const std::uint64_t* const size = len->whole();
     if (size == nullptr) throw ProtocolError("\"len\" is not a whole number");
     if (*size > limit) {
-        throw ProtocolError("a payload of " + std::to_string(*size) + " bytes, above the limit of " +
-                            std::to_string(limit));
+        throw ProtocolError("a payload of " + std::to_string(*size) +
+                            " bytes, above the limit of " + std::to_string(limit));
     }
     return static_cast<std::size_t>(*size);
 }
@@ -82,7 +82,8 @@ void append_frame(std::string& out, std::string_view header, std::string_view pa
     must(header.size() <= kFrameLimits.header && payload.size() <= kFrameLimits.payload,
          "we send no frame above the limits");
     const auto size = static_cast<std::uint32_t>(header.size());
-    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift & 0xFF);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        out += static_cast<char>(size >> shift & 0xFF);
     out += header;
     out += payload;
 }

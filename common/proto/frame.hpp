@@ -41,7 +41,8 @@ class FrameDecoder {
     // Applies from the next frame on.
     void set_limits(FrameLimits limits) { limits_ = limits; }
 
-    // Where the next bytes may be read to directly, at least `least` of them; then say how many came.
+    // Where the next bytes may be read to directly, at least `least` of them; then say how many
+    // came.
     char* room(std::size_t least, std::size_t& size);
     void commit(std::size_t size) { end_ += size; }
     // The same for bytes that lie elsewhere.

@@ -2,7 +2,8 @@
 //
 // Strict means: one object or value, nothing behind it, valid UTF-8, no key twice, no nesting
 // deeper than 8. What RFC 8259 leaves to taste is refused here, because two programs that read one
-// header differently are a hole. Numbers are whole where they can be, and told apart from fractions.
+// header differently are a hole. Numbers are whole where they can be, and told apart from
+// fractions.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +57,9 @@ class Json {
     [[nodiscard]] Object* object() { return std::get_if<Object>(&value_); }
     // Only what was written as a whole number: 1.0 and 1e3 are fractions, and -1 is no unsigned.
     [[nodiscard]] const std::uint64_t* whole() const { return std::get_if<std::uint64_t>(&value_); }
-    [[nodiscard]] const std::int64_t* negative() const { return std::get_if<std::int64_t>(&value_); }
+    [[nodiscard]] const std::int64_t* negative() const {
+        return std::get_if<std::int64_t>(&value_);
+    }
     // Any number.
     [[nodiscard]] bool number(double& result) const;
 

@@ -27,7 +27,9 @@ void finish(std::string& out, Json::Object members, std::string_view payload = {
     append_frame(out, Json(std::move(members)).dump(), payload);
 }
 
-Json::Object header(const char* type) { return {{"type", type}}; }
+Json::Object header(const char* type) {
+    return {{"type", type}};
+}
 
 Json::Object header(const char* type, Channel channel) {
     return {{"type", type}, {"ch", channel}};
@@ -73,9 +75,11 @@ void put(std::string& out, const msg::Open& open) {
     if (open.shell) members.emplace_back("shell", *open.shell);
 
     std::string strings;
-    for (const std::string& arg : open.args) add_terminated(strings, arg);
+    for (const std::string& arg : open.args)
+        add_terminated(strings, arg);
     if (open.cwd) add_terminated(strings, *open.cwd);
-    for (const std::string& entry : open.env) add_terminated(strings, entry);
+    for (const std::string& entry : open.env)
+        add_terminated(strings, entry);
     std::string_view rest = strings;
     // In pieces, where it is more than a frame may carry.
     for (;;) {
@@ -102,7 +106,9 @@ void put(std::string& out, const msg::Refused& refused) {
     finish(out, std::move(members));
 }
 
-void put(std::string& out, const msg::Data& data) { encode_data(out, data); }
+void put(std::string& out, const msg::Data& data) {
+    encode_data(out, data);
+}
 
 void put(std::string& out, const msg::Eof& eof) {
     auto members = header("eof", eof.channel, eof.stream);
@@ -167,7 +173,8 @@ void put(std::string& out, const msg::ShellOpen& open) {
         add_terminated(strings, *open.cwd);
     }
     members.emplace_back("env", open.env.size());
-    for (const std::string& entry : open.env) add_terminated(strings, entry);
+    for (const std::string& entry : open.env)
+        add_terminated(strings, entry);
     finish(out, std::move(members), strings);
 }
 
@@ -195,7 +202,9 @@ void put(std::string& out, const msg::ShellClose& close) {
     finish(out, std::move(members));
 }
 
-void put(std::string& out, const msg::Bye&) { finish(out, header("bye")); }
+void put(std::string& out, const msg::Bye&) {
+    finish(out, header("bye"));
+}
 
 void put(std::string& out, const msg::Error& error) {
     auto members = header("error");
@@ -250,7 +259,8 @@ class Strings {
     std::vector<std::string> many(std::string_view key) {
         std::vector<std::string> texts;
         const auto count = fields_.maybe_whole(key, kMaxStrings).value_or(0);
-        for (std::uint64_t i = 0; i < count; ++i) texts.push_back(one(key));
+        for (std::uint64_t i = 0; i < count; ++i)
+            texts.push_back(one(key));
         return texts;
     }
     std::optional<std::string> maybe(std::string_view key) {
@@ -294,7 +304,8 @@ Message read_started(const Fields& fields, std::string_view) {
 }
 
 Message read_refused(const Fields& fields, std::string_view) {
-    return msg::Refused{channel_of(fields), fields.text("reason", 32), fields.text("message", 8192)};
+    return msg::Refused{channel_of(fields), fields.text("reason", 32),
+                        fields.text("message", 8192)};
 }
 
 Message read_data(const Fields& fields, std::string_view payload) {
@@ -411,7 +422,9 @@ Message read_shell_close(const Fields& fields, std::string_view) {
     return msg::ShellClose{shell_of(fields)};
 }
 
-Message read_bye(const Fields&, std::string_view) { return msg::Bye{}; }
+Message read_bye(const Fields&, std::string_view) {
+    return msg::Bye{};
+}
 
 Message read_error(const Fields& fields, std::string_view) {
     return msg::Error{fields.text("reason", 32), fields.text("message", 8192),
@@ -454,7 +467,9 @@ bool is_run_id(std::string_view text) {
            text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
-std::string_view name_of(StreamId stream) { return kStreamNames[static_cast<std::size_t>(stream)]; }
+std::string_view name_of(StreamId stream) {
+    return kStreamNames[static_cast<std::size_t>(stream)];
+}
 
 void encode(std::string& out, const Message& message) {
     std::visit([&](const auto& one) { put(out, one); }, message);
@@ -534,7 +549,8 @@ Message MessageDecoder::finish_open() {
     open.run = run_of(fields);
     const std::string mode = fields.text("mode", 16);
     std::size_t index = 0;
-    while (index < kModeNames.size() && mode != kModeNames[index]) ++index;
+    while (index < kModeNames.size() && mode != kModeNames[index])
+        ++index;
     if (index == kModeNames.size()) fields.refuse("mode", "is unknown");
     open.mode = static_cast<msg::Open::Mode>(index);
 
@@ -570,8 +586,7 @@ void add_bytes(Json::Object& members, std::string key, std::string_view bytes) {
 }
 
 Json to_json(const StreamSummary& summary) {
-    Json::Object members{
-        {"bytes", summary.bytes}, {"crc32", summary.crc32}, {"eof", summary.eof}};
+    Json::Object members{{"bytes", summary.bytes}, {"crc32", summary.crc32}, {"eof", summary.eof}};
     if (summary.delivered) members.emplace_back("delivered", *summary.delivered);
     if (summary.gap_at) members.emplace_back("gap_at", *summary.gap_at);
     return members;

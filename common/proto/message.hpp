@@ -32,7 +32,8 @@ inline constexpr std::size_t kMaxCommand = 8 * 1024 * 1024;
 
 enum class StreamId { Stdin, Stdout, Stderr };
 
-// 1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot or a dash: it is a file name.
+// 1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot or a dash: it is a file
+// name.
 [[nodiscard]] bool is_run_id(std::string_view text);
 
 struct ProcessName {
@@ -192,11 +193,10 @@ struct Error {
 
 }  // namespace msg
 
-using Message =
-    std::variant<msg::Hello, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap,
-                 msg::Credit, msg::Stop, msg::Signal, msg::Cancel, msg::End, msg::EndAck,
-                 msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Bye,
-                 msg::Error>;
+using Message = std::variant<msg::Hello, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof,
+                             msg::Gap, msg::Credit, msg::Stop, msg::Signal, msg::Cancel, msg::End,
+                             msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded,
+                             msg::ShellClose, msg::Bye, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -53,22 +53,22 @@ std::string in_words(const std::optional<RealEnd>& end) {
 }  // namespace
 
 int exit_code(const Outcome& outcome) {
-    return std::visit(
-        Overloaded{
-            [](const Exited& end) { return end.code; },
-            [](const Signaled& end) { return 128 + end.number; },
-            [](const TimedOut&) { return 124; },
-            [](const Canceled&) { return 130; },
-            [](const NotStarted& end) {
-                if (end.stage != "exec") return 255;
-                if (end.error == ENOENT || end.error == ENOTDIR) return 127;
-                const bool not_executable =
-                    end.error == EACCES || end.error == EISDIR || end.error == ENOEXEC;
-                return not_executable ? 126 : 255;
-            },
-            [](const Lost&) { return 255; },
-        },
-        outcome);
+    return std::visit(Overloaded{
+                          [](const Exited& end) { return end.code; },
+                          [](const Signaled& end) { return 128 + end.number; },
+                          [](const TimedOut&) { return 124; },
+                          [](const Canceled&) { return 130; },
+                          [](const NotStarted& end) {
+                              if (end.stage != "exec") return 255;
+                              if (end.error == ENOENT || end.error == ENOTDIR) return 127;
+                              const bool not_executable = end.error == EACCES ||
+                                                          end.error == EISDIR ||
+                                                          end.error == ENOEXEC;
+                              return not_executable ? 126 : 255;
+                          },
+                          [](const Lost&) { return 255; },
+                      },
+                      outcome);
 }
 
 std::string describe(const Outcome& outcome) {
@@ -84,48 +84,45 @@ std::string describe(const Outcome& outcome) {
                        in_words(end.real);
             },
             [](const Canceled& end) { return "canceled" + in_words(end.real); },
-            [](const NotStarted& end) {
-                return "not started: " + escape_controls(end.message);
-            },
+            [](const NotStarted& end) { return "not started: " + escape_controls(end.message); },
             [](const Lost& end) { return "lost: " + escape_controls(end.message); },
         },
         outcome);
 }
 
 Json to_json(const Outcome& outcome) {
-    return std::visit(
-        Overloaded{
-            [](const Exited& end) {
-                Json::Object members{{"kind", "exited"}};
-                add_end(members, end);
-                return Json(members);
-            },
-            [](const Signaled& end) {
-                Json::Object members{{"kind", "signaled"}};
-                add_end(members, end);
-                return Json(members);
-            },
-            [](const TimedOut& end) {
-                Json::Object members{{"kind", "timed_out"}, {"limit", end.limit}};
-                if (end.real) add_end(members, *end.real);
-                return Json(members);
-            },
-            [](const Canceled& end) {
-                Json::Object members{{"kind", "canceled"}};
-                if (end.real) add_end(members, *end.real);
-                return Json(members);
-            },
-            [](const NotStarted& end) {
-                return Json(Json::Object{{"kind", "not_started"},
-                                         {"stage", end.stage},
-                                         {"errno", end.error},
-                                         {"message", end.message}});
-            },
-            [](const Lost& end) {
-                return Json(Json::Object{{"kind", "lost"}, {"message", end.message}});
-            },
-        },
-        outcome);
+    return std::visit(Overloaded{
+                          [](const Exited& end) {
+                              Json::Object members{{"kind", "exited"}};
+                              add_end(members, end);
+                              return Json(members);
+                          },
+                          [](const Signaled& end) {
+                              Json::Object members{{"kind", "signaled"}};
+                              add_end(members, end);
+                              return Json(members);
+                          },
+                          [](const TimedOut& end) {
+                              Json::Object members{{"kind", "timed_out"}, {"limit", end.limit}};
+                              if (end.real) add_end(members, *end.real);
+                              return Json(members);
+                          },
+                          [](const Canceled& end) {
+                              Json::Object members{{"kind", "canceled"}};
+                              if (end.real) add_end(members, *end.real);
+                              return Json(members);
+                          },
+                          [](const NotStarted& end) {
+                              return Json(Json::Object{{"kind", "not_started"},
+                                                       {"stage", end.stage},
+                                                       {"errno", end.error},
+                                                       {"message", end.message}});
+                          },
+                          [](const Lost& end) {
+                              return Json(Json::Object{{"kind", "lost"}, {"message", end.message}});
+                          },
+                      },
+                      outcome);
 }
 
 Outcome outcome_from(const Json& json) {

@@ -22,7 +22,9 @@ char* SendStream::place(std::size_t& size) {
     return place;
 }
 
-void SendStream::commit(std::size_t size) { waiting_.commit(size); }
+void SendStream::commit(std::size_t size) {
+    waiting_.commit(size);
+}
 
 void SendStream::stop() {
     if (stopped_) return;
@@ -41,7 +43,9 @@ void SendStream::skip_to(Offset to) {
     limit_ = std::max(limit_, to);
 }
 
-bool SendStream::has_piece() const { return sent_ < std::min(end(), limit_); }
+bool SendStream::has_piece() const {
+    return sent_ < std::min(end(), limit_);
+}
 
 std::optional<SendStream::Piece> SendStream::next(std::size_t most) {
     if (!has_piece()) return std::nullopt;

@@ -36,8 +36,8 @@ bool EventLoop::run_once(Time deadline) {
         timeout.tv_sec = seconds.count();
         timeout.tv_nsec = std::chrono::nanoseconds(left - seconds).count();
     }
-    const int ready = ::ppoll(polled_.data(), polled_.size(),
-                              deadline == kNever ? nullptr : &timeout, nullptr);
+    const int ready =
+        ::ppoll(polled_.data(), polled_.size(), deadline == kNever ? nullptr : &timeout, nullptr);
     if (ready == -1 && errno != EINTR) throw SysError("poll");
     for (std::size_t i = 0; ready > 0 && i < polled_.size(); ++i) {
         if (polled_[i].revents == 0) continue;

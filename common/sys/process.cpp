@@ -44,14 +44,15 @@ struct Plan {
     // Ignored signals stay ignored across execve(2); the command must not inherit our choices.
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
-    for (int number = 1; number < NSIG; ++number) ::sigaction(number, &standard, nullptr);
+    for (int number = 1; number < NSIG; ++number)
+        ::sigaction(number, &standard, nullptr);
 
     if (plan.new_session && ::setsid() == -1) fail(plan, Stage::Fork);
-    if (plan.controlling_terminal >= 0 &&
-        ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
+    if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
         fail(plan, Stage::Fork);
     }
-    // Lift everything out of the way of 0, 1, 2, ... first, in case the parent lent us one of those.
+    // Lift everything out of the way of 0, 1, 2, ... first, in case the parent lent us one of
+    // those.
     constexpr int kAbove = 16;
     int lifted[3];
     for (std::size_t i = 0; i < 3; ++i) {
@@ -97,7 +98,8 @@ struct Plan {
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
     std::vector<char*> result;
-    for (const std::string& string : strings) result.push_back(const_cast<char*>(string.c_str()));
+    for (const std::string& string : strings)
+        result.push_back(const_cast<char*>(string.c_str()));
     result.push_back(nullptr);
     return result;
 }
@@ -144,7 +146,8 @@ std::variant<Spawned, SpawnFailure> spawn(const SpawnRequest& request) {
               request.new_session,
               SpawnFailure::Stage::Fork,
               0};
-    for (const std::string& program : request.programs) plan.programs.push_back(program.c_str());
+    for (const std::string& program : request.programs)
+        plan.programs.push_back(program.c_str());
 
     // The child must not be interrupted by a handler before it has reset them all.
     sigset_t all;

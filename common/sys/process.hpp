@@ -24,7 +24,7 @@ struct SpawnRequest {
     std::vector<std::string> programs;
     std::vector<std::string> argv;
     std::vector<std::string> env;
-    std::string cwd;                      // Empty: where we are.
+    std::string cwd;                       // Empty: where we are.
     std::array<int, 3> stdio{-1, -1, -1};  // Lent; -1 is /dev/null.
     // Lent descriptors that the program keeps, under numbers of its own from 3 upwards.
     std::vector<std::pair<int, int>> extra;  // {ours, the child's number}

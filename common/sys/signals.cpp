@@ -14,7 +14,8 @@ namespace frsh {
 Signals::Signals(std::initializer_list<int> numbers) {
     sigset_t set;
     sigemptyset(&set);
-    for (const int number : numbers) sigaddset(&set, number);
+    for (const int number : numbers)
+        sigaddset(&set, number);
     check(::sigprocmask(SIG_BLOCK, &set, nullptr), "sigprocmask");
     fd_ = Fd(check(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
     std::signal(SIGPIPE, SIG_IGN);

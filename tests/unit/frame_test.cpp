@@ -48,8 +48,8 @@ TEST_CASE("frame: many frames arriving byte by byte come out whole and in order"
     std::string bytes;
     for (int i = 0; i < 50; ++i) {
         const std::string payload(static_cast<std::size_t>(i), static_cast<char>('a' + i % 26));
-        bytes += frame(R"({"n":)" + std::to_string(i) + R"(,"len":)" + std::to_string(i) + "}",
-                       payload);
+        bytes +=
+            frame(R"({"n":)" + std::to_string(i) + R"(,"len":)" + std::to_string(i) + "}", payload);
     }
     FrameDecoder decoder;
     std::uint64_t expected = 0;
@@ -65,8 +65,8 @@ TEST_CASE("frame: many frames arriving byte by byte come out whole and in order"
 }
 
 TEST_CASE("frame: a length beyond the limit is refused before any of its bytes arrive") {
-    for (const std::string length : {std::string("\0\1\0\1", 4), std::string("\x80\0\0\0", 4),
-                                     std::string("\xFF\xFF\xFF\xFF", 4), std::string(4, '\0')}) {
+    for (const std::string& length : {std::string("\0\1\0\1", 4), std::string("\x80\0\0\0", 4),
+                                      std::string("\xFF\xFF\xFF\xFF", 4), std::string(4, '\0')}) {
         FrameDecoder decoder;
         decoder.feed(length);
         CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
@@ -87,13 +87,29 @@ TEST_CASE("frame: a stranger gets smaller limits than a peer that is known") {
 }
 
 TEST_CASE("frame: a header that lies is refused") {
-    for (const char* header :
-         {"[]", "1", "null", R"("text")", "{", "{}x", R"({"len":-1})", R"({"len":1.5})",
-          R"({"len":1.0})", R"({"len":1e308})", R"({"len":"3"})", R"({"len":null})",
-          R"({"len":1,"len":1})", R"({"a":1,"b":2,"a":3})", R"({"a":{"b":1,"b":1}})",
-          R"({"a":[[[[[[[[1]]]]]]]]})", "{\"a\":\"\xFF\"}", "{\"\xC0\x80\":1}",
-          R"({"a":"\ud800"})", R"({"len":18446744073709551616})", "{'a':1}", "{\"a\":01}",
-          "\xEF\xBB\xBF{}"}) {
+    for (const char* header : {"[]",
+                               "1",
+                               "null",
+                               R"("text")",
+                               "{",
+                               "{}x",
+                               R"({"len":-1})",
+                               R"({"len":1.5})",
+                               R"({"len":1.0})",
+                               R"({"len":1e308})",
+                               R"({"len":"3"})",
+                               R"({"len":null})",
+                               R"({"len":1,"len":1})",
+                               R"({"a":1,"b":2,"a":3})",
+                               R"({"a":{"b":1,"b":1}})",
+                               R"({"a":[[[[[[[[1]]]]]]]]})",
+                               "{\"a\":\"\xFF\"}",
+                               "{\"\xC0\x80\":1}",
+                               R"({"a":"\ud800"})",
+                               R"({"len":18446744073709551616})",
+                               "{'a':1}",
+                               "{\"a\":01}",
+                               "\xEF\xBB\xBF{}"}) {
         CAPTURE(header);
         FrameDecoder decoder;
         decoder.feed(frame(header));
