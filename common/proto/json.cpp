@@ -180,6 +180,8 @@ void write(std::string& out, const Json& json) {
 
 Json Json::parse(std::string_view text) {
     if (!is_utf8(text)) throw ProtocolError("JSON is not valid UTF-8");
+    // RFC 8259, section 8.1: a byte order mark must not be there; the library would skip it.
+    if (text.starts_with("\xEF\xBB\xBF")) throw ProtocolError("JSON begins with a byte order mark");
     Builder builder;
     const bool parsed = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
     if (!parsed) throw ProtocolError(builder.problem.empty() ? "malformed JSON" : builder.problem);
