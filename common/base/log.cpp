@@ -38,6 +38,9 @@ Level level() {
 void error(std::string_view text) {
     if (current >= Level::Error) say(text);
 }
+void notice(std::string_view text) {
+    error(text);
+}
 void info(std::string_view text) {
     if (current >= Level::Info) say(text);
 }

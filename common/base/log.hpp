@@ -15,8 +15,9 @@ void set_level(Level level);
 [[nodiscard]] Level level();
 
 // Each writes "name: text\n" with one write(2), so that lines of several processes never mix.
-void error(std::string_view text);  // Said unless quiet.
-void info(std::string_view text);   // Said with -v.
-void debug(std::string_view text);  // Said with -vv.
+void error(std::string_view text);   // Said unless quiet.
+void notice(std::string_view text);  // The same: what was asked for, and is no error.
+void info(std::string_view text);    // Said with -v.
+void debug(std::string_view text);   // Said with -vv.
 
 }  // namespace frsh::log

@@ -5,9 +5,9 @@
 namespace frsh {
 
 FdTransport::FdTransport(Fd input, Fd output)
-    : input_(std::move(input)), output_(std::move(output)) {
+    : input_(std::move(input)), output_(std::move(output)), has_output_(output_.is_open()) {
     set_nonblocking(input_.get());
-    if (output_.is_open()) set_nonblocking(output_.get());
+    if (has_output_) set_nonblocking(output_.get());
 }
 
 IoResult FdTransport::read(char* buffer, std::size_t size) {
@@ -19,11 +19,8 @@ IoResult FdTransport::write(std::string_view bytes) {
 }
 
 void FdTransport::finish_writing() {
-    if (output_.is_open()) {
-        output_.close();  // For a pipe, closing is the only way to say it.
-    } else {
-        ::shutdown(input_.get(), SHUT_WR);
-    }
+    ::shutdown(write_fd(), SHUT_WR);  // A pipe refuses that; closing is how a pipe says it.
+    output_.close();
 }
 
 int FdTransport::write_fd() const {

@@ -48,7 +48,8 @@ class FdTransport : public Transport {
 
   private:
     Fd input_;
-    Fd output_;  // Not open where input_ is a socket that does both.
+    Fd output_;
+    bool has_output_;  // Else input_ is a socket that does both.
 };
 
 }  // namespace frsh

@@ -67,6 +67,7 @@ void put(std::string& out, const msg::Open& open) {
     members.emplace_back("args", open.args.size());
     if (open.cwd) members.emplace_back("cwd", true);
     members.emplace_back("env", open.env.size());
+    if (!open.forwarded.empty()) members.emplace_back("forwarded", open.forwarded.size());
     if (open.stdin_null) members.emplace_back("stdin_null", true);
     add_milliseconds(members, "timeout_ms", open.timeout);
     add_milliseconds(members, "idle_ms", open.idle_timeout);
@@ -78,8 +79,9 @@ void put(std::string& out, const msg::Open& open) {
     for (const std::string& arg : open.args)
         add_terminated(strings, arg);
     if (open.cwd) add_terminated(strings, *open.cwd);
-    for (const std::string& entry : open.env)
-        add_terminated(strings, entry);
+    for (const auto* const entries : {&open.env, &open.forwarded}) {
+        for (const std::string& entry : *entries) add_terminated(strings, entry);
+    }
     std::string_view rest = strings;
     // In pieces, where it is more than a frame may carry.
     for (;;) {
@@ -558,8 +560,10 @@ Message MessageDecoder::finish_open() {
     open.args = strings.many("args");
     open.cwd = strings.maybe("cwd");
     open.env = strings.many("env");
+    open.forwarded = strings.many("forwarded");
     strings.finish();
     check_env(open.env, fields);
+    check_env(open.forwarded, fields);
     const bool fits = open.mode == msg::Open::Mode::Command ? open.args.size() == 1
                       : open.mode == msg::Open::Mode::Login ? open.args.empty()
                                                             : !open.args.empty();

@@ -80,7 +80,8 @@ struct Open {
     Mode mode = Mode::Command;
     std::vector<std::string> args;  // Command: exactly one. Login: none.
     std::optional<std::string> cwd;
-    std::vector<std::string> env;  // "K=V"
+    std::vector<std::string> env;        // "K=V", asked for by name.
+    std::vector<std::string> forwarded;  // "K=V" of the client's own, as far as the server allows.
     bool stdin_null = false;
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;

@@ -26,6 +26,7 @@ struct Plan {
     const std::vector<std::pair<int, int>>* extra;
     int controlling_terminal;
     bool new_session;
+    bool ignore_interrupts;
     // Written by the child, read by the parent: with vfork(2) both share one memory.
     volatile SpawnFailure::Stage failed_stage;
     volatile int failed_error;
@@ -47,6 +48,11 @@ struct Plan {
     for (int number = 1; number < NSIG; ++number)
         ::sigaction(number, &standard, nullptr);
 
+    if (plan.ignore_interrupts) {
+        standard.sa_handler = SIG_IGN;
+        ::sigaction(SIGINT, &standard, nullptr);
+        ::sigaction(SIGQUIT, &standard, nullptr);
+    }
     if (plan.new_session && ::setsid() == -1) fail(plan, Stage::Fork);
     if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
         fail(plan, Stage::Fork);
@@ -144,6 +150,7 @@ std::variant<Spawned, SpawnFailure> spawn(const SpawnRequest& request) {
               &request.extra,
               request.controlling_terminal,
               request.new_session,
+              request.ignore_interrupts,
               SpawnFailure::Stage::Fork,
               0};
     for (const std::string& program : request.programs)

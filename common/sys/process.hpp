@@ -30,6 +30,7 @@ struct SpawnRequest {
     std::vector<std::pair<int, int>> extra;  // {ours, the child's number}
     int controlling_terminal = -1;           // Lent; the slave side of a pty.
     bool new_session = true;                 // setsid(2): a group, and a session, of its own.
+    bool ignore_interrupts = false;  // SIGINT and SIGQUIT of a shared terminal are not for it.
 };
 
 // Which step refused, and why. No program ran.

@@ -1,0 +1,123 @@
+#include "client/connect.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/socket.hpp"
+#include "common/sys/startup.hpp"
+#include "common/sys/user.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <unistd.h>
+
+extern char** environ;
+
+namespace frsh {
+namespace {
+
+// One socket for both directions, as the child's stdin and stdout.
+Connection start_child(SpawnRequest request, const std::string& what) {
+    auto [ours, theirs] = make_socketpair();
+    request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
+    auto result = spawn(request);
+    if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
+        throw UserError("start " + what + ": " + std::strerror(failure->error));
+    }
+    return {std::make_unique<FdTransport>(std::move(ours)), std::move(std::get<Spawned>(result))};
+}
+
+// The server lies beside us, or somewhere in PATH.
+Connection start_server() {
+    SpawnRequest request;
+    request.argv = {"frshd", "--stdio"};
+    request.programs = {program_folder() + "/frshd"};
+    const char* const path = std::getenv("PATH");
+    for (std::string& one : search_path("frshd", path != nullptr ? path : "/usr/bin:/bin")) {
+        request.programs.push_back(std::move(one));
+    }
+    // A server that is asked over its socket has its own environment, not its client's; the same
+    // command must find the same here.
+    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "TMPDIR", "TZ"}) {
+        if (const char* const value = std::getenv(name)) {
+            request.env.push_back(std::string(name) + "=" + value);
+        }
+    }
+    return start_child(std::move(request), "frshd");
+}
+
+Connection start_via(const std::string& command) {
+    SpawnRequest request;
+    request.programs = {"/bin/sh"};
+    // exec: one process less, and signals reach the command itself.
+    request.argv = {"sh", "-c", "exec " + command};
+    for (char** entry = environ; *entry != nullptr; ++entry)
+        request.env.emplace_back(*entry);
+    // It stays in our session, so that it can ask for a passphrase on our terminal; Ctrl-C there is
+    // for the remote command, and goes over the connection.
+    request.new_session = false;
+    request.ignore_interrupts = true;
+    return start_child(std::move(request), command);
+}
+
+Connection over_unix(const std::string& path) {
+    Fd socket = connect_unix(path);
+    if (peer_uid(socket.get()) != ::geteuid() && peer_uid(socket.get()) != 0) {
+        throw UserError(path + ": the server there belongs to another user");
+    }
+    return {std::make_unique<FdTransport>(std::move(socket)), std::nullopt};
+}
+
+Connection local() {
+    const std::string folder = runtime_folder();
+    if (check_private_folder(folder)) {
+        try {
+            return over_unix(folder + "/frshd.sock");
+        } catch (const SysError& error) {
+            const int reason = error.code().value();
+            if (reason != ENOENT && reason != ECONNREFUSED) throw;
+        }
+    }
+    log::info("no server on a socket; starting one");
+    return start_server();
+}
+
+Connection over_tcp(const ClientOptions& options) {
+    const EventLoop::Time deadline = EventLoop::Clock::now() + options.connect_timeout;
+    std::string_view target = options.target;
+    if (const std::size_t at = target.rfind('@'); at != std::string_view::npos) {
+        target.remove_prefix(at + 1);
+    }
+    HostPort where = parse_host_port(target, BarePort::Refused);
+    if (options.port != 0) where.port = options.port;
+    if (!options.plaintext) {
+        throw UserError(escape_controls(options.target) +
+                        ": this version reaches TCP targets only with --plaintext, on loopback");
+    }
+    std::optional<SysError> last;
+    for (const Address& address : resolve(where, false)) {
+        if (!address.is_loopback()) {
+            throw UserError(address.text() + ": --plaintext is for loopback only");
+        }
+        try {
+            Fd socket = connect_tcp(address, deadline);
+            tune_tcp(socket.get());
+            return {std::make_unique<FdTransport>(std::move(socket)), std::nullopt};
+        } catch (const SysError& error) {
+            last = error;
+        }
+    }
+    throw SysError(*last);
+}
+
+}  // namespace
+
+Connection connect_to(const ClientOptions& options) {
+    if (!options.via.empty()) return start_via(options.via);
+    if (options.target == "local") return local();
+    if (options.target.starts_with("unix:")) return over_unix(options.target.substr(5));
+    return over_tcp(options);
+}
+
+}  // namespace frsh

@@ -1,0 +1,32 @@
+// frsh: reads its command line and becomes what it asks for.
+#include "client/one_shot.hpp"
+#include "client/options.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/sys/startup.hpp"
+
+namespace {
+
+int run(int argc, char** argv) {
+    const frsh::StandardStreams streams = frsh::secure_standard_streams();
+    int status = 0;
+    const auto options = frsh::parse_client_options(argc, argv, status);
+    if (!options) return status;
+    using Level = frsh::log::Level;
+    frsh::log::set_level(options->quiet            ? Level::Quiet
+                         : options->verbosity == 0 ? Level::Error
+                         : options->verbosity == 1 ? Level::Info
+                                                   : Level::Debug);
+    return frsh::run_one_shot(*options, streams);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        frsh::log::error(error.what());
+        return 255;
+    }
+}

@@ -1,0 +1,239 @@
+#include "client/one_shot.hpp"
+
+#include "client/local_input.hpp"
+#include "client/record.hpp"
+#include "client/server_link.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/signals.hpp"
+
+#include <csignal>
+#include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+using Time = EventLoop::Time;
+
+constexpr auto kDefaultLinger = 2s;
+constexpr std::uint64_t kJsonMaxOutput = 16 * 1024 * 1024;
+// From the moment our reader has gone, or that we were told to leave, until we do.
+constexpr auto kPatience = 2s;
+
+// What of our own environment is offered; the server picks by the same rule (C6).
+std::vector<std::string> forwarded_environment() {
+    std::vector<std::string> entries;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        if (text.starts_with("LANG=") || text.starts_with("LC_") ||
+            text.starts_with("COLORTERM=") || text.starts_with("GIT_PROTOCOL=")) {
+            entries.emplace_back(text);
+        }
+    }
+    return entries;
+}
+
+class OneShot {
+  public:
+    OneShot(const ClientOptions& options, const StandardStreams& streams)
+        : options_(options),
+          asked_{options.target, options.words, options.argv},
+          signals_({SIGINT, SIGTERM, SIGHUP}),
+          out_(loop_, "stdout", STDOUT_FILENO,
+               streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
+          err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
+          server_(loop_, connect_to(options)),
+          run_(server_.open(open_for(options, options.words),
+                            options.json ? static_cast<Sink&>(held_out_) : out_,
+                            options.json ? static_cast<Sink&>(held_err_) : err_)) {
+        if (!options.stdin_null) input_.emplace(loop_, STDIN_FILENO, run_);
+        signal_watch_ = loop_.watch(
+            "signals: for the command", signals_.fd(), [] { return short{POLLIN}; },
+            [this](short) {
+                for (const int number : signals_.take())
+                    on_signal(number);
+            });
+    }
+
+    int run() {
+        while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            server_.link().flush();
+            if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
+                leave_at_ = EventLoop::Clock::now() + kPatience;
+                leave_code_ = 128 + SIGPIPE;
+            }
+            loop_.run_once(leave_at_);
+            if (EventLoop::Clock::now() >= leave_at_) leave();
+        }
+        const int code = conclude();
+        server_.finish(EventLoop::Clock::now() + kPatience);
+        return code;
+    }
+
+  private:
+    // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
+    void on_signal(int number) {
+        leave_code_ = 128 + number;
+        if (run_.is_finished()) {
+            left_ = true;  // Only our own reader keeps us.
+        } else if (number != SIGINT) {
+            run_.signal(signal_name(number));
+            leave();
+        } else if (++interrupts_ == 1) {
+            run_.signal("INT");
+        } else if (interrupts_ == 2) {
+            run_.signal("TERM");
+        } else {
+            run_.signal("KILL");
+            run_.cancel();
+            if (leave_at_ == EventLoop::kNever) leave_at_ = EventLoop::Clock::now() + kPatience;
+            if (interrupts_ > 3) leave();
+        }
+    }
+
+    void leave() {
+        server_.link().send(msg::Bye{});
+        left_ = true;
+    }
+
+    // A run that we left is not known to have ended in any way.
+    [[nodiscard]] Outcome outcome() const {
+        if (run_.is_finished()) return run_.outcome();
+        return Lost{"the client left before the end was told"};
+    }
+
+    int conclude() {
+        const Outcome end = outcome();
+        if (!left_) tell(end);
+        int code = exit_code(end);
+        if (left_) code = leave_code_;
+        // Whatever the command did: what it wrote did not get where it was meant to go.
+        if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
+        for (const auto& [sink, name] : {std::pair<const Sink*, const char*>(&out_, "stdout"),
+                                         {&err_, "stderr"},
+                                         {&held_out_, "held stdout"},
+                                         {&held_err_, "held stderr"}}) {
+            if (sink->failure() == 0 || sink->failure() == EPIPE) continue;
+            log::error(std::string(name) + ": " + std::strerror(sink->failure()));
+            code = 255;
+        }
+        if (!write_records(end)) code = 255;
+        return code;
+    }
+
+    // What the exit code alone cannot say, on stderr.
+    void tell(const Outcome& end) const {
+        const auto* const signaled = std::get_if<Signaled>(&end);
+        const bool expected = std::holds_alternative<Exited>(end) ||
+                              (signaled != nullptr && (interrupts_ > 0 || out_.failure() != 0));
+        if (expected) {
+            log::info(describe(end));
+        } else {
+            log::error(describe(end));
+        }
+        if (!run_.end()) return;
+        tell_names(run_.end()->holders, "still held open by ");
+        tell_names(run_.end()->survivors, "could not be ended: ");
+    }
+
+    static void tell_names(const std::vector<ProcessName>& processes, const char* what) {
+        if (processes.empty()) return;
+        std::string line = what;
+        for (const ProcessName& process : processes) {
+            if (&process != &processes.front()) line += ", ";
+            line += escape_controls(process.name) + " (" + std::to_string(process.pid) + ")";
+        }
+        log::error(line);
+    }
+
+    bool write_records(const Outcome& end) {
+        try {
+            if (options_.status_fd >= 0) {
+                write_all(options_.status_fd,
+                          record_of(run_, end, asked_, nullptr, nullptr) + "\n");
+            }
+            if (options_.json) {
+                out_.write(record_of(run_, end, asked_, &held_out_, &held_err_) + "\n");
+                while (!out_.is_drained())
+                    loop_.run_once();
+            }
+            out_.close();
+        } catch (const SysError& error) {
+            log::error(std::string("the record: ") + error.what());
+            return false;
+        }
+        if (out_.failure() != 0 && options_.json) {
+            log::error(std::string("stdout: ") + std::strerror(out_.failure()));
+            return false;
+        }
+        return out_.failure() == 0 || out_.failure() == EPIPE;
+    }
+
+    const ClientOptions& options_;
+    Asked asked_;
+    EventLoop loop_;
+    Signals signals_;
+    LocalOutput out_;
+    LocalOutput err_;
+    HeldOutput held_out_;
+    HeldOutput held_err_;
+    ServerLink server_;
+    RemoteRun& run_;
+    std::optional<LocalInput> input_;
+    EventLoop::Watch signal_watch_;
+    int interrupts_ = 0;
+    int leave_code_ = 0;
+    Time leave_at_ = EventLoop::kNever;
+    bool left_ = false;
+};
+
+void refuse_nul(std::string_view text, const char* what) {
+    if (text.find('\0') != std::string_view::npos) {
+        throw UserError(std::string(what) +
+                        ": has a NUL byte in it, which no program can be given");
+    }
+}
+
+}  // namespace
+
+msg::Open open_for(const ClientOptions& options, std::vector<std::string> words) {
+    msg::Open open;
+    open.run = new_run_id();
+    if (options.argv) {
+        open.mode = msg::Open::Mode::Argv;
+        open.args = std::move(words);
+    } else {
+        const std::string command = join_words(words);
+        open.mode = command.empty() ? msg::Open::Mode::Login : msg::Open::Mode::Command;
+        if (!command.empty()) open.args = {command};
+    }
+    open.cwd = options.cwd;
+    open.env = options.env;
+    open.forwarded = forwarded_environment();
+    for (const std::string& arg : open.args)
+        refuse_nul(arg, "command");
+    open.stdin_null = options.stdin_null;
+    open.timeout = options.timeout;
+    open.idle_timeout = options.idle_timeout;
+    open.linger = kDefaultLinger;
+    if (options.linger) open.linger = options.linger->time;
+    open.max_output = options.max_output;
+    if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
+    return open;
+}
+
+int run_one_shot(const ClientOptions& options, const StandardStreams& streams) {
+    if (options.status_fd >= 0 && ::fcntl(options.status_fd, F_GETFD) == -1) {
+        throw UserError("--status-fd " + std::to_string(options.status_fd) + ": not open");
+    }
+    return OneShot(options, streams).run();
+}
+
+}  // namespace frsh

@@ -1,0 +1,17 @@
+// One command: its streams are ours, and so is its end.
+#pragma once
+
+#include "client/options.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/startup.hpp"
+
+namespace frsh {
+
+// What the options ask for, as the server is asked for it. `command` is one for a shell; without
+// one the login shell reads stdin. Throws UserError for a NUL in anything that may have none.
+[[nodiscard]] msg::Open open_for(const ClientOptions& options, std::vector<std::string> words);
+
+// The program's exit code.
+int run_one_shot(const ClientOptions& options, const StandardStreams& streams);
+
+}  // namespace frsh

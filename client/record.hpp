@@ -1,0 +1,27 @@
+// The record of a run as one line of JSON: what --status-fd and --json give.
+#pragma once
+
+#include "client/remote_run.hpp"
+
+#include <string>
+
+namespace frsh {
+
+// How the run is named in it: what the caller asked for, as it was asked.
+struct Asked {
+    std::string target;
+    std::vector<std::string> words;
+    bool is_argv = false;
+};
+
+// As ssh does: one blank between two words, whatever is in them.
+[[nodiscard]] std::string join_words(const std::vector<std::string>& words);
+
+// The keys, in this order: run, target, command, outcome, stdout, stderr, usage, holders,
+// survivors. With `out` and `err` the output itself is inside. Ends without a newline. Throws
+// SysError where held output cannot be read back.
+[[nodiscard]] std::string record_of(const RemoteRun& run, const Outcome& outcome,
+                                    const Asked& asked, const HeldOutput* out,
+                                    const HeldOutput* err);
+
+}  // namespace frsh

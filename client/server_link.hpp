@@ -1,0 +1,56 @@
+// The client's end of a connection: greets, hands each message to the run it belongs to, and knows
+// what the server had to say where it would not serve.
+#pragma once
+
+#include "client/connect.hpp"
+#include "client/remote_run.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace frsh {
+
+class ServerLink : private Link::Handler {
+  public:
+    // Messages that belong to no run: those of shells.
+    using OnOther = std::function<void(const Message&)>;
+
+    ServerLink(EventLoop& loop, Connection connection, OnOther on_other = {});
+    ~ServerLink() override;
+
+    // Asks for a run, with a channel of its own. The sinks are lent and outlive it.
+    RemoteRun& open(msg::Open open, Sink& out, Sink& err);
+    // A run that is finished, or that nobody wants to know of any more.
+    void forget(RemoteRun& run);
+
+    [[nodiscard]] Link& link() { return link_; }
+    // Nothing more will come. Every run is finished then, well or not.
+    [[nodiscard]] bool is_down() const { return link_.is_down(); }
+    // Why it is down, in words; empty where the server closed without any.
+    [[nodiscard]] const std::string& problem() const { return problem_; }
+    // What the server said of itself, once it has.
+    [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
+
+    // Says nothing more, writes what was said, and waits for a server that we started to end; until
+    // `deadline` at most.
+    void finish(EventLoop::Time deadline);
+
+  private:
+    void on_message(const Message& message) override;
+    void on_link_down(const std::string& problem) override;
+
+    EventLoop& loop_;
+    OnOther on_other_;
+    std::optional<Spawned> child_;
+    std::optional<msg::Hello> server_;
+    std::optional<msg::Error> refusal_;
+    std::string problem_;
+    Channel next_channel_ = 1;
+    Link link_;
+    std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
+};
+
+}  // namespace frsh

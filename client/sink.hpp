@@ -1,0 +1,83 @@
+// Where the output of a run goes on this side.
+#pragma once
+
+#include "common/base/byte_queue.hpp"
+#include "common/proto/stream.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/fd.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace frsh {
+
+class Sink {
+  public:
+    virtual ~Sink() = default;
+
+    // Takes all of it; what cannot be used yet is kept, and counts against the stream's window.
+    virtual void write(std::string_view bytes) = 0;
+    // Bytes used since this was last asked.
+    virtual Offset take_used() = 0;
+    // Nothing is kept back.
+    [[nodiscard]] virtual bool is_drained() const = 0;
+    // The errno because of which nothing more can be written; 0 while all is well. EPIPE: whoever
+    // read this has gone.
+    [[nodiscard]] virtual int failure() const { return 0; }
+};
+
+// One of our own standard streams, lent by whoever started us and left as it was: O_NONBLOCK is a
+// property of the open file, which the caller's shell and our siblings share, so it is never set
+// there. A pipe or a terminal is opened anew through /proc/self/fd, a socket has MSG_DONTWAIT, a
+// plain file takes what it is given, and where all that fails small writes follow a poll(2).
+class LocalOutput : public Sink {
+  public:
+    enum class WasOpen { Yes, No };
+    LocalOutput(EventLoop& loop, std::string name, int fd, WasOpen was_open);
+
+    void write(std::string_view bytes) override;
+    Offset take_used() override;
+    [[nodiscard]] bool is_drained() const override { return pending_.is_empty(); }
+    [[nodiscard]] int failure() const override { return failure_; }
+
+    // For a plain file on a network, close(2) is what tells of a full disk.
+    void close();
+
+  private:
+    enum class Way { Direct, Reopened, Socket, Cautious, Closed };
+    [[nodiscard]] IoResult attempt(std::string_view bytes);
+    void write_pending();
+    void fail(int error);
+
+    int fd_;
+    Fd own_;
+    Way way_ = Way::Direct;
+    ByteQueue pending_;
+    Offset used_ = 0;
+    int failure_ = 0;
+    EventLoop::Watch watch_;
+};
+
+// Kept until it is asked for: in memory, and beyond 1 MiB in a file without a name.
+class HeldOutput : public Sink {
+  public:
+    void write(std::string_view bytes) override;
+    Offset take_used() override;
+    [[nodiscard]] bool is_drained() const override { return true; }
+    [[nodiscard]] int failure() const override { return failure_; }
+
+    // Everything, at once.
+    [[nodiscard]] std::string content() const;
+    // The same in pieces. Throws SysError.
+    void copy_to(Sink& other) const;
+    [[nodiscard]] Offset size() const { return size_; }
+
+  private:
+    std::string memory_;
+    Fd file_;
+    Offset size_ = 0;
+    Offset used_ = 0;
+    int failure_ = 0;
+};
+
+}  // namespace frsh

@@ -1,0 +1,122 @@
+#include "common/net/address.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+namespace frsh {
+namespace {
+
+unsigned port_of(std::string_view text, std::string_view whole) {
+    const auto port = parse_number(text, 0, 65535);
+    if (!port) {
+        throw UserError("'" + escape_controls(whole) + "': a port is a number from 0 to 65535");
+    }
+    return static_cast<unsigned>(*port);
+}
+
+const sockaddr_in& v4(const Address& address) {
+    return reinterpret_cast<const sockaddr_in&>(address.storage);
+}
+const sockaddr_in6& v6(const Address& address) {
+    return reinterpret_cast<const sockaddr_in6&>(address.storage);
+}
+
+}  // namespace
+
+HostPort parse_host_port(std::string_view text, BarePort bare_port,
+                         const std::string& default_host) {
+    if (text.empty()) throw UserError("an empty address");
+    const bool all_digits = text.find_first_not_of("0123456789") == std::string_view::npos;
+    if (all_digits && bare_port == BarePort::Allowed) return {default_host, port_of(text, text)};
+    if (text[0] == '[') {
+        const std::size_t close = text.find(']');
+        if (close == std::string_view::npos) {
+            throw UserError("'" + escape_controls(text) + "': no ']' after the address");
+        }
+        HostPort result{std::string(text.substr(1, close - 1))};
+        const std::string_view rest = text.substr(close + 1);
+        if (rest.empty()) return result;
+        if (rest[0] != ':') {
+            throw UserError("'" + escape_controls(text) + "': only a :PORT may follow ']'");
+        }
+        result.port = port_of(rest.substr(1), text);
+        return result;
+    }
+    const auto colons = std::count(text.begin(), text.end(), ':');
+    if (colons == 0 || colons > 1) return {std::string(text)};  // A name, or a bare V6 address.
+    const std::size_t colon = text.find(':');
+    if (colon == 0) return {default_host, port_of(text.substr(1), text)};
+    return {std::string(text.substr(0, colon)), port_of(text.substr(colon + 1), text)};
+}
+
+unsigned Address::port() const {
+    return ntohs(family() == AF_INET6 ? v6(*this).sin6_port : v4(*this).sin_port);
+}
+
+bool Address::is_loopback() const {
+    if (family() == AF_INET) return (ntohl(v4(*this).sin_addr.s_addr) >> 24) == 127;
+    if (family() != AF_INET6) return false;
+    const in6_addr& address = v6(*this).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&address)) return address.s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&address) != 0;
+}
+
+std::string Address::text() const {
+    char host[NI_MAXHOST];
+    char port_text[NI_MAXSERV];
+    const int result = ::getnameinfo(get(), size, host, sizeof host, port_text, sizeof port_text,
+                                     NI_NUMERICHOST | NI_NUMERICSERV);
+    if (result != 0) return "?";
+    std::string text = host;
+    if (family() == AF_INET6) text.insert(0, 1, '[').append("]");
+    return text.append(":").append(port_text);
+}
+
+std::vector<Address> resolve(const HostPort& where, bool passive) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
+    addrinfo* found = nullptr;
+    const std::string port = std::to_string(where.port);
+    const int result = ::getaddrinfo(where.host.empty() ? nullptr : where.host.c_str(),
+                                     port.c_str(), &hints, &found);
+    if (result != 0) {
+        throw UserError(escape_controls(where.host) + ": " +
+                        (result == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(result)));
+    }
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    std::vector<Address> addresses;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        Address address;
+        std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+        address.size = one->ai_addrlen;
+        addresses.push_back(address);
+    }
+    return addresses;
+}
+
+Address local_address(int socket) {
+    Address address;
+    address.size = sizeof address.storage;
+    check(::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size),
+          "getsockname");
+    return address;
+}
+
+Address peer_address(int socket) {
+    Address address;
+    address.size = sizeof address.storage;
+    check(::getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size),
+          "getpeername");
+    return address;
+}
+
+}  // namespace frsh

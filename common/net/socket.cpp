@@ -1,0 +1,172 @@
+#include "common/net/socket.hpp"
+
+#include "common/base/error.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+// How many connections the kernel finishes for us while we are busy. It is cut to
+// /proc/sys/net/core/somaxconn.
+constexpr int kBacklog = 4096;
+// Unsent bytes in the kernel above which the socket is not writable. More only means that a signal
+// waits longer behind data; less, that the network may run dry between two turns.
+constexpr int kNotSentLow = 128 * 1024;
+
+sockaddr_un unix_address(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    // unix(7): the path must fit with its NUL, 107 bytes on Linux.
+    if (path.size() >= sizeof address.sun_path) throw UserError(path + ": path too long");
+    path.copy(address.sun_path, path.size());
+    return address;
+}
+
+std::string advice(int error, unsigned port) {
+    if (error == EACCES && port < 1024) {
+        return " (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
+    }
+    if (error == EADDRINUSE) return " (another program listens there; port 0 takes a free one)";
+    if (error == EADDRNOTAVAIL) return " (no interface of this machine has that address)";
+    return "";
+}
+
+}  // namespace
+
+Fd listen_tcp(const Address& address) {
+    // socket(2) makes an end without a place; bind(2) gives it one; listen(2) tells the kernel to
+    // complete handshakes on its own and to queue who has come; accept(2) takes one off the queue.
+    Fd listening(
+        check(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    const int on = 1;
+    // Whoever closes first keeps the pair of addresses in TIME_WAIT for a minute (RFC 9293, 3.6.1),
+    // so that late segments meet nobody new. Without this option a restarted server could not bind
+    // its own port while such pairs exist. It never lets two listeners share a port.
+    check(::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt");
+    if (address.family() == AF_INET6) {
+        check(::setsockopt(listening.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on),
+              "setsockopt");
+    }
+    if (::bind(listening.get(), address.get(), address.size) == -1 ||
+        ::listen(listening.get(), kBacklog) == -1) {
+        const int error = errno;
+        throw UserError("listen " + address.text() + ": " + std::strerror(error) +
+                        advice(error, address.port()));
+    }
+    return listening;
+}
+
+Fd listen_unix(const std::string& path) {
+    const sockaddr_un address = unix_address(path);
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0) {
+        if (!S_ISSOCK(info.st_mode)) throw UserError(path + ": exists and is no socket");
+        try {
+            (void)connect_unix(path);
+            throw UserError(path + ": another server listens there");
+        } catch (const SysError& error) {
+            // A socket file outlives its server; only "refused" proves that nobody is behind it.
+            if (error.code().value() != ECONNREFUSED) throw;
+        }
+        check(::unlink(path.c_str()), "unlink " + path);
+    }
+    Fd listening(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    // The file is made by bind(2) with the mode that umask leaves: never open to others, not even
+    // for the moment until a chmod(2).
+    const mode_t before = ::umask(0177);
+    const int bound = ::bind(listening.get(), generic, sizeof address);
+    const int error = errno;
+    ::umask(before);
+    if (bound == -1) throw SysError("listen " + path, error);
+    check(::listen(listening.get(), kBacklog), "listen " + path);
+    return listening;
+}
+
+std::optional<Fd> accept_connection(int listening) {
+    const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) return Fd(fd);
+    switch (errno) {
+        // accept(2): errors that are pending on the new connection are its own, not the listener's.
+        case EAGAIN:
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH:
+        case EPERM:
+        case ETIMEDOUT:
+            return std::nullopt;
+        default:
+            throw SysError("accept");
+    }
+}
+
+Fd connect_tcp(const Address& address, EventLoop::Time deadline) {
+    const std::string attempt = "connect " + address.text();
+    Fd socket(
+        check(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    if (::connect(socket.get(), address.get(), address.size) == 0) return socket;
+    if (errno != EINPROGRESS) throw SysError(attempt);
+    // A non-blocking connect is writable once the handshake has ended, well or not.
+    for (;;) {
+        pollfd polled{socket.get(), POLLOUT, 0};
+        int timeout = -1;
+        if (deadline != EventLoop::kNever) {
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
+            timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1 << 30));
+        }
+        const int ready = ::poll(&polled, 1, timeout);
+        if (ready == -1 && errno == EINTR) continue;
+        check(ready, "poll");
+        if (ready == 0) throw SysError(attempt, ETIMEDOUT);
+        break;
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    check(::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size), "getsockopt");
+    if (error != 0) throw SysError(attempt, error);
+    return socket;
+}
+
+Fd connect_unix(const std::string& path) {
+    const sockaddr_un address = unix_address(path);
+    // Blocking: a local connect waits only while the server's queue is full, and then rightly.
+    Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
+          "connect " + path);
+    return socket;
+}
+
+void tune_tcp(int socket) {
+    const int on = 1;
+    check(::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "setsockopt");
+    check(::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kNotSentLow, sizeof kNotSentLow),
+          "setsockopt");
+    check(::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), "setsockopt");
+}
+
+uid_t peer_uid(int unix_socket) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    check(::getsockopt(unix_socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size), "getsockopt");
+    return credentials.uid;
+}
+
+}  // namespace frsh

@@ -1,0 +1,40 @@
+// The calls that make a connection, in the order in which they happen: socket, bind, listen and
+// accept on the server; socket and connect on the client. socket.cpp is written to be read as a
+// lesson about them.
+#pragma once
+
+#include "common/net/address.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/fd.hpp"
+
+#include <optional>
+#include <string>
+
+#include <sys/types.h>
+
+namespace frsh {
+
+// A listening socket, close-on-exec and non-blocking. Throws UserError with advice where there is
+// some ("port 80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)").
+[[nodiscard]] Fd listen_tcp(const Address& address);
+
+// The same on a path. A socket file that nobody listens on any more is replaced; one that somebody
+// does is an error. The folder is the caller's business; the file gets mode 0600.
+[[nodiscard]] Fd listen_unix(const std::string& path);
+
+// One connection, or nothing: none is waiting, or it was gone again before we came. Throws SysError
+// where the kernel has no descriptor or memory to give (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+std::optional<Fd> accept_connection(int listening);
+
+// Blocks until connected or `deadline`. Throws SysError ("connect 127.0.0.1:7722": ...).
+[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline);
+// Throws SysError.
+[[nodiscard]] Fd connect_unix(const std::string& path);
+
+// Control frames must not wait in the kernel either: Nagle's algorithm off, a short send queue.
+void tune_tcp(int socket);
+
+// The uid of the process that connected, or bound, the other end, as the kernel noted it then.
+[[nodiscard]] uid_t peer_uid(int unix_socket);
+
+}  // namespace frsh

@@ -1,0 +1,161 @@
+#include "common/sys/process_table.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/fd.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+constexpr std::size_t kMaxEnviron = 16 * 1024 * 1024;
+
+class Folder {
+  public:
+    explicit Folder(const std::string& path) : dir_(::opendir(path.c_str())) {}
+    ~Folder() {
+        if (dir_ != nullptr) ::closedir(dir_);
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    // The next entry that is a number, or nothing.
+    std::optional<std::uint64_t> next_number() {
+        while (dir_ != nullptr) {
+            const dirent* const entry = ::readdir(dir_);
+            if (entry == nullptr) break;
+            if (const auto number = parse_number(entry->d_name, 0, INT32_MAX)) return number;
+        }
+        return std::nullopt;
+    }
+
+  private:
+    DIR* dir_;
+};
+
+std::string proc_path(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+// What cannot be read any more, or by us, is empty.
+std::string read_proc(pid_t pid, const char* file) {
+    try {
+        return read_file(proc_path(pid, file), kMaxEnviron);
+    } catch (const SysError&) {
+        return {};
+    }
+}
+
+// /proc/PID/stat: pid (name) state ppid pgrp session ... starttime is field 22. The name may hold
+// anything, blanks and parentheses included, so the last ')' ends it.
+std::optional<ProcessInfo> look_at(pid_t pid) {
+    const std::string stat = read_proc(pid, "stat");
+    const std::size_t open = stat.find('(');
+    const std::size_t close = stat.rfind(')');
+    if (open == std::string::npos || close == std::string::npos || close + 2 >= stat.size()) {
+        return std::nullopt;
+    }
+    const auto fields = split(std::string_view(stat).substr(close + 2), ' ');
+    if (fields.size() < 20) return std::nullopt;
+    const auto number = [&](std::size_t index) {
+        return parse_number(fields[index], 0, UINT64_MAX).value_or(0);
+    };
+    ProcessInfo info;
+    info.pid = pid;
+    info.name = stat.substr(open + 1, close - open - 1);
+    info.state = fields[0].empty() ? '?' : fields[0][0];
+    info.parent = static_cast<pid_t>(number(1));
+    info.session = static_cast<pid_t>(number(3));
+    info.start = number(19);
+    return info;
+}
+
+bool has_mark(pid_t pid, std::string_view mark) {
+    const std::string environ = read_proc(pid, "environ");
+    for (const std::string_view entry : split(environ, '\0')) {
+        if (entry == mark) return true;
+    }
+    return false;
+}
+
+bool is_dead(const ProcessInfo& info) {
+    return info.state == 'Z' || info.state == 'X';
+}
+
+}  // namespace
+
+std::vector<ProcessInfo> list_processes() {
+    std::vector<ProcessInfo> processes;
+    Folder proc("/proc");
+    while (const auto pid = proc.next_number()) {
+        if (auto info = look_at(static_cast<pid_t>(*pid))) processes.push_back(std::move(*info));
+    }
+    return processes;
+}
+
+std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark) {
+    const std::vector<ProcessInfo> all = list_processes();
+    std::vector<bool> is_ours(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        is_ours[i] = all[i].pid == program || all[i].session == program ||
+                     (!mark.empty() && has_mark(all[i].pid, mark));
+    }
+    // Children of what is ours, until a pass finds no more.
+    for (bool grew = true; grew;) {
+        grew = false;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            if (is_ours[i]) continue;
+            for (std::size_t j = 0; j < all.size(); ++j) {
+                if (is_ours[j] && all[i].parent == all[j].pid) is_ours[i] = grew = true;
+            }
+        }
+    }
+    std::vector<ProcessInfo> ours;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const bool counts = is_ours[i] && !is_dead(all[i]) && all[i].pid != ::getpid();
+        if (counts) ours.push_back(all[i]);
+    }
+    return ours;
+}
+
+std::vector<ProcessInfo> holders_of_pipe(std::uint64_t inode) {
+    const std::string wanted = "pipe:[" + std::to_string(inode) + "]";
+    std::vector<ProcessInfo> holders;
+    for (const ProcessInfo& process : list_processes()) {
+        if (process.pid == ::getpid() || is_dead(process)) continue;
+        const std::string folder = proc_path(process.pid, "fd");
+        Folder descriptors(folder);
+        while (const auto number = descriptors.next_number()) {
+            char target[64];
+            const std::string path = folder + "/" + std::to_string(*number);
+            const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+            if (size > 0 && std::string_view(target, static_cast<std::size_t>(size)) == wanted) {
+                holders.push_back(process);
+                break;
+            }
+        }
+    }
+    return holders;
+}
+
+Delivery send_signal(const ProcessInfo& process, int number) {
+    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+    if (!pidfd.is_open()) return Delivery::Gone;
+    // The descriptor names whoever has the pid now; the start time says whether that is still he.
+    const auto now = look_at(process.pid);
+    if (!now || now->start != process.start || is_dead(*now)) return Delivery::Gone;
+    if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) == 0) {
+        return Delivery::Sent;
+    }
+    return errno == ESRCH ? Delivery::Gone : Delivery::Refused;
+}
+
+}  // namespace frsh

@@ -1,0 +1,41 @@
+// Questions about other processes, answered by proc(5): who descends from whom, who carries a mark
+// in its environment, who still holds a pipe open.
+//
+// A pid may be given to somebody else between a look and a kill, so signals go through a pidfd that
+// is checked against the start time seen in the look.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace frsh {
+
+struct ProcessInfo {
+    pid_t pid = 0;
+    pid_t parent = 0;
+    pid_t session = 0;
+    std::uint64_t start = 0;  // Clock ticks since boot; with the pid it names one process for ever.
+    char state = '?';         // 'Z' and 'X' are dead already.
+    std::string name;
+};
+
+// All processes there are, zombies included.
+[[nodiscard]] std::vector<ProcessInfo> list_processes();
+
+// Everything that a program started: its descendants, whoever is in its session (setsid(2)), and
+// whoever carries `mark` ("NAME=VALUE") in the environment it was started with. The mark survives
+// what the others do not: a daemon has left both the tree and the session. Zombies and this process
+// itself are left out.
+[[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark);
+
+// Of these, who has `inode` of a pipe open. Processes that may not be looked into are passed over.
+[[nodiscard]] std::vector<ProcessInfo> holders_of_pipe(std::uint64_t inode);
+
+enum class Delivery { Sent, Gone, Refused };
+Delivery send_signal(const ProcessInfo& process, int number);
+
+}  // namespace frsh

@@ -1,0 +1,31 @@
+// Who we are to the system's user database, and the folders where frsh keeps things for that user.
+#pragma once
+
+#include <string>
+
+#include <sys/types.h>
+
+namespace frsh {
+
+struct User {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::string name;
+    std::string home;
+    std::string shell;  // Never empty: /bin/sh where the database has none.
+};
+
+// The user this process runs as. Without an entry in the database (a bare container): the uid as
+// name, "/" as home.
+[[nodiscard]] User current_user();
+
+// $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh, else /tmp/frsh-UID. Only named, not made.
+[[nodiscard]] std::string runtime_folder();
+
+// Makes the folder (0700) unless it is there, and throws UserError unless it is a real folder, ours
+// and closed to others: what lies in it is trusted because of that.
+void make_private_folder(const std::string& path);
+// Only the check; false where there is nothing at all.
+bool check_private_folder(const std::string& path);
+
+}  // namespace frsh

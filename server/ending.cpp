@@ -1,0 +1,74 @@
+#include "server/ending.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+namespace frsh {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kHangUpTime{500};
+constexpr milliseconds kKillTime{5000};
+// Between two looks at the process table: often at first, since most processes end at once.
+constexpr milliseconds kLongestPause{100};
+
+}  // namespace
+
+Ending::Ending(pid_t program, std::string mark, First first, milliseconds grace, Time now)
+    : program_(program), mark_(std::move(mark)), grace_(grace) {
+    enter(first == First::HangUp      ? Step::HangUp
+          : first == First::Terminate ? Step::Terminate
+                                      : Step::Kill,
+          now);
+}
+
+void Ending::enter(Step step, Time now) {
+    step_ = step;
+    step_ends_ = now + (step == Step::HangUp      ? kHangUpTime
+                        : step == Step::Terminate ? grace_
+                                                  : kKillTime);
+    next_look_ = now;
+    pause_ = milliseconds(1);
+    asked_.clear();
+}
+
+void Ending::hurry(Time now) {
+    if (!is_done_ && step_ != Step::Kill) enter(Step::Kill, now);
+}
+
+void Ending::tick(Time now) {
+    if (is_done_ || now < next_look_) return;
+    if (now >= step_ends_ && step_ != Step::Kill) {
+        enter(step_ == Step::HangUp ? Step::Terminate : Step::Kill, now);
+    }
+    const std::vector<ProcessInfo> left = started_by(program_, mark_);
+    if (left.empty() || (step_ == Step::Kill && now >= step_ends_)) {
+        survivors_ = left;
+        is_done_ = true;
+        return;
+    }
+    const int number = step_ == Step::HangUp      ? SIGHUP
+                       : step_ == Step::Terminate ? SIGTERM
+                                                  : SIGKILL;
+    bool any_will_go = false;
+    for (const ProcessInfo& process : left) {
+        const bool is_new = asked_.emplace(process.pid, process.start).second;
+        if (!is_new && step_ != Step::Kill) {
+            any_will_go = true;
+            continue;
+        }
+        any_will_go |= send_signal(process, number) != Delivery::Refused;
+        // A stopped process answers nothing but KILL until it goes on.
+        if (step_ != Step::Kill && process.state == 'T') (void)send_signal(process, SIGCONT);
+    }
+    if (!any_will_go && step_ == Step::Kill) {
+        survivors_ = left;
+        is_done_ = true;
+        return;
+    }
+    next_look_ = std::min(now + pause_, std::max(step_ends_, now + milliseconds(1)));
+    pause_ = std::min(2 * pause_, kLongestPause);
+}
+
+}  // namespace frsh

@@ -1,0 +1,51 @@
+// Ending everything that a run started: ask, wait, then kill, until nobody is left.
+//
+//     hang up (HUP) ──500 ms──▶ ask (TERM) ──grace──▶ kill (KILL, again and again) ──5 s──▶ give up
+//
+// Any step that finds nobody left is the last. Asking happens once a process: one that appears
+// later is asked when it is seen. What cannot be killed, or will not die, is named at the end.
+#pragma once
+
+#include "common/sys/event_loop.hpp"
+#include "common/sys/process_table.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace frsh {
+
+class Ending {
+  public:
+    using Time = EventLoop::Time;
+    enum class First { HangUp, Terminate, Kill };
+
+    // Of `program` and all that carries `mark` ("FRSH_RUN=ID"); see started_by().
+    Ending(pid_t program, std::string mark, First first, std::chrono::milliseconds grace, Time now);
+
+    // Looks again, and does what is due.
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const { return is_done_ ? EventLoop::kNever : next_look_; }
+    [[nodiscard]] bool is_done() const { return is_done_; }
+    // Who was left when it gave up; empty where nobody was.
+    [[nodiscard]] const std::vector<ProcessInfo>& survivors() const { return survivors_; }
+    // Straight to the last step.
+    void hurry(Time now);
+
+  private:
+    enum class Step { HangUp, Terminate, Kill };
+    void enter(Step step, Time now);
+
+    pid_t program_;
+    std::string mark_;
+    std::chrono::milliseconds grace_;
+    Step step_;
+    Time step_ends_;
+    Time next_look_;
+    std::chrono::milliseconds pause_{1};
+    std::set<std::pair<pid_t, std::uint64_t>> asked_;  // In this step, by pid and start time.
+    std::vector<ProcessInfo> survivors_;
+    bool is_done_ = false;
+};
+
+}  // namespace frsh

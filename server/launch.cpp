@@ -1,0 +1,166 @@
+#include "server/launch.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace frsh {
+namespace {
+
+// execve(2): one argument is at most 32 pages, its NUL included, whatever the total may be.
+constexpr std::size_t kMaxArgument = 131071;
+
+constexpr std::string_view kUserPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
+constexpr std::string_view kRootPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view name_of_entry(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+void set(std::vector<std::string>& env, std::string_view entry) {
+    const std::string_view name = name_of_entry(entry);
+    const auto same = std::find_if(
+        env.begin(), env.end(), [&](const std::string& one) { return name_of_entry(one) == name; });
+    if (same == env.end()) {
+        env.emplace_back(entry);
+    } else {
+        *same = entry;
+    }
+}
+
+bool is_inheritable(std::string_view name) {
+    constexpr std::array<std::string_view, 6> kCode = {"BASH_ENV",  "ENV", "PROMPT_COMMAND",
+                                                       "SHELLOPTS", "IFS", "BASHOPTS"};
+    if (name.starts_with("LD_") || name.starts_with("FRSH_") || name.starts_with("BASH_FUNC_")) {
+        return false;
+    }
+    return std::find(kCode.begin(), kCode.end(), name) == kCode.end();
+}
+
+// What a client's own environment may bring along: how text looks, and what git asks its server.
+bool is_forwardable(std::string_view name) {
+    return name == "LANG" || name.starts_with("LC_") || name == "COLORTERM" ||
+           name == "GIT_PROTOCOL";
+}
+
+std::string_view base_name(std::string_view path) {
+    return path.substr(path.rfind('/') + 1);
+}
+
+// Shells that take a script as their first argument and understand `exec 3<&-`.
+bool reads_scripts(std::string_view shell) {
+    constexpr std::array<std::string_view, 10> kKnown = {
+        "sh", "bash", "dash", "ash", "ksh", "mksh", "ksh93", "zsh", "busybox", "yash"};
+    return std::find(kKnown.begin(), kKnown.end(), base_name(shell)) != kKnown.end();
+}
+
+// The command in a file that has no name. The shell is told to read /dev/fd/3, opens that for
+// itself under a number out of the way, and closes the 3 we lent it in the first words it reads; so
+// stdin stays free and nothing the command starts inherits a descriptor.
+Fd script_of(const std::string& command) {
+    Fd script(check(::memfd_create("frsh-script", MFD_CLOEXEC), "memfd_create"));
+    write_all(script.get(), "exec 3<&-; ");
+    write_all(script.get(), command);
+    check(::lseek(script.get(), 0, SEEK_SET), "lseek");
+    return script;
+}
+
+std::string value_of(const std::vector<std::string>& env, std::string_view name) {
+    for (const std::string& entry : env) {
+        if (name_of_entry(entry) == name) return entry.substr(name.size() + 1);
+    }
+    return "";
+}
+
+}  // namespace
+
+std::vector<std::string> base_environment(const User& user, BaseEnvironment kind) {
+    std::vector<std::string> env;
+    if (kind == BaseEnvironment::Inherited) {
+        for (char** entry = environ; *entry != nullptr; ++entry) {
+            if (is_inheritable(name_of_entry(*entry))) env.emplace_back(*entry);
+        }
+    }
+    set(env, "HOME=" + user.home);
+    set(env, "USER=" + user.name);
+    set(env, "LOGNAME=" + user.name);
+    set(env, "SHELL=" + user.shell);
+    if (value_of(env, "PATH").empty()) {
+        set(env, "PATH=" + std::string(user.uid == 0 ? kRootPath : kUserPath));
+    }
+    return env;
+}
+
+std::string run_mark(const std::string& run) {
+    return "FRSH_RUN=" + run;
+}
+
+std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context) {
+    Launch launch;
+    SpawnRequest& request = launch.request;
+    request.env = context.env;
+    for (const std::string& entry : open.forwarded) {
+        if (is_forwardable(name_of_entry(entry))) set(request.env, entry);
+    }
+    for (const std::string& entry : open.env)
+        set(request.env, entry);
+    set(request.env, run_mark(open.run));
+    set(request.env, context.session_mark);
+    request.cwd = open.cwd.value_or(context.user.home);
+    const std::string& shell = context.user.shell;
+    const std::string name(base_name(shell));
+
+    switch (open.mode) {
+        case msg::Open::Mode::Argv:
+            request.argv = open.args;
+            request.programs = search_path(open.args[0], value_of(request.env, "PATH"));
+            break;
+        case msg::Open::Mode::Login:
+            // A leading dash is how login(1) tells a shell that it is one.
+            request.argv = {"-" + name};
+            request.programs = {shell};
+            break;
+        case msg::Open::Mode::Command:
+            request.programs = {shell};
+            request.argv = {name, "-c", open.args[0]};
+            if (open.args[0].size() > kMaxArgument) {
+                if (!reads_scripts(shell)) {
+                    return NotStarted{"exec", E2BIG,
+                                      shell + ": a command above 131071 bytes needs a POSIX shell"};
+                }
+                launch.script = script_of(open.args[0]);
+                request.extra = {{launch.script.get(), 3}};
+                request.argv = {name, "/dev/fd/3"};
+            }
+            break;
+    }
+    return launch;
+}
+
+NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request) {
+    const std::string reason = std::strerror(failure.error);
+    switch (failure.stage) {
+        case SpawnFailure::Stage::Cwd:
+            return {"cwd", failure.error, "cwd " + escape_controls(request.cwd) + ": " + reason};
+        case SpawnFailure::Stage::Exec: {
+            // The shell's own path where there is one; the name that was searched for otherwise.
+            const std::string& program =
+                request.programs.size() == 1 ? request.programs[0] : request.argv[0];
+            return {"exec", failure.error, "exec " + escape_controls(program) + ": " + reason};
+        }
+        case SpawnFailure::Stage::Fork:
+            break;
+    }
+    return {"fork", failure.error, "fork: " + reason};
+}
+
+}  // namespace frsh

@@ -1,0 +1,41 @@
+// From what a client asks for to what execve(2) takes: shell, arguments, environment, folder.
+#pragma once
+
+#include "common/proto/message.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/user.hpp"
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace frsh {
+
+// What every run of a session shares.
+struct LaunchContext {
+    User user;
+    std::vector<std::string> env;  // "K=V"; the run's own come on top.
+    std::string session_mark;      // "FRSH_SESSION=..."
+};
+
+// The environment that runs start from. Clean, as after a login; or inherited from us where whoever
+// started us meant it for the commands, as `docker exec` does. What steers the dynamic linker or
+// makes shells run code is never passed on.
+enum class BaseEnvironment { Clean, Inherited };
+[[nodiscard]] std::vector<std::string> base_environment(const User& user, BaseEnvironment kind);
+
+// "FRSH_RUN=ID": how a process is known as this run's, wherever it went; see started_by().
+[[nodiscard]] std::string run_mark(const std::string& run);
+
+// A launch that is ready but for its streams. `script` must live until the program was spawned.
+struct Launch {
+    SpawnRequest request;
+    Fd script;  // Holds a command that is too long for an argument.
+};
+[[nodiscard]] std::variant<Launch, NotStarted> plan_launch(const msg::Open& open,
+                                                           const LaunchContext& context);
+
+// The failure in words, with the stage, for the record.
+[[nodiscard]] NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request);
+
+}  // namespace frsh

@@ -1,0 +1,100 @@
+// socket, bind, listen, accept, fork, reap: the forking server, and nothing else.
+//
+// It reads no byte of any peer. For each connection it forks a session; a session that may start
+// runs says so through a pipe, and until then counts as unknown. At most kMaxUnknown of those exist
+// at a time; who comes meanwhile waits here unforked, and is refused, in words, only beyond that.
+//
+// fork(2) happens at the top of the stack, never inside a callback of the loop: the child returns
+// out of next_connection() with nothing of the parent's work half done above it.
+#pragma once
+
+#include "common/sys/signals.hpp"
+#include "server/ending.hpp"
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/resource.h>
+
+namespace frsh {
+
+class Listener {
+  public:
+    enum class Kind { Unix, Plaintext };
+
+    // What a forked session is given.
+    struct Connection {
+        Fd socket;
+        Kind kind;
+        Fd admitted;       // One byte written here: the peer is known now.
+        std::string mark;  // "FRSH_SESSION=...", in the environment of all its runs.
+    };
+
+    static constexpr std::size_t kMaxSessions = 4096;
+    static constexpr std::size_t kMaxUnknown = 64;
+    static constexpr std::size_t kMaxWaiting = 1024;
+
+    Listener();
+    ~Listener();
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+
+    // Throw UserError.
+    void listen_on_tcp(const std::string& where);
+    void listen_on_unix(const std::string& path);
+
+    // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
+    // then, in the parent; in each forked child it returns that child's connection.
+    std::optional<Connection> serve();
+
+  private:
+    struct Socket {
+        Fd fd;
+        Kind kind;
+        std::string path;  // Of a unix socket, to be removed.
+        EventLoop::Watch watch;
+    };
+    struct Child {
+        Fd admitted;  // Not open once it has been.
+        std::string mark;
+        EventLoop::Watch watch;
+    };
+    struct Waiting {
+        Fd socket;
+        Kind kind;
+    };
+    // Refused; kept until it has read why, or a second has passed.
+    struct Parting {
+        Fd socket;
+        EventLoop::Time until;
+    };
+
+    void add(Fd fd, Kind kind, std::string path);
+    void accept_some(Socket& socket);
+    void refuse(Fd socket, const std::string& reason, const std::string& message);
+    std::optional<Connection> fork_waiting();
+    void reap_children();
+    void tick(EventLoop::Time now);
+    [[nodiscard]] EventLoop::Time next_deadline() const;
+    void stop_listening();
+
+    pid_t owner_;  // Whose socket files these are; a forked child's copy removes nothing.
+    EventLoop loop_;
+    Signals signals_;
+    std::vector<std::unique_ptr<Socket>> sockets_;
+    std::map<pid_t, Child> children_;
+    std::size_t unknown_ = 0;
+    std::deque<Waiting> waiting_;
+    std::vector<Parting> parting_;
+    std::vector<Ending> endings_;     // Of what sessions left that died by a signal.
+    EventLoop::Time accept_again_{};  // Out of descriptors: not before then.
+    bool told_to_end_ = false;
+    unsigned long next_session_ = 0;
+    rlimit given_descriptors_{};  // For the sessions; we raised our own.
+    EventLoop::Watch signal_watch_;
+};
+
+}  // namespace frsh

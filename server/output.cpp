@@ -1,0 +1,172 @@
+#include "server/output.hpp"
+
+#include "common/base/error.hpp"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace frsh {
+namespace {
+
+// A pipe holds 64 KiB unless asked for more (pipe(7)). A user has only so many large ones, so it is
+// asked for once a command has shown that it fills them; a refusal changes nothing.
+constexpr int kLargePipe = 256 * 1024;
+constexpr int kFullReadsUntilLarge = 8;
+// Reads in one turn of the loop.
+constexpr int kReadsATurn = 4;
+
+}  // namespace
+
+Output::Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
+               std::function<void()> on_change)
+    : id_(id),
+      pipe_(std::move(pipe)),
+      on_change_(std::move(on_change)),
+      last_activity_(EventLoop::Clock::now()) {
+    set_nonblocking(pipe_.get());
+    struct stat info {};
+    check(::fstat(pipe_.get(), &info), "fstat");
+    inode_ = info.st_ino;
+    if (cap) {
+        head_ = *cap - *cap / 2;
+        tail_size_ = *cap / 2;
+    }
+    watch_ = loop.watch(
+        std::string(name_of(id)) + ": bytes from the command", pipe_.get(),
+        [this]() -> short { return may_read() ? POLLIN : short{0}; },
+        [this](short) { on_readable(); });
+}
+
+bool Output::may_read() const {
+    // Past the head nothing waits for the peer: it is kept back or dropped.
+    const bool past_head = head_ && produced_ >= *head_;
+    return pipe_.is_open() && (stream_.room() > 0 || past_head);
+}
+
+void Output::on_readable() {
+    drain();
+    on_change_();
+}
+
+void Output::drain() {
+    for (int reads = 0; reads < kReadsATurn && may_read(); ++reads) {
+        IoResult result;
+        std::size_t size = 0;
+        if (head_) {
+            char buffer[ByteQueue::kBlockSize];
+            size = sizeof buffer;
+            if (produced_ < *head_) size = std::min(size, stream_.room());
+            result = read_some(pipe_.get(), buffer, size);
+            take({buffer, result.bytes});
+        } else {
+            char* const place = stream_.place(size);
+            result = read_some(pipe_.get(), place, size);
+            stream_.commit(result.bytes);
+            sum_.update({place, result.bytes});
+            produced_ += result.bytes;
+        }
+        if (result.status == IoResult::Status::EndOfFile) return finish(true);
+        if (result.status == IoResult::Status::WouldBlock) return;
+        last_activity_ = EventLoop::Clock::now();
+        if (result.bytes == size && !is_large_ && ++full_reads_ == kFullReadsUntilLarge) {
+            (void)::fcntl(pipe_.get(), F_SETPIPE_SZ, kLargePipe);
+            is_large_ = true;
+        }
+    }
+}
+
+void Output::take(std::string_view bytes) {
+    sum_.update(bytes);
+    if (produced_ < *head_) {
+        const auto size = std::min<Offset>(*head_ - produced_, bytes.size());
+        const std::string_view head = bytes.substr(0, static_cast<std::size_t>(size));
+        stream_.append(head);
+        tail_sum_.update(head);
+        produced_ += size;
+        bytes.remove_prefix(head.size());
+    }
+    produced_ += bytes.size();
+    tail_ += bytes;
+    if (tail_.size() < 2 * tail_size_ + ByteQueue::kBlockSize) return;
+    const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
+    tail_sum_.update(std::string_view(tail_).substr(0, surplus));
+    tail_.erase(0, surplus);
+    dropped_ += surplus;
+}
+
+void Output::finish(bool saw_end) {
+    if (!pipe_.is_open()) return;
+    watch_.reset();
+    pipe_.close();
+    eof_ = saw_end;
+    if (head_) {
+        if (tail_.size() > tail_size_) {
+            const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
+            tail_sum_.update(std::string_view(tail_).substr(0, surplus));
+            tail_.erase(0, surplus);
+            dropped_ += surplus;
+        }
+        if (dropped_ > 0) {
+            gap_at_ = stream_.end();
+            gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};
+            return;  // The tail follows the gap; see put_chunk.
+        }
+        stream_.append(tail_);
+    }
+    stream_.finish();
+}
+
+void Output::close() {
+    finish(false);
+}
+
+void Output::stop() {
+    finish(false);
+    gap_.reset();
+    stream_.stop();
+}
+
+bool Output::is_delivered() const {
+    if (pipe_.is_open() || gap_) return false;
+    if (stream_.is_stopped()) return true;
+    return stream_.sent() == stream_.end() && (!eof_ || stream_.is_eof_sent());
+}
+
+bool Output::has_output() const {
+    if (stream_.has_piece() || (gap_ && stream_.sent() == stream_.end())) return true;
+    return eof_ && !stream_.is_stopped() && !gap_ && stream_.is_eof_due();
+}
+
+void Output::put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start) {
+    if (const auto piece = stream_.next(most)) {
+        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(
+            EventLoop::Clock::now() - run_start);
+        encode_data(out, {channel, id_, piece->offset, static_cast<std::uint64_t>(since.count()),
+                          piece->bytes});
+    } else if (gap_ && stream_.sent() == stream_.end()) {
+        gap_->channel = channel;
+        encode(out, *gap_);
+        stream_.skip_to(gap_->to);
+        gap_.reset();
+        stream_.append(tail_);
+        tail_.clear();
+        tail_.shrink_to_fit();
+        stream_.finish();
+    } else if (eof_ && stream_.is_eof_due()) {
+        encode(out, msg::Eof{channel, id_, stream_.end()});
+        stream_.eof_sent();
+    }
+}
+
+StreamSummary Output::summary() const {
+    StreamSummary summary{produced_, sum_.value(), eof_, std::nullopt, std::nullopt};
+    if (gap_at_) {
+        summary.gap_at = gap_at_;
+        summary.delivered = produced_ - dropped_;
+    }
+    return summary;
+}
+
+}  // namespace frsh

@@ -1,0 +1,288 @@
+#include "server/run.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/sys/signals.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+namespace frsh {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Between TERM and KILL.
+constexpr milliseconds kGrace{2000};
+// How long a pipe may stay open once everything of the run has been ended.
+constexpr milliseconds kAfterEnding{200};
+
+}  // namespace
+
+Run::Run(EventLoop& loop, const msg::Open& open, const LaunchContext& context)
+    : channel_(open.channel),
+      id_(open.run),
+      started_(EventLoop::Clock::now()),
+      idle_timeout_(open.idle_timeout),
+      linger_(open.linger) {
+    if (open.timeout) wall_deadline_ = started_ + *open.timeout;
+    try {
+        start(loop, open, context);
+    } catch (const SysError& error) {
+        // No descriptors or no memory left: this run fails, the session goes on.
+        not_started_ = NotStarted{"fork", error.code().value(), error.what()};
+    }
+    if (not_started_) {
+        next_ = after_next_ = nullptr;
+        out_.reset();
+        err_.reset();
+        in_ = std::make_unique<Input>(loop, Fd());
+        end(started_);
+    }
+}
+
+Run::~Run() = default;
+
+void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
+    auto planned = plan_launch(open, context);
+    if (auto* const refused = std::get_if<NotStarted>(&planned)) {
+        not_started_ = std::move(*refused);
+        return;
+    }
+    auto& launch = std::get<Launch>(planned);
+    // Pipes, not sockets: bash reads ~/.bashrc when its stdin is a socket, and /dev/stdout cannot
+    // be opened on one.
+    Pipe in = open.stdin_null ? Pipe{} : make_pipe();
+    Pipe out = make_pipe();
+    Pipe err = make_pipe();
+    launch.request.stdio = {in.read_end.get(), out.write_end.get(), err.write_end.get()};
+    const auto changed = [this] { check_progress(EventLoop::Clock::now()); };
+    out_ = std::make_unique<Output>(loop, StreamId::Stdout, std::move(out.read_end),
+                                    open.max_output, changed);
+    err_ = std::make_unique<Output>(loop, StreamId::Stderr, std::move(err.read_end),
+                                    open.max_output, changed);
+    in_ = std::make_unique<Input>(loop, std::move(in.write_end));
+    next_ = out_.get();
+    after_next_ = err_.get();
+
+    auto result = spawn(launch.request);
+    if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
+        not_started_ = not_started(*failure, launch.request);
+        return;
+    }
+    pid_ = std::get<Spawned>(result).pid;
+}
+
+void Run::on(const msg::Data& data) {
+    if (data.stream != StreamId::Stdin) throw ProtocolError("data from a client that is not stdin");
+    in_->data(data);
+}
+
+void Run::on(const msg::Eof& eof) {
+    if (eof.stream != StreamId::Stdin) throw ProtocolError("the end of a stream that is not stdin");
+    in_->eof(eof.offset);
+}
+
+void Run::on(const msg::Credit& credit) {
+    if (credit.stream == StreamId::Stdin)
+        throw ProtocolError("credit for a stream of the client's");
+    const auto& output = credit.stream == StreamId::Stdout ? out_ : err_;
+    if (output) output->credit(credit.consumed, credit.limit);
+}
+
+void Run::on(const msg::Stop& stop) {
+    if (stop.stream == StreamId::Stdin) throw ProtocolError("a stop for a stream of the client's");
+    const auto& output = stop.stream == StreamId::Stdout ? out_ : err_;
+    if (output) output->stop();
+    check_progress(EventLoop::Clock::now());
+}
+
+void Run::on(const msg::Signal& signal) {
+    const auto number = signal_number(signal.name);
+    if (!number) return;  // Not one of this machine's.
+    // The command leads a process group of its own: the group is what a terminal would signal.
+    if (state_ == State::Running && pid_ > 0) ::kill(-pid_, *number);
+}
+
+void Run::on(const msg::Cancel&) {
+    begin_ending(Reason::Canceled, Ending::First::Terminate, EventLoop::Clock::now());
+}
+
+void Run::disconnect(Time now) {
+    is_disconnected_ = true;
+    if (in_) in_->close();
+    if (out_) out_->stop();
+    if (err_) err_->stop();
+    if (state_ == State::Ended) state_ = State::Told;
+    if (state_ != State::Told) begin_ending(Reason::Disconnected, Ending::First::HangUp, now);
+}
+
+void Run::begin_ending(Reason reason, Ending::First first, Time now) {
+    if (state_ != State::Running && state_ != State::Draining) return;
+    if (reason_ != Reason::None) {
+        // Asked again, while it is already being ended: no more patience.
+        if (reason == Reason::Canceled && ending_) ending_->hurry(now);
+        return;
+    }
+    reason_ = reason;
+    ending_.emplace(pid_, run_mark(id_), first, kGrace, now);
+    ending_->tick(now);
+}
+
+void Run::exited(const ExitStatus& status) {
+    status_ = status;
+    ended_at_ = EventLoop::Clock::now();
+    state_ = State::Draining;
+    if (in_) in_->close();
+    // What it wrote last is in the pipes by now; look before deciding anything.
+    if (out_) out_->drain();
+    if (err_) err_->drain();
+    check_progress(ended_at_);
+}
+
+EventLoop::Time Run::idle_deadline() const {
+    if (!idle_timeout_ || state_ != State::Running || reason_ != Reason::None) {
+        return EventLoop::kNever;
+    }
+    // A command that waits for its reader is not idle.
+    if (out_->is_blocked() || err_->is_blocked()) return EventLoop::kNever;
+    return std::max({out_->last_activity(), err_->last_activity(), started_}) + *idle_timeout_;
+}
+
+EventLoop::Time Run::linger_deadline() const {
+    if (state_ != State::Draining || out_->is_blocked() || err_->is_blocked()) {
+        return EventLoop::kNever;
+    }
+    // Nothing it started is left: only somebody who was handed the pipe could still write.
+    std::optional<milliseconds> linger = linger_;
+    if (ending_) linger = std::min(linger.value_or(kAfterEnding), kAfterEnding);
+    if (!linger || (ending_ && !ending_->is_done())) return EventLoop::kNever;
+    return std::max({out_->last_activity(), err_->last_activity(), ended_at_}) + *linger;
+}
+
+EventLoop::Time Run::next_deadline() const {
+    Time next = std::min(idle_deadline(), linger_deadline());
+    if (wall_deadline_ && reason_ == Reason::None &&
+        (state_ == State::Running || state_ == State::Draining)) {
+        next = std::min(next, *wall_deadline_);
+    }
+    if (ending_) next = std::min(next, ending_->next_deadline());
+    return next;
+}
+
+void Run::tick(Time now) {
+    if (ending_) ending_->tick(now);
+    if (state_ == State::Running || state_ == State::Draining) {
+        if (wall_deadline_ && now >= *wall_deadline_) {
+            begin_ending(Reason::Wall, Ending::First::Terminate, now);
+        }
+        if (now >= idle_deadline()) begin_ending(Reason::Idle, Ending::First::Terminate, now);
+    }
+    check_progress(now);
+}
+
+void Run::check_progress(Time now) {
+    if (ending_ && !ending_->is_done()) return;
+    if (state_ == State::Running && ending_ && !ending_->survivors().empty()) return end(now);
+    if (state_ != State::Draining) return;
+    const bool saw_both_ends = !out_->is_open() && !err_->is_open();
+    if (saw_both_ends || now >= linger_deadline()) end(now);
+}
+
+Outcome Run::outcome() const {
+    if (not_started_) return *not_started_;
+    std::optional<RealEnd> real;
+    if (status_ && status_->signaled) {
+        real = Signaled{signal_name(status_->signal), status_->signal, status_->core};
+    } else if (status_) {
+        real = Exited{status_->code};
+    }
+    switch (reason_) {
+        case Reason::Wall:
+            return TimedOut{"wall", real};
+        case Reason::Idle:
+            return TimedOut{"idle", real};
+        case Reason::Canceled:
+            return Canceled{real};
+        case Reason::None:
+        case Reason::Disconnected:
+            break;
+    }
+    if (!real) return Lost{"the command could not be ended"};
+    if (const auto* const signaled = std::get_if<Signaled>(&*real)) return *signaled;
+    return std::get<Exited>(*real);
+}
+
+std::vector<ProcessName> Run::find_holders() const {
+    std::vector<ProcessName> holders;
+    for (const Output* const output : {out_.get(), err_.get()}) {
+        if (output == nullptr || !output->is_open()) continue;
+        for (const ProcessInfo& process : holders_of_pipe(output->pipe_inode())) {
+            const ProcessName name{process.pid, process.name};
+            if (std::find(holders.begin(), holders.end(), name) == holders.end()) {
+                holders.push_back(name);
+            }
+        }
+    }
+    return holders;
+}
+
+void Run::end(Time now) {
+    msg::End record;
+    record.channel = channel_;
+    record.run = id_;
+    record.outcome = outcome();
+    if (out_ && err_) {
+        record.holders = find_holders();
+        out_->close();
+        err_->close();
+        record.out = out_->summary();
+        record.err = err_->summary();
+    } else {
+        record.out.eof = record.err.eof = true;  // No program ran, so nothing is missing.
+    }
+    if (ending_) {
+        for (const ProcessInfo& process : ending_->survivors()) {
+            record.survivors.push_back({process.pid, process.name});
+        }
+    }
+    const std::chrono::duration<double> wall = now - started_;
+    if (status_) {
+        record.usage = Usage{wall.count(), status_->user_seconds, status_->system_seconds,
+                             status_->max_rss_kib};
+    }
+    log::info("run " + id_ + ": " + describe(record.outcome));
+    record_ = std::move(record);
+    state_ = is_disconnected_ ? State::Told : State::Ended;
+}
+
+bool Run::is_over() const {
+    return state_ == State::Told && is_disconnected_ && (!ending_ || ending_->is_done());
+}
+
+bool Run::has_output() const {
+    if (in_ && in_->has_control()) return true;
+    if ((out_ && out_->has_output()) || (err_ && err_->has_output())) return true;
+    return state_ == State::Ended && (!out_ || out_->is_delivered()) &&
+           (!err_ || err_->is_delivered());
+}
+
+void Run::put_control(std::string& out) {
+    if (in_) in_->put_control(out, channel_);
+}
+
+void Run::put_chunk(std::string& out, std::size_t most) {
+    // In turn, so that a flood on one never holds up the other.
+    std::swap(next_, after_next_);
+    for (Output* const output : {next_, after_next_}) {
+        if (output == nullptr || !output->has_output()) continue;
+        output->put_chunk(out, channel_, most, started_);
+        return;
+    }
+    const bool is_delivered = (!out_ || out_->is_delivered()) && (!err_ || err_->is_delivered());
+    if (state_ != State::Ended || !is_delivered) return;
+    encode(out, *record_);
+    state_ = State::Told;
+}
+
+}  // namespace frsh

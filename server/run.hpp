@@ -1,0 +1,94 @@
+// One run: a command, its three streams, its limits, and the one record of how it ended.
+//
+//     state       leaves it when                                         for
+//     Running     the main process ends                                  Draining
+//     Draining    both streams ended, or whoever still holds one open    Ended
+//                 has been silent for the linger time
+//     Ended       all data and then `end` have been sent                 Told
+//     Told        the client has acknowledged, or is gone                (removed by the session)
+//
+// A timeout, a cancel or a lost client begins an Ending beside this; the run then ends as soon as
+// the main process is reaped and nothing it started is left.
+#pragma once
+
+#include "server/ending.hpp"
+#include "server/input.hpp"
+#include "server/launch.hpp"
+#include "server/output.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace frsh {
+
+class Run : public Link::Source {
+  public:
+    using Time = EventLoop::Time;
+
+    // Starts the command. Where it cannot be started the run is born Ended, with NotStarted.
+    Run(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
+    ~Run() override;
+
+    [[nodiscard]] Channel channel() const { return channel_; }
+    [[nodiscard]] const std::string& id() const { return id_; }
+    [[nodiscard]] pid_t pid() const { return pid_; }
+
+    // From the client. Throw ProtocolError where it breaks the rules.
+    void on(const msg::Data& data);
+    void on(const msg::Eof& eof);
+    void on(const msg::Credit& credit);
+    void on(const msg::Stop& stop);
+    void on(const msg::Signal& signal);
+    void on(const msg::Cancel& cancel);
+    // The client is gone, on purpose or not: end everything, and tell nobody.
+    void disconnect(Time now);
+
+    // From the system.
+    void exited(const ExitStatus& status);
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const;
+
+    [[nodiscard]] bool is_told() const { return state_ == State::Told; }
+    // Nobody waits for it any more, and nothing of it is left to be ended.
+    [[nodiscard]] bool is_over() const;
+
+    bool has_output() const override;
+    void put_control(std::string& out) override;
+    void put_chunk(std::string& out, std::size_t most) override;
+
+  private:
+    enum class State { Running, Draining, Ended, Told };
+    enum class Reason { None, Wall, Idle, Canceled, Disconnected };
+
+    void start(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
+    void begin_ending(Reason reason, Ending::First first, Time now);
+    void check_progress(Time now);
+    void end(Time now);
+    [[nodiscard]] Time idle_deadline() const;
+    [[nodiscard]] Time linger_deadline() const;
+    [[nodiscard]] Outcome outcome() const;
+    [[nodiscard]] std::vector<ProcessName> find_holders() const;
+
+    Channel channel_;
+    std::string id_;
+    pid_t pid_ = 0;
+    State state_ = State::Running;
+    Time started_;
+    std::optional<Time> wall_deadline_;
+    std::optional<std::chrono::milliseconds> idle_timeout_;
+    std::optional<std::chrono::milliseconds> linger_;
+    Time ended_at_{};  // The main process.
+    std::optional<ExitStatus> status_;
+    std::optional<NotStarted> not_started_;
+    std::unique_ptr<Output> out_;
+    std::unique_ptr<Output> err_;
+    std::unique_ptr<Input> in_;
+    Output* next_ = nullptr;  // Whose turn it is to send.
+    Output* after_next_ = nullptr;
+    Reason reason_ = Reason::None;
+    std::optional<Ending> ending_;
+    std::optional<msg::End> record_;
+    bool is_disconnected_ = false;
+};
+
+}  // namespace frsh

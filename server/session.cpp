@@ -1,0 +1,201 @@
+#include "server/session.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/signals.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// For the last words to a peer that we leave.
+constexpr auto kLastWords = 2s;
+
+std::string host_name() {
+    char name[256] = {};
+    (void)::gethostname(name, sizeof name - 1);
+    return name;
+}
+
+}  // namespace
+
+Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionSettings settings)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      link_(loop, std::move(transport), *this, kStrangerLimits),
+      hello_deadline_(EventLoop::Clock::now() + settings_.hello_time) {
+    // Said at once, not as an answer: a round trip less.
+    link_.send(msg::Hello{kProtocolVersion,
+                          "frshd/" FRSH_VERSION,
+                          {"runs", "shells"},
+                          escape_controls(settings_.launch.user.name),
+                          escape_controls(host_name())});
+}
+
+bool Session::run_once() {
+    link_.flush();
+    const Time next = next_deadline();
+    const bool is_heard = !link_.is_down() || (!link_.is_flushed() && give_up_);
+    if (!is_heard && runs_.empty()) return false;
+    loop_.run_once(next);
+    const Time now = EventLoop::Clock::now();
+    for (const auto& [channel, run] : runs_)
+        run->tick(now);
+    forget_over_runs();
+    if (!is_admitted_ && now >= hello_deadline_ && !link_.is_down()) {
+        refuse_connection("timeout", "no hello within the time given");
+    }
+    return !(give_up_ && now >= *give_up_ && runs_.empty());
+}
+
+EventLoop::Time Session::next_deadline() const {
+    Time next = give_up_ && runs_.empty() ? *give_up_ : EventLoop::kNever;
+    if (!is_admitted_ && !link_.is_down()) next = std::min(next, hello_deadline_);
+    for (const auto& [channel, run] : runs_)
+        next = std::min(next, run->next_deadline());
+    return next;
+}
+
+void Session::forget_over_runs() {
+    std::erase_if(runs_, [this](const auto& entry) {
+        if (!entry.second->is_over()) return false;
+        link_.remove(*entry.second);
+        return true;
+    });
+}
+
+void Session::child_exited(const ExitStatus& status) {
+    for (const auto& [channel, run] : runs_) {
+        if (run->pid() == status.pid) return run->exited(status);
+    }
+    // An orphan of a run that came to us as its subreaper; nobody asked for its status.
+}
+
+void Session::refuse_connection(const std::string& reason, const std::string& message) {
+    log::info("refused: " + message);
+    link_.send(msg::Error{reason, message, std::nullopt});
+    link_.close();
+    give_up_ = EventLoop::Clock::now() + kLastWords;
+    end_all_runs();
+}
+
+void Session::terminate() {
+    if (!link_.is_down()) refuse_connection("shutdown", "the server's session was told to end");
+}
+
+void Session::end_all_runs() {
+    const Time now = EventLoop::Clock::now();
+    for (const auto& [channel, run] : runs_)
+        run->disconnect(now);
+}
+
+void Session::on_link_down(const std::string& problem) {
+    if (!problem.empty()) log::info("connection: " + problem);
+    give_up_ = EventLoop::Clock::now() + kLastWords;
+    end_all_runs();
+}
+
+Run* Session::find(Channel channel) {
+    const auto found = runs_.find(channel);
+    if (found != runs_.end()) return found->second.get();
+    if (!refused_.contains(channel)) {
+        throw ProtocolError("unknown channel " + std::to_string(channel));
+    }
+    return nullptr;
+}
+
+void Session::on_message(const Message& message) {
+    if (!is_admitted_ && !std::holds_alternative<msg::Hello>(message)) {
+        throw ProtocolError("the first message must be a hello");
+    }
+    std::visit([this](const auto& one) { handle(one); }, message);
+}
+
+void Session::handle(const msg::Hello& hello) {
+    if (is_admitted_) throw ProtocolError("a second hello");
+    if (hello.proto != kProtocolVersion) {
+        return refuse_connection("version", "this server speaks protocol " +
+                                                std::to_string(kProtocolVersion) + ", not " +
+                                                std::to_string(hello.proto));
+    }
+    if (settings_.refusal) {
+        if (const auto why = settings_.refusal()) return refuse_connection("denied", *why);
+    }
+    is_admitted_ = true;
+    link_.trust();
+    if (settings_.admitted) settings_.admitted();
+}
+
+void Session::handle(const msg::Open& open) {
+    if (runs_.contains(open.channel) || refused_.contains(open.channel))
+        throw ProtocolError("a channel that is already open");
+    if (runs_.size() >= kMaxChannels) {
+        if (refused_.size() >= kMaxChannels) throw ProtocolError("a flood of opens");
+        refused_.insert(open.channel);
+        link_.send(msg::Refused{open.channel, "busy",
+                                "more than " + std::to_string(kMaxChannels) + " runs at once"});
+        return;
+    }
+    auto run = std::make_unique<Run>(loop_, open, settings_.launch);
+    link_.send(msg::Started{open.channel, open.run, run->pid()});
+    link_.add(*run);
+    runs_.emplace(open.channel, std::move(run));
+}
+
+void Session::handle(const msg::Bye&) {
+    end_all_runs();
+}
+
+void Session::handle(const msg::EndAck& ack) {
+    Run* const run = find(ack.channel);
+    if (run == nullptr) {
+        refused_.erase(ack.channel);
+        return;
+    }
+    if (!run->is_told()) throw ProtocolError("an end_ack before the end");
+    link_.remove(*run);
+    runs_.erase(ack.channel);
+}
+
+void Session::handle(const msg::Error& error) {
+    log::info("the client says: " + escape_controls(error.message));
+}
+
+template <typename OneOfARun>
+void Session::handle(const OneOfARun& message) {
+    if constexpr (requires(Run run) { run.on(message); }) {
+        if (Run* const run = find(message.channel)) run->on(message);
+    } else {
+        throw ProtocolError("a message that only servers send");
+    }
+}
+
+int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) {
+    // Orphans of our runs come to us instead of to init, so that they are reaped and counted.
+    check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+    Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});
+    EventLoop loop;
+    Session session(loop, std::move(transport), std::move(settings));
+    const auto watch = loop.watch(
+        "signals: a child has ended, or we are to", signals.fd(), [] { return short{POLLIN}; },
+        [&](short) {
+            for (const int number : signals.take()) {
+                if (number != SIGCHLD) session.terminate();
+            }
+            while (const auto status = reap())
+                session.child_exited(*status);
+        });
+    while (session.run_once()) {
+    }
+    return 0;
+}
+
+}  // namespace frsh

@@ -1,0 +1,72 @@
+// One connection's server process: it speaks frames, and owns the runs that it started.
+//
+// It runs as the user. It ends when its client is gone and nothing it started is left to be ended.
+#pragma once
+
+#include "server/run.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace frsh {
+
+class Signals;
+
+struct SessionSettings {
+    LaunchContext launch;
+    // Asked once, before the first message is acted on: why this peer may not come in, or nothing.
+    std::function<std::optional<std::string>()> refusal;
+    // Called once, when the peer has been let in.
+    std::function<void()> admitted;
+    // To send a correct hello; a peer that has not by then is told and left.
+    std::chrono::milliseconds hello_time{10'000};
+};
+
+class Session : private Link::Handler {
+  public:
+    using Time = EventLoop::Time;
+
+    Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionSettings settings);
+
+    // One turn: write, wait, act. False once the session is over.
+    bool run_once();
+    // A child of this process has ended.
+    void child_exited(const ExitStatus& status);
+    // We are told to end: so are the runs, and the client hears why.
+    void terminate();
+
+  private:
+    void on_message(const Message& message) override;
+    void on_link_down(const std::string& problem) override;
+    void handle(const msg::Hello& hello);
+    void handle(const msg::Open& open);
+    void handle(const msg::EndAck& ack);
+    void handle(const msg::Bye& bye);
+    void handle(const msg::Error& error);
+    // Everything else is for the run of its channel.
+    template <typename OneOfARun>
+    void handle(const OneOfARun& message);
+    void refuse_connection(const std::string& reason, const std::string& message);
+    void end_all_runs();
+    // Null for a channel that was refused: its client may have said more before it heard.
+    [[nodiscard]] Run* find(Channel channel);
+    void forget_over_runs();
+    [[nodiscard]] Time next_deadline() const;
+
+    EventLoop& loop_;
+    SessionSettings settings_;
+    std::map<Channel, std::unique_ptr<Run>> runs_;
+    std::set<Channel> refused_;  // Until the client has acknowledged that.
+    Link link_;                  // After the runs, which it lends out: it goes first.
+    bool is_admitted_ = false;
+    Time hello_deadline_;
+    std::optional<Time> give_up_;  // Once the link is down: no longer wait for its last bytes.
+};
+
+// The whole life of a session process: signals, children, the loop. Returns the exit status.
+int run_session(std::unique_ptr<Transport> transport, SessionSettings settings);
+
+}  // namespace frsh
