@@ -1,4 +1,5 @@
 // frsh: reads its command line and becomes what it asks for.
+#include "client/batch.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
 #include "common/base/error.hpp"
@@ -17,6 +18,7 @@ int run(int argc, char** argv) {
                          : options->verbosity == 0 ? Level::Error
                          : options->verbosity == 1 ? Level::Info
                                                    : Level::Debug);
+    if (options->batch) return frsh::run_batch(*options, streams);
     return frsh::run_one_shot(*options, streams);
 }
 

@@ -2,6 +2,7 @@
 
 #include "client/local_input.hpp"
 #include "client/record.hpp"
+#include "client/report.hpp"
 #include "client/server_link.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -138,19 +139,7 @@ class OneShot {
         } else {
             log::error(describe(end));
         }
-        if (!run_.end()) return;
-        tell_names(run_.end()->holders, "still held open by ");
-        tell_names(run_.end()->survivors, "could not be ended: ");
-    }
-
-    static void tell_names(const std::vector<ProcessName>& processes, const char* what) {
-        if (processes.empty()) return;
-        std::string line = what;
-        for (const ProcessName& process : processes) {
-            if (&process != &processes.front()) line += ", ";
-            line += escape_controls(process.name) + " (" + std::to_string(process.pid) + ")";
-        }
-        log::error(line);
+        report_processes(run_, "");
     }
 
     bool write_records(const Outcome& end) {
@@ -194,11 +183,17 @@ class OneShot {
     bool left_ = false;
 };
 
-void refuse_nul(std::string_view text, const char* what) {
-    if (text.find('\0') != std::string_view::npos) {
-        throw UserError(std::string(what) +
-                        ": has a NUL byte in it, which no program can be given");
+void check_strings(const msg::Open& open) {
+    std::size_t total = 0;
+    for (const auto* const strings : {&open.args, &open.env}) {
+        for (const std::string& text : *strings) {
+            if (text.find('\0') != std::string::npos) {
+                throw UserError("command: has a NUL byte in it, which no program can be given");
+            }
+            total += text.size() + 1;
+        }
     }
+    if (total > kMaxCommand - 64 * 1024) throw UserError("command: above 8 MiB");
 }
 
 }  // namespace
@@ -217,8 +212,6 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     open.cwd = options.cwd;
     open.env = options.env;
     open.forwarded = forwarded_environment();
-    for (const std::string& arg : open.args)
-        refuse_nul(arg, "command");
     open.stdin_null = options.stdin_null;
     open.timeout = options.timeout;
     open.idle_timeout = options.idle_timeout;
@@ -226,6 +219,7 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     if (options.linger) open.linger = options.linger->time;
     open.max_output = options.max_output;
     if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
+    check_strings(open);
     return open;
 }
 

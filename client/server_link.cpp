@@ -40,7 +40,8 @@ void ServerLink::finish(EventLoop::Time deadline) {
     const auto watch = loop_.watch(
         "the server we started: its end", child_->pidfd.get(), [] { return short{POLLIN}; },
         [&has_ended](short) { has_ended = true; });
-    while (!has_ended && EventLoop::Clock::now() < deadline) loop_.run_once(deadline);
+    while (!has_ended && EventLoop::Clock::now() < deadline)
+        loop_.run_once(deadline);
     (void)reap(child_->pid);
     child_.reset();
 }

@@ -104,17 +104,25 @@ std::string run_mark(const std::string& run) {
     return "FRSH_RUN=" + run;
 }
 
+std::vector<std::string> run_environment(const LaunchContext& context,
+                                         const std::vector<std::string>& env,
+                                         const std::vector<std::string>& forwarded,
+                                         const std::string& mark) {
+    std::vector<std::string> all = context.env;
+    for (const std::string& entry : forwarded) {
+        if (is_forwardable(name_of_entry(entry))) set(all, entry);
+    }
+    for (const std::string& entry : env)
+        set(all, entry);
+    set(all, mark);
+    set(all, context.session_mark);
+    return all;
+}
+
 std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context) {
     Launch launch;
     SpawnRequest& request = launch.request;
-    request.env = context.env;
-    for (const std::string& entry : open.forwarded) {
-        if (is_forwardable(name_of_entry(entry))) set(request.env, entry);
-    }
-    for (const std::string& entry : open.env)
-        set(request.env, entry);
-    set(request.env, run_mark(open.run));
-    set(request.env, context.session_mark);
+    request.env = run_environment(context, open.env, open.forwarded, run_mark(open.run));
     request.cwd = open.cwd.value_or(context.user.home);
     const std::string& shell = context.user.shell;
     const std::string name(base_name(shell));

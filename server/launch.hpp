@@ -27,6 +27,13 @@ enum class BaseEnvironment { Clean, Inherited };
 // "FRSH_RUN=ID": how a process is known as this run's, wherever it went; see started_by().
 [[nodiscard]] std::string run_mark(const std::string& run);
 
+// The session's environment, what the client forwards as far as that is allowed, what it asks for
+// by name, and the marks, the later over the earlier.
+[[nodiscard]] std::vector<std::string> run_environment(const LaunchContext& context,
+                                                       const std::vector<std::string>& env,
+                                                       const std::vector<std::string>& forwarded,
+                                                       const std::string& mark);
+
 // A launch that is ready but for its streams. `script` must live until the program was spawned.
 struct Launch {
     SpawnRequest request;

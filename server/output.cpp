@@ -67,7 +67,10 @@ void Output::drain() {
             sum_.update({place, result.bytes});
             produced_ += result.bytes;
         }
-        if (result.status == IoResult::Status::EndOfFile) return finish(true);
+        if (result.status == IoResult::Status::EndOfFile) {
+            finish(true);
+            return;
+        }
         if (result.status == IoResult::Status::WouldBlock) return;
         last_activity_ = EventLoop::Clock::now();
         if (result.bytes == size && !is_large_ && ++full_reads_ == kFullReadsUntilLarge) {
@@ -96,10 +99,10 @@ void Output::take(std::string_view bytes) {
     dropped_ += surplus;
 }
 
-void Output::finish(bool saw_end) {
-    if (!pipe_.is_open()) return;
+Fd Output::finish(bool saw_end) {
+    if (!pipe_.is_open()) return {};
     watch_.reset();
-    pipe_.close();
+    Fd pipe = std::move(pipe_);
     eof_ = saw_end;
     if (head_) {
         if (tail_.size() > tail_size_) {
@@ -111,15 +114,16 @@ void Output::finish(bool saw_end) {
         if (dropped_ > 0) {
             gap_at_ = stream_.end();
             gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};
-            return;  // The tail follows the gap; see put_chunk.
+            return pipe;  // The tail follows the gap; see put_chunk.
         }
         stream_.append(tail_);
     }
     stream_.finish();
+    return pipe;
 }
 
-void Output::close() {
-    finish(false);
+Fd Output::close() {
+    return finish(false);
 }
 
 void Output::stop() {

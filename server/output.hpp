@@ -25,8 +25,8 @@ class Output {
 
     // Takes what the pipe holds right now, as far as there is room.
     void drain();
-    // No more is read; what was read is still delivered.
-    void close();
+    // No more is read; what was read is still delivered. Gives the pipe away if it was open.
+    Fd close();
     // The peer wants no more: the command's next write is its death, or EPIPE.
     void stop();
     void credit(Offset consumed, Offset limit) { stream_.credit(consumed, limit); }
@@ -47,7 +47,7 @@ class Output {
     [[nodiscard]] bool may_read() const;
     void on_readable();
     void take(std::string_view bytes);
-    void finish(bool saw_end);
+    Fd finish(bool saw_end);
 
     StreamId id_;
     Fd pipe_;

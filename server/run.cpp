@@ -19,35 +19,68 @@ constexpr milliseconds kAfterEnding{200};
 
 }  // namespace
 
-Run::Run(EventLoop& loop, const msg::Open& open, const LaunchContext& context)
+Run::Run(const msg::Open& open)
     : channel_(open.channel),
       id_(open.run),
       started_(EventLoop::Clock::now()),
       idle_timeout_(open.idle_timeout),
       linger_(open.linger) {
     if (open.timeout) wall_deadline_ = started_ + *open.timeout;
+}
+
+Run::Run(EventLoop& loop, const msg::Open& open, const LaunchContext& context) : Run(open) {
     try {
         start(loop, open, context);
     } catch (const SysError& error) {
         // No descriptors or no memory left: this run fails, the session goes on.
-        not_started_ = NotStarted{"fork", error.code().value(), error.what()};
-    }
-    if (not_started_) {
-        next_ = after_next_ = nullptr;
-        out_.reset();
-        err_.reset();
-        in_ = std::make_unique<Input>(loop, Fd());
-        end(started_);
+        fail(loop, {"fork", error.code().value(), error.what()});
     }
 }
 
-Run::~Run() = default;
+Run::Run(EventLoop& loop, const msg::Open& open, Shell& shell) : Run(open) {
+    try {
+        take_streams(loop, open, shell.enter(*this, open.args[0], open.stdin_null));
+        shell_ = &shell;
+        has_turn_ = true;
+    } catch (const SysError& error) {
+        fail(loop, {"shell", error.code().value(), error.what()});
+    } catch (const UserError& error) {
+        fail(loop, {"shell", 0, error.what()});
+    }
+}
+
+Run::Run(EventLoop& loop, const msg::Open& open, NotStarted why) : Run(open) {
+    fail(loop, std::move(why));
+}
+
+Run::~Run() {
+    if (shell_ != nullptr) shell_->leave(*this);
+}
+
+void Run::fail(EventLoop& loop, NotStarted why) {
+    not_started_ = std::move(why);
+    next_ = after_next_ = nullptr;
+    out_.reset();
+    err_.reset();
+    in_ = std::make_unique<Input>(loop, Fd());
+    end(started_);
+}
+
+void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams) {
+    const auto changed = [this] { check_progress(EventLoop::Clock::now()); };
+    out_ = std::make_unique<Output>(loop, StreamId::Stdout, std::move(streams.out), open.max_output,
+                                    changed);
+    err_ = std::make_unique<Output>(loop, StreamId::Stderr, std::move(streams.err), open.max_output,
+                                    changed);
+    in_ = std::make_unique<Input>(loop, std::move(streams.in));
+    next_ = out_.get();
+    after_next_ = err_.get();
+}
 
 void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
     auto planned = plan_launch(open, context);
     if (auto* const refused = std::get_if<NotStarted>(&planned)) {
-        not_started_ = std::move(*refused);
-        return;
+        return fail(loop, std::move(*refused));
     }
     auto& launch = std::get<Launch>(planned);
     // Pipes, not sockets: bash reads ~/.bashrc when its stdin is a socket, and /dev/stdout cannot
@@ -56,19 +89,11 @@ void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& con
     Pipe out = make_pipe();
     Pipe err = make_pipe();
     launch.request.stdio = {in.read_end.get(), out.write_end.get(), err.write_end.get()};
-    const auto changed = [this] { check_progress(EventLoop::Clock::now()); };
-    out_ = std::make_unique<Output>(loop, StreamId::Stdout, std::move(out.read_end),
-                                    open.max_output, changed);
-    err_ = std::make_unique<Output>(loop, StreamId::Stderr, std::move(err.read_end),
-                                    open.max_output, changed);
-    in_ = std::make_unique<Input>(loop, std::move(in.write_end));
-    next_ = out_.get();
-    after_next_ = err_.get();
-
+    take_streams(loop, open,
+                 {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)});
     auto result = spawn(launch.request);
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
-        not_started_ = not_started(*failure, launch.request);
-        return;
+        return fail(loop, not_started(*failure, launch.request));
     }
     pid_ = std::get<Spawned>(result).pid;
 }
@@ -100,6 +125,7 @@ void Run::on(const msg::Stop& stop) {
 void Run::on(const msg::Signal& signal) {
     const auto number = signal_number(signal.name);
     if (!number) return;  // Not one of this machine's.
+    if (shell_ != nullptr) return shell_->signal(*this, *number);
     // The command leads a process group of its own: the group is what a terminal would signal.
     if (state_ == State::Running && pid_ > 0) ::kill(-pid_, *number);
 }
@@ -125,6 +151,16 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         return;
     }
     reason_ = reason;
+    if (pid_ == 0 && !has_turn_) {
+        linger_ = kAfterEnding;  // The shell is done with it; only its streams are still open.
+        return;
+    }
+    if (has_turn_) {
+        // The shell is to survive this, if it can be brought to end only the command.
+        shell_->signal(*this, SIGINT);
+        shell_deadline_ = now + kGrace;
+        return;
+    }
     ending_.emplace(pid_, run_mark(id_), first, kGrace, now);
     ending_->tick(now);
 }
@@ -133,11 +169,25 @@ void Run::exited(const ExitStatus& status) {
     status_ = status;
     ended_at_ = EventLoop::Clock::now();
     state_ = State::Draining;
+    shell_deadline_ = EventLoop::kNever;
     if (in_) in_->close();
     // What it wrote last is in the pipes by now; look before deciding anything.
     if (out_) out_->drain();
     if (err_) err_->drain();
     check_progress(ended_at_);
+}
+
+void Run::shell_finished(int code, const std::string& cwd) {
+    cwd_ = cwd;
+    ExitStatus status;
+    status.code = code;
+    has_turn_ = false;
+    exited(status);
+}
+
+void Run::shell_died(const ExitStatus& status) {
+    has_turn_ = false;
+    exited(status);
 }
 
 EventLoop::Time Run::idle_deadline() const {
@@ -167,11 +217,15 @@ EventLoop::Time Run::next_deadline() const {
         next = std::min(next, *wall_deadline_);
     }
     if (ending_) next = std::min(next, ending_->next_deadline());
-    return next;
+    return std::min(next, shell_deadline_);
 }
 
 void Run::tick(Time now) {
     if (ending_) ending_->tick(now);
+    if (now >= shell_deadline_) {
+        shell_deadline_ = EventLoop::kNever;
+        if (shell_ != nullptr && has_turn_) shell_->end(Ending::First::Terminate, now);
+    }
     if (state_ == State::Running || state_ == State::Draining) {
         if (wall_deadline_ && now >= *wall_deadline_) {
             begin_ending(Reason::Wall, Ending::First::Terminate, now);
@@ -234,8 +288,10 @@ void Run::end(Time now) {
     record.outcome = outcome();
     if (out_ && err_) {
         record.holders = find_holders();
-        out_->close();
-        err_->close();
+        for (Output* const output : {out_.get(), err_.get()}) {
+            Fd pipe = output->close();
+            if (shell_ != nullptr && pipe.is_open()) shell_->keep_reading(std::move(pipe));
+        }
         record.out = out_->summary();
         record.err = err_->summary();
     } else {
@@ -246,8 +302,9 @@ void Run::end(Time now) {
             record.survivors.push_back({process.pid, process.name});
         }
     }
+    record.cwd = cwd_;
     const std::chrono::duration<double> wall = now - started_;
-    if (status_) {
+    if (status_ && status_->pid != 0) {
         record.usage = Usage{wall.count(), status_->user_seconds, status_->system_seconds,
                              status_->max_rss_kib};
     }

@@ -15,18 +15,23 @@
 #include "server/input.hpp"
 #include "server/launch.hpp"
 #include "server/output.hpp"
+#include "server/shell.hpp"
 
 #include <memory>
 #include <optional>
 
 namespace frsh {
 
-class Run : public Link::Source {
+class Run : public Link::Source, private Shell::Guest {
   public:
     using Time = EventLoop::Time;
 
     // Starts the command. Where it cannot be started the run is born Ended, with NotStarted.
     Run(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
+    // The same, to be evaluated in a shell, which is lent until the run or the shell is over.
+    Run(EventLoop& loop, const msg::Open& open, Shell& shell);
+    // Never starts.
+    Run(EventLoop& loop, const msg::Open& open, NotStarted why);
     ~Run() override;
 
     [[nodiscard]] Channel channel() const { return channel_; }
@@ -60,7 +65,13 @@ class Run : public Link::Source {
     enum class State { Running, Draining, Ended, Told };
     enum class Reason { None, Wall, Idle, Canceled, Disconnected };
 
+    explicit Run(const msg::Open& open);
     void start(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
+    void take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams);
+    void fail(EventLoop& loop, NotStarted why);
+    void shell_finished(int code, const std::string& cwd) override;
+    void shell_died(const ExitStatus& status) override;
+    void shell_gone() override { shell_ = nullptr; }
     void begin_ending(Reason reason, Ending::First first, Time now);
     void check_progress(Time now);
     void end(Time now);
@@ -87,6 +98,11 @@ class Run : public Link::Source {
     Output* after_next_ = nullptr;
     Reason reason_ = Reason::None;
     std::optional<Ending> ending_;
+    // In a shell.
+    Shell* shell_ = nullptr;                   // Null again once it is gone.
+    bool has_turn_ = false;                    // What the shell evaluates, or will, is this.
+    Time shell_deadline_ = EventLoop::kNever;  // Interrupted; after this the shell itself is ended.
+    std::optional<std::string> cwd_;
     std::optional<msg::End> record_;
     bool is_disconnected_ = false;
 };

@@ -44,27 +44,44 @@ bool Session::run_once() {
     link_.flush();
     const Time next = next_deadline();
     const bool is_heard = !link_.is_down() || (!link_.is_flushed() && give_up_);
-    if (!is_heard && runs_.empty()) return false;
+    if (!is_heard && runs_.empty() && shells_.empty()) return false;
     loop_.run_once(next);
     const Time now = EventLoop::Clock::now();
+    for (const auto& [id, shell] : shells_)
+        shell->tick(now);
     for (const auto& [channel, run] : runs_)
         run->tick(now);
-    forget_over_runs();
+    forget_what_is_over();
     if (!is_admitted_ && now >= hello_deadline_ && !link_.is_down()) {
         refuse_connection("timeout", "no hello within the time given");
     }
-    return !(give_up_ && now >= *give_up_ && runs_.empty());
+    return !(give_up_ && now >= *give_up_ && runs_.empty() && shells_.empty());
 }
 
 EventLoop::Time Session::next_deadline() const {
-    Time next = give_up_ && runs_.empty() ? *give_up_ : EventLoop::kNever;
+    const bool is_idle = runs_.empty() && shells_.empty();
+    Time next = give_up_ && is_idle ? *give_up_ : EventLoop::kNever;
+    for (const auto& [id, shell] : shells_)
+        next = std::min(next, shell->next_deadline());
     if (!is_admitted_ && !link_.is_down()) next = std::min(next, hello_deadline_);
     for (const auto& [channel, run] : runs_)
         next = std::min(next, run->next_deadline());
     return next;
 }
 
-void Session::forget_over_runs() {
+void Session::forget_what_is_over() {
+    std::erase_if(shells_, [this](const auto& entry) {
+        const Shell& shell = *entry.second;
+        if (!shell.is_over()) return false;
+        const ExitStatus& status = *shell.status();
+        const Outcome outcome =
+            status.signaled
+                ? Outcome(Signaled{signal_name(status.signal), status.signal, status.core})
+                : Outcome(Exited{status.code});
+        link_.send(msg::ShellEnded{shell.id(), outcome});
+        return true;
+    });
+
     std::erase_if(runs_, [this](const auto& entry) {
         if (!entry.second->is_over()) return false;
         link_.remove(*entry.second);
@@ -75,6 +92,9 @@ void Session::forget_over_runs() {
 void Session::child_exited(const ExitStatus& status) {
     for (const auto& [channel, run] : runs_) {
         if (run->pid() == status.pid) return run->exited(status);
+    }
+    for (const auto& [id, shell] : shells_) {
+        if (shell->pid() == status.pid) return shell->exited(status);
     }
     // An orphan of a run that came to us as its subreaper; nobody asked for its status.
 }
@@ -144,10 +164,48 @@ void Session::handle(const msg::Open& open) {
                                 "more than " + std::to_string(kMaxChannels) + " runs at once"});
         return;
     }
-    auto run = std::make_unique<Run>(loop_, open, settings_.launch);
+    std::unique_ptr<Run> run;
+    if (open.shell) {
+        const auto shell = shells_.find(*open.shell);
+        // It may have ended by itself, and the news be on its way.
+        run =
+            shell == shells_.end()
+                ? std::make_unique<Run>(loop_, open, NotStarted{"shell", 0, "the shell has ended"})
+                : std::make_unique<Run>(loop_, open, *shell->second);
+    } else {
+        run = std::make_unique<Run>(loop_, open, settings_.launch);
+    }
     link_.send(msg::Started{open.channel, open.run, run->pid()});
     link_.add(*run);
     runs_.emplace(open.channel, std::move(run));
+}
+
+void Session::handle(const msg::ShellOpen& open) {
+    if (shells_.contains(open.shell)) throw ProtocolError("a shell that is already open");
+    NotStarted why{"shell", 0, "more than " + std::to_string(kMaxShells) + " shells at once"};
+    if (shells_.size() < kMaxShells) {
+        try {
+            shells_[open.shell] =
+                std::make_unique<Shell>(loop_, open, settings_.launch, [this](const Shell& shell) {
+                    link_.send(msg::ShellReady{shell.id(), shell.pid(), shell.kind(), shell.cwd(),
+                                               settings_.launch.user.home});
+                });
+            return;
+        } catch (const SysError& error) {
+            why.error = error.code().value();
+            why.message = error.what();
+        } catch (const UserError& error) {
+            why.message = error.what();
+        }
+        shells_.erase(open.shell);
+    }
+    link_.send(msg::ShellEnded{open.shell, why});
+}
+
+void Session::handle(const msg::ShellClose& close) {
+    const auto found = shells_.find(close.shell);
+    // It may have ended by itself, and the news be on its way.
+    if (found != shells_.end()) found->second->close();
 }
 
 void Session::handle(const msg::Bye&) {

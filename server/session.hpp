@@ -43,6 +43,8 @@ class Session : private Link::Handler {
     void on_link_down(const std::string& problem) override;
     void handle(const msg::Hello& hello);
     void handle(const msg::Open& open);
+    void handle(const msg::ShellOpen& open);
+    void handle(const msg::ShellClose& close);
     void handle(const msg::EndAck& ack);
     void handle(const msg::Bye& bye);
     void handle(const msg::Error& error);
@@ -53,14 +55,15 @@ class Session : private Link::Handler {
     void end_all_runs();
     // Null for a channel that was refused: its client may have said more before it heard.
     [[nodiscard]] Run* find(Channel channel);
-    void forget_over_runs();
+    void forget_what_is_over();
     [[nodiscard]] Time next_deadline() const;
 
     EventLoop& loop_;
     SessionSettings settings_;
-    std::map<Channel, std::unique_ptr<Run>> runs_;
-    std::set<Channel> refused_;  // Until the client has acknowledged that.
-    Link link_;                  // After the runs, which it lends out: it goes first.
+    std::map<ShellId, std::unique_ptr<Shell>> shells_;
+    std::map<Channel, std::unique_ptr<Run>> runs_;  // After the shells, which they use.
+    std::set<Channel> refused_;                     // Until the client has acknowledged that.
+    Link link_;  // After the runs, which it lends out: it goes first.
     bool is_admitted_ = false;
     Time hello_deadline_;
     std::optional<Time> give_up_;  // Once the link is down: no longer wait for its last bytes.

@@ -1,0 +1,246 @@
+#include "client/batch.hpp"
+
+#include "client/line_reader.hpp"
+#include "client/one_shot.hpp"
+#include "client/record.hpp"
+#include "client/remote_shell.hpp"
+#include "client/report.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/signals.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <deque>
+
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+using Time = EventLoop::Time;
+
+constexpr auto kPatience = 2s;
+
+// Holds what it is given until it is let through.
+class GatedSink : public Sink {
+  public:
+    void write(std::string_view bytes) override {
+        if (open_to_ != nullptr) {
+            open_to_->write(bytes);
+        } else {
+            held_.write(bytes);
+        }
+    }
+    Offset take_used() override {
+        // Before its turn the held bytes are used; after, what the real sink has used.
+        Offset used = held_.take_used();
+        if (open_to_ != nullptr) used += open_to_->take_used();
+        return used;
+    }
+    [[nodiscard]] bool is_drained() const override { return true; }
+    [[nodiscard]] int failure() const override {
+        return held_.failure() != 0 || open_to_ == nullptr ? held_.failure() : open_to_->failure();
+    }
+
+    void let_through(Sink& sink) {
+        if (open_to_ != nullptr) return;
+        held_.copy_to(sink);
+        (void)sink.take_used();  // Said already, when it was held.
+        open_to_ = &sink;
+    }
+    [[nodiscard]] const HeldOutput& held() const { return held_; }
+
+  private:
+    HeldOutput held_;
+    Sink* open_to_ = nullptr;
+};
+
+struct Job {
+    std::size_t line;
+    std::string command;
+    GatedSink out;
+    GatedSink err;
+    RemoteRun* run = nullptr;
+};
+
+class Batch {
+  public:
+    Batch(const ClientOptions& options, const StandardStreams& streams)
+        : options_(options),
+          signals_({SIGINT, SIGTERM, SIGHUP}),
+          out_(loop_, "stdout", STDOUT_FILENO,
+               streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
+          err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
+          server_(loop_, connect_to(options),
+                  [this](const Message& message) { shell_->on_message(message); }),
+          lines_(loop_, STDIN_FILENO, [this] { return may_read(); }) {
+        if (options.one_shell) shell_.emplace(server_, options.env, options.cwd);
+        signal_watch_ = loop_.watch(
+            "signals: for the commands", signals_.fd(), [] { return short{POLLIN}; },
+            [this](short) {
+                for (const int number : signals_.take())
+                    on_signal(number);
+            });
+    }
+
+    int run() {
+        while (!left_ && !is_done()) {
+            start_jobs();
+            server_.link().flush();
+            loop_.run_once(leave_at_);
+            conclude_jobs();
+            if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
+            if (EventLoop::Clock::now() >= leave_at_) left_ = true;
+        }
+        if (!left_ && !flush_output()) code_ = 255;
+        server_.finish(EventLoop::Clock::now() + kPatience);
+        return code_;
+    }
+
+  private:
+    // One line ahead of what runs is enough.
+    [[nodiscard]] bool may_read() const {
+        return !stopping_ && jobs_.size() < options_.jobs && !server_.is_down();
+    }
+
+    [[nodiscard]] bool is_done() const {
+        const bool no_more = stopping_ || server_.is_down() || lines_.is_at_end();
+        return no_more && jobs_.empty() && out_.is_drained() && err_.is_drained();
+    }
+
+    void start_jobs() {
+        while (may_read()) {
+            auto line = lines_.take();
+            if (!line) break;
+            ++line_number_;
+            if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
+            start(std::move(*line));
+        }
+        if (server_.is_down() && !lines_.is_at_end() && !stopping_) {
+            stopping_ = true;
+            fail(255, "the connection is gone; the lines after " + std::to_string(line_number_) +
+                          " were not run");
+        }
+    }
+
+    void start(std::string line) {
+        if (shell_ && shell_->ended()) {
+            log::error("the shell ended (" + describe(*shell_->ended()) + "); another takes over");
+            shell_->reopen();
+        }
+        auto job = std::make_unique<Job>();
+        job->line = line_number_;
+        job->command = line;
+        try {
+            msg::Open open = open_for(options_, {std::move(line)});
+            open.stdin_null = true;
+            if (shell_) {
+                open.shell = shell_->id();
+                open.env.clear();
+                open.forwarded.clear();
+                open.cwd.reset();
+            }
+            job->run = &server_.open(std::move(open), job->out, job->err);
+        } catch (const UserError& error) {
+            return fail(255, "line " + std::to_string(line_number_) + ": " + error.what());
+        }
+        jobs_.push_back(std::move(job));
+    }
+
+    void conclude_jobs() {
+        while (!jobs_.empty()) {
+            Job& first = *jobs_.front();
+            if (!options_.json) {
+                first.out.let_through(out_);
+                first.err.let_through(err_);
+            }
+            // What it wrote is out before anything is said about it.
+            if (!first.run->is_finished() || !out_.is_drained() || !err_.is_drained()) return;
+            conclude(first);
+            server_.forget(*first.run);
+            jobs_.pop_front();
+        }
+    }
+
+    void conclude(const Job& job) {
+        const Outcome& outcome = job.run->outcome();
+        if (shell_) shell_->note_end(*job.run);
+        const std::string where = "line " + std::to_string(job.line) + ": ";
+        const int code = exit_code(outcome);
+        if (code != 0) fail(code, where + describe(outcome));
+        report_processes(*job.run, where);
+        for (const GatedSink* const sink : {&job.out, &job.err}) {
+            if (sink->failure() == 0 || sink->failure() == EPIPE) continue;
+            fail(255, where + "output: " + std::strerror(sink->failure()));
+        }
+        if (!options_.json) return;
+        out_.write(record_of(*job.run, outcome, {options_.target, {job.command}, false},
+                             &job.out.held(), &job.err.held()) +
+                   "\n");
+    }
+
+    bool flush_output() {
+        while (!out_.is_drained() || !err_.is_drained())
+            loop_.run_once();
+        out_.close();
+        if (out_.failure() == 0 || out_.failure() == EPIPE) return true;
+        log::error(std::string("stdout: ") + std::strerror(out_.failure()));
+        return false;
+    }
+
+    void fail(int code, const std::string& why) {
+        log::error(why);
+        if (code_ == 0) code_ = code;
+    }
+
+    void leave(int code) {
+        code_ = code;
+        server_.link().send(msg::Bye{});
+        left_ = true;
+    }
+
+    // As for one command (see one_shot.cpp), for all that run; no more are started.
+    void on_signal(int number) {
+        stopping_ = true;
+        if (number != SIGINT) return leave(128 + number);
+        ++interrupts_;
+        for (const auto& job : jobs_) {
+            if (job->run->is_finished()) continue;
+            if (interrupts_ > 2) {
+                job->run->cancel();
+            } else {
+                job->run->signal(interrupts_ == 1 ? "INT" : "TERM");
+            }
+        }
+        if (code_ == 0) code_ = 128 + SIGINT;
+        if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kPatience;
+    }
+
+    const ClientOptions& options_;
+    EventLoop loop_;
+    Signals signals_;
+    LocalOutput out_;
+    LocalOutput err_;
+    std::optional<RemoteShell> shell_;
+    std::deque<std::unique_ptr<Job>> jobs_;
+    ServerLink server_;  // After the jobs, whose sinks its runs use.
+    LineReader lines_;
+    EventLoop::Watch signal_watch_;
+    std::size_t line_number_ = 0;
+    int code_ = 0;
+    int interrupts_ = 0;
+    Time leave_at_ = EventLoop::kNever;
+    bool stopping_ = false;
+    bool left_ = false;
+};
+
+}  // namespace
+
+int run_batch(const ClientOptions& options, const StandardStreams& streams) {
+    return Batch(options, streams).run();
+}
+
+}  // namespace frsh

@@ -1,0 +1,44 @@
+#include "client/remote_shell.hpp"
+
+namespace frsh {
+
+RemoteShell::RemoteShell(ServerLink& server, std::vector<std::string> env,
+                         std::optional<std::string> cwd)
+    : server_(server), env_(std::move(env)), first_cwd_(std::move(cwd)) {
+    open();
+}
+
+void RemoteShell::open() {
+    ++id_;
+    is_ready_ = false;
+    ended_.reset();
+    msg::ShellOpen open{id_, first_cwd_, env_};
+    if (!cwd_.empty()) open.cwd = cwd_;
+    server_.link().send(open);
+}
+
+void RemoteShell::reopen() {
+    open();
+}
+
+void RemoteShell::close() {
+    server_.link().send(msg::ShellClose{id_});
+}
+
+void RemoteShell::on_message(const Message& message) {
+    if (const auto* const ready = std::get_if<msg::ShellReady>(&message)) {
+        if (ready->shell != id_) return;
+        is_ready_ = true;
+        kind_ = ready->kind;
+        cwd_ = ready->cwd;
+        home_ = ready->home;
+    } else if (const auto* const ended = std::get_if<msg::ShellEnded>(&message)) {
+        if (ended->shell == id_) ended_ = ended->outcome;
+    }
+}
+
+void RemoteShell::note_end(const RemoteRun& run) {
+    if (run.end() && run.end()->cwd) cwd_ = *run.end()->cwd;
+}
+
+}  // namespace frsh

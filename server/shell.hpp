@@ -1,0 +1,137 @@
+// A stateful shell: runs are evaluated in it one after another, so that what one does to folder,
+// variables and functions is there for the next.
+//
+// It is an interactive bash without an editor. Its terminal is a private pty that nobody looks at:
+// it exists so that job control and Ctrl-C work as they do for a person. A loop in PROMPT_COMMAND
+// takes the number of a run from one private descriptor, evaluates that run's command with its
+// streams on three named pipes of its own, and reports number, status and folder on another. So
+// each run has an end of file of its own on every stream, nothing is ever scraped from output, and
+// a command sees no descriptor but 0, 1 and 2.
+//
+// Where there is no bash, sh does the same without a terminal: a syntax error or an interrupt ends
+// it then, and the client opens another.
+#pragma once
+
+#include "server/ending.hpp"
+#include "server/launch.hpp"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace frsh {
+
+class Shell {
+  public:
+    using Time = EventLoop::Time;
+
+    // The streams of one run, our ends.
+    struct Streams {
+        Fd in;
+        Fd out;
+        Fd err;
+    };
+    // A run that was evaluated here. Lent; it must leave() before it is destroyed.
+    class Guest {
+      public:
+        virtual ~Guest() = default;
+        virtual void shell_finished(int code, const std::string& cwd) = 0;
+        virtual void shell_died(const ExitStatus& status) = 0;
+        // The shell is about to be destroyed; it has said everything else before.
+        virtual void shell_gone() = 0;
+    };
+    // Told when the shell is ready for the first time.
+    using OnReady = std::function<void(const Shell&)>;
+
+    // Throws SysError or UserError where it cannot be started.
+    Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& context,
+          OnReady on_ready);
+    ~Shell();
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    [[nodiscard]] ShellId id() const { return id_; }
+    [[nodiscard]] const std::string& kind() const { return kind_; }
+    [[nodiscard]] const std::string& cwd() const { return cwd_; }
+
+    // Evaluates `command` when all that was asked before has ended. The streams are there at once.
+    [[nodiscard]] Streams enter(Guest& guest, const std::string& command, bool stdin_null);
+    void leave(Guest& guest);
+    // To what is running in the foreground for this guest; nothing unless it is his turn.
+    void signal(const Guest& guest, int number);
+    // Somebody still holds a stream of a run that is over: what he writes is read and dropped, so
+    // that he does not die of it while the shell lives.
+    void keep_reading(Fd pipe);
+
+    // No more runs: it ends as at the end of its input.
+    void close();
+    // End it and everything it started.
+    void end(Ending::First first, Time now);
+    void exited(const ExitStatus& status);
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const;
+
+    [[nodiscard]] const std::optional<ExitStatus>& status() const { return status_; }
+    // It has ended, and so has everything that was to end with it.
+    [[nodiscard]] bool is_over() const;
+
+  private:
+    // With everything of ours that has a name in it.
+    class PrivateFolder {
+      public:
+        PrivateFolder();
+        ~PrivateFolder();
+        PrivateFolder(const PrivateFolder&) = delete;
+        PrivateFolder& operator=(const PrivateFolder&) = delete;
+        [[nodiscard]] const std::string& path() const { return path_; }
+
+      private:
+        std::string path_;
+    };
+    struct Turn {
+        unsigned long number;
+        Guest* guest;     // Null once it has left.
+        Fd stdin_reader;  // Held until the shell has opened that pipe itself.
+        bool has_begun = false;
+    };
+    struct Leftover {
+        Fd pipe;
+        EventLoop::Watch watch;
+    };
+
+    void start(const LaunchContext& context, const msg::ShellOpen& open);
+    void begin_next();
+    void on_report();
+    void take_reports();
+    void remove_pipes(unsigned long number);
+    [[nodiscard]] std::string path(unsigned long number, const char* what) const;
+
+    EventLoop& loop_;
+    OnReady on_ready_;
+    ShellId id_;
+    std::string kind_;
+    PrivateFolder folder_;
+    std::string mark_;
+    std::string cwd_;
+    pid_t pid_ = 0;
+    Fd terminal_;  // The pty's master.
+    Fd commands_;  // We write numbers of runs here.
+    Fd reports_;
+    std::string report_;  // Bytes of a report that is not whole yet.
+    bool is_ready_ = false;
+    unsigned long next_number_ = 1;
+    std::set<Guest*> guests_;
+    std::deque<Turn> turns_;  // The first is the one that is evaluated.
+    bool is_busy_ = false;    // The first has been handed over.
+    std::optional<ExitStatus> status_;
+    std::optional<Ending> ending_;
+    std::vector<std::unique_ptr<Leftover>> leftovers_;
+    EventLoop::Watch report_watch_;
+    EventLoop::Watch terminal_watch_;
+};
+
+}  // namespace frsh
