@@ -96,6 +96,7 @@ class Batch {
             if (EventLoop::Clock::now() >= leave_at_) left_ = true;
         }
         if (!left_ && !flush_output()) code_ = 255;
+        if (!left_ && shell_) close_shell(EventLoop::Clock::now() + kPatience);
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code_;
     }
@@ -180,6 +181,15 @@ class Batch {
         out_.write(record_of(*job.run, outcome, {options_.target, {job.command}, false},
                              &job.out.held(), &job.err.held()) +
                    "\n");
+    }
+
+    // An end of its own, with its EXIT trap, and not that of a client that was lost.
+    void close_shell(Time deadline) {
+        shell_->close();
+        while (!shell_->ended() && !server_.is_down() && EventLoop::Clock::now() < deadline) {
+            server_.link().flush();
+            loop_.run_once(deadline);
+        }
     }
 
     bool flush_output() {

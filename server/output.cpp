@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 namespace frsh {
 namespace {
@@ -26,9 +25,6 @@ Output::Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_
       on_change_(std::move(on_change)),
       last_activity_(EventLoop::Clock::now()) {
     set_nonblocking(pipe_.get());
-    struct stat info {};
-    check(::fstat(pipe_.get(), &info), "fstat");
-    inode_ = info.st_ino;
     if (cap) {
         head_ = *cap - *cap / 2;
         tail_size_ = *cap / 2;

@@ -41,7 +41,8 @@ class Output {
     void put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start);
 
     [[nodiscard]] StreamSummary summary() const;
-    [[nodiscard]] std::uint64_t pipe_inode() const { return inode_; }
+    // The pipe itself, lent, while it is open.
+    [[nodiscard]] int pipe() const { return pipe_.get(); }
 
   private:
     [[nodiscard]] bool may_read() const;
@@ -51,7 +52,6 @@ class Output {
 
     StreamId id_;
     Fd pipe_;
-    std::uint64_t inode_ = 0;
     std::function<void()> on_change_;
     SendStream stream_;
     Crc32 sum_;            // Of everything produced.

@@ -271,7 +271,7 @@ std::vector<ProcessName> Run::find_holders() const {
     std::vector<ProcessName> holders;
     for (const Output* const output : {out_.get(), err_.get()}) {
         if (output == nullptr || !output->is_open()) continue;
-        for (const ProcessInfo& process : holders_of_pipe(output->pipe_inode())) {
+        for (const ProcessInfo& process : holders_of(descriptor_name(output->pipe()))) {
             const ProcessName name{process.pid, process.name};
             if (std::find(holders.begin(), holders.end(), name) == holders.end()) {
                 holders.push_back(name);

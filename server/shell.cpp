@@ -2,7 +2,6 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/sys/pty.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -125,23 +124,20 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
         throw UserError(not_started(*failure, request).message);
     }
     pid_ = std::get<Spawned>(result).pid;
-    terminal_ = std::move(pty.master);
+    terminal_ = std::move(pty);
     commands_ = std::move(commands.write_end);
     reports_ = std::move(reports.read_end);
     set_nonblocking(reports_.get());
     report_watch_ = loop_.watch(
         "shell: a report", reports_.get(), [] { return short{POLLIN}; },
         [this](short) { on_report(); });
-    if (!terminal_.is_open()) return;
+    if (!terminal_.master.is_open()) return;
     // Whoever prints on the terminal itself must not block there for ever.
     terminal_watch_ = loop_.watch(
-        "shell: bytes on its private terminal", terminal_.get(), [] { return short{POLLIN}; },
+        "shell: bytes on its private terminal", terminal_.master.get(), [] { return short{POLLIN}; },
         [this](short) {
             char ignored[4096];
-            if (read_some(terminal_.get(), ignored, sizeof ignored).status ==
-                IoResult::Status::EndOfFile) {
-                terminal_watch_.reset();
-            }
+            (void)read_some(terminal_.master.get(), ignored, sizeof ignored);
         });
 }
 
@@ -199,7 +195,7 @@ void Shell::signal(const Guest& guest, int number) {
     // Only within the command itself: an interrupt while bash reads its next number would be lost
     // on the loop, and could tear that number.
     if (!is_busy_ || turns_.front().guest != &guest || !turns_.front().has_begun) return;
-    const pid_t group = terminal_.is_open() ? foreground_group(terminal_.get()) : pid_;
+    const pid_t group = terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
     if (group > 0) ::kill(-group, number);
 }
 
@@ -287,7 +283,7 @@ void Shell::exited(const ExitStatus& status) {
     commands_.close();
     // Jobs of its terminal are hung up, as when a window is closed.
     terminal_watch_.reset();
-    terminal_.close();
+    terminal_ = {};
     for (const Turn& turn : std::exchange(turns_, {})) {
         remove_pipes(turn.number);
         if (turn.guest != nullptr) turn.guest->shell_died(status);

@@ -12,6 +12,7 @@
 // it then, and the client opens another.
 #pragma once
 
+#include "common/sys/pty.hpp"
 #include "server/ending.hpp"
 #include "server/launch.hpp"
 
@@ -118,7 +119,7 @@ class Shell {
     std::string mark_;
     std::string cwd_;
     pid_t pid_ = 0;
-    Fd terminal_;  // The pty's master.
+    Pty terminal_;  // Both sides: while one of them is ours, its end is not the shell's to make.
     Fd commands_;  // We write numbers of runs here.
     Fd reports_;
     std::string report_;  // Bytes of a report that is not whole yet.

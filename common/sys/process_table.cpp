@@ -126,18 +126,25 @@ std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark) {
     return ours;
 }
 
-std::vector<ProcessInfo> holders_of_pipe(std::uint64_t inode) {
-    const std::string wanted = "pipe:[" + std::to_string(inode) + "]";
+std::string descriptor_name(int fd) {
+    char name[4096];
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
+    return {name, size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+std::vector<ProcessInfo> holders_of(const std::string& descriptor) {
     std::vector<ProcessInfo> holders;
+    if (descriptor.empty()) return holders;
     for (const ProcessInfo& process : list_processes()) {
         if (process.pid == ::getpid() || is_dead(process)) continue;
         const std::string folder = proc_path(process.pid, "fd");
         Folder descriptors(folder);
         while (const auto number = descriptors.next_number()) {
-            char target[64];
+            char name[4096];
             const std::string path = folder + "/" + std::to_string(*number);
-            const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
-            if (size > 0 && std::string_view(target, static_cast<std::size_t>(size)) == wanted) {
+            const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
+            if (size > 0 && std::string_view(name, static_cast<std::size_t>(size)) == descriptor) {
                 holders.push_back(process);
                 break;
             }

@@ -32,8 +32,10 @@ struct ProcessInfo {
 // itself are left out.
 [[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark);
 
-// Of these, who has `inode` of a pipe open. Processes that may not be looked into are passed over.
-[[nodiscard]] std::vector<ProcessInfo> holders_of_pipe(std::uint64_t inode);
+// What proc(5) calls an open descriptor of ours: "pipe:[1234]", or the path of a named one.
+[[nodiscard]] std::string descriptor_name(int fd);
+// Who has that open. Processes that may not be looked into are passed over.
+[[nodiscard]] std::vector<ProcessInfo> holders_of(const std::string& descriptor);
 
 enum class Delivery { Sent, Gone, Refused };
 Delivery send_signal(const ProcessInfo& process, int number);
