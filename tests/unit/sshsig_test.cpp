@@ -74,6 +74,33 @@ TEST_CASE("sshsig: we believe ssh-keygen's signatures, for our namespace only") 
     }
 }
 
+TEST_CASE("sshsig: ssh-keygen and we agree on what a FIDO token signs") {
+    if (frsh::test::is_missing("ssh-keygen")) return;
+    const frsh::test::TempFolder folder;
+    // A token made of software: PROTOCOL.u2f says what it signs, any ed25519 key can do it.
+    const PrivateKey inside = PrivateKey::generate_ed25519();
+    const std::string point = inside.public_key().blob().substr(4 + 11 + 4);
+    const auto token = PublicKey::from_blob(
+        WireWriter().string("sk-ssh-ed25519@openssh.com").string(point).string("ssh:").take());
+    const std::string flags_and_counter = WireWriter().u8(1).u32(42).take();
+    const std::string plain =
+        inside.sign(frsh::sha256("ssh:") + flags_and_counter +
+                    frsh::sha256(frsh::sshsig_signed_data("auth-v1@frsh", "message")));
+    const std::string signature = WireWriter()
+                                      .string("sk-ssh-ed25519@openssh.com")
+                                      .string(plain.substr(plain.size() - 64))
+                                      .raw(flags_and_counter)
+                                      .take();
+    CHECK(frsh::verify_sshsig(token, "auth-v1@frsh", "message", signature));
+    folder.write("signature", frsh::armor({token, "auth-v1@frsh", signature}));
+    folder.write("allowed", "me " + token.text() + "\n");
+    const auto verified = frsh::test::run_tool(folder,
+                                               {"ssh-keygen", "-Y", "verify", "-f", "allowed", "-I",
+                                                "me", "-n", "auth-v1@frsh", "-s", "signature"},
+                                               "message");
+    CHECK_MESSAGE(verified.exit_code == 0, verified.output);
+}
+
 TEST_CASE("sshsig: a signature over the bare message, as SSH logins make them, is none of ours") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     CHECK_FALSE(frsh::verify_sshsig(key.public_key(), "auth-v1@frsh", "m", key.sign("m")));
