@@ -119,6 +119,10 @@ std::chrono::system_clock::time_point parse_expiry(std::string_view text) {
     }
     const std::time_t seconds = is_utc ? ::timegm(&time) : std::mktime(&time);
     if (seconds == -1) throw VoidLine("expiry-time is no time");
+    // The clock counts nanoseconds and ends in 2262; what lies beyond is "never", not an overflow.
+    using Time = std::chrono::system_clock::time_point;
+    constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(Time::max());
+    if (seconds > kLast.time_since_epoch().count()) return Time::max();
     return std::chrono::system_clock::from_time_t(seconds);
 }
 

@@ -162,6 +162,8 @@ TEST_CASE("authorized keys: a key expires, to the second") {
     CHECK(parse_one("expiry-time=\"20300102\"")->expires);
     CHECK(parse_one("expiry-time=\"20310101Z\",expiry-time=\"20300102Z\"")->expires ==
           at(1893542400));
+    CHECK(parse_one("expiry-time=\"99991231235959Z\"")->expires == Time::max());
+    CHECK(parse_one("expiry-time=\"19000101Z\"")->expires < at(0));
     for (const char* bad : {"", "2030", "20301301", "20300231Z", "20300431", "2030010Z", "tomorrow",
                             "20300102 03", "-2030102", "203001022404"}) {
         CAPTURE(bad);
