@@ -21,6 +21,7 @@ class WireReader {
     // `subject` names in error messages what is being read ("key", "signature").
     WireReader(std::string_view bytes, std::string_view subject)
         : rest_(bytes), subject_(subject) {}
+    WireReader(std::string&& bytes, std::string_view subject) = delete;  // It would be gone.
 
     std::uint8_t u8();
     std::uint32_t u32();

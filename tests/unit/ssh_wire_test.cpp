@@ -37,14 +37,12 @@ TEST_CASE("ssh wire: numbers are spelt as RFC 4251 spells its examples") {
 
 TEST_CASE("ssh wire: a length beyond the bytes is refused, however large it says it is") {
     for (const std::string& bad :
-         {""s, "\0\0\0"s, "\0\0\0\x01"s, "\xFF\xFF\xFF\xFF"s, "\x80\0\0\0abc"s}) {
+         {""s, "\0\0\0"s, "\0\0\0\x01"s, "\xFF\xFF\xFF\xFF"s, "\x80\0\0\0zyx"s}) {
         WireReader reader(bad, "test");
         CHECK_THROWS_AS(reader.string(), ProtocolError);
     }
-    WireReader limited(
-        "\0\0\0\x03"
-        "abc"s,
-        "test");
+    const std::string bytes = "\0\0\0\x03zyx"s;
+    WireReader limited(bytes, "test");
     CHECK_THROWS_WITH_AS(limited.string(2), "test: a string is too long", ProtocolError);
 }
 
@@ -55,8 +53,10 @@ TEST_CASE("ssh wire: a number has one spelling, and is above zero") {
         CHECK_THROWS_AS(reader.positive_mpint(), ProtocolError);
     }
     // The zero that keeps a number positive is not one of its bytes.
-    WireReader fits("\0\0\0\x03\0\x80\0"s, "test");
+    const std::string positive = "\0\0\0\x03\0\x80\0"s;
+    WireReader fits(positive, "test");
     CHECK(fits.positive_mpint(2) == "\x80\0"s);
-    WireReader too_long("\0\0\0\x03\x01\x80\0"s, "test");
+    const std::string long_number = "\0\0\0\x03\x01\x80\0"s;
+    WireReader too_long(long_number, "test");
     CHECK_THROWS_AS(too_long.positive_mpint(2), ProtocolError);
 }
