@@ -130,15 +130,15 @@ std::optional<std::string> find_fault_in_address_list(std::string_view list) {
     for (std::string_view pattern : split(list, ',')) {
         const bool is_negated = pattern.starts_with('!');
         if (is_negated) pattern.remove_prefix(1);
-        const std::string shown = "\"" + escape_controls(pattern) + "\"";
+        const std::string shown = escape_controls(pattern);
         const auto block = parse_block(pattern);
         if (pattern.empty()) return "an empty pattern";
-        if (block && has_bits_below(*block)) return shown + " has bits beyond its length";
+        if (block && has_bits_below(*block)) return shown + ": has bits beyond its length";
         if (!block && pattern.find('/') != std::string_view::npos) {
-            return shown + " is no address block";
+            return shown + ": is no address block";
         }
         if (!block && is_negated && !is_address_pattern(pattern)) {
-            return "\"!" + shown.substr(1) + " is a name, and only addresses are compared";
+            return shown + ": a name after \"!\", and only addresses are compared";
         }
     }
     return std::nullopt;

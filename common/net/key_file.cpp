@@ -290,8 +290,8 @@ bool write_key_file(const std::string& path, const PrivateKey& key, std::string_
     if (!is_ours) throw SysError("create " + path, error);
 
     std::string line = key.public_key().text();
-    if (!comment.empty()) line += " " + std::string(comment);
-    const std::string public_name = write_beside(path + ".pub", line + "\n", 0644);
+    if (!comment.empty()) line.append(" ").append(comment);
+    const std::string public_name = write_beside(path + ".pub", line.append("\n"), 0644);
     check(::rename(public_name.c_str(), (path + ".pub").c_str()), "create " + path + ".pub");
     return true;
 }

@@ -130,7 +130,8 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
 }
 
 std::string known_host_name(std::string_view host, std::uint16_t port) {
-    return "[" + to_lower(host) + "]:" + std::to_string(port);
+    std::string name = "[";
+    return name.append(to_lower(host)).append("]:").append(std::to_string(port));
 }
 
 void add_known_host(const std::string& path, std::string_view host, std::uint16_t port,
@@ -155,12 +156,13 @@ void add_known_host(const std::string& path, std::string_view host, std::uint16_
     struct stat status {};
     check(::fstat(file.get(), &status), "stat " + path);
     if (!S_ISREG(status.st_mode)) throw UserError(path + ": not a regular file");
-    std::string line = known_host_name(host, port) + " " + key.text() + "\n";
+    std::string line;
     char last = '\n';
     if (status.st_size > 0) {
         check(::pread(file.get(), &last, 1, status.st_size - 1), "read " + path);
     }
-    if (last != '\n') line.insert(0, "\n");  // Somebody's editor left the last line open.
+    if (last != '\n') line += '\n';  // Somebody's editor left the last line open.
+    line.append(known_host_name(host, port)).append(" ").append(key.text()).append("\n");
     write_all(file.get(), line);
 }
 

@@ -303,7 +303,8 @@ std::string PublicKey::fingerprint() const {
 
 std::string PublicKey::type_label() const {
     std::string label = kind_of(type_).label;
-    if (type_ == KeyType::Rsa) label += " " + std::to_string(bits_of(parse_blob(blob_).modulus));
+    if (type_ == KeyType::Rsa)
+        label.append(" ").append(std::to_string(bits_of(parse_blob(blob_).modulus)));
     return label;
 }
 

@@ -58,7 +58,7 @@ inline ToolResult run_tool(const TempFolder& folder, const std::vector<std::stri
     folder.write("tool-input", input);
     std::string command = "cd " + shell_quote(folder.path()) + " &&";
     for (const std::string& word : argv)
-        command += " " + shell_quote(word);
+        command.append(" ").append(shell_quote(word));
     command += " <tool-input >tool-output 2>&1";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, folder.read("tool-output")};

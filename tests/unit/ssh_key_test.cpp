@@ -55,7 +55,7 @@ TEST_CASE("ssh key: every type ssh-keygen makes is read, and shown with its fing
         CHECK(read.key.text() + " it's a comment\n" == line);
         CHECK(PublicKey::from_blob(read.key.blob()) == read.key);
         const auto listed = frsh::test::run_tool(folder, {"ssh-keygen", "-l", "-f", name + ".pub"});
-        CHECK(listed.output.find(" " + read.key.fingerprint() + " ") != std::string::npos);
+        CHECK(listed.output.find(read.key.fingerprint() + " ") != std::string::npos);
     }
 }
 
@@ -86,9 +86,9 @@ TEST_CASE("ssh key: a point off its curve, compressed or at infinity is refused"
     const auto blob = [](std::string_view point) {
         return WireWriter().string("ecdsa-sha2-nistp256").string("nistp256").string(point).take();
     };
-    CHECK_THROWS_WITH_AS(PublicKey::from_blob(blob("\x04" + std::string(64, 'x'))),
+    CHECK_THROWS_WITH_AS(PublicKey::from_blob(blob("\x04"s.append(64, 'x'))),
                          "public key: a point that is not on its curve", ProtocolError);
-    CHECK_THROWS_AS(PublicKey::from_blob(blob("\x02" + std::string(32, 'x'))), ProtocolError);
+    CHECK_THROWS_AS(PublicKey::from_blob(blob("\x02"s.append(32, 'x'))), ProtocolError);
     CHECK_THROWS_AS(PublicKey::from_blob(blob("\0"s)), ProtocolError);
 }
 
