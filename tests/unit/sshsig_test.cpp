@@ -150,9 +150,11 @@ TEST_CASE("sshsig: the armored form is one structure with nothing around it") {
     const std::string text =
         frsh::armor({key.public_key(), "git", frsh::sign_sshsig(key, "git", "m")});
     CHECK(frsh::dearmor(text).key == key.public_key());
-    CHECK_THROWS_AS(frsh::dearmor("x" + text), ProtocolError);
-    CHECK_THROWS_AS(frsh::dearmor(text + "x"), ProtocolError);
-    CHECK_THROWS_AS(frsh::dearmor(text.substr(0, text.size() / 2)), ProtocolError);
-    CHECK_THROWS_AS(frsh::dearmor(""), ProtocolError);
-    CHECK_THROWS_AS(frsh::dearmor("-----BEGIN SSH SIGNATURE-----"), ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::dearmor("x" + text)), ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::dearmor(text + "x")), ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::dearmor(text.substr(0, text.size() / 2))),
+                    ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::dearmor("")), ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::dearmor("-----BEGIN SSH SIGNATURE-----")),
+                    ProtocolError);
 }
