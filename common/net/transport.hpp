@@ -32,6 +32,9 @@ class Transport {
     [[nodiscard]] virtual short write_events() const { return POLLOUT; }
     // True while read() would deliver bytes that poll(2) cannot see.
     [[nodiscard]] virtual bool has_buffered() const { return false; }
+    // True while write() has taken bytes that the kernel has not: poll for write_events() and call
+    // write() again, with nothing if there is nothing more to say.
+    [[nodiscard]] virtual bool has_unsent() const { return false; }
 };
 
 // A socket, or a pair of pipes such as stdin and stdout. Takes ownership and makes both

@@ -1,0 +1,373 @@
+#include "common/net/tls.hpp"
+
+#include "common/base/error.hpp"
+#include "common/net/crypto.hpp"
+#include "common/net/tls_wire.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace frsh {
+namespace {
+
+constexpr std::string_view kAlpn = "frsh/1";
+constexpr std::size_t kMaxUnsent = std::size_t{64} * 1024;
+constexpr std::size_t kMaxGreeting = std::size_t{16} * 1024;
+
+// OpenSSL's reason for a failed handshake, where a person can do something with it.
+std::string describe_failure(int reason) {
+    switch (reason) {
+        case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
+        case SSL_R_NO_APPLICATION_PROTOCOL:
+        case SSL_R_CALLBACK_FAILED:
+            return "the peer speaks TLS, but not frsh/1";
+        case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        case SSL_R_UNSUPPORTED_PROTOCOL:
+        case SSL_R_VERSION_TOO_LOW:
+        case SSL_R_WRONG_SSL_VERSION:
+            return "the peer does not speak TLS 1.3";
+        case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        case SSL_R_TLSV13_ALERT_MISSING_EXTENSION:
+        case SSL_R_TLSV1_UNRECOGNIZED_NAME:
+        case SSL_R_NO_SHARED_CIPHER:
+        case SSL_R_NO_SUITABLE_KEY_SHARE:
+        case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+            return "the peer speaks TLS, but not as frsh does";
+        case SSL_R_UNEXPECTED_EOF_WHILE_READING:
+            return "the peer closed the connection";
+        case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+        case SSL_R_SSLV3_ALERT_BAD_RECORD_MAC:
+            return "bytes were changed on the way";
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+struct TlsTransport::State {
+    enum class Stage { Hello, Greeting, Finishing, Open, Plain };
+
+    State(Fd the_socket, TlsContext::Side side, SSL_CTX* context)
+        : socket(std::move(the_socket)), is_client(side == TlsContext::Side::Client) {
+        set_nonblocking(socket.get());
+        wire.fd = socket.get();
+        stage = is_client ? Stage::Finishing : Stage::Hello;
+        ssl = SSL_new(context);
+        BIO* const bio = make_wire_bio(wire);
+        if (ssl == nullptr || bio == nullptr) {
+            SSL_free(ssl);
+            BIO_free(bio);
+            throw_openssl("TLS");
+        }
+        SSL_set_bio(ssl, bio, bio);  // Owned by `ssl` from here on.
+        if (is_client) {
+            SSL_set_connect_state(ssl);
+        } else {
+            SSL_set_accept_state(ssl);
+        }
+    }
+    ~State() { SSL_free(ssl); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    // Hands the kernel what it takes. False if nobody will take any more.
+    bool flush() {
+        while (!wire.out.empty()) {
+            const IoResult put = write_some(wire.fd, wire.out);
+            if (put.status == IoResult::Status::WouldBlock) return true;
+            if (put.status == IoResult::Status::EndOfFile) {
+                is_gone = true;
+                wire.out.clear();
+                return false;
+            }
+            wire.out.erase(0, put.bytes);
+        }
+        return !is_gone;
+    }
+
+    // An alert that explains our refusal may still be waiting; the peer should see it.
+    [[noreturn]] void fail_handshake() {
+        const unsigned long code = ERR_peek_last_error();
+        ERR_clear_error();
+        flush();
+        if (wire.is_foreign) {
+            throw TlsError("TLS: " + describe_foreign(wire.plain, is_client ? "server" : "client"));
+        }
+        if (wire.error != 0) throw SysError("TLS: read", wire.error);
+        if (wire.at_end) {
+            throw TlsError(wire.has_begun ? "TLS: the peer closed the connection half-way"
+                                          : "TLS: the peer closed the connection without a word");
+        }
+        const std::string words =
+            ERR_GET_LIB(code) == ERR_LIB_SSL ? describe_failure(ERR_GET_REASON(code)) : "";
+        if (words.empty()) {
+            char number[32];
+            std::snprintf(number, sizeof number, "OpenSSL error %08lX", code);
+            throw TlsError("TLS: the handshake failed: " + std::string(number));
+        }
+        throw TlsError("TLS: " + words);
+    }
+
+    // After a step that did not get through: waiting for what?
+    Handshake wait_or_fail(int result) {
+        const int error = SSL_get_error(ssl, result);
+        if (wire.is_foreign && is_client && wire.plain[0] == 0) {
+            ERR_clear_error();
+            stage = Stage::Plain;
+            return Handshake::Refused;
+        }
+        if (error != SSL_ERROR_WANT_READ) fail_handshake();
+        flush();
+        return !wire.out.empty() ? Handshake::WantsWrite : Handshake::WantsRead;
+    }
+
+    void require_alpn() const {
+        const unsigned char* name = nullptr;
+        unsigned size = 0;
+        SSL_get0_alpn_selected(ssl, &name, &size);
+        if (size == 0 || std::string_view(reinterpret_cast<const char*>(name), size) != kAlpn) {
+            throw TlsError("TLS: the peer speaks TLS, but not frsh/1");
+        }
+    }
+
+    // The server's first half. Reading "early data", of which there can be none, is how OpenSSL
+    // is asked to stop as soon as the server may speak, instead of waiting for the client.
+    Handshake take_client_hello() {
+        char nothing[1];
+        std::size_t size = 0;
+        ERR_clear_error();
+        const int result = SSL_read_early_data(ssl, nothing, sizeof nothing, &size);
+        if (result == SSL_READ_EARLY_DATA_ERROR) return wait_or_fail(0);
+        if (result != SSL_READ_EARLY_DATA_FINISH) throw TlsError("TLS: early data from a client");
+        require_alpn();
+        stage = Stage::Greeting;
+        return Handshake::Greet;
+    }
+
+    IoResult read_plain(char* buffer, std::size_t size) {
+        if (wire.plain.empty()) return read_some(wire.fd, buffer, size);
+        const std::size_t taken = wire.plain.copy(buffer, size);
+        wire.plain.erase(0, taken);
+        return {IoResult::Status::Done, taken};
+    }
+
+    // What a failed SSL_read means.
+    IoResult judge_read(int result) {
+        const int error = SSL_get_error(ssl, result);
+        const unsigned long code = ERR_peek_last_error();
+        ERR_clear_error();
+        if (error == SSL_ERROR_WANT_READ) {
+            is_drained = true;
+            return {IoResult::Status::WouldBlock};
+        }
+        is_drained = true;
+        if (error == SSL_ERROR_ZERO_RETURN) {
+            is_clean_end = true;
+            return {IoResult::Status::EndOfFile};
+        }
+        if (wire.at_end) return {IoResult::Status::EndOfFile};
+        if (wire.error != 0) throw SysError("TLS: read", wire.error);
+        std::string words =
+            ERR_GET_LIB(code) == ERR_LIB_SSL ? describe_failure(ERR_GET_REASON(code)) : "";
+        if (words.empty()) words = "the connection broke";
+        throw TlsError("TLS: " + words);
+    }
+
+    Fd socket;
+    bool is_client = false;
+    TlsWire wire;
+    SSL* ssl = nullptr;
+    Stage stage = Stage::Hello;
+    bool is_drained = false;    // What OpenSSL holds is less than a record: only poll(2) helps.
+    bool owes_end = false;      // An end or a failure came right behind what read() gave last.
+    bool is_gone = false;       // Nobody takes what we write.
+    bool is_finished = false;   // We said goodbye.
+    bool is_clean_end = false;  // The peer did.
+};
+
+TlsTransport::TlsTransport(Fd socket, const TlsContext& context)
+    : state_(std::make_unique<State>(std::move(socket), context.side(), context.handle())) {}
+
+TlsTransport::~TlsTransport() = default;
+
+TlsTransport::Handshake TlsTransport::handshake() {
+    State& state = *state_;
+    switch (state.stage) {
+        case State::Stage::Hello:
+            return state.take_client_hello();
+        case State::Stage::Greeting:
+            return Handshake::Greet;
+        case State::Stage::Open:
+            return Handshake::Done;
+        case State::Stage::Plain:
+            return Handshake::Refused;
+        case State::Stage::Finishing:
+            break;
+    }
+    ERR_clear_error();
+    const int result = SSL_do_handshake(state.ssl);
+    if (result != 1) return state.wait_or_fail(result);
+    state.require_alpn();
+    state.flush();
+    state.stage = State::Stage::Open;
+    return Handshake::Done;
+}
+
+void TlsTransport::greet(std::string_view bytes) {
+    State& state = *state_;
+    must(state.stage == State::Stage::Greeting, "a server greets once");
+    must(!bytes.empty() && bytes.size() <= kMaxGreeting, "a greeting is one record");
+    std::size_t written = 0;
+    ERR_clear_error();
+    if (SSL_write_early_data(state.ssl, bytes.data(), bytes.size(), &written) != 1 ||
+        written != bytes.size()) {
+        throw_openssl("TLS: greet");
+    }
+    state.stage = State::Stage::Finishing;
+    state.flush();
+}
+
+std::string TlsTransport::exporter() const {
+    constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+    must(state_->stage == State::Stage::Greeting || state_->stage == State::Stage::Open ||
+             (state_->stage == State::Stage::Finishing && !state_->is_client),
+         "a channel binding needs a channel");
+    unsigned char value[32];
+    // Without a context, which TLS 1.3 makes the same as one of no bytes (RFC 8446, section 7.5).
+    if (SSL_export_keying_material(state_->ssl, value, sizeof value, kLabel.data(), kLabel.size(),
+                                   nullptr, 0, 0) != 1) {
+        throw_openssl("TLS: exporter");
+    }
+    return {reinterpret_cast<const char*>(value), sizeof value};
+}
+
+std::string TlsTransport::description() const {
+    return std::string(SSL_get_version(state_->ssl)) + " " + SSL_get_cipher_name(state_->ssl);
+}
+
+IoResult TlsTransport::read(char* buffer, std::size_t size) {
+    State& state = *state_;
+    if (state.stage == State::Stage::Plain) return state.read_plain(buffer, size);
+    must(state.stage == State::Stage::Open, "the handshake comes first");
+    std::size_t total = 0;
+    state.is_drained = false;
+    state.owes_end = false;
+    while (total < size) {
+        std::size_t got = 0;
+        ERR_clear_error();
+        const int result = SSL_read_ex(state.ssl, buffer + total, size - total, &got);
+        if (result != 1) {
+            // What was read first is delivered first; a failure is still there the next time.
+            if (total != 0 && SSL_get_error(state.ssl, result) != SSL_ERROR_WANT_READ) {
+                state.owes_end = true;
+                break;
+            }
+            const IoResult judged = state.judge_read(result);
+            if (total == 0) {
+                state.flush();  // An answer to a key update may be waiting.
+                return judged;
+            }
+            break;
+        }
+        total += got;
+        // A call would read(2) again when OpenSSL holds nothing; the caller's poll does that.
+        if (SSL_has_pending(state.ssl) == 0) break;
+    }
+    if (!state.wire.out.empty()) state.flush();
+    return {IoResult::Status::Done, total};
+}
+
+IoResult TlsTransport::write(std::string_view bytes) {
+    State& state = *state_;
+    must(state.stage == State::Stage::Open, "the handshake comes first");
+    if (!state.flush()) return {IoResult::Status::EndOfFile};
+    if (bytes.empty()) return {IoResult::Status::Done, 0};
+    must(!state.is_finished, "nothing follows a goodbye");
+    if (state.wire.out.size() >= kMaxUnsent) return {IoResult::Status::WouldBlock};
+    bytes = bytes.substr(0, kMaxUnsent - state.wire.out.size());
+    std::size_t written = 0;
+    ERR_clear_error();
+    if (SSL_write_ex(state.ssl, bytes.data(), bytes.size(), &written) != 1) {
+        throw_openssl("TLS: write");
+    }
+    if (!state.flush()) return {IoResult::Status::EndOfFile};
+    return {IoResult::Status::Done, written};
+}
+
+void TlsTransport::finish_writing() {
+    State& state = *state_;
+    if (state.is_finished) return;
+    state.is_finished = true;
+    try {
+        if (state.stage == State::Stage::Open) {
+            ERR_clear_error();
+            SSL_shutdown(state.ssl);  // Adds close_notify to what waits; reading goes on.
+            ERR_clear_error();
+            state.flush();
+        } else {
+            ::shutdown(state.socket.get(), SHUT_WR);
+        }
+    } catch (const SysError&) {
+        state.is_gone = true;  // Best effort: reading will find out.
+    }
+}
+
+int TlsTransport::read_fd() const {
+    return state_->socket.get();
+}
+int TlsTransport::write_fd() const {
+    return state_->socket.get();
+}
+
+bool TlsTransport::has_buffered() const {
+    if (state_->stage == State::Stage::Plain) return !state_->wire.plain.empty();
+    if (state_->stage != State::Stage::Open) return false;
+    // SSL_has_pending counts an incomplete record, too: asked alone, it would keep a loop spinning.
+    return state_->owes_end || (!state_->is_drained && SSL_has_pending(state_->ssl) == 1);
+}
+
+bool TlsTransport::has_unsent() const {
+    return !state_->wire.out.empty();
+}
+std::size_t TlsTransport::unsent_size() const {
+    return state_->wire.out.size();
+}
+bool TlsTransport::closed_cleanly() const {
+    return state_->is_clean_end;
+}
+
+void TlsTransport::close_and_wait(std::chrono::milliseconds patience) {
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + patience;
+    finish_writing();
+    try {
+        char dropped[4096];
+        for (;;) {
+            state_->flush();
+            IoResult got;
+            do {
+                // Without a finished handshake there is only the socket to wait on.
+                got = state_->stage == State::Stage::Open
+                          ? read(dropped, sizeof dropped)
+                          : read_some(state_->socket.get(), dropped, sizeof dropped);
+            } while (got.status == IoResult::Status::Done && Clock::now() < deadline);
+            if (got.status == IoResult::Status::EndOfFile) return;
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+            if (left <= 0) return;
+            const short events = static_cast<short>(POLLIN | (has_unsent() ? POLLOUT : 0));
+            pollfd waiting{state_->socket.get(), events, 0};
+            if (::poll(&waiting, 1, static_cast<int>(left)) == -1 && errno != EINTR) return;
+        }
+    } catch (const SysError&) {
+        return;  // Broken is closed, too.
+    } catch (const TlsError&) {
+        return;
+    }
+}
+
+}  // namespace frsh

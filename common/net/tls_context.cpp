@@ -1,0 +1,116 @@
+#include "common/base/error.hpp"
+#include "common/net/crypto.hpp"
+#include "common/net/tls.hpp"
+
+#include <array>
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+namespace frsh {
+namespace {
+
+constexpr std::array<unsigned char, 7> kAlpn = {6, 'f', 'r', 's', 'h', '/', '1'};
+constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
+constexpr std::size_t kRecordPadding = 64;
+
+// ALPN on the server's side: a ClientHello without any is refused before it gets an answer, since
+// OpenSSL asks select_alpn only where the client offers something.
+int check_client_hello(SSL* ssl, int* alert, void*) {
+    const unsigned char* extension = nullptr;
+    std::size_t size = 0;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
+                                  &extension, &size) == 1) {
+        return SSL_CLIENT_HELLO_SUCCESS;
+    }
+    *alert = TLS1_AD_NO_APPLICATION_PROTOCOL;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
+                const unsigned char* offered, unsigned offered_size, void*) {
+    for (unsigned at = 0; at < offered_size; at += 1U + offered[at]) {
+        const std::string_view name(reinterpret_cast<const char*>(offered + at), 1U + offered[at]);
+        if (at + name.size() > offered_size) break;
+        if (name == std::string_view(reinterpret_cast<const char*>(kAlpn.data()), kAlpn.size())) {
+            *chosen = offered + at + 1;
+            *chosen_size = offered[at];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+void add_anonymous_certificate(SSL_CTX* context) {
+    const KeyHandle key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
+    if (!key || !certificate || X509_set_version(certificate.get(), X509_VERSION_3) != 1 ||
+        ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1) != 1 ||
+        ASN1_TIME_set_string(X509_getm_notBefore(certificate.get()), "20200101000000Z") != 1 ||
+        ASN1_TIME_set_string(X509_getm_notAfter(certificate.get()), "99991231235959Z") != 1 ||
+        X509_set_pubkey(certificate.get(), key.get()) != 1 ||
+        X509_sign(certificate.get(), key.get(), nullptr) == 0 ||
+        SSL_CTX_use_certificate(context, certificate.get()) != 1 ||
+        SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+        throw_openssl("TLS certificate");
+    }
+}
+
+}  // namespace
+
+TlsContext::TlsContext(Side side) : side_(side) {
+    initialise_openssl();
+    std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
+                                                              &SSL_CTX_free);
+    if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_max_proto_version(context.get(), TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_ciphersuites(context.get(),
+                                 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:"
+                                 "TLS_AES_256_GCM_SHA384") != 1 ||
+        SSL_CTX_set1_groups_list(context.get(), "X25519") != 1 ||
+        SSL_CTX_set1_sigalgs_list(context.get(), "ed25519") != 1) {
+        throw_openssl("TLS");
+    }
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+    // A ticket after the handshake would lie unread at the client, and unread bytes turn close(2)
+    // into a reset that may overtake the last output.
+    SSL_CTX_set_num_tickets(context.get(), 0);
+    SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_block_padding(context.get(), kRecordPadding);  // Keystrokes all look alike.
+    SSL_CTX_set_read_ahead(context.get(), 1);
+    SSL_CTX_set_default_read_buffer_len(context.get(), kReadBuffer);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // See the header.
+    if (side == Side::Server) {
+        SSL_CTX_set_client_hello_cb(context.get(), check_client_hello, nullptr);
+        SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
+        add_anonymous_certificate(context.get());
+    } else if (SSL_CTX_set_alpn_protos(context.get(), kAlpn.data(), kAlpn.size()) != 0) {
+        throw_openssl("TLS");  // This one returns 0 for success.
+    }
+    context_ = context.release();
+}
+
+TlsContext::~TlsContext() {
+    SSL_CTX_free(context_);
+}
+
+void TlsContext::warm_up() const {
+    must(side() == Side::Server, "a server warms up");
+    const TlsContext client_side(Side::Client);
+    auto [near, far] = make_socketpair();
+    TlsTransport server(std::move(near), *this);
+    TlsTransport client(std::move(far), client_side);
+    using Handshake = TlsTransport::Handshake;
+    static_cast<void>(client.handshake());
+    must(server.handshake() == Handshake::Greet, "a socketpair delivers at once");
+    server.greet("hello");
+    must(client.handshake() == Handshake::Done && server.handshake() == Handshake::Done,
+         "a socketpair delivers at once");
+    char buffer[16];
+    client.read(buffer, sizeof buffer);
+    static_cast<void>(client.exporter() == server.exporter());
+}
+
+}  // namespace frsh

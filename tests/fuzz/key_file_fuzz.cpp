@@ -1,0 +1,29 @@
+// Private key files: garbage is refused, and what is read belongs together.
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/net/key_file.hpp"
+
+#include <cstdint>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    std::string input(reinterpret_cast<const char*>(data), size);
+    // Base64 hides the structure from the fuzzer: what is not text already is wrapped here.
+    if (!input.starts_with("-----BEGIN ")) {
+        input = frsh::base64_encode(input);
+        input.insert(0, "-----BEGIN OPENSSH PRIVATE KEY-----\n")
+            .append("\n-----END OPENSSH PRIVATE KEY-----\n");
+    }
+    try {
+        const auto file = frsh::parse_key_file(input);
+        if (file.key) {
+            frsh::must(file.public_key && file.key->public_key() == *file.public_key,
+                       "two halves of one key");
+            // Throws where they are not; for the other types that is found at the first signature.
+            if (file.public_key->type() == frsh::KeyType::Ed25519) {
+                static_cast<void>(file.key->sign("message"));
+            }
+        }
+    } catch (const frsh::ProtocolError&) {
+    }
+    return 0;
+}

@@ -1,0 +1,23 @@
+// Public keys, as blobs and as text: what is accepted has exactly one spelling of each.
+#include "common/base/error.hpp"
+#include "common/net/ssh_key.hpp"
+
+#include <cstdint>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view input(reinterpret_cast<const char*>(data), size);
+    try {
+        const auto key = frsh::PublicKey::from_blob(input);
+        frsh::must(key.blob() == input, "one spelling");
+        frsh::must(frsh::PublicKey::from_text(key.text()) == key, "one spelling");
+        frsh::must(key.fingerprint().size() == 7 + 43, "a fingerprint has one length");
+        frsh::must(!key.type_label().empty(), "every type has a name");
+    } catch (const frsh::ProtocolError&) {
+    }
+    try {
+        const auto read = frsh::parse_key_line(input);
+        frsh::must(input.starts_with(read.key.text()), "one spelling");
+    } catch (const frsh::ProtocolError&) {
+    }
+    return 0;
+}
