@@ -2,9 +2,12 @@
 #include "client/batch.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
+#include "client/repl.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
+
+#include <unistd.h>
 
 namespace {
 
@@ -19,6 +22,10 @@ int run(int argc, char** argv) {
                          : options->verbosity == 1 ? Level::Info
                                                    : Level::Debug);
     if (options->batch) return frsh::run_batch(*options, streams);
+    // No command, and a person at both ends of it.
+    const bool is_prompt = options->words.empty() && !options->json &&
+                           ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    if (is_prompt) return frsh::run_repl(*options);
     return frsh::run_one_shot(*options, streams);
 }
 

@@ -23,6 +23,9 @@ std::string new_run_id() {
 RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err)
     : link_(link), open_(std::move(open)), out_{out, {}, {}, 0, {}, false}, err_{err, {}, {},
                                                                                  0,   {}, false} {
+    // What a sink has used before this run is not to be credited to it.
+    (void)out_.sink.take_used();
+    (void)err_.sink.take_used();
     link_.send(open_);
     link_.add(*this);
     if (open_.stdin_null) in_.finish();

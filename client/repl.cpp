@@ -1,0 +1,418 @@
+#include "client/repl.hpp"
+
+#include "client/line_editor.hpp"
+#include "client/one_shot.hpp"
+#include "client/record.hpp"
+#include "client/remote_shell.hpp"
+#include "client/report.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/signals.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+using Time = EventLoop::Time;
+
+constexpr auto kPatience = 2s;
+// A job left in the background keeps a command's output open; the prompt comes back after this.
+constexpr auto kReplLinger = 300ms;
+
+constexpr const char* kHelp =
+    "Lines are evaluated by a shell on the server: cd, variables and functions last.\n"
+    "  :status   the record of the last command, as JSON\n"
+    "  :help     this\n"
+    "  :quit     leave, as Ctrl-D does\n"
+    "While a command runs, what you type is its input, and Ctrl-D at the start of a line ends "
+    "that;\n"
+    "Ctrl-C interrupts it, twice ends it, three times kills it. The shell stays.\n";
+
+// The terminal, with something else than the default colour where that tells streams apart, and
+// knowing whether the cursor is at the start of a line.
+class ScreenSink : public Sink {
+  public:
+    ScreenSink(LocalOutput& output, std::string before, std::string after, bool& at_line_start)
+        : output_(output),
+          before_(std::move(before)),
+          after_(std::move(after)),
+          at_line_start_(at_line_start) {}
+
+    void write(std::string_view bytes) override {
+        if (bytes.empty()) return;
+        say(before_);
+        output_.write(bytes);
+        say(after_);
+        at_line_start_ = bytes.back() == '\n';
+    }
+    // Our own words among the command's.
+    void say(std::string_view bytes) {
+        own_ += bytes.size();
+        output_.write(bytes);
+    }
+    Offset take_used() override {
+        // What we added is nobody's credit.
+        const Offset used = output_.take_used();
+        const Offset ours = std::min(used, own_);
+        own_ -= ours;
+        return used - ours;
+    }
+    [[nodiscard]] bool is_drained() const override { return output_.is_drained(); }
+    [[nodiscard]] int failure() const override { return output_.failure(); }
+
+  private:
+    LocalOutput& output_;
+    std::string before_;
+    std::string after_;
+    bool& at_line_start_;
+    Offset own_ = 0;  // Bytes that no stream carried, and that have not been used yet.
+};
+
+bool wants_colour() {
+    const char* const term = std::getenv("TERM");
+    return std::getenv("NO_COLOR") == nullptr && term != nullptr &&
+           std::string_view(term) != "dumb";
+}
+
+// $XDG_STATE_HOME/frsh/history, else ~/.local/state/frsh/history; empty where it cannot be made.
+std::string history_path() {
+    const char* const state = std::getenv("XDG_STATE_HOME");
+    const char* const home = std::getenv("HOME");
+    std::string folder;
+    if (state != nullptr && state[0] == '/') {
+        folder = state;
+    } else if (home != nullptr && home[0] == '/') {
+        folder = std::string(home) + "/.local/state";
+        (void)::mkdir((std::string(home) + "/.local").c_str(), 0755);
+    } else {
+        return "";
+    }
+    (void)::mkdir(folder.c_str(), 0700);
+    folder += "/frsh";
+    (void)::mkdir(folder.c_str(), 0700);
+    return ::access(folder.c_str(), W_OK) == 0 ? folder + "/history" : "";
+}
+
+class Repl {
+  public:
+    explicit Repl(const ClientOptions& options)
+        : options_(options),
+          has_colour_(wants_colour()),
+          signals_({SIGINT, SIGTERM, SIGHUP, SIGWINCH}),
+          out_(loop_, "stdout", STDOUT_FILENO, LocalOutput::WasOpen::Yes),
+          err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
+          screen_out_(out_, "", "", at_line_start_),
+          screen_err_(err_, has_colour_ ? "\x1b[31m" : "", has_colour_ ? "\x1b[39m" : "",
+                      at_line_start_),
+          server_(loop_, connect_to(options),
+                  [this](const Message& message) { shell_.on_message(message); }),
+          shell_(server_, options.env, options.cwd),
+          editor_(
+              loop_, [this] { turn(); }, history_path()) {
+        signal_watch_ = loop_.watch(
+            "signals: for the command or the line", signals_.fd(), [] { return short{POLLIN}; },
+            [this](short) {
+                for (const int number : signals_.take())
+                    on_signal(number);
+            });
+        input_watch_ = loop_.watch(
+            "terminal: input for the command", STDIN_FILENO,
+            [this]() -> short {
+                return run_ != nullptr && wants_input_ && run_->stdin_room() > 0 ? POLLIN
+                                                                                 : short{0};
+            },
+            [this](short) { on_input(); });
+    }
+
+    int run() {
+        wait_for_shell();
+        std::string text;
+        while (!leaving_ && !server_.is_down() && read_command(text)) {
+            evaluate(text);
+            check_shell();
+        }
+        if (server_.is_down()) {
+            const std::string& why = server_.problem();
+            log::error(why.empty() ? "the server closed the connection" : why);
+            return 255;
+        }
+        leave();
+        return leaving_ ? leave_code_ : last_code_;
+    }
+
+  private:
+    void turn() {
+        server_.link().flush();
+        if (server_.is_down() || (shell_.ended() && run_ == nullptr)) editor_.interrupt();
+        loop_.run_once();
+    }
+
+    void wait_for_shell() {
+        while (!shell_.is_ready() && !shell_.ended() && !server_.is_down() && !leaving_) {
+            server_.link().flush();
+            loop_.run_once();
+        }
+        if (shell_.ended()) throw UserError("no shell: " + describe(*shell_.ended()));
+        if (shell_.is_ready() && shell_.kind() != "bash" && !said_kind_) {
+            log::error("no bash on the server: this is sh; Ctrl-C replaces the shell");
+            said_kind_ = true;
+        }
+    }
+
+    void check_shell() {
+        if (!shell_.ended() || server_.is_down() || leaving_) return;
+        log::error("the shell ended (" + describe(*shell_.ended()) + "); a new one takes over");
+        shell_.reopen();
+        wait_for_shell();
+    }
+
+    [[nodiscard]] std::string prompt() const {
+        const auto colour = [this](const char* code) {
+            return has_colour_ ? "\1\x1b[" + std::string(code) + "m\1" : std::string();
+        };
+        std::string cwd = shell_.cwd();
+        const std::string& home = shell_.home();
+        const bool in_home = home.size() > 1 && cwd.starts_with(home) &&
+                             (cwd.size() == home.size() || cwd[home.size()] == '/');
+        if (in_home) cwd.replace(0, home.size(), "~");
+        const msg::Hello hello = server_.server().value_or(msg::Hello{});
+        std::string text;
+        // One sequence at a time: libedit loses its place between two that touch.
+        if (last_code_ != 0) {
+            text += colour("31") + "[" + std::to_string(last_code_) + "] ";
+        }
+        text += colour("0;1") + escape_controls(hello.user) + "@" + escape_controls(hello.host) +
+                colour("0") + ":" + escape_controls(cwd);
+        return text + (hello.user == "root" ? "# " : "$ ");
+    }
+
+    // A whole command, over as many lines as it takes. False: leave.
+    bool read_command(std::string& text) {
+        text.clear();
+        for (;;) {
+            if (!at_line_start_) {
+                screen_out_.say("\n");
+                at_line_start_ = true;
+            }
+            std::string line;
+            std::signal(SIGTSTP, SIG_IGN);  // A prompt is nothing to be stopped at.
+            const auto result = editor_.read(text.empty() ? prompt() : "> ", line);
+            std::signal(SIGTSTP, SIG_DFL);
+            if (leaving_ || server_.is_down()) return false;
+            if (result == LineEditor::Result::EndOfFile && text.empty()) {
+                screen_out_.say("\n");
+                return false;
+            }
+            if (result != LineEditor::Result::Line) {
+                screen_out_.say(result == LineEditor::Result::Interrupted ? "^C\n" : "\n");
+                text.clear();
+                check_shell();
+                continue;
+            }
+            if (text.empty() && line.find_first_not_of(" \t\r\n") == std::string::npos) continue;
+            text += (text.empty() ? "" : "\n") + line;
+            if (text[0] == ':' && own_command(text)) {
+                editor_.remember(text);
+                text.clear();
+                if (leaving_) return false;
+                continue;
+            }
+            if (is_incomplete(text)) continue;
+            editor_.remember(text);
+            return true;
+        }
+    }
+
+    // ":word" is for us; ": word" is the shell's own null command.
+    bool own_command(const std::string& text) {
+        if (text == ":help") {
+            screen_out_.say(kHelp);
+        } else if (text == ":status") {
+            screen_out_.say(last_record_.empty() ? "no command has run yet\n"
+                                                 : last_record_ + "\n");
+        } else if (text == ":quit") {
+            leaving_ = true;
+            leave_code_ = last_code_;
+        } else if (text.size() > 1 && text[1] >= 'a' && text[1] <= 'z') {
+            screen_out_.say("unknown: " + escape_controls(text) + " (see :help)\n");
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    // The shell itself says whether its grammar wants more.
+    bool is_incomplete(const std::string& text) {
+        if (!may_be_incomplete(text)) return false;
+        const std::size_t last = text.find_last_not_of('\\');
+        const std::size_t slashes = text.size() - (last == std::string::npos ? 0 : last + 1);
+        if (slashes % 2 == 1) return true;
+        HeldOutput out;
+        HeldOutput err;
+        msg::Open open;
+        open.run = new_run_id();
+        open.mode = msg::Open::Mode::Argv;
+        open.args = {shell_.kind(), "-n", "-c", text};
+        open.env = {"LC_ALL=C"};
+        open.stdin_null = true;
+        open.timeout = 5s;
+        if (text.find('\0') != std::string::npos || text.size() > 100'000) return false;
+        RemoteRun& check = server_.open(std::move(open), out, err);
+        while (!check.is_finished()) {
+            server_.link().flush();
+            loop_.run_once();
+        }
+        server_.forget(check);
+        const std::string said = err.content();
+        for (const char* const sign :
+             {"unexpected end of file", "unexpected EOF while looking", "delimited by end-of-file",
+              "end of file unexpected", "Unterminated quoted string"}) {
+            if (said.find(sign) != std::string::npos) return true;
+        }
+        return false;
+    }
+
+    void evaluate(const std::string& text) {
+        msg::Open open;
+        try {
+            open = open_for(options_, {text});
+        } catch (const UserError& error) {
+            log::error(error.what());
+            return;
+        }
+        open.shell = shell_.id();
+        open.env.clear();
+        open.forwarded.clear();
+        open.cwd.reset();
+        open.linger = options_.linger ? options_.linger->time : kReplLinger;
+        interrupts_ = 0;
+        wants_input_ = !open.stdin_null;
+        run_ = &server_.open(std::move(open), screen_out_, screen_err_);
+        while (!leaving_ && (!run_->is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            server_.link().flush();
+            loop_.run_once();
+        }
+        RemoteRun& ended = *std::exchange(run_, nullptr);
+        if (!leaving_) conclude(ended, text);
+        server_.forget(ended);
+        // A shell that died says so right after its last command.
+        const Time soon = EventLoop::Clock::now() + 50ms;
+        while (shell_may_have_died_ && !shell_.ended() && !server_.is_down() &&
+               EventLoop::Clock::now() < soon) {
+            server_.link().flush();
+            loop_.run_once(soon);
+        }
+    }
+
+    void conclude(const RemoteRun& run, const std::string& text) {
+        shell_.note_end(run);
+        const Outcome& outcome = run.outcome();
+        last_code_ = exit_code(outcome);
+        last_record_ = record_of(run, outcome, {options_.target, {text}, false}, nullptr, nullptr);
+        // Only the shell's report carries its folder; without one it went down with the command.
+        shell_may_have_died_ = !run.end() || !run.end()->cwd;
+        const bool needs_words = !std::holds_alternative<Exited>(outcome) && !shell_may_have_died_;
+        if (needs_words || std::holds_alternative<NotStarted>(outcome)) {
+            if (!at_line_start_) screen_out_.say("\n");
+            at_line_start_ = true;
+            log::error(describe(outcome));
+        }
+        report_processes(run, "");
+    }
+
+    void on_input() {
+        char buffer[4096];
+        const std::size_t size = std::min(sizeof buffer, run_->stdin_room());
+        const IoResult result = read_some(STDIN_FILENO, buffer, size);
+        if (result.status == IoResult::Status::EndOfFile) {
+            wants_input_ = false;
+            run_->finish_stdin();
+        } else if (result.status == IoResult::Status::Done) {
+            run_->append_stdin({buffer, result.bytes});
+            at_line_start_ = buffer[result.bytes - 1] == '\n';
+        }
+    }
+
+    void on_signal(int number) {
+        if (number == SIGWINCH) return editor_.resize();
+        if (number == SIGTERM || number == SIGHUP) {
+            leaving_ = was_told_to_go_ = true;
+            leave_code_ = 128 + number;
+            return editor_.interrupt();
+        }
+        if (run_ == nullptr) return editor_.interrupt();
+        at_line_start_ = false;  // The terminal has shown ^C.
+        ++interrupts_;
+        if (interrupts_ > 2) {
+            run_->cancel();
+        } else {
+            run_->signal(interrupts_ == 1 ? "INT" : "TERM");
+        }
+    }
+
+    void leave() {
+        const Time deadline = EventLoop::Clock::now() + kPatience;
+        if (was_told_to_go_) {
+            server_.link().send(msg::Bye{});
+        } else {
+            shell_.close();
+            while (!shell_.ended() && !server_.is_down() && EventLoop::Clock::now() < deadline) {
+                server_.link().flush();
+                loop_.run_once(deadline);
+            }
+        }
+        server_.finish(deadline);
+    }
+
+    const ClientOptions& options_;
+    bool has_colour_;
+    bool at_line_start_ = true;
+    EventLoop loop_;
+    Signals signals_;
+    LocalOutput out_;
+    LocalOutput err_;
+    ScreenSink screen_out_;
+    ScreenSink screen_err_;
+    ServerLink server_;
+    RemoteShell shell_;
+    LineEditor editor_;
+    EventLoop::Watch signal_watch_;
+    EventLoop::Watch input_watch_;
+    RemoteRun* run_ = nullptr;
+    bool wants_input_ = false;
+    int interrupts_ = 0;
+    int last_code_ = 0;
+    int leave_code_ = 0;
+    std::string last_record_;
+    bool leaving_ = false;
+    bool was_told_to_go_ = false;
+    bool said_kind_ = false;
+    bool shell_may_have_died_ = false;
+};
+
+}  // namespace
+
+bool may_be_incomplete(const std::string& text) {
+    if (text.find_first_of("'\"`\\<(){}|&$\n") != std::string::npos) return true;
+    for (const std::string_view word : split(text, ' ')) {
+        for (const char* const opener : {"if", "then", "else", "elif", "for", "while", "until",
+                                         "do", "case", "in", "select", "function", "!", "time"}) {
+            if (word == opener || word == std::string(opener) + ";") return true;
+        }
+    }
+    return false;
+}
+
+int run_repl(const ClientOptions& options) {
+    return Repl(options).run();
+}
+
+}  // namespace frsh
