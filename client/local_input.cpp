@@ -6,8 +6,10 @@
 #include <algorithm>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 namespace frsh {
 
@@ -16,7 +18,11 @@ LocalInput::LocalInput(EventLoop& loop, int fd, RemoteRun& run) : fd_(fd), run_(
     check(::fstat(fd, &info), "fstat stdin");
     is_socket_ = S_ISSOCK(info.st_mode);
     // Only a pipe: a file opened anew would begin at its start, and a terminal waits well enough.
-    if (S_ISFIFO(info.st_mode)) {
+    // And only one without a name: poll(2) never tells of the end of a fifo(7) that was opened,
+    // with O_NONBLOCK, after its last writer had gone.
+    struct statfs system {};
+    check(::fstatfs(fd, &system), "fstatfs stdin");
+    if (S_ISFIFO(info.st_mode) && system.f_type == PIPEFS_MAGIC) {
         const std::string path = "/proc/self/fd/" + std::to_string(fd);
         own_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     }

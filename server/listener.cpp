@@ -151,7 +151,14 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
                    "this server has " + std::to_string(kMaxSessions) + " sessions already");
             continue;
         }
-        Pipe admitted = make_pipe();
+        Pipe admitted;
+        try {
+            admitted = make_pipe();
+        } catch (const SysError& error) {
+            // Out of descriptors, all of them perhaps held by those who wait: one fewer.
+            refuse(std::move(next.socket), "busy", error.what());
+            continue;
+        }
         const std::string mark = session_mark(++next_session_);
         const pid_t pid = ::fork();
         if (pid == -1) {

@@ -128,6 +128,12 @@ void Output::stop() {
     stream_.stop();
 }
 
+void Output::credit(Offset consumed, Offset limit) {
+    // The silence until now was the reader's, and the command's begins only here.
+    if (is_blocked()) last_activity_ = EventLoop::Clock::now();
+    stream_.credit(consumed, limit);
+}
+
 bool Output::is_delivered() const {
     if (pipe_.is_open() || gap_) return false;
     if (stream_.is_stopped()) return true;

@@ -29,7 +29,7 @@ class Output {
     Fd close();
     // The peer wants no more: the command's next write is its death, or EPIPE.
     void stop();
-    void credit(Offset consumed, Offset limit) { stream_.credit(consumed, limit); }
+    void credit(Offset consumed, Offset limit);
 
     [[nodiscard]] bool is_open() const { return pipe_.is_open(); }
     // Full up, waiting for the peer: silence now is not the command's.

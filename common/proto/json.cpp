@@ -182,6 +182,8 @@ Json Json::parse(std::string_view text) {
     if (!is_utf8(text)) throw ProtocolError("JSON is not valid UTF-8");
     // RFC 8259, section 8.1: a byte order mark must not be there; the library would skip it.
     if (text.starts_with("\xEF\xBB\xBF")) throw ProtocolError("JSON begins with a byte order mark");
+    // The library takes a NUL for the end of the text, and would not look at what follows it.
+    if (text.find('\0') != std::string_view::npos) throw ProtocolError("JSON has a NUL in it");
     Builder builder;
     const bool parsed = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
     if (!parsed) throw ProtocolError(builder.problem.empty() ? "malformed JSON" : builder.problem);

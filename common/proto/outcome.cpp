@@ -47,7 +47,7 @@ std::string in_words(const std::optional<RealEnd>& end) {
     if (const auto* const exited = std::get_if<Exited>(&*end)) {
         return ", it then exited with " + std::to_string(exited->code);
     }
-    return ", it then ended by signal " + std::get<Signaled>(*end).name;
+    return ", it then ended by signal " + escape_controls(std::get<Signaled>(*end).name);
 }
 
 }  // namespace

@@ -117,6 +117,12 @@ TEST_CASE("frame: a header that lies is refused") {
     }
 }
 
+TEST_CASE("frame: nothing may hide behind a NUL in the header") {
+    FrameDecoder decoder;
+    decoder.feed(frame(std::string("{}\0{\"len\":5}", 12)));
+    CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
+}
+
 TEST_CASE("frame: nesting to the limit, unknown keys and an empty object are fine") {
     for (const char* header : {"{}", R"({"a":[[[[[[[1]]]]]]]})", R"({"later":{"x":[1.5,-2,null]}})",
                                R"({"len":0})", " {\"a\" : \"\\u7c98\\u5305\"} "}) {

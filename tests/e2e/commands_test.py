@@ -1,0 +1,188 @@
+"""What is run, and with what around it (SEMANTICS.md, C1 to C3, C5 to C7)."""
+
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import Case, Place, main  # noqa: E402
+
+
+class Commands(Case):
+    def shell(self):
+        """The shell that runs commands here, as a name."""
+        return os.path.basename(self.unix.run([], "echo $SHELL").out.decode().strip())
+
+    def test_c1_words_are_joined_with_blanks_and_run_by_the_users_shell(self):
+        for place in self.everywhere():
+            result = place.run([], "echo", "a  b", "'c  d'", "$((1+1));", "echo", "$0")
+            self.assertEqual(f"a b c  d 2\n{self.shell()}\n".encode(), result.out)
+            # What looks like an option belongs to the command once a target was named.
+            self.assertEqual(b"-n --json\n", place.run([], "echo", "x", "-n", "--json",
+                                                       "|cut -c3-").out)
+
+    def test_c1_argv_runs_a_program_with_exactly_these_arguments(self):
+        words = ["", " ", "a  b", "$HOME", "*", "'", '"', "\\", "\n", "-n", "--", "é", "\udcff",
+                 ";true"]
+        for place in self.everywhere():
+            result = place.run(["--argv"], "printf", "%s\\0", *words)
+            expected = b"".join(os.fsencode(word) + b"\0" for word in words)
+            self.assertEqual(expected, result.out, result)
+
+    def test_c1_argv_searches_path_and_takes_a_path_as_it_is(self):
+        folder = self.path("bin")
+        os.mkdir(folder)
+        os.chmod(folder, 0o755)
+        program = os.path.join(folder, "ours")
+        with open(program, "w") as file:
+            file.write("#!/bin/sh\necho ours $0\n")
+        os.chmod(program, 0o755)
+        os.chmod(self.folder, 0o755)
+        for place in self.everywhere():
+            self.assertEqual(f"ours {program}\n".encode(), place.run(["--argv"], program).out)
+            result = place.run(["--argv", "--env", "PATH=/nowhere:" + folder], "ours")
+            self.assertEqual(f"ours {program}\n".encode(), result.out, result)
+            result = place.run(["--argv", "--cwd", folder], "./ours")
+            self.assertEqual(b"ours ./ours\n", result.out, result)
+
+    def test_c2_a_script_above_the_limit_of_one_argument_is_run(self):
+        # Each word fits into an argument of the client; joined they do not fit into one.
+        for place in self.everywhere():
+            for filler in (131071 - 18, 131072, 1 << 20):
+                words = ["echo start;"]
+                left = filler
+                while left > 0:
+                    piece = min(left, 100000)
+                    words.append(": " + "x" * (piece - 4) + ";")
+                    left -= piece
+                words.append("cat; echo end; exit 9")
+                result = place.run([], *words, stdin=b"stdin is free\n", record=True)
+                self.assertEqual((9, b"start\nstdin is free\nend\n", b""),
+                                 (result.code, result.out, result.err[:500]))
+                self.agrees(result)
+
+    def test_c2_a_long_script_leaves_no_descriptor_in_what_it_starts(self):
+        filler = [": " + "x" * 100000 + ";"] * 11
+        place = self.unix
+        result = place.run([], *filler, "ls -l /proc/self/fd | grep -c ' -> '")
+        self.assertEqual(b"4\n", result.out, "0, 1, 2 and the folder that ls reads")
+        for first in ("exec 3<&-", "exec 3<&-\n", "exec 3</dev/null; exec 3<&-\n"):
+            result = place.run([], first + ";" if first[-1] != "\n" else first, *filler,
+                               "echo ok")
+            self.assertEqual((0, b"ok\n", b""), (result.code, result.out, result.err), first)
+
+    def test_c2_long_scripts_work_under_bash_and_dash(self):
+        # Other shells than the user's own, by a server whose user database says so: here through
+        # the same descriptor, as the server lends it.
+        script = "exec 3<&-; exec 3<&-\n" + (": " + "x" * 1000 + "\n") * 1100 + \
+            "ls -l /proc/self/fd | grep -c ' -> '; cat\n"
+        for shell in ("bash", "dash"):
+            memory = os.memfd_create("script", 0)
+            os.write(memory, script.encode())
+            os.lseek(memory, 0, os.SEEK_SET)
+
+            def lend(fd=memory):
+                os.dup2(fd, 3)
+
+            result = subprocess.run([shell, "/dev/fd/3"], input=b"in", capture_output=True,
+                                    preexec_fn=lend, pass_fds=(3,))
+            os.close(memory)
+            self.assertEqual((0, b"4\nin", b""), (result.returncode, result.stdout, result.stderr))
+
+    def test_c5_the_stdin_of_a_one_shot_is_the_clients(self):
+        for place in self.everywhere():
+            self.assertEqual(b"b\na\n", place.run([], "tac", stdin=b"a\nb\n").out)
+
+    def test_without_a_command_the_login_shell_reads_stdin(self):
+        for place in self.everywhere():
+            result = place.run([], stdin=b"echo $0; X=1\necho $X; exit 6\n", record=True)
+            self.assertEqual((6, f"-{self.shell()}\n1\n".encode()), (result.code, result.out),
+                             result)
+            self.agrees(result)
+
+    def test_c4_a_blank_or_comment_only_command_was_there_and_exits_0(self):
+        for place in self.everywhere():
+            for words in ([" "], ["\n"], ["# nothing"], ["", ""]):
+                result = place.run([], *words, stdin=b"exit 3\n", record=True)
+                self.assertEqual(0, result.code, words)
+                self.assertEqual("exited", result.record["outcome"]["kind"])
+        # The same against a server that is not there.
+        nowhere = Place("nowhere", self.folder, [f"unix:{self.folder}/nobody.sock"])
+        self.assertEqual(255, nowhere.run([], " ").code)
+
+    def test_c4_an_empty_command_is_no_command(self):
+        for place in self.everywhere():
+            result = place.run([], "", stdin=b"exit 5\n")
+            self.assertEqual(5, result.code, "the shell reads stdin")
+
+    def test_c6_env_is_set_per_run_and_the_usual_names_are_there(self):
+        for place in self.everywhere():
+            result = place.run(["--env", "A=1", "--env", "B=x=y z", "--env", "A=2", "--env",
+                                "EMPTY="], "env")
+            lines = result.out.decode().splitlines()
+            for line in ("A=2", "B=x=y z", "EMPTY="):
+                self.assertIn(line, lines)
+            names = {line.split("=")[0] for line in lines}
+            self.assertLessEqual({"HOME", "USER", "LOGNAME", "SHELL", "PATH"}, names)
+
+    def test_c6_only_the_allowed_names_are_forwarded(self):
+        client = {"LANG": "xx_YY", "LC_ALL": "C", "LC_TIME": "zz", "COLORTERM": "truecolor",
+                  "GIT_PROTOCOL": "version=2", "LD_DEBUG_OUTPUT": "/nowhere/x", "BASH_ENV": "/none",
+                  "SECRET": "1", "TERM": "dumb", "ENV": "/none"}
+        for place in (self.unix, self.plain):
+            lines = place.run([], "env", env=client).out.decode().splitlines()
+            for name in ("LANG", "LC_ALL", "LC_TIME", "COLORTERM", "GIT_PROTOCOL"):
+                self.assertIn(f"{name}={client[name]}", lines)
+            for name in ("LD_DEBUG_OUTPUT", "BASH_ENV", "SECRET", "TERM", "ENV"):
+                self.assertNotIn(name, [line.split("=")[0] for line in lines])
+        lines = self.stdio.run([], "env", env=client).out.decode().splitlines()
+        for name in ("LD_DEBUG_OUTPUT", "BASH_ENV", "SECRET", "ENV"):
+            self.assertNotIn(name, [line.split("=")[0] for line in lines])
+
+    def test_c6_bytes_that_are_no_text_get_through(self):
+        word = b"\xff\xfe=\xc0"
+        for place in self.everywhere():
+            result = place.run(["--env", b"X=" + word, "--argv"], "sh", "-c", "printf %s \"$X\"")
+            self.assertEqual(word, result.out)
+
+    def test_c6_a_variable_that_is_none_is_refused(self):
+        for bad in ("A", "=x", ""):
+            result = self.unix.run(["--env", bad], "true")
+            self.assertEqual(255, result.code)
+            self.assertRegex(result.err, rb"^frsh: .*NAME=VALUE.*\n$")
+
+    def test_c7_a_folder_that_is_not_there_is_not_started_at_stage_cwd(self):
+        for place in self.everywhere():
+            for folder, number in (("/no/such/folder", 2), ("/etc/passwd", 20)):
+                result = place.run(["--cwd", folder], "echo ran", record=True)
+                self.assertEqual((255, b""), (result.code, result.out))
+                outcome = result.record["outcome"]
+                self.assertEqual(("not_started", "cwd", number),
+                                 (outcome["kind"], outcome["stage"], outcome["errno"]))
+                self.assertIn(folder, outcome["message"])
+                self.assertIn(folder.encode(), result.err)
+                self.agrees(result)
+            self.assertEqual(b"/etc\n", place.run(["--cwd", "/etc"], "pwd").out)
+
+    def test_an_option_that_is_wrong_is_said_in_one_line(self):
+        for words in (["--timeout", "x"], ["--max-output", "1X"], ["--linger", "-1"],
+                      ["--status-fd", "77"], ["--no-such-option"], ["--jobs", "3"], ["-p", "70000"],
+                      ["--idle-timeout", ""], ["--status-fd", "x"]):
+            result = self.unix.run(words, "true")
+            self.assertEqual(255, result.code, words)
+            self.assertRegex(result.err, rb"\Afrsh: [^\n]+\n\Z")
+            self.assertEqual(b"", result.out)
+        result = self.unix.run(["--argv"])
+        self.assertEqual(255, result.code)
+
+    def test_help_and_version(self):
+        for option in ("--help", "--version"):
+            result = self.unix.run([option])
+            self.assertEqual(0, result.code)
+            self.assertTrue(result.out)
+        self.assertTrue(re.match(rb"frsh \d+\.\d+\.\d+\n", result.out), result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""Life and death (SEMANTICS.md, L1, L2 with `kill`, L4, L5, L7)."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import (Case, FULL, Place, Server, descendants, is_alive, main, open_descriptors,  # noqa: E402
+                     wait_until)
+
+
+class Life(Case):
+    def start(self, place, command, **popen):
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        return place.popen([], command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+
+    def test_l1_interrupts_go_to_the_command_first_int_then_term_then_kill(self):
+        for place in self.everywhere():
+            process = self.start(place, "trap 'echo int' INT; trap 'echo term' TERM; echo up; "
+                                 "while :; do sleep 0.02; done")
+            with self.running(process):
+                for line in (b"up\n", b"int\n", b"term\n"):
+                    self.assertEqual(line, process.stdout.readline())
+                    process.send_signal(signal.SIGINT)
+                self.assertIn(process.wait(20), (130, 137))
+            self.no_strays()
+
+    def test_l1_a_command_that_ends_by_the_interrupt_is_130(self):
+        for place in self.everywhere():
+            process = self.start(place, "echo up; exec sleep 60")
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(130, process.wait(20))
+
+    def test_l1_a_command_may_survive_an_interrupt(self):
+        process = self.start(self.unix, "trap 'echo no; exit 9' INT; echo up; "
+                             "while :; do sleep 0.02; done")
+        with self.running(process):
+            self.assertEqual(b"up\n", process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(b"no\n", process.stdout.readline())
+            self.assertEqual(9, process.wait(20))
+
+    def test_l1_what_tells_the_client_to_go_is_passed_on(self):
+        for place in self.everywhere():
+            for name in ("TERM", "HUP"):
+                seen = self.path(name + place.name.replace(" ", ""))
+                process = self.start(place, "exec 2>/dev/null; trap '' HUP; "
+                                     f"trap 'echo {name} > {seen}; exit' {name}; echo up; "
+                                     "while :; do sleep 0.02; done")
+                with self.running(process):
+                    self.assertEqual(b"up\n", process.stdout.readline())
+                    number = getattr(signal, "SIG" + name)
+                    process.send_signal(number)
+                    self.assertEqual(128 + number, process.wait(20))
+                wait_until(lambda: os.path.exists(seen), f"{name} to reach the command")
+
+    def test_l2_a_killed_client_takes_everything_it_started_along(self):
+        for place in self.everywhere():
+            pids = [self.path(f"{i}-{place.name.replace(' ', '')}") for i in range(4)]
+            process = self.start(
+                place,
+                f"sleep 63 & echo $! > {pids[0]}; "
+                f"setsid sh -c 'echo $$ > {pids[1]}; exec sleep 64' & "
+                f"(setsid sh -c 'echo $$ > {pids[2]}; exec sleep 65' &) ; "
+                f"setsid setsid sh -c '(trap \"\" TERM HUP; echo $$ > {pids[3]}; "
+                "while :; do sleep 0.1; done) & wait' & echo up; wait")
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                found = [self.pid_from(path) for path in pids]
+                process.kill()
+                process.wait()
+                for pid in found:
+                    wait_until(lambda: not is_alive(pid), "everything it started to end")
+            self.no_strays()
+
+    def test_l2_the_end_is_asked_for_before_it_is_forced(self):
+        for place in self.everywhere():
+            seen = self.path(place.name.replace(" ", ""))
+            process = self.start(place, f"exec 2>/dev/null; trap 'echo hup >> {seen}' HUP; "
+                                 f"trap 'echo term >> {seen}; exit' TERM; echo up; "
+                                 "while :; do sleep 0.02; done")
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.kill()
+                process.wait()
+
+                def has_both():
+                    if not os.path.exists(seen):
+                        return False
+                    with open(seen) as file:
+                        return file.read() == "hup\nterm\n"
+
+                wait_until(has_both, "HUP, then TERM")
+            self.no_strays()
+
+    def test_l2_the_listener_ends_what_a_killed_session_started(self):
+        pid_file, session_file = self.path("pid"), self.path("session")
+        process = self.start(self.unix, f"echo $PPID > {session_file}; "
+                             f"setsid sh -c 'echo $$ > {pid_file}; exec sleep 66' & echo up; wait")
+        with self.running(process):
+            self.assertEqual(b"up\n", process.stdout.readline())
+            pid = self.pid_from(pid_file)
+            os.kill(self.pid_from(session_file), signal.SIGKILL)
+            self.assertEqual(255, process.wait(20))
+            wait_until(lambda: not is_alive(pid), "the orphan to end")
+
+    def test_l2_a_stopped_command_ends_too(self):
+        pid_file = self.path("pid")
+        process = self.start(self.unix, f"echo $$ > {pid_file}; echo up; kill -STOP $$; sleep 60")
+        with self.running(process):
+            self.assertEqual(b"up\n", process.stdout.readline())
+            pid = self.pid_from(pid_file)
+            process.kill()
+            process.wait()
+            wait_until(lambda: not is_alive(pid), "the stopped command to end")
+
+    def test_l3_a_client_that_is_stopped_is_not_dead(self):
+        for place in (self.unix, self.plain):
+            process = self.start(place, "echo one; read x; echo two", stdin=subprocess.PIPE)
+            with self.running(process):
+                self.assertEqual(b"one\n", process.stdout.readline())
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(0.5)  # Nothing is waited for: nothing is what shall happen.
+                process.send_signal(signal.SIGCONT)
+                process.stdin.write(b"\n")
+                process.stdin.close()
+                process.stdin = None
+                self.assertEqual(b"two\n", process.stdout.readline())
+                self.assertEqual(0, process.wait(20))
+
+    def test_l4_a_server_told_to_end_lets_live_sessions_go_on(self):
+        runtime = self.short_path()
+        os.mkdir(runtime, 0o700)
+        server = Server(runtime)
+        try:
+            places = [Place("unix", runtime, ["local"]),
+                      Place("plain", runtime, ["--plaintext", f"127.0.0.1:{server.port}"])]
+            live = [self.start(place, "echo up; read x; echo $x", stdin=subprocess.PIPE)
+                    for place in places]
+            for process in live:
+                self.assertEqual(b"up\n", process.stdout.readline())
+            server.process.terminate()
+            wait_until(lambda: "no new connections" in server.text(), "the listener to stop")
+            self.assertFalse(os.path.exists(server.socket), "the socket file is removed")
+            result = places[1].run([], "true")
+            self.assertEqual(255, result.code, result)
+            self.assertIn(b"refused", result.err)
+            # On the same port at once, while a session of the first still lives there.
+            again = subprocess.Popen(
+                [sys.modules["harness"].FRSHD, "--listen", f"127.0.0.1:{server.port}",
+                 "--plaintext"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE)
+            with self.running(again):
+                line = again.stderr.readline()
+                self.assertIn(b"listening on 127.0.0.1:%d" % server.port, line)
+                self.assertEqual(b"new\n", places[1].run([], "echo new").out)
+                again.terminate()
+                self.assertEqual(0, again.wait(20))
+            self.assertIsNone(server.process.poll(), "it waits for its sessions")
+            for process in live:
+                with self.running(process):
+                    process.stdin.write(b"still here\n")
+                    process.stdin.close()
+                    process.stdin = None
+                    self.assertEqual(b"still here\n", process.stdout.readline())
+                    self.assertEqual(0, process.wait(20))
+            self.assertEqual(0, server.process.wait(20))
+        finally:
+            server.end()
+
+    def test_l4_a_socket_file_left_behind_is_replaced_and_a_living_one_is_not(self):
+        runtime = self.short_path()
+        os.mkdir(runtime, 0o700)
+        server = Server(runtime, tcp=False)
+        server.process.kill()
+        server.process.wait()
+        self.assertTrue(os.path.exists(server.socket))
+        server.end()
+        second = Server(runtime, tcp=False)
+        try:
+            self.assertEqual(0o600, os.stat(second.socket).st_mode & 0o777)
+            third = subprocess.run([sys.modules["harness"].FRSHD, "--unix", second.socket],
+                                   capture_output=True, timeout=20)
+            self.assertEqual(255, third.returncode)
+            self.assertIn(b"another server listens there", third.stderr)
+            self.assertEqual(0, Place("unix", runtime, ["local"]).run([], "true").code)
+        finally:
+            second.end()
+
+    def test_l5_no_descriptor_zombie_or_orphan_after_many_runs(self):
+        runs = 10000 if FULL else 150
+        for place in (self.unix, self.plain):
+            with self.subTest(place.name):
+                self.assertEqual(0, place.run([], "true").code)
+                wait_until(lambda: not self.server.sessions(), "sessions to end")
+                before = open_descriptors(self.server.pid)
+                for i in range(runs):
+                    words = ("exit 3", "no-such-command", "kill -9 $$")[i % 3]
+                    self.assertIn(place.run([], words).code, (3, 127, 137))
+                wait_until(lambda: not descendants(self.server.pid), "sessions to be reaped")
+                self.assertEqual(before, open_descriptors(self.server.pid))
+
+    def test_l5_orphans_of_a_run_are_reaped_while_its_session_lives(self):
+        process = self.start(self.unix, "for i in 1 2 3 4 5 6 7 8 9; do (true & true &) ; done; "
+                             "echo up; read x", stdin=subprocess.PIPE)
+        with self.running(process):
+            self.assertEqual(b"up\n", process.stdout.readline())
+            wait_until(lambda: not [stat for stat in descendants(self.server.pid)
+                                    if stat.state == "Z"], "zombies to be reaped")
+
+    def test_l7_nothing_of_its_own_goes_to_stdout_and_q_silences_stderr(self):
+        failures = [([], ["kill -9 $$"], 137), (["--timeout", "100ms"], ["sleep 60"], 124),
+                    (["--cwd", "/none"], ["true"], 255), (["--argv"], ["no-such-program"], 127),
+                    (["--max-output", "2"], ["echo abcdef"], 0)]
+        for place in self.everywhere():
+            for options, words, code in failures:
+                result = place.run(options, *words)
+                self.assertEqual(code, result.code, result)
+                self.assertRegex(result.err, rb"\A(frsh: [^\n]+\n)+\Z")
+                quiet = place.run(["-q"] + options, *words)
+                self.assertEqual((code, b"", result.out), (quiet.code, quiet.err, quiet.out))
+            result = place.run(["-v"], "true")
+            self.assertEqual((0, b""), (result.code, result.out))
+            self.assertRegex(result.err, rb"\A(frshd?: [^\n]+\n)+\Z")
+        for target in ("unix:/no/such/socket", "127.0.0.1:1"):
+            place = Place("nowhere", self.folder, ["--plaintext", target])
+            result = place.run([], "true")
+            self.assertEqual((255, b""), (result.code, result.out))
+            self.assertRegex(result.err, rb"\Afrsh: [^\n]+\n\Z")
+            self.assertEqual(b"", place.run(["-q"], "true").err)
+
+    def test_l7_what_a_peer_says_cannot_move_the_cursor(self):
+        result = self.unix.run(["--cwd", "/no/\x1b[2Jsuch"], "true")
+        self.assertNotIn(b"\x1b", result.err)
+
+    def test_via_ends_with_its_connection_and_leaves_no_zombie(self):
+        frshd = sys.modules["harness"].FRSHD
+        place = Place("via", self.folder, ["--via", f"{frshd} --stdio", "anything"])
+        result = place.run([], "cat; exit 5", stdin=b"over a pipe")
+        self.assertEqual((5, b"over a pipe"), (result.code, result.out), result)
+        broken = Place("via", self.folder, ["--via", "exit 3", "anything"])
+        result = broken.run([], "true", record=True)
+        self.assertEqual(255, result.code, result)
+        self.assertEqual("lost", result.record["outcome"]["kind"])
+        chatty = Place("via", self.folder, ["--via", "echo Welcome to this machine", "x"])
+        result = chatty.run([], "true", record=True)
+        self.assertEqual(255, result.code, result)
+        self.assertTrue(re.match(rb"frsh: lost: protocol error", result.err), result)
+
+
+if __name__ == "__main__":
+    main()

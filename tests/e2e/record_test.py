@@ -1,0 +1,116 @@
+"""The record: --status-fd, --json and the exit code say one thing."""
+
+import base64
+import binascii
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import Case, Place, code_of, main  # noqa: E402
+
+KEYS = ["run", "target", "command", "outcome", "stdout", "stderr", "usage", "holders", "survivors"]
+
+
+class Record(Case):
+    def test_json_status_fd_and_exit_code_agree_for_every_kind_of_end(self):
+        cases = [([], ["echo out; echo err >&2"]), ([], ["exit 3"]), ([], ["kill -9 $$"]),
+                 (["--timeout", "150ms"], ["echo x; sleep 60"]),
+                 (["--idle-timeout", "150ms"], ["echo x; sleep 60"]),
+                 (["--cwd", "/none"], ["true"]), (["--argv"], ["no-such-program"]),
+                 (["--argv"], ["/etc"]), (["--max-output", "4"], ["echo 0123456789"]),
+                 ([], ["head -c 3000000 /dev/zero"])]
+        for place in self.everywhere():
+            for options, words in cases:
+                plain = place.run(options, *words, record=True)
+                both = place.run(["--json"] + options, *words, record=True)
+                self.agrees(plain)
+                self.agrees(both)
+                self.assertEqual(plain.code, both.code)
+                self.assertTrue(both.out.endswith(b"\n") and both.out.count(b"\n") == 1)
+                printed = json.loads(both.out)
+                self.assertEqual(KEYS, list(printed))
+                self.assertEqual(KEYS, list(plain.record))
+                for stream, got in (("stdout", plain.out), ("stderr", None)):
+                    content = printed[stream].pop("text", None)
+                    if content is None:
+                        content = base64.b64decode(printed[stream].pop("base64"))
+                    else:
+                        content = content.encode()
+                    if got is not None:
+                        self.assertEqual(got, content)
+                    if "gap_at" not in printed[stream]:
+                        self.assertEqual(len(content), printed[stream]["bytes"])
+                        self.assertEqual(binascii.crc32(content), printed[stream]["crc32"])
+                self.assertEqual(both.record, printed)
+                self.assertEqual(plain.record["outcome"], printed["outcome"])
+                self.assertEqual(" ".join(words) if "--argv" not in options else words,
+                                 printed["command"])
+
+    def test_usage_is_that_of_the_run(self):
+        record = self.unix.run([], "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
+                               record=True).record
+        usage = record["usage"]
+        self.assertGreater(usage["user_s"] + usage["sys_s"], 0.01)
+        self.assertGreater(usage["wall_s"], 0.01)
+        self.assertGreater(usage["max_rss_kib"], 500)
+
+    def test_run_ids_are_never_the_same_twice(self):
+        ids = {self.unix.run([], "true", record=True).record["run"] for _ in range(20)}
+        self.assertEqual(20, len(ids))
+
+    def test_output_that_is_no_text_is_base64_and_held_output_spills(self):
+        data = os.urandom(5 * 1024 * 1024)
+        source = self.path("source")
+        with open(source, "wb") as file:
+            file.write(data)
+        os.chmod(source, 0o644)
+        for place in self.everywhere():
+            printed = json.loads(place.run(["--json"], f"cat {source}").out)
+            self.assertTrue(base64.b64decode(printed["stdout"]["base64"]) == data)
+            self.assertEqual("", printed["stderr"]["text"])
+        result = self.unix.run(["--json"], "printf 'a\\0\\033\\n'")
+        self.assertEqual("a\0\x1b\n", json.loads(result.out)["stdout"]["text"])
+
+    def test_json_keeps_the_first_and_last_8_mib_unless_told_otherwise(self):
+        result = self.unix.run(["--json"], "head -c 20000000 /dev/zero | tr '\\0' x")
+        summary = json.loads(result.out)["stdout"]
+        self.assertEqual((20000000, 16 << 20, 8 << 20),
+                         (summary["bytes"], summary["delivered"], summary["gap_at"]))
+        self.assertEqual("x" * (16 << 20), summary["text"])
+
+    def test_what_is_no_text_has_a_twin_in_base64(self):
+        record = self.unix.run([], b"true \xff", record=True).record
+        self.assertEqual(b"true \xff", base64.b64decode(record["command_b64"]))
+        self.assertNotIn("command", record)
+        record = self.unix.run(["--argv"], "true", b"\xff", record=True).record
+        self.assertEqual([b"true", b"\xff"], [base64.b64decode(w) for w in record["command_b64"]])
+
+    def test_the_record_may_go_to_stdout_or_stderr(self):
+        for number in (1, 2):
+            result = self.unix.run(["--status-fd", str(number)], "echo out; echo err >&2; exit 4")
+            self.assertEqual(4, result.code)
+            lines = (result.out if number == 1 else result.err).splitlines()
+            self.assertEqual(2, len(lines), result)
+            self.assertEqual(4, json.loads(lines[1])["outcome"]["code"])
+
+    def test_a_run_without_a_server_has_no_record_and_is_255(self):
+        place = Place("nowhere", self.folder, ["unix:/no/such/socket"])
+        result = place.run([], "true", record=True)
+        self.assertEqual(255, result.code)
+        self.assertIsNone(result.record)
+
+    def test_the_exit_code_of_every_outcome(self):
+        self.assertEqual(
+            [0, 137, 124, 130, 127, 126, 255, 255],
+            [code_of(outcome) for outcome in (
+                {"kind": "exited", "code": 0}, {"kind": "signaled", "number": 9},
+                {"kind": "timed_out"}, {"kind": "canceled"},
+                {"kind": "not_started", "stage": "exec", "errno": 2},
+                {"kind": "not_started", "stage": "exec", "errno": 13},
+                {"kind": "not_started", "stage": "cwd", "errno": 2}, {"kind": "lost"})])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Runs the test programs it is given once more as a user without any right.
+
+Pipe limits, permissions and /proc look different to root, so a suite that only root has passed has
+not passed. The user has no entry in the user database: /bin/sh, home "/". Everything is copied to a
+folder that this user can read, since a build folder below /root is not.
+"""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+UID = 54321
+LIMIT = 150
+
+
+def run(command, folder):
+    home = tempfile.mkdtemp(dir=folder)
+    os.chown(home, UID, UID)
+    env = {name: value for name, value in os.environ.items()
+           if name.startswith(("FRSH_TEST", "ASAN_", "UBSAN_", "LSAN_"))}
+    env.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=home, XDG_RUNTIME_DIR=home, TMPDIR=home,
+               FRSH_BIN=os.path.join(folder, "bin"))
+    setpriv = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs"]
+    try:
+        result = subprocess.run(setpriv + command, env=env, cwd=home, timeout=LIMIT,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+        return command, result.returncode, result.stdout
+    except subprocess.TimeoutExpired as hung:
+        return command, "hung", hung.stdout or b""
+
+
+def main():
+    if os.geteuid() != 0:
+        print("SKIP: not root, so the suite runs without rights as it is")
+        return 77
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    binaries = os.environ["FRSH_BIN"]
+    folder = tempfile.mkdtemp(prefix="frsh-plain-user-")
+    try:
+        os.chmod(folder, 0o755)
+        for part in ("e2e", "support"):
+            shutil.copytree(os.path.join(here, part), os.path.join(folder, "tests", part))
+        os.mkdir(os.path.join(folder, "bin"))
+        for name in os.listdir(binaries):
+            shutil.copy(os.path.join(binaries, name), os.path.join(folder, "bin"))
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        commands = [[os.path.join(folder, "bin", name)] for name in sys.argv[1:]]
+        areas = sorted(name for name in os.listdir(os.path.join(folder, "tests/e2e"))
+                       if name.endswith("_test.py"))
+        commands += [[sys.executable, os.path.join(folder, "tests/e2e", area)] for area in areas]
+        failed = 0
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for command, status, output in pool.map(lambda one: run(one, folder), commands):
+                print(f"{'ok    ' if status == 0 else 'FAILED'} {os.path.basename(command[-1])}")
+                if status != 0:
+                    failed += 1
+                    sys.stdout.write(output.decode(errors="replace")[-20000:])
+        return 1 if failed else 0
+    finally:
+        shutil.rmtree(folder, True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

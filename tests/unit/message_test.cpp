@@ -1,0 +1,439 @@
+#include "common/proto/message.hpp"
+
+#include "common/base/error.hpp"
+
+#include <map>
+#include <set>
+
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using frsh::Json;
+using frsh::Message;
+using frsh::MessageDecoder;
+using frsh::ProtocolError;
+using frsh::StreamId;
+namespace msg = frsh::msg;
+
+namespace {
+
+std::string encoded(const Message& message) {
+    std::string bytes;
+    frsh::encode(bytes, message);
+    return bytes;
+}
+
+Message decoded(const std::string& bytes) {
+    MessageDecoder decoder;
+    decoder.frames().feed(bytes);
+    auto message = decoder.next();
+    REQUIRE(message);
+    CHECK(decoder.frames().buffered() == 0);
+    // Data is lent by the decoder, which ends here.
+    if (auto* const data = std::get_if<msg::Data>(&*message)) data->bytes = {};
+    return *message;
+}
+
+frsh::StreamSummary summary(bool capped) {
+    frsh::StreamSummary result{9007199254740991, 0xFFFFFFFF, true, std::nullopt, std::nullopt};
+    if (capped) result.delivered = result.gap_at = 7;
+    return result;
+}
+
+// One of each, with every optional key there.
+std::vector<Message> one_of_each() {
+    msg::Open open;
+    open.channel = 4294967295;
+    open.run = "run-1";
+    open.mode = msg::Open::Mode::Argv;
+    open.args = {"a", "", "\xFF\n"};
+    open.cwd = "/\xFE";
+    open.env = {"A=1", "B="};
+    open.forwarded = {"LANG=C"};
+    open.stdin_null = true;
+    open.timeout = 1ms;
+    open.idle_timeout = 0ms;
+    open.linger = 2s;
+    open.max_output = 0;
+    msg::Open in_shell;
+    in_shell.run = "x";
+    in_shell.args = {"echo"};
+    in_shell.shell = 3;
+    msg::Open login;
+    login.run = "x";
+    login.mode = msg::Open::Mode::Login;
+    msg::End end;
+    end.channel = 1;
+    end.run = "r";
+    end.outcome = frsh::Signaled{"KILL", 9, true};
+    end.out = summary(true);
+    end.err = summary(false);
+    end.usage = frsh::Usage{1.5, 0.25, 0, 4096};
+    end.holders = {{7, "sleep"}, {8, "\xFF"}};
+    end.survivors = {{9, "x"}};
+    end.cwd = "/\xFD";
+    msg::End bare;
+    bare.run = "r";
+    return {msg::Hello{1, "software", {"runs", "shells"}, "user", "host"},
+            open,
+            in_shell,
+            login,
+            msg::Started{1, "r", 2},
+            msg::Refused{1, "busy", "message"},
+            msg::Data{1, StreamId::Stdout, 5, 6, {}},
+            msg::Data{1, StreamId::Stdin, 5, 0, {}},
+            msg::Eof{1, StreamId::Stderr, 5},
+            msg::Gap{1, StreamId::Stdout, 5, 6, 7},
+            msg::Credit{1, StreamId::Stdin, 5, 6},
+            msg::Stop{1, StreamId::Stdin},
+            msg::Signal{1, "INT"},
+            msg::Cancel{1},
+            end,
+            bare,
+            msg::EndAck{1, "r"},
+            msg::ShellOpen{1, "/home", {"A=1"}},
+            msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
+            msg::ShellEnded{1, frsh::Exited{3}},
+            msg::ShellClose{1},
+            msg::Bye{},
+            msg::Error{"protocol", "message", 5}};
+}
+
+// The header and payload of a message that fits into one frame.
+std::pair<Json, std::string> parts(const std::string& bytes) {
+    frsh::FrameDecoder decoder;
+    decoder.feed(bytes);
+    auto frame = decoder.next();
+    REQUIRE(frame);
+    return {frame->header, std::string(frame->payload)};
+}
+
+bool is_refused(const std::string& header, const std::string& payload) {
+    MessageDecoder decoder;
+    std::string bytes;
+    frsh::append_frame(bytes, header, payload);
+    decoder.frames().feed(bytes);
+    try {
+        return !decoder.next();
+    } catch (const ProtocolError&) {
+        return true;
+    }
+}
+
+bool refuses(const Json& header, const std::string& payload) {
+    return is_refused(header.dump(), payload);
+}
+
+// Absent means something, so leaving them out is no error.
+bool is_optional(const std::string& type, const std::string& key) {
+    static const std::map<std::string, std::set<std::string>> kOptional = {
+        {"hello", {"user", "host"}},
+        {"open",
+         {"env", "forwarded", "timeout_ms", "idle_ms", "linger_ms", "max_output", "shell",
+          "stdin_null"}},
+        {"data", {"t"}},
+        {"shell_open", {"env"}},
+        {"error", {"retry_after"}}};
+    const auto found = kOptional.find(type);
+    return found != kOptional.end() && found->second.contains(key);
+}
+
+}  // namespace
+
+TEST_CASE("message: every message survives a round trip, byte for byte") {
+    for (const Message& message : one_of_each()) {
+        const std::string bytes = encoded(message);
+        CAPTURE(bytes);
+        const Message again = decoded(bytes);
+        CHECK(again.index() == message.index());
+        CHECK(encoded(again) == bytes);
+    }
+}
+
+TEST_CASE("message: data carries any bytes, up to 64 KiB") {
+    std::string every;
+    for (int i = 0; i < 65536; ++i)
+        every += static_cast<char>(i * 7);
+    for (const std::size_t size : {0U, 1U, 255U, 65536U}) {
+        std::string bytes;
+        frsh::encode_data(bytes,
+                          {7, StreamId::Stderr, 1, 2, std::string_view(every).substr(0, size)});
+        MessageDecoder decoder;
+        decoder.frames().feed(bytes);
+        const auto message = decoder.next();
+        REQUIRE(message);
+        const auto& data = std::get<msg::Data>(*message);
+        CHECK(data.bytes == std::string_view(every).substr(0, size));
+        CHECK(data.channel == 7);
+        CHECK(data.stream == StreamId::Stderr);
+    }
+    CHECK(is_refused(R"({"type":"data","ch":1,"stream":"stdout","off":0,"len":65537})",
+                     std::string(65537, 'x')));
+}
+
+TEST_CASE("message: a key that is missing, unless it may be, is refused") {
+    for (const Message& message : one_of_each()) {
+        const auto [header, payload] = parts(encoded(message));
+        const std::string type = *header.find("type")->string();
+        for (const auto& [key, value] : *header.object()) {
+            if (key == "len" || is_optional(type, key)) continue;
+            if (type == "open" && key == "args" && value.whole() != nullptr &&
+                *value.whole() == 0) {
+                continue;
+            }
+            // A flag that is absent is false; what it promised is then left over.
+            if (value.boolean() != nullptr && type == "end") continue;
+            Json without = header;
+            std::erase_if(*without.object(),
+                          [&k = key](const auto& one) { return one.first == k; });
+            CAPTURE(without.dump());
+            CHECK(refuses(without, payload));
+        }
+    }
+}
+
+TEST_CASE("message: a key of the wrong type or range is refused, whichever it is") {
+    for (const Message& message : one_of_each()) {
+        const auto [header, payload] = parts(encoded(message));
+        const std::string type = *header.find("type")->string();
+        for (std::size_t i = 0; i < header.object()->size(); ++i) {
+            const auto& [key, value] = (*header.object())[i];
+            std::vector<Json> hostile{Json(1.5), Json(-1), Json(1e308), Json(INT64_MIN)};
+            if (value.string() == nullptr) hostile.emplace_back("1");
+            if (value.boolean() == nullptr) hostile.emplace_back(true);
+            if (value.array() == nullptr) hostile.emplace_back(Json::Array{});
+            if (value.object() == nullptr) hostile.emplace_back(Json::Object{});
+            if (value.whole() == nullptr) {
+                hostile.emplace_back(0U);
+            } else {
+                hostile.emplace_back(UINT64_MAX);
+                hostile.emplace_back(std::uint64_t{1} << 53);
+            }
+            if (value.string() != nullptr) hostile.emplace_back(std::string(9000, 'x'));
+            if (key != "usage") hostile.emplace_back(nullptr);
+            for (const Json& bad : hostile) {
+                Json changed = header;
+                (*changed.object())[i].second = bad;
+                CAPTURE(type);
+                CAPTURE(key);
+                CAPTURE(bad.dump());
+                CHECK(refuses(changed, payload));
+            }
+        }
+    }
+}
+
+TEST_CASE("message: a repeated key is refused, whichever it is") {
+    for (const Message& message : one_of_each()) {
+        const auto [header, payload] = parts(encoded(message));
+        for (const auto& [key, value] : *header.object()) {
+            Json twice = header;
+            twice.object()->emplace_back(key, value);
+            CAPTURE(twice.dump());
+            CHECK(refuses(twice, payload));
+        }
+    }
+}
+
+TEST_CASE("message: a key that is not known is ignored") {
+    for (const Message& message : one_of_each()) {
+        const std::string bytes = encoded(message);
+        auto [header, payload] = parts(bytes);
+        header.object()->insert(header.object()->begin(), {"later", Json::Object{{"x", 1.5}}});
+        std::string changed;
+        frsh::append_frame(changed, header.dump(), payload);
+        CHECK(encoded(decoded(changed)) == bytes);
+    }
+}
+
+TEST_CASE("message: a payload where none belongs is refused") {
+    for (const char* const type :
+         {"eof", "gap", "credit", "stop", "signal", "cancel", "end_ack", "started", "refused",
+          "shell_ended", "shell_close", "bye", "error"}) {
+        for (const Message& message : one_of_each()) {
+            auto [header, payload] = parts(encoded(message));
+            if (*header.find("type")->string() != type) continue;
+            header.object()->emplace_back("len", 1U);
+            CAPTURE(type);
+            CHECK(refuses(header, "x"));
+        }
+    }
+}
+
+TEST_CASE("message: what is no message is refused") {
+    for (const char* const header :
+         {"{}", R"({"type":null})", R"({"type":1})", R"({"type":"nothing"})", R"({"type":""})",
+          R"({"type":"Bye"})", R"({"type":["bye"]})", R"({"type":"more","ch":1})"}) {
+        CAPTURE(header);
+        CHECK(is_refused(header, ""));
+    }
+}
+
+TEST_CASE("message: a stream that is none, and a run id that is no file name, are refused") {
+    for (const char* const stream : {"", "Stdin", "stdin ", "stdlog", "0"}) {
+        CHECK(is_refused(R"({"type":"stop","ch":1,"stream":")" + std::string(stream) + "\"}", ""));
+    }
+    for (const char* const run :
+         {"", ".", "..", ".x", "-x", "a/b", "a b", "a\\u0000", "\xC3\xA9",
+          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}) {
+        CAPTURE(run);
+        CHECK(is_refused(R"({"type":"end_ack","ch":1,"run":")" + std::string(run) + "\"}", ""));
+    }
+    CHECK(frsh::is_run_id("A.z_0-9"));
+    CHECK(frsh::is_run_id(std::string(64, 'x')));
+}
+
+TEST_CASE("message: strings that are fewer or more than promised are refused") {
+    const auto open = [](const std::string& rest) {
+        return R"({"type":"open","ch":1,"run":"r","mode":"argv",)" + rest + "}";
+    };
+    CHECK_FALSE(is_refused(open(R"("args":2,"env":0,"len":4)"), std::string("a\0b\0", 4)));
+    CHECK(is_refused(open(R"("args":3,"env":0,"len":4)"), std::string("a\0b\0", 4)));
+    CHECK(is_refused(open(R"("args":1,"env":0,"len":4)"), std::string("a\0b\0", 4)));
+    CHECK(is_refused(open(R"("args":2,"env":0,"len":3)"), std::string("a\0b", 3)));
+    CHECK(is_refused(open(R"("args":524289,"env":0,"len":2)"), std::string("a\0", 2)));
+    CHECK(is_refused(open(R"("args":1,"env":0,"cwd":true,"len":2)"), std::string("a\0", 2)));
+    CHECK(is_refused(open(R"("args":0,"env":0)"), ""));
+    // A variable without a name, or without a value.
+    for (const std::string& entry : {std::string("A"), std::string("=x"), std::string()}) {
+        const std::string payload = std::string("a\0", 2) + entry + '\0';
+        CHECK(is_refused(open(R"("args":1,"env":1,"len":)" + std::to_string(payload.size())),
+                         payload));
+        CHECK(is_refused(
+            open(R"("args":1,"env":0,"forwarded":1,"len":)" + std::to_string(payload.size())),
+            payload));
+    }
+}
+
+TEST_CASE("message: the number of arguments must fit the mode") {
+    const auto open = [](const char* mode, const std::string& count, const std::string& payload,
+                         const std::string& more = "") {
+        return is_refused(R"({"type":"open","ch":1,"run":"r","mode":")" + std::string(mode) +
+                              R"(","args":)" + count + R"(,"env":0,"len":)" +
+                              std::to_string(payload.size()) + more + "}",
+                          payload);
+    };
+    const std::string one("a\0", 2);
+    const std::string two("a\0b\0", 4);
+    CHECK_FALSE(open("command", "1", one));
+    CHECK(open("command", "2", two));
+    CHECK(open("command", "0", ""));
+    CHECK(open("login", "1", one));
+    CHECK_FALSE(open("login", "0", ""));
+    CHECK(open("argv", "0", ""));
+    CHECK_FALSE(open("argv", "2", two));
+    CHECK(open("shell", "1", one));
+    CHECK(open("argv", "1", one, R"(,"shell":1)"));
+    CHECK_FALSE(open("command", "1", one, R"(,"shell":1)"));
+}
+
+TEST_CASE("message: an open larger than a frame travels in several, cut at any byte") {
+    msg::Open open;
+    open.channel = 3;
+    open.run = "r";
+    open.args = {std::string(3 * 1024 * 1024, 'x') + "end"};
+    open.env = {"A=" + std::string(100, 'y')};
+    const std::string bytes = encoded(open);
+    MessageDecoder decoder;
+    std::optional<Message> message;
+    for (std::size_t at = 0; at < bytes.size(); at += 100'003) {
+        CHECK_FALSE(message);
+        decoder.frames().feed(std::string_view(bytes).substr(at, 100'003));
+        message = decoder.next();
+    }
+    REQUIRE(message);
+    CHECK(std::get<msg::Open>(*message).args == open.args);
+    CHECK(std::get<msg::Open>(*message).env == open.env);
+}
+
+TEST_CASE("message: other messages may come between the frames of an open") {
+    const std::string first =
+        R"({"type":"open","ch":1,"run":"r","mode":"argv","args":2,"env":0,"len":2,"more":true})";
+    std::string bytes;
+    frsh::append_frame(bytes, first, std::string("a\0", 2));
+    frsh::append_frame(bytes, R"({"type":"cancel","ch":9})", "");
+    frsh::append_frame(bytes, R"({"type":"more","ch":1,"len":2})", std::string("b\0", 2));
+    MessageDecoder decoder;
+    decoder.frames().feed(bytes);
+    const auto one = decoder.next();
+    REQUIRE(one);
+    CHECK(std::holds_alternative<msg::Cancel>(*one));
+    const auto two = decoder.next();
+    REQUIRE(two);
+    CHECK(std::get<msg::Open>(*two).args == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("message: what is more of nothing, of another open, or too much, is refused") {
+    const std::string first =
+        R"({"type":"open","ch":1,"run":"r","mode":"argv","args":2,"env":0,"len":2,"more":true})";
+    for (const char* const second :
+         {R"({"type":"more","ch":2})", R"({"type":"open","ch":1,"run":"r"})", R"({"type":"more"})",
+          R"({"type":"more","ch":1,"more":1})"}) {
+        std::string bytes;
+        frsh::append_frame(bytes, first, std::string("a\0", 2));
+        frsh::append_frame(bytes, second, "");
+        MessageDecoder decoder;
+        decoder.frames().feed(bytes);
+        CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
+    }
+    std::string bytes;
+    frsh::append_frame(bytes, first, std::string("a\0", 2));
+    const std::string piece(1024 * 1024, 'x');
+    for (int i = 0; i < 9; ++i)
+        frsh::append_frame(bytes, R"({"type":"more","ch":1,"more":true,"len":1048576})", piece);
+    MessageDecoder decoder;
+    decoder.frames().feed(bytes);
+    CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
+}
+
+TEST_CASE("message: a hello of another version is read, whatever else it says") {
+    const Message message = decoded(encoded(msg::Hello{2, "", {}, "", ""}));
+    CHECK(std::get<msg::Hello>(message).proto == 2);
+    CHECK_FALSE(is_refused(R"({"type":"hello","proto":9,"software":{},"features":1})", ""));
+    CHECK(is_refused(R"({"type":"hello","proto":"1","software":"","features":[]})", ""));
+}
+
+TEST_CASE("message: an end with a lie in one of its parts is refused") {
+    msg::End end;
+    end.run = "r";
+    end.outcome = frsh::Exited{1};
+    end.usage = frsh::Usage{};
+    end.holders = {{1, "x"}};
+    const std::string bytes = encoded(end);
+    const auto [header, payload] = parts(bytes);
+    const auto with = [&h = header](const std::string& key, const std::string& text) {
+        Json changed = h;
+        for (auto& [name, value] : *changed.object()) {
+            if (name == key) value = Json::parse(text);
+        }
+        return changed;
+    };
+    for (const auto& [key, bad] : std::vector<std::pair<std::string, std::string>>{
+             {"outcome", R"({"kind":"exited"})"},
+             {"outcome", R"({"kind":"exited","code":256})"},
+             {"outcome", R"({"kind":"exited","code":-1})"},
+             {"outcome", R"({"kind":"done","code":0})"},
+             {"outcome", R"({"kind":"signaled","signal":"KILL"})"},
+             {"outcome", R"({"kind":"signaled","signal":"KILL","number":128})"},
+             {"outcome", R"({"kind":"timed_out"})"},
+             {"outcome", R"({"kind":"timed_out","limit":"lunch"})"},
+             {"outcome", R"({"kind":"not_started","stage":"exec","errno":5000,"message":""})"},
+             {"outcome", R"({"kind":"lost"})"},
+             {"stdout", R"({"bytes":1})"},
+             {"stdout", R"({"bytes":1,"crc32":4294967296})"},
+             {"stdout", R"({"bytes":1,"crc32":1,"eof":1})"},
+             {"stderr", R"({"bytes":9007199254740992,"crc32":1})"},
+             {"usage", R"({"wall_s":1})"},
+             {"usage", R"({"wall_s":"1","user_s":1,"sys_s":1,"max_rss_kib":1})"},
+             {"holders", R"([1])"},
+             {"holders", R"([{"pid":1}])"},
+             {"holders", R"([{"pid":-1,"name":"x"}])"},
+             {"holders", R"([{"pid":1,"name_b64":"?"}])"},
+             {"survivors", R"({})"}}) {
+        CAPTURE(key);
+        CAPTURE(bad);
+        CHECK(refuses(with(key, bad), payload));
+    }
+    Json::Array many(65, Json::parse(R"({"pid":1,"name":"x"})"));
+    CHECK(refuses(with("holders", Json(many).dump()), payload));
+}
