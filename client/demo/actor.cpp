@@ -179,22 +179,20 @@ void set_timeout(const Fd& fd) {
 }
 
 std::string quoted(std::string_view bytes, std::size_t most) {
-    std::string text;
+    std::string text = "\"";
     for (const char byte : bytes) {
-        std::string one(1, byte);
+        char one[8] = {byte, '\0'};
         if (byte == '\n') {
-            one = "\\n";
+            std::snprintf(one, sizeof one, "\\n");
         } else if (byte == '"' || byte == '\\') {
-            one = std::string("\\") + byte;
+            std::snprintf(one, sizeof one, "\\%c", byte);
         } else if (byte < 0x20 || byte > 0x7E) {
-            char escaped[8];
-            std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(byte));
-            one = escaped;
+            std::snprintf(one, sizeof one, "\\x%02x", static_cast<unsigned char>(byte));
         }
-        if (text.size() + one.size() > most) return "\"" + text + "\"...";
+        if (text.size() + std::strlen(one) > most + 1) return text + "\"...";
         text += one;
     }
-    return "\"" + text + "\"";
+    return text + "\"";
 }
 
 std::string error_name(int error) {

@@ -28,10 +28,21 @@ void nothing_is_sent(Story& story) {
                 came ? "1" : "0", {"nothing came", "什么都没等到"});
     story.claim(sent == 0 && after == before && !came,
                 {"send of 0 bytes succeeds, the kernel sends {0} packets for it, and the reader "
-                 "learns nothing. An empty message does not exist in a stream.",
-                 "send 0 个字节是“成功”的，但内核为此发出 {0} 个报文，接收方毫不知情。"
-                 "字节流里不存在“空消息”。"},
+                 "learns nothing.",
+                 "send 0 个字节是“成功”的，但内核为此发出 {0} 个报文，接收方毫不知情。"},
                 after - before);
+    client.send(connection.client, "left");
+    client.send(connection.client, "");
+    client.send(connection.client, "right");
+    wait_queued(connection.server.get(), 9);
+    const Received all = server.recv(connection.server, 1024);
+    story.tell(Ribbon{{"Three sends; the second, B, is nowhere", "三次 send；第二次（B）无影无踪"},
+                      {{"send A", "left", 0}, {"send B", "", 1}, {"send C", "right", 2}},
+                      {{"recv 1", all.bytes.size()}}});
+    story.claim(all.bytes == "leftright",
+                {"An empty message does not exist in a stream: nothing between left and right says "
+                 "that somebody sent one.",
+                 "字节流里不存在“空消息”：left 和 right 之间没有任何痕迹表明有人发过一条。"});
 }
 
 void waiting_for_ever(Story& story) {

@@ -3,6 +3,7 @@
 #include "client/demo/actor.hpp"
 #include "client/demo/kernel_view.hpp"
 #include "client/demo/lessons.hpp"
+#include "common/base/error.hpp"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -57,6 +58,7 @@ Fd shake_hands(Story& story, Actor& client, const Fd& listener) {
     const sockaddr_in address = loopback(port_of(listener));
     const int result =
         ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    if (result != 0) throw SysError("connect 127.0.0.1");
     const TcpView mine = tcp_view(fd.get());
     story.tell(Packet{Side::Client, "SYN"});
     story.tell(Packet{Side::Server, "SYN+ACK"});

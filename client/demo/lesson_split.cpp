@@ -35,7 +35,7 @@ void small_buffer(Story& story) {
         {"recv(fd, buf, 10) takes at most 10 bytes. What the reader left stays in the kernel, "
          "in order, and is what it gets next time: 10 + 10 + 6, nothing lost.",
          "recv(fd, buf, 10) 最多取 10 个字节。没取走的留在内核里，顺序不变，下次 recv 先拿到它们："
-         "10 + 10 + 6，一个字节也没有丢。"});
+         "10 + 10 + 6，一个字节也没有丢。这就是半包。"});
 }
 
 struct Flow {

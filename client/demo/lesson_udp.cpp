@@ -25,6 +25,7 @@ ssize_t send_to(Actor& actor, const Fd& fd, std::uint16_t port, std::string_view
     actor.tell("sendto(" + std::to_string(fd.get()) + ", " + quoted(bytes, 12) + ", " +
                    std::to_string(bytes.size()) + ")",
                put == -1 ? "-1 " + error_name(error) : std::to_string(put), note);
+    if (put == -1 && error != EMSGSIZE) throw SysError("sendto 127.0.0.1", error);
     errno = error;
     return put;
 }

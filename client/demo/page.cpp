@@ -67,18 +67,22 @@ void Page::show(const Paragraph& paragraph) {
 
 void Page::show(const Call& call) {
     in(Open::Calls);
-    body_ += std::string("<div class=\"call ") + (call.side == Side::Client ? "client" : "server") +
-             "\">" + escape_html(call.call);
+    const bool is_client = call.side == Side::Client;
+    // An empty cell beside it: later calls stand lower, on whichever side.
+    if (!is_client) body_ += "<div></div>\n";
+    body_ += std::string("<div class=\"call ") + (is_client ? "client" : "server") + "\">" +
+             escape_html(call.call);
     if (!call.result.empty()) body_ += " <b>= " + escape_html(call.result) + "</b>";
     if (!call.note.is_empty()) body_ += "<span>" + text(call.note) + "</span>";
     body_ += "</div>\n";
+    if (is_client) body_ += "<div></div>\n";
 }
 
 void Page::show(const Packet& packet) {
     in(Open::Calls);
     const bool to_server = packet.from == Side::Client;
-    body_ += "<div class=\"packet\">" + std::string(to_server ? "" : "◀ ") +
-             escape_html(packet.label) + (to_server ? " ▶" : "") + "</div>\n";
+    body_ += std::string("<div class=\"packet\">") + (to_server ? "" : "◀") + "<i></i><span>" +
+             escape_html(packet.label) + "</span><i></i>" + (to_server ? "▶" : "") + "</div>\n";
 }
 
 void Page::show(const Ribbon& ribbon) {

@@ -53,14 +53,15 @@ svg text.off { text-anchor: end; }
   border-radius: 10px; font-size: .92rem; }
 .side { font-weight: 600; font-size: .85rem; border-bottom: 2px solid; padding-bottom: .1rem;
   margin-bottom: .3rem; }
-.client { grid-column: 1; color: var(--client); } .server { grid-column: 2; color: var(--server); }
+.client { color: var(--client); } .server { color: var(--server); }
 .call { overflow-wrap: anywhere; }
 .call b { color: var(--ink); white-space: pre-wrap; }
 .call span { display: block; color: var(--soft); font-family: system-ui, "Noto Sans CJK SC",
   sans-serif; font-size: .86rem; }
-.packet { grid-column: 1 / 3; display: flex; align-items: center; gap: .6rem; color: var(--soft);
-  font-size: .85rem; margin: .1rem 15%; }
-.packet::before, .packet::after { content: ""; flex: 1; border-top: 1.5px dashed var(--soft); }
+.packet { grid-column: 1 / 3; display: flex; align-items: center; color: var(--soft);
+  font-size: .85rem; margin: .1rem 15%; line-height: 1.2; }
+.packet i { flex: 1; border-top: 1.5px solid var(--soft); }
+.packet span { padding: 0 .6rem; }
 table { border-collapse: collapse; width: 100%; margin: 1.2rem 0; font-size: .95rem; }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--rule);
   vertical-align: top; }
