@@ -170,6 +170,12 @@ void lesson_flow(Story& story, unsigned) {
     }
     flow_ports(story);
     flow_unix(story);
+    story.source("listen", {"socket, bind, listen for real, with the reason for each option.",
+                            "真正的 socket、bind、listen，每个选项都写明了理由。"});
+    story.source("time-wait", {"TIME_WAIT, and what SO_REUSEADDR does about it.",
+                               "TIME_WAIT，以及 SO_REUSEADDR 怎样应对它。"});
+    story.source("peer-uid", {"Who calls, as the kernel knows it in AF_UNIX.",
+                              "在 AF_UNIX 里向内核询问对方是谁。"});
     story.source("read-some",
                  {"One read(2): done, would block, or end of file. End of file is an "
                   "outcome, not an error.",

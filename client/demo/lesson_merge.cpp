@@ -143,6 +143,9 @@ void lesson_merge(Story& story, unsigned) {
     without_nagle(story);
     corked(story);
     over_unix(story);
+    story.source("nodelay",
+                 {"frsh switches Nagle off, for speed; against sticking it does nothing.",
+                  "frsh 关掉 Nagle 是为了快；对粘包它毫无作用。"});
     story.source("link-drain",
                  {"frsh reads up to 128 KiB at once and then takes out frame after frame, however "
                   "many stuck together.",

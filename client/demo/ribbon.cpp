@@ -3,7 +3,6 @@
 #include "client/demo/cells.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace frsh::demo {
 namespace {
@@ -108,31 +107,6 @@ std::string glyph_of(char byte) {
     if (byte == '\n') return "↵";
     if (byte >= 0x20 && byte < 0x7F) return {byte};
     return "∙";
-}
-
-std::vector<std::string> hex_dump(std::string_view bytes, std::size_t most) {
-    std::vector<std::string> lines;
-    const std::string_view shown = bytes.substr(0, most);
-    for (std::size_t at = 0; at < shown.size(); at += 16) {
-        char offset[32];
-        std::snprintf(offset, sizeof offset, "%08zx ", at);
-        std::string line = offset;
-        std::string text;
-        for (std::size_t i = 0; i < 16; ++i) {
-            if (i % 8 == 0) line += ' ';
-            if (at + i >= shown.size()) {
-                line += "   ";
-                continue;
-            }
-            const char byte = shown[at + i];
-            char hex[8];
-            std::snprintf(hex, sizeof hex, "%02x ", static_cast<unsigned char>(byte));
-            line += hex;
-            text += byte >= 0x20 && byte < 0x7F ? byte : '.';
-        }
-        lines.push_back(line + "|" + text + "|");
-    }
-    return lines;
 }
 
 std::string stream_of(const Ribbon& ribbon) {

@@ -47,10 +47,6 @@ struct RibbonLayout {
 // One cell for one byte: itself where it is printable ASCII.
 [[nodiscard]] std::string glyph_of(char byte);
 
-// "00000000  68 65 6c 6c 6f 0a                                 |hello.|" of at most `most` bytes,
-// 75 columns wide.
-[[nodiscard]] std::vector<std::string> hex_dump(std::string_view bytes, std::size_t most);
-
 // The whole stream, pieces joined.
 [[nodiscard]] std::string stream_of(const Ribbon& ribbon);
 

@@ -4,6 +4,7 @@
 #include "client/demo/ribbon.hpp"
 #include "client/demo/table.hpp"
 #include "common/base/error.hpp"
+#include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"
 
 #include <algorithm>

@@ -94,13 +94,3 @@ TEST_CASE("ribbon: bytes show as themselves, or as one cell that says they canno
     for (int byte = 0; byte < 256; ++byte)
         CHECK(width_of(glyph_of(static_cast<char>(byte))) == 1);
 }
-
-TEST_CASE("ribbon: hex has offsets, sixteen bytes a line and no control bytes") {
-    const auto lines = hex_dump(std::string("\0\0\0\x17{\"type\":\"run\"}\n", 19), 64);
-    REQUIRE(lines.size() == 2);
-    CHECK(lines[0] ==
-          "00000000  00 00 00 17 7b 22 74 79  70 65 22 3a 22 72 75 6e |....{\"type\":\"run|");
-    CHECK(lines[1].starts_with("00000010  22 7d 0a "));
-    CHECK(width_of(lines[0]) <= 78);
-    CHECK(hex_dump(std::string(1000, 'x'), 64).size() == 4);
-}
