@@ -41,6 +41,7 @@ std::string colour_class(std::size_t colour) {
 }
 
 std::string label_for(std::string_view label, std::size_t size, const Segment& segment) {
+    if (segment.end - segment.begin < 2) return "";
     const double width = static_cast<double>(segment.end - segment.begin) * kCellWidth;
     const auto room = static_cast<std::size_t>(width / kLabelCell);
     const std::string text = bracket_label(label, size, room);
@@ -53,7 +54,8 @@ double x_of(std::size_t cell) {
     return kLeft + static_cast<double>(cell) * kCellWidth;
 }
 
-void draw_cells(std::string& out, const Ribbon& ribbon, const RibbonRow& row, double y) {
+void draw_cells(std::string& out, const Ribbon& ribbon, const RibbonRow& row, double y,
+                Language language) {
     for (const Segment& segment : row.pieces) {
         const Piece& piece = ribbon.pieces[segment.index];
         const double x = x_of(segment.begin);
@@ -62,7 +64,7 @@ void draw_cells(std::string& out, const Ribbon& ribbon, const RibbonRow& row, do
                "\" height=\"" + number(kCellHeight) + "\" rx=\"4\" class=\"" +
                colour_class(piece.colour) + "\"/>\n";
         out += text_at(x + width / 2, y - 7, "lab",
-                       label_for(piece.label, piece.bytes.size(), segment));
+                       label_for(piece.label.in(language), piece.bytes.size(), segment));
     }
     for (std::size_t i = 0; i < row.cells.size(); ++i) {
         out += text_at(x_of(i) + kCellWidth / 2, y + 18, "byte", row.cells[i].glyph);
@@ -70,7 +72,8 @@ void draw_cells(std::string& out, const Ribbon& ribbon, const RibbonRow& row, do
 }
 
 // A bracket below: a line with its ends turned up, left open where it goes on in another row.
-void draw_take(std::string& out, const Take& take, const Segment& segment, double y) {
+void draw_take(std::string& out, const Take& take, const Segment& segment, double y,
+               Language language) {
     constexpr std::array<const char*, 3> kStyles = {"got", "got wait", "got lost"};
     const double left = x_of(segment.begin) + 1.5;
     const double right = x_of(segment.end) - 1.5;
@@ -81,7 +84,8 @@ void draw_take(std::string& out, const Take& take, const Segment& segment, doubl
     if (segment.finishes) path += " V" + number(y);
     out += "<path d=\"" + path + "\" class=\"" + kStyles[static_cast<std::size_t>(take.kind)] +
            "\"/>\n";
-    out += text_at((left + right) / 2, y + 23, "lab", label_for(take.label, take.size, segment));
+    out += text_at((left + right) / 2, y + 23, "lab",
+                   label_for(take.label.in(language), take.size, segment));
 }
 
 }  // namespace
@@ -121,9 +125,9 @@ std::string draw(const Ribbon& ribbon, Language language) {
     double y = kAbove;
     for (const RibbonRow& row : layout.rows) {
         out += text_at(kLeft - 8, y + 18, "off", std::to_string(row.offset));
-        draw_cells(out, ribbon, row, y);
+        draw_cells(out, ribbon, row, y, language);
         for (const Segment& segment : row.takes)
-            draw_take(out, ribbon.takes[segment.index], segment, y + kCellHeight + 4);
+            draw_take(out, ribbon.takes[segment.index], segment, y + kCellHeight + 4, language);
         y += kRowHeight;
     }
     return out + "</svg>\n";

@@ -36,9 +36,10 @@ void nothing_is_sent(Story& story) {
     client.send(connection.client, "right");
     wait_queued(connection.server.get(), 9);
     const Received all = server.recv(connection.server, 1024);
-    story.tell(Ribbon{{"Three sends; the second, B, is nowhere", "三次 send；第二次（B）无影无踪"},
-                      {{"send A", "left", 0}, {"send B", "", 1}, {"send C", "right", 2}},
-                      {{"recv 1", all.bytes.size()}}});
+    story.tell(Ribbon{
+        {"Three sends; the second, B, is nowhere", "三次 send；第二次（B）无影无踪"},
+        {{plain("send A"), "left", 0}, {plain("send B"), "", 1}, {plain("send C"), "right", 2}},
+        {{plain("recv 1"), all.bytes.size()}}});
     story.claim(all.bytes == "leftright",
                 {"An empty message does not exist in a stream: nothing between left and right says "
                  "that somebody sent one.",

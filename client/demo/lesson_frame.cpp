@@ -47,9 +47,9 @@ void show_frame(Story& story) {
     Ribbon ribbon{fill({"One frame of {0} bytes, sent and received one byte at a time",
                         "一帧，共 {0} 字节，一次只发、只收一个字节"},
                        frame.size()),
-                  {{"length", frame.substr(0, 4), 4},
-                   {"header", frame.substr(4, header), 1},
-                   {"payload", frame.substr(4 + header), 2}},
+                  {{{"length", "长度"}, frame.substr(0, 4), 4},
+                   {{"header", "报头"}, frame.substr(4, header), 1},
+                   {{"payload", "数据"}, frame.substr(4 + header), 2}},
                   {}};
     const Connection connection = quiet_connection();
     FrameDecoder decoder;
@@ -59,7 +59,7 @@ void show_frame(Story& story) {
         check(::send(connection.client.get(), &byte, 1, MSG_NOSIGNAL), "send");
         char got = 0;
         check(::recv(connection.server.get(), &got, 1, 0), "recv");
-        ribbon.takes.push_back({"recv " + std::to_string(ribbon.takes.size() + 1), 1});
+        ribbon.takes.push_back({plain("recv " + std::to_string(ribbon.takes.size() + 1)), 1});
         decoder.feed({&got, 1});
         if (const auto read = decoder.next()) {
             whole_at = ribbon.takes.size();
@@ -165,14 +165,14 @@ void cut_every_way(Story& story, unsigned seed) {
              plain(std::to_string(right) + " / " + std::to_string(expected.size()))});
     }
     story.tell(table);
-    Ribbon ribbon{{"The stream cut at random: no recv ends where an answer does",
+    Ribbon ribbon{{"The stream cut at random: the recvs know nothing of the answers",
                    "随机切的那一遍：recv 的边界与结果的边界毫无关系"},
                   {},
                   {}};
     for (std::size_t i = 0; i < frames.size(); ++i)
-        ribbon.pieces.push_back({"answer " + std::to_string(i + 1), frames[i], i});
+        ribbon.pieces.push_back({fill({"answer {0}", "结果 {0}"}, i + 1), frames[i], i});
     for (std::size_t i = 0; i < all[2].recv_sizes.size(); ++i)
-        ribbon.takes.push_back({"recv " + std::to_string(i + 1), all[2].recv_sizes[i]});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), all[2].recv_sizes[i]});
     story.tell(ribbon);
     const bool whole =
         all[0].payloads == expected && all[1].payloads == expected && all[2].payloads == expected;

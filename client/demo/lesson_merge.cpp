@@ -23,9 +23,9 @@ Ribbon ribbon_of(const Text& caption, std::size_t received) {
     Ribbon ribbon{caption, {}, {}};
     for (std::size_t i = 0; i < kMessages.size(); ++i) {
         ribbon.pieces.push_back(
-            {std::string("send ") + static_cast<char>('A' + i), kMessages[i], i});
+            {plain(std::string("send ") + static_cast<char>('A' + i)), kMessages[i], i});
     }
-    ribbon.takes.push_back({"recv 1", received, Take::Kind::Received});
+    ribbon.takes.push_back({plain("recv 1"), received, Take::Kind::Received});
     return ribbon;
 }
 

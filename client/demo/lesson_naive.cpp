@@ -38,10 +38,11 @@ void answers_stick(Story& story) {
         stream.size() - first_answer.bytes.size() - second_answer.bytes.size();
     story.tell(Ribbon{{"Both answers in the stream, and what the client took for which",
                        "两条结果在字节流里的样子，以及客户端各当成了什么"},
-                      {{"answer 1", first.ran.output, 0}, {"answer 2", second.ran.output, 1}},
-                      {{"recv 1", first_answer.bytes.size()},
-                       {"recv 2", second_answer.bytes.size()},
-                       {"left", waiting, Take::Kind::Waiting}}});
+                      {{{"answer 1", "结果 1"}, first.ran.output, 0},
+                       {{"answer 2", "结果 2"}, second.ran.output, 1}},
+                      {{plain("recv 1"), first_answer.bytes.size()},
+                       {plain("recv 2"), second_answer.bytes.size()},
+                       {{"left", "剩余"}, waiting, Take::Kind::Waiting}}});
     story.claim(
         first_answer.bytes.size() == kBuffer && long_answer > kBuffer,
         {"\"seq 1 600\" printed {0} bytes; the client took {1} of them for the whole answer.",
@@ -68,8 +69,8 @@ void commands_stick(Story& story) {
     wait_queued(connection.server.get(), 16);
     const Turn turn = serve_once(server, connection.server);
     story.tell(Ribbon{{"Two commands, run as one", "两条命令，被当成一条执行"},
-                      {{"send A", "echo one", 0}, {"send B", "echo two", 1}},
-                      {{"recv 1", turn.command.size()}}});
+                      {{plain("send A"), "echo one", 0}, {plain("send B"), "echo two", 1}},
+                      {{plain("recv 1"), turn.command.size()}}});
     story.claim(turn.command == "echo oneecho two" && turn.ran.output == "oneecho two\n",
                 {"The server ran \"echo oneecho two\", a command that nobody sent.",
                  "服务器执行了 echo oneecho two，一条谁也没发过的命令。"});

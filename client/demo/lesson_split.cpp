@@ -20,12 +20,12 @@ void small_buffer(Story& story) {
     client.send(connection.client, alphabet);
     wait_queued(connection.server.get(), alphabet.size());
     Ribbon ribbon{{"One send, and who got what", "一次 send，每次 recv 各拿到哪一段"},
-                  {{"send A", alphabet, 0}},
+                  {{plain("send A"), alphabet, 0}},
                   {}};
     std::string got;
     for (int i = 1; i <= 3; ++i) {
         const Received part = server.recv(connection.server, 10);
-        ribbon.takes.push_back({"recv " + std::to_string(i), part.bytes.size()});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i)), part.bytes.size()});
         got += part.bytes;
     }
     story.tell(ribbon);
@@ -98,12 +98,12 @@ void large_message(Story& story) {
         {}};
     std::size_t at = 0;
     for (std::size_t i = 0; i < flow.sends.size(); ++i) {
-        ribbon.pieces.push_back({std::string("send ") + static_cast<char>('A' + i % 26),
+        ribbon.pieces.push_back({plain(std::string("send ") + static_cast<char>('A' + i % 26)),
                                  all.substr(at, flow.sends[i]), i});
         at += flow.sends[i];
     }
     for (std::size_t i = 0; i < flow.recvs.size(); ++i)
-        ribbon.takes.push_back({"recv " + std::to_string(i + 1), flow.recvs[i]});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), flow.recvs[i]});
     story.tell(ribbon);
     story.claim(flow.first_send > 0 && flow.first_send < all.size(),
                 {"The first send was told to send 1048576 bytes and took {0}. Whoever ignores what "
@@ -145,11 +145,12 @@ void split_length(Story& story) {
     const Received rest = server.recv(connection.server, 1024);
     decoder.feed(rest.bytes);
     const auto whole = decoder.next();
-    story.tell(Ribbon{{"The frame, and where the two recvs cut it", "这一帧，以及两次 recv 的切口"},
-                      {{"length", frame.substr(0, 4), 4},
-                       {"header", frame.substr(4, frame.size() - 10), 1},
-                       {"payload", frame.substr(frame.size() - 6), 2}},
-                      {{"recv 1", first.bytes.size()}, {"recv 2", rest.bytes.size()}}});
+    story.tell(
+        Ribbon{{"The frame, and where the two recvs cut it", "这一帧，以及两次 recv 的切口"},
+               {{{"length", "长度"}, frame.substr(0, 4), 4},
+                {{"header", "报头"}, frame.substr(4, frame.size() - 10), 1},
+                {{"payload", "数据"}, frame.substr(frame.size() - 6), 2}},
+               {{plain("recv 1"), first.bytes.size()}, {plain("recv 2"), rest.bytes.size()}}});
     story.claim(
         first.bytes.size() == 2,
         {"recv(fd, buf, 4) returned 2. Code that now decodes four bytes reads two that are "

@@ -44,12 +44,12 @@ void boundaries(Story& story) {
     for (std::size_t i = 0; i < messages.size(); ++i) {
         send_to(client, near, port_of(far), messages[i]);
         ribbon.pieces.push_back(
-            {std::string("send ") + static_cast<char>('A' + i), messages[i], i});
+            {plain(std::string("send ") + static_cast<char>('A' + i)), messages[i], i});
     }
     std::vector<std::string> got;
     for (std::size_t i = 0; i < messages.size(); ++i) {
         got.push_back(server.recv(far, 1024).bytes);
-        ribbon.takes.push_back({"recv " + std::to_string(i + 1), got.back().size()});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), got.back().size()});
     }
     story.tell(ribbon);
     story.claim(std::equal(got.begin(), got.end(), messages.begin(), messages.end()),
@@ -78,10 +78,11 @@ void short_buffer(Story& story) {
     server.tell("recvmsg(" + std::to_string(far.get()) + ", buf of 10)",
                 std::to_string(got) + (cut ? "  MSG_TRUNC" : ""));
     const Received next = server.recv(far, 10);
-    story.tell(
-        Ribbon{{"16 bytes are in no recv", "有 16 个字节不属于任何一次 recv"},
-               {{"send A", alphabet, 0}, {"send B", "next", 1}},
-               {{"recv 1", 10}, {"lost", 16, Take::Kind::Lost}, {"recv 2", next.bytes.size()}}});
+    story.tell(Ribbon{{"16 bytes are in no recv", "有 16 个字节不属于任何一次 recv"},
+                      {{plain("send A"), alphabet, 0}, {plain("send B"), "next", 1}},
+                      {{plain("recv 1"), 10},
+                       {{"lost", "丢失"}, 16, Take::Kind::Lost},
+                       {plain("recv 2"), next.bytes.size()}}});
     story.claim(
         got == 10 && cut && next.bytes == "next",
         {"recv took 10 of 26 bytes, and the next recv got the next datagram: the other 16 are "

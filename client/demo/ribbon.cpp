@@ -72,7 +72,7 @@ RibbonLayout lay_out(const Ribbon& ribbon, std::size_t cells_per_row, std::size_
         const Piece& piece = ribbon.pieces[i];
         for (const char byte : piece.bytes) {
             if (offset % layout.bytes_per_cell == 0) {
-                add_cell(layout.bytes_per_cell == 1 ? glyph_of(byte) : mark_of(piece.label), i);
+                add_cell(layout.bytes_per_cell == 1 ? glyph_of(byte) : mark_of(piece.label.en), i);
             }
             ++offset;
         }

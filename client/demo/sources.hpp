@@ -14,7 +14,7 @@ struct SourceLine {
     std::string_view key;
     std::string_view file;
     int line;  // 0 where the snippet was not found.
-    std::string_view snippet;
+    std::string_view text;  // What stands there.
 };
 
 [[nodiscard]] const std::vector<SourceLine>& source_lines();

@@ -14,7 +14,7 @@ void Story::source(std::string_view key, const Text& text) {
     must(found != all.end(), "a lesson points only at what sources.txt names");
     std::string place(found->file);
     if (found->line > 0) place.append(":").append(std::to_string(found->line));
-    tell(Source{std::move(place), std::string(found->snippet), text});
+    tell(Source{std::move(place), std::string(found->text), text});
 }
 
 }  // namespace frsh::demo

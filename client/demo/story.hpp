@@ -43,14 +43,14 @@ struct Packet {
 
 // A stretch of the stream that was handed over at once: a send, or a part of a frame.
 struct Piece {
-    std::string label;
+    Text label;
     std::string bytes;
     std::size_t colour = 0;
 };
 // What became of the next bytes of the stream.
 struct Take {
     enum class Kind { Received, Waiting, Lost };
-    std::string label;
+    Text label;
     std::size_t size = 0;
     Kind kind = Kind::Received;
 };

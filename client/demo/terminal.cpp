@@ -45,14 +45,15 @@ std::string repeat(std::string_view glyph, std::size_t count) {
     return text;
 }
 
-// One key from the terminal itself, so that it works while stdout is a pipe.
+// One key from the terminal itself, so that it works while stdout is a pipe. Ctrl-C is a key here:
+// as a signal it would leave the terminal without echo.
 char read_key() {
     const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC));
     if (!tty.is_open()) throw UserError("--step needs a terminal to read keys from");
     termios before{};
     check(::tcgetattr(tty.get(), &before), "tcgetattr");
     termios raw = before;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);
     ::tcsetattr(tty.get(), TCSANOW, &raw);
     char key = 'q';
     const IoResult result = read_some(tty.get(), &key, 1);
@@ -215,9 +216,11 @@ void Terminal::show(const Ribbon& ribbon) {
         for (const Segment& segment : row.pieces) {
             const Piece& piece = ribbon.pieces[segment.index];
             const std::size_t cells = segment.end - segment.begin;
-            above += bracket(
-                segment, cells < 3 ? "" : bracket_label(piece.label, piece.bytes.size(), cells - 2),
-                "─", kAbove);
+            above += bracket(segment,
+                             cells < 3 ? ""
+                                       : bracket_label(piece.label.in(options_.language),
+                                                       piece.bytes.size(), cells - 2),
+                             "─", kAbove);
         }
         std::string bytes;
         for (const Cell& cell : row.cells) {
@@ -230,9 +233,11 @@ void Terminal::show(const Ribbon& ribbon) {
             const std::size_t cells = segment.end - segment.begin;
             // A gap before it, where what lies there is smaller than a cell.
             below += std::string(segment.begin - std::min(segment.begin, width_of(below)), ' ');
-            below +=
-                bracket(segment, cells < 3 ? "" : bracket_label(take.label, take.size, cells - 2),
-                        kFills[static_cast<std::size_t>(take.kind)], kBelow);
+            below += bracket(
+                segment,
+                cells < 3 ? ""
+                          : bracket_label(take.label.in(options_.language), take.size, cells - 2),
+                kFills[static_cast<std::size_t>(take.kind)], kBelow);
         }
         char offset[16];
         std::snprintf(offset, sizeof offset, "%7zu  ", row.offset);

@@ -9,7 +9,9 @@ using namespace frsh::demo;
 namespace {
 
 Ribbon two_sends_one_recv() {
-    return {{"c", "c"}, {{"send A", "hello", 0}, {"send B", "world!", 1}}, {{"recv 1", 11}}};
+    return {{"c", "c"},
+            {{plain("send A"), "hello", 0}, {plain("send B"), "world!", 1}},
+            {{plain("recv 1"), 11}}};
 }
 
 }  // namespace
@@ -42,8 +44,9 @@ TEST_CASE("ribbon: what goes on in the next row is left open at the edge") {
 TEST_CASE("ribbon: a stream too long for its rows has many bytes in a cell, and fits") {
     Ribbon ribbon{{"c", "c"}, {}, {}};
     for (std::size_t i = 0; i < 30; ++i) {
-        ribbon.pieces.push_back({"send " + std::to_string(i), std::string(997 * (i % 3), 'x'), i});
-        ribbon.takes.push_back({"recv " + std::to_string(i + 1), 900});
+        ribbon.pieces.push_back(
+            {plain("send " + std::to_string(i)), std::string(997 * (i % 3), 'x'), i});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), 900});
     }
     const RibbonLayout layout = lay_out(ribbon, 64, 4);
     CHECK(layout.rows.size() <= 4);
@@ -66,7 +69,8 @@ TEST_CASE("ribbon: a stream too long for its rows has many bytes in a cell, and 
 
 TEST_CASE("ribbon: an empty stream, and an empty send, draw nothing and break nothing") {
     CHECK(lay_out(Ribbon{{"c", "c"}, {}, {}}, 64, 4).rows.empty());
-    const Ribbon ribbon{{"c", "c"}, {{"send A", "", 0}, {"send B", "b", 1}}, {{"recv 1", 1}}};
+    const Ribbon ribbon{
+        {"c", "c"}, {{plain("send A"), "", 0}, {plain("send B"), "b", 1}}, {{plain("recv 1"), 1}}};
     const RibbonLayout layout = lay_out(ribbon, 64, 4);
     REQUIRE(layout.rows.size() == 1);
     CHECK(layout.rows[0].pieces.size() == 1);
@@ -74,7 +78,8 @@ TEST_CASE("ribbon: an empty stream, and an empty send, draw nothing and break no
 }
 
 TEST_CASE("ribbon: a recv that claims more than there is ends with the stream") {
-    const Ribbon ribbon{{"c", "c"}, {{"send A", "abc", 0}}, {{"recv 1", 100}, {"recv 2", 5}}};
+    const Ribbon ribbon{
+        {"c", "c"}, {{plain("send A"), "abc", 0}}, {{plain("recv 1"), 100}, {plain("recv 2"), 5}}};
     const RibbonLayout layout = lay_out(ribbon, 64, 4);
     REQUIRE(layout.rows[0].takes.size() == 1);
     CHECK(layout.rows[0].takes[0].end == 3);
@@ -93,4 +98,11 @@ TEST_CASE("ribbon: bytes show as themselves, or as one cell that says they canno
     CHECK(glyph_of('\n') == "↵");
     for (int byte = 0; byte < 256; ++byte)
         CHECK(width_of(glyph_of(static_cast<char>(byte))) == 1);
+}
+
+TEST_CASE("ribbon: a Chinese label is measured in cells, and shortened to a character") {
+    CHECK(bracket_label("报头", 22, 10) == " 报头: 22 ");
+    CHECK(bracket_label("报头", 22, 6) == " 报头 ");
+    CHECK(bracket_label("报头", 22, 2) == "报");
+    CHECK(bracket_label("报头", 22, 1).empty());
 }
