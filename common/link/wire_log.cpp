@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
+#include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/proto/frame.hpp"
 
@@ -31,6 +32,14 @@ void add_line(std::string& out, std::string_view text) {
 }  // namespace
 
 WireLog::~WireLog() {
+    try {
+        say_what_was_cut_off();
+    } catch (const std::exception& error) {
+        log::error(std::string("wire log: ") + error.what());
+    }
+}
+
+void WireLog::say_what_was_cut_off() const {
     for (const Direction* const way : {&read_, &written_}) {
         if (way->waiting.empty() || way->lost) continue;
         out_(std::string(way->arrow) + " cut off: " + bytes_text(way->waiting.size()) +

@@ -26,7 +26,7 @@ namespace frsh {
 class WireLog : public Tap {
   public:
     // Takes whole lines, one or more at a time, each ended by a newline. Control bytes of the peer
-    // are escaped. Must not throw.
+    // are escaped. What it throws ends the connection as a failed read would.
     using Out = std::function<void(std::string_view)>;
 
     explicit WireLog(Out out) : out_(std::move(out)) {}
@@ -56,6 +56,7 @@ class WireLog : public Tap {
         bool lost = false;         // No frames can be told apart any more.
     };
 
+    void say_what_was_cut_off() const;
     void take(Direction& way, std::string_view bytes);
     // The size of the frame at the beginning of what waits; 0 while that cannot be known or it is
     // not whole. Throws ProtocolError.
