@@ -1,0 +1,101 @@
+// Lesson 4: the classic remote shell with recv(1024), and its two ways to go wrong.
+#include "client/demo/kernel_view.hpp"
+#include "client/demo/lessons.hpp"
+#include "client/demo/naive_shell.hpp"
+
+namespace frsh::demo {
+namespace {
+
+constexpr std::size_t kBuffer = 1024;
+
+void answers_stick(Story& story) {
+    story.heading({"The second answer begins with the first one's tail",
+                   "第二条命令的结果，以第一条的尾巴开头"});
+    story.say(
+        {"The program of every first course: the client sends a command and calls recv(1024) "
+         "once for the answer; the server calls recv(1024) once for the command, runs it and "
+         "sends what it printed. It works as long as answers are short.",
+         "这是每门网络编程课的第一个程序：客户端发一条命令，然后 recv(1024) 一次取结果；"
+         "服务器 recv(1024) 一次取命令，执行，把输出发回去。只要结果短，它就“能用”。"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Connection connection = quiet_connection();
+    const std::size_t long_answer = run_command("seq 1 600").output.size();
+
+    client.send(connection.client, "seq 1 600");
+    const Turn first = serve_once(server, connection.server);
+    wait_queued(connection.client.get(), long_answer);
+    const Received first_answer = client.recv(connection.client, kBuffer);
+
+    client.send(connection.client, "echo hello");
+    const Turn second = serve_once(server, connection.server);
+    const std::size_t left = long_answer - first_answer.bytes.size();
+    wait_queued(connection.client.get(), left + second.ran.output.size());
+    const Received second_answer = client.recv(connection.client, kBuffer);
+
+    const std::string stream = first.ran.output + second.ran.output;
+    const std::size_t waiting =
+        stream.size() - first_answer.bytes.size() - second_answer.bytes.size();
+    story.tell(Ribbon{{"Both answers in the stream, and what the client took for which",
+                       "两条结果在字节流里的样子，以及客户端各当成了什么"},
+                      {{{"answer 1", "结果 1"}, first.ran.output, 0},
+                       {{"answer 2", "结果 2"}, second.ran.output, 1}},
+                      {{plain("recv 1"), first_answer.bytes.size()},
+                       {plain("recv 2"), second_answer.bytes.size()},
+                       {{"left", "剩余"}, waiting, Take::Kind::Waiting}}});
+    story.claim(
+        first_answer.bytes.size() == kBuffer && long_answer > kBuffer,
+        {"\"seq 1 600\" printed {0} bytes; the client took {1} of them for the whole answer.",
+         "seq 1 600 输出了 {0} 字节；客户端只取了 {1} 字节，就以为这是全部结果。"},
+        long_answer, first_answer.bytes.size());
+    const std::string tail = first.ran.output.substr(kBuffer, 24);
+    story.claim(
+        second_answer.bytes.rfind(tail, 0) == 0 &&
+            second_answer.bytes.find("hello") == std::string::npos,
+        {"The \"answer\" to echo hello begins with {0}, the tail of seq's, and has no hello in "
+         "it. From here on every answer is one behind, for ever.",
+         "echo hello 的“结果”以 {0} 开头，那是 seq 的尾巴，里面根本没有 hello。"
+         "从此以后，每条结果都错位，再也对不上了。"},
+        quoted(tail, 12));
+}
+
+void commands_stick(Story& story) {
+    story.heading({"It happens to commands as well", "命令本身也会粘"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Connection connection = quiet_connection();
+    client.send(connection.client, "echo one");
+    client.send(connection.client, "echo two");
+    wait_queued(connection.server.get(), 16);
+    const Turn turn = serve_once(server, connection.server);
+    story.tell(Ribbon{{"Two commands, run as one", "两条命令，被当成一条执行"},
+                      {{plain("send A"), "echo one", 0}, {plain("send B"), "echo two", 1}},
+                      {{plain("recv 1"), turn.command.size()}}});
+    story.claim(turn.command == "echo oneecho two" && turn.ran.output == "oneecho two\n",
+                {"The server ran \"echo oneecho two\", a command that nobody sent.",
+                 "服务器执行了 echo oneecho two，一条谁也没发过的命令。"});
+}
+
+}  // namespace
+
+void lesson_naive(Story& story, unsigned) {
+    answers_stick(story);
+    commands_stick(story);
+    story.heading({"Three cures that are none", "三种不是解法的“解法”"});
+    story.say(
+        {"A larger buffer: only moves the size at which it breaks. sleep() between sends: a "
+         "guess about the other side's load, and slow. \"Read until nothing comes\": silence "
+         "is not an end; a command may be thinking. What is missing is knowledge: how long is "
+         "this message? Only the sender knows, so the sender must say it (lesson frame).",
+         "加大缓冲区：只是把出错的长度往后挪。两次 send 之间 sleep 一下：是在猜对方忙不忙，还慢。"
+         "“一直读到没有数据为止”：没有数据不等于结束，命令可能正在算。缺的是一个信息："
+         "这条消息有多长？只有发送方知道，所以必须由发送方说出来（见 frame 一课）。"});
+    story.source("frame-append",
+                 {"How frsh says the length first.", "frsh 就是这样先把长度说出来。"});
+    story.source("end-counts",
+                 {"And at the end of a run, how many bytes there were of each stream, "
+                  "with a checksum.",
+                  "一条命令结束时，再报出每个流一共多少字节，外加校验和。"});
+}
+
+}  // namespace frsh::demo

@@ -1,0 +1,179 @@
+// Lesson 3: one send arrives in many recvs, and even the four length bytes may be cut.
+#include "client/demo/actor.hpp"
+#include "client/demo/kernel_view.hpp"
+#include "client/demo/lessons.hpp"
+#include "common/proto/frame.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace frsh::demo {
+namespace {
+
+void small_buffer(Story& story) {
+    story.heading({"A reader with a small buffer", "接收方的缓冲区太小"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Connection connection = quiet_connection();
+    const std::string alphabet = "abcdefghijklmnopqrstuvwxyz";
+    client.send(connection.client, alphabet);
+    wait_queued(connection.server.get(), alphabet.size());
+    Ribbon ribbon{{"One send, and who got what", "一次 send，每次 recv 各拿到哪一段"},
+                  {{plain("send A"), alphabet, 0}},
+                  {}};
+    std::string got;
+    for (int i = 1; i <= 3; ++i) {
+        const Received part = server.recv(connection.server, 10);
+        ribbon.takes.push_back({plain("recv " + std::to_string(i)), part.bytes.size()});
+        got += part.bytes;
+    }
+    story.tell(ribbon);
+    const auto size = [&](std::size_t i) { return ribbon.takes[i].size; };
+    story.claim(
+        size(0) == 10 && size(1) == 10 && size(2) == 6 && got == alphabet,
+        {"recv(fd, buf, 10) takes at most 10 bytes. What the reader left stays in the kernel, "
+         "in order, and is what it gets next time: 10 + 10 + 6, nothing lost.",
+         "recv(fd, buf, 10) 最多取 10 个字节。没取走的留在内核里，顺序不变，下次 recv 先拿到它们："
+         "10 + 10 + 6，一个字节也没有丢。这就是半包。"});
+}
+
+struct Flow {
+    std::size_t first_send = 0;
+    std::vector<std::size_t> sends;
+    std::vector<std::size_t> recvs;
+    std::string got;
+};
+
+// A sender that never waits, and a reader that reads whenever the sender is stuck.
+Flow push_through(const Connection& connection, std::string_view all) {
+    Flow flow;
+    std::string buffer(64 * 1024, '\0');
+    while (flow.got.size() < all.size()) {
+        const std::size_t sent_so_far = [&] {
+            std::size_t sum = 0;
+            for (const std::size_t one : flow.sends)
+                sum += one;
+            return sum;
+        }();
+        const std::string_view rest = all.substr(sent_so_far);
+        if (!rest.empty()) {
+            const ssize_t put = ::send(connection.client.get(), rest.data(), rest.size(),
+                                       MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (put > 0) flow.sends.push_back(static_cast<std::size_t>(put));
+        }
+        // Waits for the first byte; three seconds without one is the end (see set_timeout).
+        const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
+        if (got <= 0) break;
+        flow.recvs.push_back(static_cast<std::size_t>(got));
+        flow.got.append(buffer, 0, static_cast<std::size_t>(got));
+    }
+    if (!flow.sends.empty()) flow.first_send = flow.sends.front();
+    return flow;
+}
+
+void large_message(Story& story) {
+    story.heading({"A large message, with room enough in the reader's buffer",
+                   "一条大消息，这回接收方的缓冲区足够大"});
+    story.say(
+        {"Now 1 MiB with TCP_NODELAY set, to a reader that asks for 64 KiB each time. The "
+         "kernel's buffers in between are smaller than the message.",
+         "现在发送 1 MiB（已设置 TCP_NODELAY），接收方每次都要 64 KiB。"
+         "可是中间内核的缓冲区装不下整条消息。"});
+    const Connection connection = quiet_connection();
+    Actor client(story, Side::Client);
+    client.set_option(connection.client, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+    client.set_option(connection.client, SOL_SOCKET, SO_SNDBUF, 65536, "SO_SNDBUF");
+    std::string all(1024 * 1024, 'A');
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = static_cast<char>('A' + i % 23);
+    const Flow flow = push_through(connection, all);
+    client.tell("send(" + std::to_string(connection.client.get()) + ", message, 1048576)",
+                std::to_string(flow.first_send),
+                {"a short write: the rest must be sent again", "短写：剩下的要自己接着发"});
+    Ribbon ribbon{
+        fill({"{0} sends and {1} recvs for one message", "一条消息：{0} 次 send，{1} 次 recv"},
+             flow.sends.size(), flow.recvs.size()),
+        {},
+        {}};
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < flow.sends.size(); ++i) {
+        ribbon.pieces.push_back({plain(std::string("send ") + static_cast<char>('A' + i % 26)),
+                                 all.substr(at, flow.sends[i]), i});
+        at += flow.sends[i];
+    }
+    for (std::size_t i = 0; i < flow.recvs.size(); ++i)
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), flow.recvs[i]});
+    story.tell(ribbon);
+    story.claim(flow.first_send > 0 && flow.first_send < all.size(),
+                {"The first send was told to send 1048576 bytes and took {0}. Whoever ignores what "
+                 "send returns, loses the rest.",
+                 "第一次 send 要发 1048576 字节，内核只收下 {0}。谁不看 send "
+                 "的返回值，谁就会丢掉后面的数据。"},
+                flow.first_send);
+    story.claim(flow.recvs.size() > 1 && flow.got == all,
+                {"It took {0} recvs, of sizes nobody chose, and joined together they are the "
+                 "message, byte for byte. One recv is hardly ever one message.",
+                 "一共用了 {0} 次 recv，每次多大谁也没规定；拼起来正好是原来的消息，一个字节不差。"
+                 "“一次 recv 就是一条消息”几乎从来不成立。"},
+                flow.recvs.size());
+}
+
+void split_length(Story& story) {
+    story.heading({"Even the four length bytes are cut", "连 4 个字节的长度也会被切开"});
+    story.say(
+        {"A frame of frsh begins with four bytes that say how long its header is. They are "
+         "bytes like any other.",
+         "frsh 的一帧以 4 个字节开头，说明报头有多长。它们和别的字节没有任何区别，也会被切开。"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Connection connection = quiet_connection();
+    client.set_option(connection.client, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+    std::string frame;
+    append_frame(frame, R"({"type":"run","len":6})", "whoami");
+    const std::string_view bytes = frame;
+
+    client.send(connection.client, bytes.substr(0, 2));
+    wait_queued(connection.server.get(), 2);
+    const Received first =
+        server.recv(connection.server, 4, 0, {"asked for 4, got 2", "要 4 个，只得到 2 个"});
+    FrameDecoder decoder;
+    decoder.feed(first.bytes);
+    const bool early = decoder.next().has_value();
+    client.send(connection.client, bytes.substr(2));
+    wait_queued(connection.server.get(), frame.size() - 2);
+    const Received rest = server.recv(connection.server, 1024);
+    decoder.feed(rest.bytes);
+    const auto whole = decoder.next();
+    story.tell(
+        Ribbon{{"The frame, and where the two recvs cut it", "这一帧，以及两次 recv 的切口"},
+               {{{"length", "长度"}, frame.substr(0, 4), 4},
+                {{"header", "报头"}, frame.substr(4, frame.size() - 10), 1},
+                {{"payload", "数据"}, frame.substr(frame.size() - 6), 2}},
+               {{plain("recv 1"), first.bytes.size()}, {plain("recv 2"), rest.bytes.size()}}});
+    story.claim(
+        first.bytes.size() == 2,
+        {"recv(fd, buf, 4) returned 2. Code that now decodes four bytes reads two that are "
+         "not there: this mistake works for years on a quiet network.",
+         "recv(fd, buf, 4) 返回了 2。如果代码此时就去解 4 字节的长度，就读到了并不存在的两个字节。"
+         "这种错误在空闲的网络上可以潜伏很多年。"});
+    story.claim(
+        !early && whole && whole->payload == "whoami",
+        {"frsh's decoder said \"not yet\" to the two bytes, kept them, and gave out the frame "
+         "when it was whole.",
+         "frsh 的解码器对这两个字节说“还不够”，把它们留着，等到整帧到齐才交出来。"});
+}
+
+}  // namespace
+
+void lesson_split(Story& story, unsigned) {
+    small_buffer(story);
+    large_message(story);
+    split_length(story);
+    story.source("frame-short",
+                 {"\"Not yet\" for the four length bytes.", "对 4 字节长度说“还不够”。"});
+    story.source("link-short-write",
+                 {"A short write: remember how far it went.", "短写：记住写到了哪里。"});
+}
+
+}  // namespace frsh::demo

@@ -1,0 +1,226 @@
+// Lesson 7: datagrams. One send is one recv, or none.
+#include "client/demo/actor.hpp"
+#include "client/demo/kernel_view.hpp"
+#include "client/demo/lessons.hpp"
+#include "common/base/error.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace frsh::demo {
+namespace {
+
+// 65535, the most an IPv4 packet can be, less 20 bytes of IP header and 8 of UDP header.
+constexpr std::size_t kLargest = 65507;
+
+ssize_t send_to(Actor& actor, const Fd& fd, std::uint16_t port, std::string_view bytes,
+                const Text& note = {}) {
+    const sockaddr_in to = loopback(port);
+    const ssize_t put = ::sendto(fd.get(), bytes.data(), bytes.size(), 0,
+                                 reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    const int error = errno;
+    actor.tell("sendto(" + std::to_string(fd.get()) + ", " + quoted(bytes, 12) + ", " +
+                   std::to_string(bytes.size()) + ")",
+               put == -1 ? "-1 " + error_name(error) : std::to_string(put), note);
+    if (put == -1 && error != EMSGSIZE) throw SysError("sendto 127.0.0.1", error);
+    errno = error;
+    return put;
+}
+
+void boundaries(Story& story) {
+    story.heading({"Three sends, three recvs", "三次 sendto，三次 recv"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Fd near = quiet_udp();
+    const Fd far = quiet_udp();
+    const std::array<std::string, 3> messages = {"echo one;", "echo two;", "echo three;"};
+    Ribbon ribbon{{"Datagrams: every bracket below ends where one above does",
+                   "数据报：下面每个括号都与上面的对齐"},
+                  {},
+                  {}};
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        send_to(client, near, port_of(far), messages[i]);
+        ribbon.pieces.push_back(
+            {plain(std::string("send ") + static_cast<char>('A' + i)), messages[i], i});
+    }
+    std::vector<std::string> got;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        got.push_back(server.recv(far, 1024).bytes);
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), got.back().size()});
+    }
+    story.tell(ribbon);
+    story.claim(std::equal(got.begin(), got.end(), messages.begin(), messages.end()),
+                {"All three were waiting before the first recv, as in lesson merge, and still each "
+                 "recv returned exactly one. UDP keeps boundaries: nothing sticks.",
+                 "和 merge 一课一样，三条都到齐了才去读，可每次 recv 恰好返回一条。UDP "
+                 "保留消息边界，不会粘包。"});
+}
+
+void short_buffer(Story& story) {
+    story.heading({"A short buffer cuts, and the rest is gone", "缓冲区太短：被截断，剩下的没了"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Fd near = quiet_udp();
+    const Fd far = quiet_udp();
+    const std::string alphabet = "abcdefghijklmnopqrstuvwxyz";
+    send_to(client, near, port_of(far), alphabet);
+    send_to(client, near, port_of(far), "next");
+    std::string buffer(10, '\0');
+    iovec part{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const ssize_t got = ::recvmsg(far.get(), &message, 0);
+    const bool cut = (message.msg_flags & MSG_TRUNC) != 0;
+    server.tell("recvmsg(" + std::to_string(far.get()) + ", buf of 10)",
+                std::to_string(got) + (cut ? "  MSG_TRUNC" : ""));
+    const Received next = server.recv(far, 10);
+    story.tell(Ribbon{{"16 bytes are in no recv", "有 16 个字节不属于任何一次 recv"},
+                      {{plain("send A"), alphabet, 0}, {plain("send B"), "next", 1}},
+                      {{plain("recv 1"), 10},
+                       {{"lost", "丢失"}, 16, Take::Kind::Lost},
+                       {plain("recv 2"), next.bytes.size()}}});
+    story.claim(
+        got == 10 && cut && next.bytes == "next",
+        {"recv took 10 of 26 bytes, and the next recv got the next datagram: the other 16 are "
+         "gone. A stream would have kept them (lesson split). Only MSG_TRUNC tells.",
+         "recv 取了 26 字节中的 10 个，下一次 recv 得到的是下一个数据报：那 16 个字节没了。"
+         "换成字节流就会留着（见 split 一课）。只有 MSG_TRUNC 标志会告诉你。"});
+}
+
+void sizes(Story& story) {
+    story.heading({"How large may a datagram be?", "数据报最大能有多大？"});
+    story.say(
+        {"The custom of 512 bytes: RFC 791 obliges every host to take packets of 576 bytes, "
+         "\"a data block of 512 octets plus 64 header octets\"; RFC 1035 then limited DNS over "
+         "UDP to 512. It is a custom, not a limit of recv(1024). The limit is the 16-bit "
+         "length of IPv4: 65535 - 20 - 8 = {0}.",
+         "512 字节的惯例从哪来：RFC 791 规定每台主机至少能接收 576 字节的报文，"
+         "即“512 字节数据加 64 字节首部”；RFC 1035 据此规定 UDP 上的 DNS 消息不超过 512 字节。"
+         "这是惯例，不是硬限制。硬限制来自 IPv4 的 16 位长度字段：65535 - 20 - 8 = {0}。"},
+        kLargest);
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Fd near = quiet_udp();
+    const Fd far = quiet_udp();
+    const std::string large(kLargest + 1, 'x');
+    const ssize_t fits = send_to(client, near, port_of(far), {large.data(), kLargest});
+    const Received whole = server.recv(far, 70000);
+    const ssize_t refused = send_to(client, near, port_of(far), large);
+    const int error = errno;
+    story.claim(fits == static_cast<ssize_t>(kLargest) && whole.bytes.size() == kLargest &&
+                    refused == -1 && error == EMSGSIZE,
+                {"{0} bytes go through (on loopback, whose MTU is 65536), one more is refused with "
+                 "EMSGSIZE, at once. On Ethernet what is larger than 1472 bytes is cut "
+                 "into IP fragments, and one lost fragment loses the datagram.",
+                 "{0} 字节能通过（回环接口的 MTU 是 65536），再多一个字节立刻被拒绝：EMSGSIZE。"
+                 "在以太网上，超过 1472 字节就要 IP 分片，丢一片等于整个数据报都丢。"},
+                kLargest);
+}
+
+void arrival(Story& story) {
+    story.heading({"Arrival is not promised", "不保证到达"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Fd near = quiet_udp();
+    const Fd far = quiet_udp();
+    server.set_option(far, SOL_SOCKET, SO_RCVBUF, 4096, "SO_RCVBUF",
+                      {"a small buffer, and nobody reads for now", "缓冲区很小，而且暂时没人读"});
+    constexpr int kCount = 100;
+    const std::string block(512, 'x');
+    const sockaddr_in to = loopback(port_of(far));
+    int sent = 0;
+    for (int i = 0; i < kCount; ++i) {
+        sent += ::sendto(near.get(), block.data(), block.size(), 0,
+                         reinterpret_cast<const sockaddr*>(&to), sizeof to) == 512;
+    }
+    client.tell("sendto(" + std::to_string(near.get()) + ", block, 512)  × 100",
+                "512  × " + std::to_string(sent));
+    int arrived = 0;
+    std::string buffer(1024, '\0');
+    while (::recv(far.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) == 512)
+        ++arrived;
+    server.tell("recv(" + std::to_string(far.get()) + ", buf, 1024)  × " + std::to_string(arrived),
+                "512  × " + std::to_string(arrived));
+    story.claim(
+        sent == kCount && arrived > 0 && arrived < kCount,
+        {"{0} sends, all \"successful\"; {1} arrived. The buffer was full, the kernel threw "
+         "{2} away and told nobody. This was one machine, without any network. (Order is not "
+         "promised either; on loopback it happens to hold, so it is not shown.)",
+         "{0} 次发送全部“成功”，到达的只有 {1} 个。缓冲区满了，内核扔掉 {2} 个，谁也没告诉。"
+         "这还只是在一台机器上，根本没有网络。（顺序也不保证；在回环上碰巧不会乱，所以不演示。）"},
+        sent, arrived, sent - arrived);
+}
+
+void no_connection(Story& story) {
+    story.heading({"No connection: nobody need be there", "没有连接：对面可以没有人"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    std::uint16_t empty_port = 0;
+    {
+        const Fd gone = quiet_udp();
+        empty_port = port_of(gone);
+    }
+    const Fd near = quiet_udp();
+    const ssize_t put =
+        send_to(client, near, empty_port, "hello?",
+                {"nobody has this port, and it succeeds", "这个端口上没有人，照样“成功”"});
+    const bool silent = !becomes_readable(near.get(), 200);
+    const Fd bound = quiet_udp();
+    client.connect(bound, empty_port,
+                   {"only notes the address; no packet", "只是记下地址，不发报文"});
+    const ssize_t sent = client.send(bound, "hello?");
+    becomes_readable(bound.get(), 2000);
+    const Received refused = client.recv(bound, 1024);
+    story.claim(put == 6 && silent && sent == 6 && refused.error == ECONNREFUSED,
+                {"To a port without a reader sendto succeeds. Only a socket that was connect()ed "
+                 "hears of it, later, by ICMP: ECONNREFUSED.",
+                 "发往没人的端口，sendto 也成功。只有 connect() 过的套接字，事后才会通过 ICMP "
+                 "得知：ECONNREFUSED。"});
+
+    const Fd far = quiet_udp();
+    const Fd other = quiet_udp();
+    send_to(client, near, port_of(far), "from one");
+    send_to(client, other, port_of(far), "from two");
+    std::array<std::uint16_t, 2> from{};
+    for (std::uint16_t& port : from) {
+        char buffer[64];
+        sockaddr_in peer{};
+        socklen_t size = sizeof peer;
+        const ssize_t got = ::recvfrom(far.get(), buffer, sizeof buffer, 0,
+                                       reinterpret_cast<sockaddr*>(&peer), &size);
+        port = ntohs(peer.sin_port);
+        server.tell("recvfrom(" + std::to_string(far.get()) + ", buf, 64)",
+                    std::to_string(got) + "  port " + std::to_string(port));
+    }
+    story.claim(
+        from[0] == port_of(near) && from[1] == port_of(other),
+        {"One socket serves all clients, without listen or accept: each datagram brings its "
+         "sender's address.",
+         "一个套接字就能服务所有客户，没有 listen 也没有 accept：每个数据报自带发送者的地址。"});
+}
+
+}  // namespace
+
+void lesson_udp(Story& story, unsigned) {
+    boundaries(story);
+    short_buffer(story);
+    sizes(story);
+    arrival(story);
+    no_connection(story);
+    story.say(
+        {"So UDP trades sticking for losing. A remote shell must not lose a byte: frsh takes "
+         "TCP's order and arrival, and adds the boundaries itself.",
+         "所以 UDP 是用“会丢”换“不粘”。远程执行命令一个字节都不能丢："
+         "frsh 用 TCP 的有序和可靠，边界由自己补上。"});
+    story.source("no-unit-limit",
+                 {"What one message of frsh carries: chosen, not imposed by a packet.",
+                  "frsh 一条消息能带多少：自己定的，不受报文大小限制。"});
+    story.source("end-counts",
+                 {"And arrival is checked: both sides count.", "是否到齐还要核对：两边都在计数。"});
+}
+
+}  // namespace frsh::demo

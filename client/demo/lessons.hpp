@@ -1,0 +1,31 @@
+// The eight lessons, in the order they build on each other.
+#pragma once
+
+#include "client/demo/story.hpp"
+
+namespace frsh::demo {
+
+struct Lesson {
+    const char* name;  // On the command line.
+    Text title;
+    Text question;
+    // Throws SysError where this machine does not even let it begin.
+    void (*run)(Story& story, unsigned seed);
+};
+
+[[nodiscard]] const std::vector<Lesson>& lessons();
+
+void lesson_flow(Story& story, unsigned seed);
+void lesson_merge(Story& story, unsigned seed);
+void lesson_split(Story& story, unsigned seed);
+void lesson_naive(Story& story, unsigned seed);
+void lesson_empty(Story& story, unsigned seed);
+void lesson_frame(Story& story, unsigned seed);
+void lesson_udp(Story& story, unsigned seed);
+void lesson_server(Story& story, unsigned seed);
+
+// The addresses that lesson_flow compares; in a file of their own.
+void flow_ports(Story& story);
+void flow_unix(Story& story);
+
+}  // namespace frsh::demo

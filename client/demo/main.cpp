@@ -1,0 +1,111 @@
+// frsh-demo: the teacher. Runs lessons on real sockets of this machine and shows them.
+//
+// Exit status: 0 where everything the lessons claim happened, 1 where something did not, 2 for a
+// wrong command line, 130 where the reader ended it.
+#include "client/demo/cells.hpp"
+#include "client/demo/lessons.hpp"
+#include "client/demo/options.hpp"
+#include "client/demo/page.hpp"
+#include "client/demo/terminal.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/sys/fd.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <random>
+
+#include <unistd.h>
+
+namespace frsh::demo {
+namespace {
+
+constexpr double kSecondsALine = 0.03;
+
+void list(Language language) {
+    std::string text;
+    int number = 0;
+    for (const Lesson& lesson : lessons()) {
+        text += std::to_string(++number) + "  " + pad(lesson.name, 8) + lesson.title.in(language) +
+                "\n" + std::string(11, ' ') + lesson.question.in(language) + "\n";
+    }
+    write_all(STDOUT_FILENO, text);
+}
+
+Terminal::Options terminal_options(const Options& options) {
+    const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+    const char* const no_colour = std::getenv("NO_COLOR");
+    const char* const kind = std::getenv("TERM");
+    Terminal::Options result;
+    result.language = options.language;
+    result.colour = is_terminal && (no_colour == nullptr || *no_colour == '\0') &&
+                    (kind == nullptr || std::string_view(kind) != "dumb");
+    result.hex = options.hex;
+    result.step = options.step;
+    const double speed = options.speed >= 0 ? options.speed : is_terminal && !options.step ? 1 : 0;
+    result.pace = speed > 0 ? kSecondsALine / speed : 0;
+    return result;
+}
+
+// Returns whether everything it claims happened.
+bool run(const Lesson& lesson, int number, unsigned seed, const std::vector<Teller*>& tellers) {
+    Story story(tellers);
+    story.tell(Title{lesson.name, number, lesson.title, lesson.question});
+    const auto begin = std::chrono::steady_clock::now();
+    bool finished = true;
+    try {
+        lesson.run(story, seed);
+    } catch (const SysError& error) {
+        log::error(std::string(lesson.name) + " could not go on: " + error.what());
+        finished = false;
+    }
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+    story.tell(
+        Verdict{lesson.name, story.claims(), story.broken() + (finished ? 0 : 1), spent.count()});
+    if (story.broken() > 0) {
+        log::error(std::string(lesson.name) + ": " + std::to_string(story.broken()) + " of " +
+                   std::to_string(story.claims()) + " claims did not happen");
+    }
+    return finished && story.broken() == 0;
+}
+
+int run_all(const Options& options) {
+    Terminal terminal(terminal_options(options));
+    Page page(options.language);
+    std::vector<Teller*> tellers = {&terminal};
+    if (!options.html.empty()) tellers.push_back(&page);
+    const unsigned seed = options.seed != 0 ? options.seed : std::random_device{}() % 100000 + 1;
+    bool good = true;
+    int number = 0;
+    for (const Lesson& lesson : lessons()) {
+        ++number;
+        if (options.lesson != "all" && options.lesson != lesson.name) continue;
+        good = run(lesson, number, seed, tellers) && good;
+    }
+    if (!options.html.empty()) page.write_to(options.html);
+    return good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace frsh::demo
+
+int main(int argc, char** argv) {
+    using namespace frsh;
+    log::set_program("frsh-demo");
+    std::signal(SIGPIPE, SIG_IGN);
+    const auto [options, exit_status] = demo::parse_options(argc, argv);
+    if (exit_status >= 0) return exit_status;
+    try {
+        if (options.lesson == "list") {
+            demo::list(options.language);
+            return 0;
+        }
+        return demo::run_all(options);
+    } catch (const demo::Stopped&) {
+        return 130;
+    } catch (const std::exception& error) {
+        log::error(error.what());
+        return 1;
+    }
+}

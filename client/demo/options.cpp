@@ -1,0 +1,64 @@
+#include "client/demo/options.hpp"
+
+#include "client/demo/lessons.hpp"
+
+#include <cstdlib>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+namespace frsh::demo {
+namespace {
+
+// As the C library reads them: the first that is set and not empty.
+Language language_of_environment() {
+    for (const char* const name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+        const char* const value = std::getenv(name);
+        if (value == nullptr || *value == '\0') continue;
+        return std::string_view(value).starts_with("zh") ? Language::Chinese : Language::English;
+    }
+    return Language::English;
+}
+
+}  // namespace
+
+Parsed parse_options(int argc, char** argv) {
+    Parsed parsed;
+    Options& options = parsed.options;
+    CLI::App app(
+        "Shows on real sockets why messages stick together and break apart, and what cures "
+        "it.",
+        "frsh-demo");
+    app.set_version_flag("--version", "frsh-demo " FRSH_VERSION);
+    std::vector<std::string> names = {"list", "all"};
+    for (const Lesson& lesson : lessons())
+        names.emplace_back(lesson.name);
+    std::string language;
+    app.add_option("LESSON", options.lesson,
+                   "One of: list, all, flow, merge, split, naive, empty, "
+                   "frame, udp, server")
+        ->required()
+        ->check(CLI::IsMember(names));
+    app.add_option("--lang", language, "en or zh; else as LANG says")
+        ->check(CLI::IsMember({"en", "zh"}));
+    app.add_flag("--step", options.step, "Wait for a key before each part");
+    app.add_option("--speed", options.speed,
+                   "2 is twice as fast, 0.5 half; 0 is without any pause (and so is a pipe)")
+        ->check(CLI::NonNegativeNumber);
+    app.add_flag("--hex", options.hex, "Show the bytes of each stream in hex as well");
+    app.add_option("--html", options.html, "Also write the lesson as it runs to one page, FILE");
+    app.add_option("--seed", options.seed, "Cut alike again, where a lesson cuts at random");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int status = app.exit(error);
+        parsed.exit_status = status == 0 ? 0 : 2;
+        return parsed;
+    }
+    options.language = language.empty()   ? language_of_environment()
+                       : language == "zh" ? Language::Chinese
+                                          : Language::English;
+    return parsed;
+}
+
+}  // namespace frsh::demo

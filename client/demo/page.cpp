@@ -1,0 +1,174 @@
+#include "client/demo/page.hpp"
+
+#include "client/demo/drawing.hpp"
+#include "client/demo/ribbon.hpp"
+#include "client/demo/style.hpp"
+#include "common/base/error.hpp"
+#include "common/base/hex.hpp"
+#include "common/sys/fd.hpp"
+
+#include <cstdio>
+
+#include <fcntl.h>
+
+namespace frsh::demo {
+namespace {
+
+constexpr std::size_t kHexBytes = 256;
+
+const Text kClient{"client", "客户端"};
+const Text kServer{"server", "服务器"};
+
+}  // namespace
+
+std::string Page::text(const Text& what) const {
+    return escape_html(what.in(language_));
+}
+
+std::string Page::element(const char* name, const Text& content) const {
+    return std::string("<") + name + ">" + text(content) + "</" + name + ">\n";
+}
+
+void Page::in(Open list) {
+    if (list == open_) return;
+    if (open_ == Open::Calls) body_ += "</div>\n";
+    if (open_ == Open::Claims || open_ == Open::Sources) body_ += "</ul>\n";
+    open_ = list;
+    if (list == Open::Calls) {
+        body_ += "<div class=\"calls\">\n<div class=\"side client\">" + text(kClient) +
+                 "</div>\n<div class=\"side server\">" + text(kServer) + "</div>\n";
+    } else if (list == Open::Claims) {
+        body_ += "<ul class=\"claims\">\n";
+    } else if (list == Open::Sources) {
+        body_ += element("h2", {"In frsh itself", "在 frsh 里，这件事在哪里"});
+        body_ += "<ul class=\"sources\">\n";
+    }
+}
+
+void Page::tell(const Event& event) {
+    std::visit([this](const auto& what) { show(what); }, event);
+}
+
+void Page::show(const Title& title) {
+    title_ = title_.empty() ? title.title.in(language_) : "frsh-demo";
+    body_ += "<section class=\"lesson\">\n<h1><small>frsh-demo " + escape_html(title.lesson) +
+             "</small>" + text(title.title) + "</h1>\n<p class=\"question\">" +
+             text(title.question) + "</p>\n";
+}
+
+void Page::show(const Heading& heading) {
+    in(Open::Nothing);
+    body_ += element("h2", heading.text);
+}
+
+void Page::show(const Paragraph& paragraph) {
+    in(Open::Nothing);
+    body_ += element("p", paragraph.text);
+}
+
+void Page::show(const Call& call) {
+    in(Open::Calls);
+    const bool is_client = call.side == Side::Client;
+    // An empty cell beside it: later calls stand lower, on whichever side.
+    if (!is_client) body_ += "<div></div>\n";
+    body_ += std::string("<div class=\"call ") + (is_client ? "client" : "server") + "\">" +
+             escape_html(call.call);
+    if (!call.result.empty()) body_ += " <b>= " + escape_html(call.result) + "</b>";
+    if (!call.note.is_empty()) body_ += "<span>" + text(call.note) + "</span>";
+    body_ += "</div>\n";
+    if (is_client) body_ += "<div></div>\n";
+}
+
+void Page::show(const Packet& packet) {
+    in(Open::Calls);
+    const bool to_server = packet.from == Side::Client;
+    body_ += std::string("<div class=\"packet\">") + (to_server ? "" : "◀") + "<i></i><span>" +
+             escape_html(packet.label) + "</span><i></i>" + (to_server ? "▶" : "") + "</div>\n";
+}
+
+void Page::show(const Ribbon& ribbon) {
+    in(Open::Nothing);
+    body_ += "<figure>\n" + element("figcaption", ribbon.caption) + draw(ribbon, language_);
+    const std::size_t cell = lay_out(ribbon, 56, 4).bytes_per_cell;
+    if (cell > 1) {
+        body_ += "<p class=\"legend\">" +
+                 text(fill({"one cell is {0} bytes", "一格是 {0} 字节"}, cell)) + "</p>\n";
+    }
+    const std::string stream = stream_of(ribbon);
+    body_ += "<details>" + element("summary", {"hex", "十六进制"}) + "<pre>";
+    for (const std::string& line : hex_dump(stream, kHexBytes))
+        body_ += escape_html(line) + "\n";
+    if (stream.size() > kHexBytes) {
+        body_ += "... +" + std::to_string(stream.size() - kHexBytes) + "\n";
+    }
+    body_ += "</pre></details>\n</figure>\n";
+}
+
+void Page::show(const Table& table) {
+    in(Open::Nothing);
+    body_ += "<table>\n<tr>";
+    for (const Text& cell : table.head)
+        body_ += "<th>" + text(cell) + "</th>";
+    body_ += "</tr>\n";
+    for (const auto& row : table.rows) {
+        body_ += "<tr>";
+        for (const Text& cell : row)
+            body_ += "<td>" + text(cell) + "</td>";
+        body_ += "</tr>\n";
+    }
+    body_ += "</table>\n";
+}
+
+void Page::show(const Timeline& timeline) {
+    in(Open::Nothing);
+    const Text waits{"waits for an answer", "等待应答"};
+    const Text served{"is served", "正在被服务"};
+    const Text idle{"connected, says nothing", "已连接，一言不发"};
+    body_ += "<figure>\n" + element("figcaption", timeline.caption) + draw(timeline, language_) +
+             "<p class=\"legend\"><i class=\"waiting\"></i>" + text(waits) +
+             "<i class=\"served\"></i>" + text(served) + "<i class=\"idle\"></i>" + text(idle) +
+             "</p>\n</figure>\n";
+}
+
+void Page::show(const Claim& claim) {
+    in(Open::Claims);
+    body_ +=
+        std::string(claim.held ? "<li>" : "<li class=\"broken\">") + text(claim.text) + "</li>\n";
+}
+
+void Page::show(const Source& source) {
+    in(Open::Sources);
+    body_ += "<li><code class=\"place\">" + escape_html(source.place) + "</code><code>" +
+             escape_html(source.line) + "</code>" + text(source.text) + "</li>\n";
+}
+
+void Page::show(const Verdict& verdict) {
+    in(Open::Nothing);
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.1f", verdict.seconds);
+    const Text good = fill({"{0} claims, and all of them happened just now ({1} s).",
+                            "{0} 条断言，刚才全部真实发生（{1} 秒）。"},
+                           verdict.claims, seconds);
+    const Text bad = fill({"{0} of {1} claims did NOT happen.", "{1} 条断言中有 {0} 条没有发生。"},
+                          verdict.broken, verdict.claims);
+    body_ += verdict.broken == 0 ? "<p class=\"verdict\">" + text(good) + "</p>\n"
+                                 : "<p class=\"verdict broken\">" + text(bad) + "</p>\n";
+    body_ += "</section>\n";
+}
+
+std::string Page::html() const {
+    const bool is_chinese = language_ == Language::Chinese;
+    return std::string("<!DOCTYPE html>\n<html lang=\"") + (is_chinese ? "zh-CN" : "en") +
+           "\">\n<head>\n<meta charset=\"utf-8\">\n"
+           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+           escape_html(title_) + "</title>\n<style>" + kStyle +
+           "</style>\n</head>\n<body>\n<main>\n" + body_ + "</main>\n</body>\n</html>\n";
+}
+
+void Page::write_to(const std::string& file) const {
+    const Fd out(check(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644),
+                       "open " + file));
+    write_all(out.get(), html());
+}
+
+}  // namespace frsh::demo

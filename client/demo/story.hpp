@@ -1,0 +1,146 @@
+// What a lesson tells: a list of events, told while they happen.
+//
+// A lesson knows nothing of terminals or pages. It says what was sent, what was received and what
+// it claims; a Teller shows that, each in its own way, so nothing is written twice. A claim is
+// judged by the lesson on what really happened: one that does not hold makes the lesson fail.
+#pragma once
+
+#include "client/demo/text.hpp"
+
+#include <cstddef>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace frsh::demo {
+
+enum class Side { Client, Server };
+
+struct Title {
+    std::string lesson;  // Its name on the command line.
+    int number = 0;
+    Text title;
+    Text question;  // What the lesson answers.
+};
+struct Heading {
+    Text text;
+};
+struct Paragraph {
+    Text text;
+};
+// A system call that was made, as strace(1) would show it.
+struct Call {
+    Side side = Side::Client;
+    std::string call;
+    std::string result;
+    Text note;
+};
+// A packet that the kernel sent by itself.
+struct Packet {
+    Side from = Side::Client;
+    std::string label;
+};
+
+// A stretch of the stream that was handed over at once: a send, or a part of a frame.
+struct Piece {
+    Text label;
+    std::string bytes;
+    std::size_t colour = 0;
+};
+// What became of the next bytes of the stream.
+struct Take {
+    enum class Kind { Received, Waiting, Lost };
+    Text label;
+    std::size_t size = 0;
+    Kind kind = Kind::Received;
+};
+// The byte stream itself: what was put into it above, how it was taken out below.
+struct Ribbon {
+    Text caption;
+    std::vector<Piece> pieces;
+    std::vector<Take> takes;
+};
+
+struct Table {
+    std::vector<Text> head;
+    std::vector<std::vector<Text>> rows;
+};
+
+// Who waits for whom, in measured seconds.
+struct Span {
+    enum class Kind { Waiting, Served, Idle };
+    double begin = 0;
+    double end = 0;
+    Kind kind = Kind::Waiting;
+};
+struct Lane {
+    Text label;
+    std::vector<Span> spans;
+};
+struct Timeline {
+    Text caption;
+    std::vector<Lane> lanes;
+};
+
+struct Claim {
+    bool held = false;
+    Text text;
+};
+// Where frsh does this for real.
+struct Source {
+    std::string place;  // "common/proto/frame.cpp:57"
+    std::string line;   // What stands there.
+    Text text;
+};
+struct Verdict {
+    std::string lesson;
+    int claims = 0;
+    int broken = 0;
+    double seconds = 0;
+};
+
+using Event = std::variant<Title, Heading, Paragraph, Call, Packet, Ribbon, Table, Timeline, Claim,
+                           Source, Verdict>;
+
+class Teller {
+  public:
+    virtual ~Teller() = default;
+    virtual void tell(const Event& event) = 0;
+};
+
+class Story {
+  public:
+    // Lent, and told in this order.
+    explicit Story(std::vector<Teller*> tellers) : tellers_(std::move(tellers)) {}
+
+    void tell(const Event& event) {
+        for (Teller* const teller : tellers_)
+            teller->tell(event);
+    }
+    template <typename... Values>
+    void heading(const Text& text, const Values&... values) {
+        tell(Heading{fill(text, values...)});
+    }
+    template <typename... Values>
+    void say(const Text& text, const Values&... values) {
+        tell(Paragraph{fill(text, values...)});
+    }
+    template <typename... Values>
+    void claim(bool held, const Text& text, const Values&... values) {
+        ++claims_;
+        if (!held) ++broken_;
+        tell(Claim{held, fill(text, values...)});
+    }
+    // `key` names a line of sources.txt.
+    void source(std::string_view key, const Text& text);
+
+    [[nodiscard]] int claims() const { return claims_; }
+    [[nodiscard]] int broken() const { return broken_; }
+
+  private:
+    std::vector<Teller*> tellers_;
+    int claims_ = 0;
+    int broken_ = 0;
+};
+
+}  // namespace frsh::demo

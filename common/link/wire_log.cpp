@@ -1,0 +1,148 @@
+#include "common/link/wire_log.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/hex.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/proto/frame.hpp"
+
+#include <algorithm>
+
+namespace frsh {
+namespace {
+
+constexpr std::size_t kLengthSize = 4;
+constexpr std::size_t kShownPayload = 64;
+constexpr std::string_view kIndent = "     ";
+
+std::string number(std::uint64_t value) {
+    return std::to_string(value);
+}
+
+std::string bytes_text(std::uint64_t count) {
+    return number(count) + (count == 1 ? " byte" : " bytes");
+}
+
+void add_line(std::string& out, std::string_view text) {
+    out += kIndent;
+    out += text;
+    out += '\n';
+}
+
+}  // namespace
+
+WireLog::~WireLog() {
+    try {
+        say_what_was_cut_off();
+    } catch (const std::exception& error) {
+        log::error(std::string("wire log: ") + error.what());
+    }
+}
+
+void WireLog::say_what_was_cut_off() const {
+    for (const Direction* const way : {&read_, &written_}) {
+        if (way->waiting.empty() || way->lost) continue;
+        out_(std::string(way->arrow) + " cut off: " + bytes_text(way->waiting.size()) +
+             " of frame " + number(way->frames + 1) + ", which never became whole\n");
+    }
+}
+
+std::size_t WireLog::whole_frame(const Direction& way, std::size_t& header_size,
+                                 std::string& type) {
+    const std::string_view waiting = way.waiting;
+    if (waiting.size() < kLengthSize) return 0;
+    header_size = 0;
+    for (std::size_t i = 0; i < kLengthSize; ++i)
+        header_size = header_size << 8 | static_cast<unsigned char>(waiting[i]);
+    if (header_size == 0 || header_size > kFrameLimits.header) {
+        throw ProtocolError("a header of " + bytes_text(header_size));
+    }
+    if (waiting.size() < kLengthSize + header_size) return 0;
+    const Json header = Json::parse(waiting.substr(kLengthSize, header_size));
+    std::uint64_t payload = 0;
+    if (const Json* const len = header.find("len")) {
+        const std::uint64_t* const whole = len->whole();
+        if (whole == nullptr || *whole > kFrameLimits.payload) {
+            throw ProtocolError("a \"len\" that is none");
+        }
+        payload = *whole;
+    }
+    const Json* const name = header.find("type");
+    type = name != nullptr && name->string() != nullptr ? *name->string() : "(no type)";
+    const std::size_t size = kLengthSize + header_size + static_cast<std::size_t>(payload);
+    return waiting.size() < size ? 0 : size;
+}
+
+std::string WireLog::describe_frame(Direction& way, std::size_t size, std::size_t header_size,
+                                    const std::string& type) {
+    const std::uint64_t begin = way.begin;
+    const std::uint64_t end = begin + size;
+    std::string out = std::string(way.arrow) + " frame " + number(++way.frames) + ": " +
+                      escape_controls(type) + ", " + bytes_text(size) + " from " + number(begin) +
+                      ":";
+    // Which call brought, or took, which piece of it.
+    const char* separator = " ";
+    for (const Call& call : way.recent) {
+        const std::uint64_t from = std::max(call.begin, begin);
+        const std::uint64_t to = std::min(call.end, end);
+        if (from >= to) continue;
+        out += separator + std::string(way.call) + " " + number(call.number) + " (" +
+               number(to - from) + ")";
+        separator = ", ";
+    }
+    out += '\n';
+    const std::string_view frame = std::string_view(way.waiting).substr(0, size);
+    const std::string length = hex_dump(frame.substr(0, kLengthSize), kLengthSize, begin)[0];
+    // Without the columns of the bytes that a length does not have.
+    add_line(out, length.substr(0, 24) + "length of the header: " + number(header_size));
+    add_line(out, "header    " + escape_controls(frame.substr(kLengthSize, header_size)));
+    const std::string_view payload = frame.substr(kLengthSize + header_size);
+    if (payload.empty()) return out;
+    add_line(out, "payload   " + bytes_text(payload.size()) +
+                      (payload.size() > kShownPayload
+                           ? ", the first " + number(kShownPayload) + " of them"
+                           : ""));
+    for (const std::string& line :
+         hex_dump(payload, kShownPayload, begin + kLengthSize + header_size)) {
+        add_line(out, line);
+    }
+    return out;
+}
+
+void WireLog::take(Direction& way, std::string_view bytes) {
+    const std::uint64_t begin =
+        way.recent.empty() ? way.begin + way.waiting.size() : way.recent.back().end;
+    way.recent.push_back({++way.calls, begin, begin + bytes.size()});
+    std::string out = std::string(way.arrow) + " " + way.call + " " + number(way.calls) + ": " +
+                      bytes_text(bytes.size()) + ", " + number(begin) + " to " +
+                      number(begin + bytes.size() - 1) + " of the stream\n";
+    try {
+        if (!way.lost) way.waiting += bytes;
+        std::size_t header_size = 0;
+        std::string type;
+        while (!way.lost) {
+            const std::size_t size = whole_frame(way, header_size, type);
+            if (size == 0) break;
+            out += describe_frame(way, size, header_size, type);
+            way.waiting.erase(0, size);
+            way.begin += size;
+        }
+        if (!way.lost && !way.waiting.empty()) {
+            add_line(out, bytes_text(way.waiting.size()) + " of frame " + number(way.frames + 1) +
+                              " so far");
+        }
+    } catch (const ProtocolError& error) {
+        way.lost = true;
+        out += std::string(way.arrow) + " not a frame, at " + number(way.begin) + ": " +
+               escape_controls(error.what()) + "; from here on bytes are only counted\n";
+        for (const std::string& line : hex_dump(way.waiting, kShownPayload, way.begin))
+            add_line(out, line);
+        way.waiting.clear();
+    }
+    // Calls whose bytes are all in whole frames; the last one says where the stream has come to.
+    while (way.recent.size() > 1 && (way.lost || way.recent.front().end <= way.begin))
+        way.recent.pop_front();
+    out_(out);
+}
+
+}  // namespace frsh

@@ -1,0 +1,16 @@
+#!/usr/bin/env python3
+"""fails-where-nothing-can-happen.py FRSH_DEMO: without a loopback interface no lesson of TCP can
+happen, so it must say so and fail; a canned one would not notice."""
+import subprocess
+import sys
+
+probe = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+if probe.returncode != 0:
+    print("SKIP: no new network namespace may be made here")
+    sys.exit(77)
+for lesson in ("flow", "merge", "udp"):
+    done = subprocess.run(["unshare", "-rn", sys.argv[1], lesson, "--lang", "en"],
+                          capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 1, (lesson, done.returncode, done.stdout[-1000:])
+    assert done.stderr.startswith("frsh-demo: " + lesson), done.stderr
+    assert "happened just now" not in done.stdout

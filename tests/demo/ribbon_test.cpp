@@ -1,0 +1,108 @@
+#include "client/demo/ribbon.hpp"
+
+#include "client/demo/cells.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace frsh::demo;
+
+namespace {
+
+Ribbon two_sends_one_recv() {
+    return {{"c", "c"},
+            {{plain("send A"), "hello", 0}, {plain("send B"), "world!", 1}},
+            {{plain("recv 1"), 11}}};
+}
+
+}  // namespace
+
+TEST_CASE("ribbon: a bracket above for every send, one below for every recv") {
+    const RibbonLayout layout = lay_out(two_sends_one_recv(), 64, 4);
+    REQUIRE(layout.rows.size() == 1);
+    const RibbonRow& row = layout.rows[0];
+    CHECK(row.cells.size() == 11);
+    REQUIRE(row.pieces.size() == 2);
+    CHECK(row.pieces[0].begin == 0);
+    CHECK(row.pieces[0].end == 5);
+    CHECK(row.pieces[1].begin == 5);
+    CHECK(row.pieces[1].end == 11);
+    REQUIRE(row.takes.size() == 1);
+    CHECK(row.takes[0].end == 11);
+}
+
+TEST_CASE("ribbon: what goes on in the next row is left open at the edge") {
+    const RibbonLayout layout = lay_out(two_sends_one_recv(), 8, 4);
+    REQUIRE(layout.rows.size() == 2);
+    CHECK(layout.rows[1].offset == 8);
+    CHECK(layout.rows[0].pieces[1].starts);
+    CHECK_FALSE(layout.rows[0].pieces[1].finishes);
+    CHECK_FALSE(layout.rows[1].pieces[0].starts);
+    CHECK(layout.rows[1].pieces[0].finishes);
+    CHECK(layout.rows[1].pieces[0].index == 1);
+}
+
+TEST_CASE("ribbon: a stream too long for its rows has many bytes in a cell, and fits") {
+    Ribbon ribbon{{"c", "c"}, {}, {}};
+    for (std::size_t i = 0; i < 30; ++i) {
+        ribbon.pieces.push_back(
+            {plain("send " + std::to_string(i)), std::string(997 * (i % 3), 'x'), i});
+        ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), 900});
+    }
+    const RibbonLayout layout = lay_out(ribbon, 64, 4);
+    CHECK(layout.rows.size() <= 4);
+    CHECK(layout.bytes_per_cell > 1);
+    for (const RibbonRow& row : layout.rows) {
+        CHECK(row.cells.size() <= 64);
+        for (const Cell& cell : row.cells)
+            CHECK(width_of(cell.glyph) == 1);
+        for (const auto* const list : {&row.pieces, &row.takes}) {
+            std::size_t end = 0;
+            for (const Segment& segment : *list) {
+                CHECK(segment.begin >= end);
+                CHECK(segment.begin < segment.end);
+                CHECK(segment.end <= row.cells.size());
+                end = segment.end;
+            }
+        }
+    }
+}
+
+TEST_CASE("ribbon: an empty stream, and an empty send, draw nothing and break nothing") {
+    CHECK(lay_out(Ribbon{{"c", "c"}, {}, {}}, 64, 4).rows.empty());
+    const Ribbon ribbon{
+        {"c", "c"}, {{plain("send A"), "", 0}, {plain("send B"), "b", 1}}, {{plain("recv 1"), 1}}};
+    const RibbonLayout layout = lay_out(ribbon, 64, 4);
+    REQUIRE(layout.rows.size() == 1);
+    CHECK(layout.rows[0].pieces.size() == 1);
+    CHECK(layout.rows[0].pieces[0].index == 1);
+}
+
+TEST_CASE("ribbon: a recv that claims more than there is ends with the stream") {
+    const Ribbon ribbon{
+        {"c", "c"}, {{plain("send A"), "abc", 0}}, {{plain("recv 1"), 100}, {plain("recv 2"), 5}}};
+    const RibbonLayout layout = lay_out(ribbon, 64, 4);
+    REQUIRE(layout.rows[0].takes.size() == 1);
+    CHECK(layout.rows[0].takes[0].end == 3);
+}
+
+TEST_CASE("ribbon: a label becomes shorter with the room it has") {
+    CHECK(bracket_label("send A", 9, 12) == " send A: 9 ");
+    CHECK(bracket_label("send A", 9, 7) == " A: 9 ");
+    CHECK(bracket_label("recv 12", 9, 4) == " 12 ");
+    CHECK(bracket_label("recv 12", 9, 2) == "12");
+    CHECK(bracket_label("recv 12", 9, 1).empty());
+}
+
+TEST_CASE("ribbon: bytes show as themselves, or as one cell that says they cannot") {
+    CHECK(glyph_of('a') == "a");
+    CHECK(glyph_of('\n') == "↵");
+    for (int byte = 0; byte < 256; ++byte)
+        CHECK(width_of(glyph_of(static_cast<char>(byte))) == 1);
+}
+
+TEST_CASE("ribbon: a Chinese label is measured in cells, and shortened to a character") {
+    CHECK(bracket_label("报头", 22, 10) == " 报头: 22 ");
+    CHECK(bracket_label("报头", 22, 6) == " 报头 ");
+    CHECK(bracket_label("报头", 22, 2) == "报");
+    CHECK(bracket_label("报头", 22, 1).empty());
+}

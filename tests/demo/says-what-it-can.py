@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""says-what-it-can.py FRSH_DEMO: list, help, and what a wrong command line gets."""
+import subprocess
+import sys
+
+
+def run(*arguments, **environment):
+    return subprocess.run([sys.argv[1], *arguments], capture_output=True, text=True, check=False,
+                          timeout=20, env={"PATH": "/usr/bin:/bin", **environment})
+
+
+NAMES = "flow merge split naive empty frame udp server".split()
+listed = run("list", LANG="C")
+assert listed.returncode == 0
+assert [line.split()[1] for line in listed.stdout.splitlines() if line[0].isdigit()] == NAMES
+assert "粘包" in run("list", LANG="zh_CN.UTF-8").stdout
+assert "粘包" in run("list", "--lang", "zh").stdout
+assert "粘包" not in run("list", "--lang", "en", LANG="zh_CN.UTF-8").stdout
+assert "粘包" not in run("list", LANG="zh_CN.UTF-8", LC_ALL="C").stdout
+
+help_text = run("--help")
+assert help_text.returncode == 0
+for option in ("--lang", "--step", "--speed", "--hex", "--html"):
+    assert option in help_text.stdout, option
+for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-1"]):
+    done = run(*wrong)
+    assert done.returncode == 2, (wrong, done.returncode)
+    assert done.stderr and not done.stdout, wrong
+unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")
+assert unwritable.returncode == 1
+assert unwritable.stderr == "frsh-demo: open /no/such/folder/page.html: No such file or directory\n"
