@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/link/wire_log.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
 #include "common/sys/user.hpp"
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -111,13 +113,32 @@ Connection over_tcp(const ClientOptions& options) {
     throw SysError(*last);
 }
 
-}  // namespace
-
-Connection connect_to(const ClientOptions& options) {
+Connection reach(const ClientOptions& options) {
     if (!options.via.empty()) return start_via(options.via);
     if (options.target == "local") return local();
     if (options.target.starts_with("unix:")) return over_unix(options.target.substr(5));
     return over_tcp(options);
+}
+
+}  // namespace
+
+Connection connect_to(const ClientOptions& options) {
+    std::shared_ptr<Fd> wire;
+    if (options.wire == "-") {
+        wire = std::make_shared<Fd>(check(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "--wire -"));
+    } else if (!options.wire.empty()) {
+        constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+        wire = std::make_shared<Fd>(
+            check(::open(options.wire.c_str(), kFlags, 0600), "--wire " + options.wire));
+    }
+    Connection connection = reach(options);
+    if (wire) {
+        auto log = std::make_unique<WireLog>(
+            [wire](std::string_view lines) { write_all(wire->get(), lines); });
+        connection.transport =
+            std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
+    }
+    return connection;
 }
 
 }  // namespace frsh

@@ -83,6 +83,8 @@ void declare(CLI::App& app, ClientOptions& options) {
         ->check(CLI::Range(1, 200));
     app.add_flag("--one-shell", options.one_shell,
                  "With --batch: in one shell that keeps its state");
+    app.add_option("--wire", options.wire, "Show every frame, both ways; - is stderr")
+        ->type_name("FILE|-");
     app.add_flag("-q,--quiet", options.quiet, "Say nothing on stderr");
     app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
 }

@@ -35,6 +35,7 @@ struct ClientOptions {
     std::optional<Linger> linger;
     std::chrono::milliseconds connect_timeout{10'000};
     int status_fd = -1;
+    std::string wire;  // Where every frame is shown; "-" is stderr.
     bool quiet = false;
     int verbosity = 0;
 };

@@ -15,6 +15,7 @@
 namespace frsh {
 namespace {
 
+constexpr int kLooks = 5;
 constexpr std::size_t kMaxTable = 256 * 1024 * 1024;
 
 std::vector<std::string_view> words(std::string_view line) {
@@ -109,9 +110,16 @@ std::optional<std::string> refuse_plaintext_peer(int socket) {
         const Address peer = peer_address(socket);
         const Address own = local_address(socket);
         if (!peer.is_loopback() || !own.is_loopback()) return "plain TCP is for loopback only";
-        return judge_tables(
-            read_file("/proc/net/tcp", kMaxTable), read_file("/proc/net/tcp6", kMaxTable),
-            {v4_form(peer), v4_form(own), v6_form(peer), v6_form(own)}, ::geteuid());
+        const TableAddresses addresses{v4_form(peer), v4_form(own), v6_form(peer), v6_form(own)};
+        // The table is no snapshot: while others come and go, a look may miss a row or see it
+        // twice. Another look may make up for that; it must prove all by itself, as the first.
+        std::optional<std::string> why;
+        for (int look = 0; look < kLooks; ++look) {
+            why = judge_tables(read_file("/proc/net/tcp", kMaxTable),
+                               read_file("/proc/net/tcp6", kMaxTable), addresses, ::geteuid());
+            if (!why) break;
+        }
+        return why;
     } catch (const SysError& error) {
         return std::string("plain TCP: ") + error.what();
     }

@@ -113,8 +113,10 @@ void Session::terminate() {
 
 void Session::end_all_runs() {
     const Time now = EventLoop::Clock::now();
-    for (const auto& [channel, run] : runs_) run->disconnect(now);
-    for (const auto& [id, shell] : shells_) shell->end(Ending::First::HangUp, now);
+    for (const auto& [channel, run] : runs_)
+        run->disconnect(now);
+    for (const auto& [id, shell] : shells_)
+        shell->end(Ending::First::HangUp, now);
 }
 
 void Session::on_link_down(const std::string& problem) {

@@ -134,7 +134,8 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
     if (!terminal_.master.is_open()) return;
     // Whoever prints on the terminal itself must not block there for ever.
     terminal_watch_ = loop_.watch(
-        "shell: bytes on its private terminal", terminal_.master.get(), [] { return short{POLLIN}; },
+        "shell: bytes on its private terminal", terminal_.master.get(),
+        [] { return short{POLLIN}; },
         [this](short) {
             char ignored[4096];
             (void)read_some(terminal_.master.get(), ignored, sizeof ignored);
@@ -195,7 +196,8 @@ void Shell::signal(const Guest& guest, int number) {
     // Only within the command itself: an interrupt while bash reads its next number would be lost
     // on the loop, and could tear that number.
     if (!is_busy_ || turns_.front().guest != &guest || !turns_.front().has_begun) return;
-    const pid_t group = terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
+    const pid_t group =
+        terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
     if (group > 0) ::kill(-group, number);
 }
 

@@ -120,7 +120,7 @@ class Shell {
     std::string cwd_;
     pid_t pid_ = 0;
     Pty terminal_;  // Both sides: while one of them is ours, its end is not the shell's to make.
-    Fd commands_;  // We write numbers of runs here.
+    Fd commands_;   // We write numbers of runs here.
     Fd reports_;
     std::string report_;  // Bytes of a report that is not whole yet.
     bool is_ready_ = false;

@@ -217,7 +217,7 @@ class Bytes(Case):
             self.assertEqual(["sleep"], [holder["name"] for holder in holders])
             self.assertEqual([], result.record["survivors"])
             pid = holders[0]["pid"]
-            self.assertEqual(f"frsh: still held open by sleep ({pid})\n".encode(), result.err)
+            self.assertEqual(f"frsh: output still held open by sleep ({pid})\n".encode(), result.err)
             self.assertTrue(is_alive(pid), "holders are left alive")
             os.kill(pid, signal.SIGKILL)
 
