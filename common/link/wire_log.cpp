@@ -32,18 +32,20 @@ void add_line(std::string& out, std::string_view text) {
 }  // namespace
 
 WireLog::~WireLog() {
-    try {
-        say_what_was_cut_off();
-    } catch (const std::exception& error) {
-        log::error(std::string("wire log: ") + error.what());
+    for (const Direction* const way : {&read_, &written_}) {
+        if (way->waiting.empty() || way->lost) continue;
+        show(std::string(way->arrow) + " cut off: " + bytes_text(way->waiting.size()) +
+             " of frame " + number(way->frames + 1) + ", which never became whole\n");
     }
 }
 
-void WireLog::say_what_was_cut_off() const {
-    for (const Direction* const way : {&read_, &written_}) {
-        if (way->waiting.empty() || way->lost) continue;
-        out_(std::string(way->arrow) + " cut off: " + bytes_text(way->waiting.size()) +
-             " of frame " + number(way->frames + 1) + ", which never became whole\n");
+void WireLog::show(const std::string& lines) {
+    if (!out_) return;
+    try {
+        out_(lines);
+    } catch (const std::system_error& error) {
+        log::error(std::string("wire log: ") + error.what());
+        out_ = nullptr;
     }
 }
 
@@ -142,7 +144,7 @@ void WireLog::take(Direction& way, std::string_view bytes) {
     // Calls whose bytes are all in whole frames; the last one says where the stream has come to.
     while (way.recent.size() > 1 && (way.lost || way.recent.front().end <= way.begin))
         way.recent.pop_front();
-    out_(out);
+    show(out);
 }
 
 }  // namespace frsh

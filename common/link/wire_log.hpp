@@ -26,7 +26,7 @@ namespace frsh {
 class WireLog : public Tap {
   public:
     // Takes whole lines, one or more at a time, each ended by a newline. Control bytes of the peer
-    // are escaped. What it throws ends the connection as a failed read would.
+    // are escaped. Where it throws, that is said once and the log ends; the connection does not.
     using Out = std::function<void(std::string_view)>;
 
     explicit WireLog(Out out) : out_(std::move(out)) {}
@@ -56,7 +56,7 @@ class WireLog : public Tap {
         bool lost = false;         // No frames can be told apart any more.
     };
 
-    void say_what_was_cut_off() const;
+    void show(const std::string& lines);
     void take(Direction& way, std::string_view bytes);
     // The size of the frame at the beginning of what waits; 0 while that cannot be known or it is
     // not whole. Throws ProtocolError.
@@ -67,7 +67,7 @@ class WireLog : public Tap {
 
     Direction read_{"<-", "recv", {}, 0, 0, 0, {}, false};
     Direction written_{"->", "send", {}, 0, 0, 0, {}, false};
-    Out out_;
+    Out out_;  // Empty once it has failed.
 };
 
 }  // namespace frsh

@@ -1,5 +1,6 @@
 #include "common/link/wire_log.hpp"
 
+#include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
 
 #include <memory>
@@ -105,6 +106,17 @@ TEST_CASE("wire log: a frame that was cut off by the end is said") {
     shown.log->on_read(kData.substr(0, 5));
     shown.log.reset();
     CHECK(shown.has("<- cut off: 5 bytes of frame 1, which never became whole\n"));
+}
+
+TEST_CASE("wire log: one that cannot be written is given up, and the connection goes on") {
+    int tries = 0;
+    WireLog log([&](std::string_view) {
+        ++tries;
+        throw SysError("write", ENOSPC);
+    });
+    log.on_read(kHello);
+    log.on_read(kData.substr(0, 3));
+    CHECK(tries == 1);
 }
 
 TEST_CASE("tapped transport: tells what moved, and only that") {
