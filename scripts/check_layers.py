@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Checks the house: includes only go down, and each foreign library has one door."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# What each layer may include of ours.
+LAYERS = {
+    "common/base": ["common/base"],
+    "common/sys": ["common/base", "common/sys"],
+    "common/net": ["common/base", "common/sys", "common/net"],
+    "common/proto": ["common/base", "common/proto"],
+    "common/link": ["common/"],
+    "server": ["common/", "server/"],
+    "client": ["common/", "client/"],
+    "tests": ["common/", "server/", "client/", "tests/"],
+}
+
+# A foreign header, and the only files that may include it.
+DOORS = [
+    (r"openssl/", r"(common/net|tests/unit|tests/fuzz|tests/integration)/.*"),
+    (r"nlohmann/", r"(common/proto/.*\.cpp|tests/.*)"),
+    (r"libdeflate", r"common/proto/checksum\.cpp"),
+    (r"CLI/", r"(client|server|client/demo)/options\.cpp"),
+    (r"histedit", r"client/line_editor\.cpp"),
+    (r"doctest/", r"tests/.*"),
+]
+
+# proto is pure: no descriptors, no clock of the system, no network.
+IMPURE = re.compile(r"<(unistd|fcntl|poll|sys/|netinet/|arpa/|netdb|termios|signal\.h|csignal)")
+
+
+def layer_of(path):
+    return next((layer for layer in LAYERS if path.startswith(layer + "/")), None)
+
+
+def main():
+    problems = []
+    for file in sorted(p for top in ("common", "server", "client", "tests")
+                       for p in (ROOT / top).rglob("*.[ch]pp")):
+        path = str(file.relative_to(ROOT))
+        layer = layer_of(path)
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            found = re.match(r'\s*#include\s+(?:"([^"]+)"|<([^>]+)>)', line)
+            if not found:
+                continue
+            ours, foreign = found.groups()
+            where = f"{path}:{number}: {line.strip()}"
+            if ours and not any(ours.startswith(allowed) for allowed in LAYERS[layer]):
+                problems.append(f"{where}: not for {layer}")
+            for header, allowed in DOORS:
+                if foreign and re.match(header, foreign) and not re.fullmatch(allowed, path):
+                    problems.append(f"{where}: has one door, and this is not it")
+            if layer == "common/proto" and IMPURE.match(line.split(None, 1)[1]):
+                problems.append(f"{where}: proto is pure")
+    allowed_top = {"CMakeLists.txt", "server", "client", "common", "tests", "scripts", "README.md",
+                   "LICENSE", "CMakePresets.json", "build"}
+    for entry in ROOT.iterdir():
+        if entry.name not in allowed_top and not entry.name.startswith("."):
+            problems.append(f"{entry.name}: has no place at the top")
+    for problem in problems:
+        print(problem)
+    print(f"layers: {len(problems)} problems" if problems else "layers: includes only go down")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
