@@ -47,6 +47,7 @@ def main():
         os.chmod(folder, 0o755)
         for part in ("e2e", "support"):
             shutil.copytree(os.path.join(here, part), os.path.join(folder, "tests", part))
+        shutil.copytree(os.path.join(here, "../scripts"), os.path.join(folder, "scripts"))
         os.mkdir(os.path.join(folder, "bin"))
         for name in os.listdir(binaries):
             shutil.copy(os.path.join(binaries, name), os.path.join(folder, "bin"))
