@@ -13,8 +13,11 @@ CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts
 
 
 class MiniClient(Case):
+    def setUp(self):
+        self.addCleanup(self.no_strays)  # After all that a test itself cleans up.
+
     def tearDown(self):
-        pass  # One test has a server of its own, and looks after that has ended.
+        pass
 
     def run_mini(self, target, command, stdin=b""):
         result = subprocess.run([sys.executable, CLIENT, target, command], input=stdin,
@@ -49,7 +52,6 @@ class MiniClient(Case):
 
     def test_a_connection_that_goes_first_is_lost(self):
         server = Server(os.path.join(self.folder, "none"), tcp=False)
-        self.addCleanup(self.no_strays)
         self.addCleanup(server.end)
         process = subprocess.Popen(
             [sys.executable, CLIENT, "unix:" + server.socket, "echo here; sleep 60"],
