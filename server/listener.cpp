@@ -5,6 +5,7 @@
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
+#include "server/host_key.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -55,16 +56,26 @@ Listener::~Listener() {
     if (::getpid() == owner_) stop_listening();
 }
 
-void Listener::listen_on_tcp(const std::string& where) {
+void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
     const HostPort host_port = parse_host_port(where, BarePort::Allowed, "127.0.0.1");
     for (const Address& address : resolve(host_port, true)) {
-        if (!address.is_loopback()) {
+        if (!host_key && !address.is_loopback()) {
             throw UserError("listen " + address.text() +
                             ": plain TCP is for loopback only (127.0.0.1 or [::1])");
         }
         Fd fd = listen_tcp(address);
-        log::notice("listening on " + local_address(fd.get()).text() + " (plain TCP)");
-        add(std::move(fd), Kind::Plaintext, "");
+        const Address own = local_address(fd.get());
+        log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
+        std::string pin;
+        if (host_key) {
+            try {
+                pin = leave_pin(own.port(), *host_key);
+            } catch (const std::runtime_error& error) {
+                // Clients of this user are asked about the key then, as others are.
+                log::notice(std::string("no pin for local clients: ") + error.what());
+            }
+        }
+        add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
         if (host_port.port == 0) break;  // A second family would get another port.
     }
 }

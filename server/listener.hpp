@@ -8,6 +8,7 @@
 // out of next_connection() with nothing of the parent's work half done above it.
 #pragma once
 
+#include "common/net/ssh_key.hpp"
 #include "common/sys/signals.hpp"
 #include "server/ending.hpp"
 
@@ -23,7 +24,7 @@ namespace frsh {
 
 class Listener {
   public:
-    enum class Kind { Unix, Plaintext };
+    enum class Kind { Unix, Plaintext, Tls };
 
     // What a forked session is given.
     struct Connection {
@@ -42,8 +43,9 @@ class Listener {
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    // Throw UserError.
-    void listen_on_tcp(const std::string& where);
+    // Throw UserError. With a host key, TLS; and the key is left in the runtime folder as a pin for
+    // clients of the same user. Without one plain TCP, on loopback only.
+    void listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key);
     void listen_on_unix(const std::string& path);
 
     // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
@@ -54,7 +56,7 @@ class Listener {
     struct Socket {
         Fd fd;
         Kind kind;
-        std::string path;  // Of a unix socket, to be removed.
+        std::string path;  // Of a unix socket or a pin, to be removed.
         EventLoop::Watch watch;
     };
     struct Child {
