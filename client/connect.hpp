@@ -16,10 +16,11 @@
 namespace frsh {
 
 struct Connection {
-    std::unique_ptr<TlsContext> tls_context = {};  // Before the transport, which uses it.
     std::unique_ptr<Transport> transport = {};
     // The server, or --via's command; ends when the connection does.
     std::optional<Spawned> child = {};
+    // What the transport was made from; OpenSSL counts its users, so the order does not matter.
+    std::unique_ptr<TlsContext> tls_context = {};
 
     // Where there is a login: to be sent before anything else, in the same flight.
     std::optional<msg::Auth> auth = {};
