@@ -55,12 +55,10 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     monitor_settings.policy.permit_root_login = options.permit_root_login;
     monitor_settings.use_sandbox = options.use_sandbox;
     const bool was_root = ::geteuid() == 0;
-    Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings));
+    Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
+                    std::move(connection.steps));
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
-    (void)write_some(connection.admitted.get(), "+");
-    connection.admitted.close();
-
     if (was_root) ::umask(022);
     SessionSettings settings;
     settings.launch.user = login->user;
@@ -86,7 +84,7 @@ int serve_connection(Listener::Connection connection) {
     } else {
         settings.refusal = [socket] { return refuse_unix_peer(socket); };
     }
-    auto admitted = std::make_shared<Fd>(std::move(connection.admitted));
+    auto admitted = std::make_shared<Fd>(std::move(connection.steps));
     settings.admitted = [admitted] {
         (void)write_some(admitted->get(), "+");
         admitted->close();

@@ -67,7 +67,7 @@ void make_short(const Fd& socket) {
 
 }  // namespace
 
-Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings)
+Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps)
     : settings_(std::move(settings)),
       peer_(peer_address(peer.get()).text()),
       address_(peer_address(peer.get()).host_text()),
@@ -75,6 +75,7 @@ Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings)
                       describe_as_ssh(local_address(peer.get()))),
       ssh_client_("SSH_CLIENT=" + describe_as_ssh(peer_address(peer.get())) + " " +
                   std::to_string(local_address(peer.get()).port())),
+      steps_(std::move(steps)),
       started_(EventLoop::Clock::now()),
       deadline_(started_ + kHandshakeTime) {
     auto [control, gate_control] = make_packet_pair();
@@ -156,6 +157,7 @@ std::optional<Login> Monitor::admit() {
         const auto binding = wait_for_gate();
         if (binding && binding->kind == ToMonitor::Kind::Binding && prove_host(binding->payload)) {
             deadline_ = EventLoop::Clock::now() + kLoginTime;
+            tell_listener(LoginStep::Hello);
             while (const auto message = wait_for_gate()) {
                 if (message->kind == ToMonitor::Kind::Auth) {
                     auto login = judge(message->payload);
@@ -166,6 +168,7 @@ std::optional<Login> Monitor::admit() {
                     answer_probe(message->payload);
                 } else if (message->kind == ToMonitor::Kind::Pending) {
                     deadline_ = started_ + kPendingTime;
+                    tell_listener(LoginStep::Pending);
                 } else {
                     throw ProtocolError("gate: out of turn");
                 }
@@ -228,6 +231,8 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             why += *refusal;
             words = "login refused: " + *refusal;  // The owner may know.
         } else {
+            tell_listener(LoginStep::Admitted);
+            steps_.close();
             become_user(*user);
             if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
                 return std::nullopt;
@@ -247,6 +252,11 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     std::this_thread::sleep_until(answer_at);
     refuse("denied", words);
     return std::nullopt;
+}
+
+void Monitor::tell_listener(LoginStep step) {
+    const char byte = static_cast<char>(step);
+    (void)write_some(steps_.get(), {&byte, 1});
 }
 
 void Monitor::refuse(const std::string& reason, const std::string& message) {

@@ -11,6 +11,7 @@
 #include "common/sys/event_loop.hpp"
 #include "server/account.hpp"
 #include "server/gate_messages.hpp"
+#include "server/login_exit.hpp"
 
 #include <optional>
 #include <string>
@@ -21,14 +22,6 @@ struct MonitorSettings {
     std::string host_key;  // A path.
     AccountPolicy policy;
     bool use_sandbox = true;
-};
-
-// What an ended child says of its peer.
-enum class LoginExit : int {
-    Fine = 0,      // A session, over in whatever way.
-    Failed = 71,   // A login that was refused.
-    Silent = 72,   // No login was tried.
-    Crashed = 73,  // The gate died of something it should not have met.
 };
 
 struct Login {
@@ -42,7 +35,8 @@ struct Login {
 class Monitor {
   public:
     // `peer` is the connection; forks the gate at once. Call from the top of the stack.
-    Monitor(Fd peer, const TlsContext& context, MonitorSettings settings);
+    // How far it got is written to `steps`, for the listener.
+    Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps);
 
     // The whole login. With an answer, this process is the user already; without one, exit_code()
     // is all that is left to say.
@@ -60,12 +54,14 @@ class Monitor {
     std::optional<Login> judge(const std::string& payload);
     void refuse(const std::string& reason, const std::string& message);
     void part_from_gate();
+    void tell_listener(LoginStep step);
 
     MonitorSettings settings_;
     std::string peer_;     // "192.0.2.1:4711", for the log,
     std::string address_;  // and without the port.
     std::string ssh_connection_;
     std::string ssh_client_;
+    Fd steps_;
     pid_t gate_ = -1;
     Fd control_;
     Fd session_;
