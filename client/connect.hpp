@@ -25,7 +25,8 @@ struct Connection {
     // Where there is a login: to be sent before anything else, in the same flight.
     std::optional<msg::Auth> auth = {};
     EventLoop::Time login_deadline = EventLoop::kNever;  // For the server's answer.
-    std::string login_name = {};                         // What to say where it is refused.
+    std::string login_name = {};                         // "alice@host:7722",
+    std::string login_tried = {};                        // and the key, for when it is refused.
     std::function<void()> on_login = {};
     std::function<void()> on_login_refused = {};
 };

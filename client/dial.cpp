@@ -238,8 +238,8 @@ class Dial {
             }
             const Identities::Candidate& chosen = identities.candidates()[*index];
             connection.auth = msg::Auth{encode(UserProof{target_.user, chosen.key, *signature})};
-            connection.login_name = target_.name + ": " + describe(chosen) +
-                                    " was not accepted (is it in authorized_keys there?)";
+            connection.login_name = target_.name;
+            connection.login_tried = "tried " + describe(chosen);
             note_for_next_time(identities, chosen, was_recalled, connection);
             deadline_ = std::max(deadline_, EventLoop::Clock::now() + 1s);
             return;
@@ -256,7 +256,7 @@ class Dial {
         const std::string host = host_name();
         const std::string user = target_.user;
         if (was_recalled) {
-            connection.login_name += " this time; run it again to try other keys";
+            connection.login_tried += ", which worked last time; run it again to try others";
             connection.on_login_refused = [host, user] { remember_key(host, user, "-"); };
         } else {
             connection.on_login = [host, user, fingerprint = chosen.key.fingerprint()] {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -25,6 +26,13 @@ constexpr std::size_t kMaxRemembered = 500;
 
 std::string own_key_path() {
     return config_folder() + "/id_ed25519";
+}
+
+void make_own(const std::string& path) {
+    make_folders(config_folder());
+    if (write_key_file(path, PrivateKey::generate_ed25519(), current_user().name + " (frsh)")) {
+        log::info("made a key of frsh's own: " + path);
+    }
 }
 
 std::string memory_folder() {
@@ -108,11 +116,12 @@ void Identities::add_agent() {
 
 void Identities::add_own(bool make) {
     const std::string path = own_key_path();
-    if (make && ::access(path.c_str(), F_OK) == -1) {
-        make_folders(config_folder());
-        if (write_key_file(path, PrivateKey::generate_ed25519(), current_user().name + " (frsh)")) {
-            log::info("made a key of frsh's own: " + path);
-        }
+    if (make) {
+        if (::access(path.c_str(), F_OK) == -1) make_own(path);
+        // Another client may have been quicker, and be about to write the .pub, which is what the
+        // server looks at.
+        for (int i = 0; i < 200 && ::access((path + ".pub").c_str(), F_OK) == -1; ++i)
+            std::this_thread::sleep_for(5ms);
     }
     add_file(path, false);
 }

@@ -22,6 +22,7 @@ ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
       tls_context_(std::move(connection.tls_context)),
       child_(std::move(connection.child)),
       login_name_(std::move(connection.login_name)),
+      login_tried_(std::move(connection.login_tried)),
       login_deadline_(connection.login_deadline),
       on_login_(std::move(connection.on_login)),
       on_login_refused_(std::move(connection.on_login_refused)),
@@ -138,8 +139,9 @@ void ServerLink::on_link_down(const std::string& problem) {
     problem_ = problem;
     if (refusal_) {
         const bool is_login = !server_ && refusal_->reason == "denied" && !login_name_.empty();
-        problem_ =
-            is_login ? login_name_ : "the server says: " + escape_controls(refusal_->message);
+        const std::string words = escape_controls(refusal_->message);
+        problem_ = is_login ? login_name_ + ": " + words + "; " + login_tried_
+                            : "the server says: " + words;
         if (is_login && on_login_refused_) on_login_refused_();
         if (refusal_->retry_after) {
             problem_ += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";

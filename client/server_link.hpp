@@ -51,8 +51,9 @@ class ServerLink : private Link::Handler {
     OnOther on_other_;
     std::unique_ptr<TlsContext> tls_context_;  // Before the link, whose transport uses it.
     std::optional<Spawned> child_;
-    // Of the login; empty once there is an answer.
+    // Of the login; empty where there is none.
     std::string login_name_;
+    std::string login_tried_;
     EventLoop::Time login_deadline_;
     std::function<void()> on_login_;
     std::function<void()> on_login_refused_;

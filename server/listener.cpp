@@ -262,21 +262,17 @@ void Listener::punish(const Child& child, const ExitStatus& status) {
     if (penalty > 0s) penalties_.add(child.source.name, penalty, EventLoop::Clock::now());
 }
 
-// Somebody waits who has spoken, and every slot is taken: the oldest that has not said a whole
-// ClientHello within a second makes room.
-void Listener::evict_a_silent_one(EventLoop::Time now) {
-    if (unknown_ < kMaxUnknown || !waiting_.has_ready()) return;
-    auto oldest = children_.end();
-    for (auto child = children_.begin(); child != children_.end(); ++child) {
-        const Child& one = child->second;
-        const bool is_silent = one.kind == Kind::Tls && one.steps.is_open() && !one.has_greeted &&
-                               !one.is_evicted && now >= one.since + kGreetingTime;
-        if (!is_silent) continue;
-        if (oldest == children_.end() || one.since < oldest->second.since) oldest = child;
+// Somebody waits who has spoken, and there is no slot for him: those that have not said a whole
+// ClientHello within a second make room.
+void Listener::evict_silent(EventLoop::Time now) {
+    if (!waiting_.has_ready()) return;
+    for (auto& [pid, child] : children_) {
+        const bool is_silent = child.kind == Kind::Tls && child.steps.is_open() &&
+                               !child.has_greeted && !child.is_evicted;
+        if (!is_silent || now < child.since + kGreetingTime) continue;
+        child.is_evicted = true;
+        ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
     }
-    if (oldest == children_.end()) return;
-    oldest->second.is_evicted = true;
-    ::kill(oldest->first, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
 }
 
 void Listener::reap_children() {
@@ -301,7 +297,7 @@ void Listener::tick(EventLoop::Time now) {
     if (const std::size_t silent = waiting_.drop_silent(now)) {
         log::info("dropped " + std::to_string(silent) + " connections that said nothing");
     }
-    evict_a_silent_one(now);
+    evict_silent(now);
     for (Ending& ending : endings_)
         ending.tick(now);
     std::erase_if(endings_, [](const Ending& ending) { return ending.is_done(); });
@@ -321,7 +317,7 @@ void Listener::tick(EventLoop::Time now) {
 
 EventLoop::Time Listener::next_deadline() const {
     EventLoop::Time next = waiting_.next_deadline();
-    if (unknown_ >= kMaxUnknown && waiting_.has_ready()) {
+    if (waiting_.has_ready()) {
         next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kGreetingTime / 4);
     }
     for (const Ending& ending : endings_)

@@ -88,7 +88,7 @@ class Listener {
     void forget_steps(Child& child);
     [[nodiscard]] bool may_have_one_more(const Source& source) const;
     void punish(const Child& child, const ExitStatus& status);
-    void evict_a_silent_one(EventLoop::Time now);
+    void evict_silent(EventLoop::Time now);
     std::optional<Connection> fork_waiting();
     void reap_children();
     void tick(EventLoop::Time now);
