@@ -1,5 +1,6 @@
 #include "client/connect.hpp"
 
+#include "client/dial.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -19,6 +20,12 @@ extern char** environ;
 namespace frsh {
 namespace {
 
+Connection over(Fd socket) {
+    Connection connection;
+    connection.transport = std::make_unique<FdTransport>(std::move(socket));
+    return connection;
+}
+
 // One socket for both directions, as the child's stdin and stdout.
 Connection start_child(SpawnRequest request, const std::string& what) {
     auto [ours, theirs] = make_socketpair();
@@ -27,7 +34,9 @@ Connection start_child(SpawnRequest request, const std::string& what) {
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         throw UserError("start " + what + ": " + std::strerror(failure->error));
     }
-    return {std::make_unique<FdTransport>(std::move(ours)), std::move(std::get<Spawned>(result))};
+    Connection connection = over(std::move(ours));
+    connection.child = std::move(std::get<Spawned>(result));
+    return connection;
 }
 
 // The server lies beside us, or somewhere in PATH.
@@ -68,7 +77,7 @@ Connection over_unix(const std::string& path) {
     if (peer_uid(socket.get()) != ::geteuid() && peer_uid(socket.get()) != 0) {
         throw UserError(path + ": the server there belongs to another user");
     }
-    return {std::make_unique<FdTransport>(std::move(socket)), std::nullopt};
+    return over(std::move(socket));
 }
 
 Connection local() {
@@ -85,7 +94,7 @@ Connection local() {
     return start_server();
 }
 
-Connection over_tcp(const ClientOptions& options) {
+Connection over_plain_tcp(const ClientOptions& options) {
     const EventLoop::Time deadline = EventLoop::Clock::now() + options.connect_timeout;
     std::string_view target = options.target;
     if (const std::size_t at = target.rfind('@'); at != std::string_view::npos) {
@@ -93,10 +102,6 @@ Connection over_tcp(const ClientOptions& options) {
     }
     HostPort where = parse_host_port(target, BarePort::Refused);
     if (options.port != 0) where.port = options.port;
-    if (!options.plaintext) {
-        throw UserError(escape_controls(options.target) +
-                        ": this version reaches TCP targets only with --plaintext, on loopback");
-    }
     std::optional<SysError> last;
     for (const Address& address : resolve(where, false)) {
         if (!address.is_loopback()) {
@@ -105,7 +110,7 @@ Connection over_tcp(const ClientOptions& options) {
         try {
             Fd socket = connect_tcp(address, deadline);
             tune_tcp(socket.get());
-            return {std::make_unique<FdTransport>(std::move(socket)), std::nullopt};
+            return over(std::move(socket));
         } catch (const SysError& error) {
             last = error;
         }
@@ -117,7 +122,8 @@ Connection reach(const ClientOptions& options) {
     if (!options.via.empty()) return start_via(options.via);
     if (options.target == "local") return local();
     if (options.target.starts_with("unix:")) return over_unix(options.target.substr(5));
-    return over_tcp(options);
+    if (options.plaintext) return over_plain_tcp(options);
+    return dial(options);
 }
 
 }  // namespace

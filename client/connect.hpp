@@ -2,9 +2,13 @@
 #pragma once
 
 #include "client/options.hpp"
+#include "common/net/tls.hpp"
 #include "common/net/transport.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/event_loop.hpp"
 #include "common/sys/process.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,8 +16,19 @@
 namespace frsh {
 
 struct Connection {
-    std::unique_ptr<Transport> transport;
-    std::optional<Spawned> child;  // The server, or --via's command; ends when the connection does.
+    std::unique_ptr<Transport> transport = {};
+    // The server, or --via's command; ends when the connection does.
+    std::optional<Spawned> child = {};
+    // What the transport was made from; OpenSSL counts its users, so the order does not matter.
+    std::unique_ptr<TlsContext> tls_context = {};
+
+    // Where there is a login: to be sent before anything else, in the same flight.
+    std::optional<msg::Auth> auth = {};
+    EventLoop::Time login_deadline = EventLoop::kNever;  // For the server's answer.
+    std::string login_name = {};                         // "alice@host:7722",
+    std::string login_tried = {};                        // and the key, for when it is refused.
+    std::function<void()> on_login = {};
+    std::function<void()> on_login_refused = {};
 };
 
 // Throws UserError or SysError, ready to be shown.

@@ -1,5 +1,6 @@
 // frsh: reads its command line and becomes what it asks for.
 #include "client/batch.hpp"
+#include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
 #include "client/repl.hpp"
@@ -21,6 +22,10 @@ int run(int argc, char** argv) {
                          : options->verbosity == 0 ? Level::Error
                          : options->verbosity == 1 ? Level::Info
                                                    : Level::Debug);
+    if (options->trust) {
+        (void)frsh::dial(*options);
+        return 0;
+    }
     if (options->batch) return frsh::run_batch(*options, streams);
     // No command, and a person at both ends of it.
     const bool is_prompt = options->words.empty() && !options->json &&

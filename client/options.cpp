@@ -50,6 +50,15 @@ void declare(CLI::App& app, ClientOptions& options) {
     app.add_option("-l,--login", options.user, "User name on the target");
     app.add_option("--via", options.via,
                    "Connect over the stdin and stdout of this command, run by sh");
+    app.add_option("-i,--identity", options.identities,
+                   "Log in with this private key file; may be repeated")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_flag("--accept-new", options.accept_new,
+                 "Trust a host that is not known yet; a changed key is refused all the same");
+    app.add_flag("--trust", options.trust,
+                 "Run nothing: trust TARGET's key from now on, if it has the fingerprint that "
+                 "may follow it");
     app.add_flag("--plaintext", options.plaintext, "TCP without TLS: loopback only");
     app.add_option_function<std::string>(
            "--connect-timeout",
@@ -135,6 +144,13 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     options.target = options.words[0];
     options.words.erase(options.words.begin());
     if (options.target.starts_with("-")) return refuse("unknown option " + options.target);
+    if (options.trust) {
+        const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
+        if (!is_tcp || options.words.size() > 1) {
+            return refuse("--trust: takes [user@]host[:port], and at most a fingerprint");
+        }
+        if (!options.words.empty()) options.expected_fingerprint = options.words[0];
+    }
     if (const auto why = contradiction(options)) return refuse(*why);
     return options;
 }

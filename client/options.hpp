@@ -21,6 +21,10 @@ struct ClientOptions {
     std::string user;
     std::string via;  // The command whose stdin and stdout are the connection.
     bool plaintext = false;
+    std::vector<std::string> identities;  // Key files.
+    bool accept_new = false;
+    bool trust = false;                // Only take down the host's key,
+    std::string expected_fingerprint;  // if it is this one, where one was given.
     bool argv = false;
     bool stdin_null = false;
     bool json = false;

@@ -3,14 +3,35 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/net/socket.hpp"
+
+#include <sys/timerfd.h>
 
 namespace frsh {
+namespace {
+
+// The login's deadline is about a server that hangs, not about a race: looking now and then does.
+constexpr std::chrono::seconds kLookForLogin{1};
+constexpr std::chrono::seconds kLookForPeer{15};
+
+}  // namespace
 
 ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
     : loop_(loop),
       on_other_(std::move(on_other)),
+      tls_context_(std::move(connection.tls_context)),
       child_(std::move(connection.child)),
+      login_name_(std::move(connection.login_name)),
+      login_tried_(std::move(connection.login_tried)),
+      login_deadline_(connection.login_deadline),
+      on_login_(std::move(connection.on_login)),
+      on_login_refused_(std::move(connection.on_login_refused)),
+      watched_socket_(tls_context_ ? connection.transport->read_fd() : -1),
       link_(loop, std::move(connection.transport), *this) {
+    // Login, hello and the first requests leave in one flight; the server begins to read what is
+    // behind a login once it has judged it.
+    if (connection.auth) link_.send(*connection.auth);
+    if (watched_socket_ >= 0) watch_peer();
     link_.send(msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells"}, "", ""});
 }
 
@@ -46,6 +67,35 @@ void ServerLink::finish(EventLoop::Time deadline) {
     child_.reset();
 }
 
+void ServerLink::watch_peer() {
+    timer_ = Fd(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd"));
+    arm_timer();
+    timer_watch_ = loop_.watch(
+        "the peer: still there?", timer_.get(),
+        [this] { return is_down() ? short{0} : short{POLLIN}; }, [this](short) { on_timer(); });
+}
+
+void ServerLink::arm_timer() {
+    const itimerspec next{{0, 0}, {(server_ ? kLookForPeer : kLookForLogin).count(), 0}};
+    check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
+}
+
+void ServerLink::on_timer() {
+    char expirations[8];
+    (void)read_some(timer_.get(), expirations, sizeof expirations);
+    arm_timer();
+    if (!server_ && EventLoop::Clock::now() >= login_deadline_) {
+        give_up("no answer to the login in time (--connect-timeout)");
+    } else if (is_peer_silent(watched_socket_)) {
+        give_up("the server's machine has not answered for 45 seconds");
+    }
+}
+
+void ServerLink::give_up(const std::string& problem) {
+    link_.close();
+    on_link_down(problem);
+}
+
 void ServerLink::on_message(const Message& message) {
     if (const auto* const hello = std::get_if<msg::Hello>(&message)) {
         if (server_) throw ProtocolError("a second hello");
@@ -54,6 +104,7 @@ void ServerLink::on_message(const Message& message) {
                                 ", this client " + std::to_string(kProtocolVersion));
         }
         server_ = *hello;
+        if (on_login_) on_login_();
         log::info("connected to " + escape_controls(hello->software) + " on " +
                   escape_controls(hello->host) + " as " + escape_controls(hello->user));
         return;
@@ -87,7 +138,11 @@ void ServerLink::on_message(const Message& message) {
 void ServerLink::on_link_down(const std::string& problem) {
     problem_ = problem;
     if (refusal_) {
-        problem_ = "the server says: " + escape_controls(refusal_->message);
+        const bool is_login = !server_ && refusal_->reason == "denied" && !login_name_.empty();
+        const std::string words = escape_controls(refusal_->message);
+        problem_ = is_login ? login_name_ + ": " + words + "; " + login_tried_
+                            : "the server says: " + words;
+        if (is_login && on_login_refused_) on_login_refused_();
         if (refusal_->retry_after) {
             problem_ += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";
         }

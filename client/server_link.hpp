@@ -41,16 +41,31 @@ class ServerLink : private Link::Handler {
   private:
     void on_message(const Message& message) override;
     void on_link_down(const std::string& problem) override;
+    // From time to time: has the login been answered, is the peer's machine still there?
+    void watch_peer();
+    void arm_timer();
+    void on_timer();
+    void give_up(const std::string& problem);
 
     EventLoop& loop_;
     OnOther on_other_;
+    std::unique_ptr<TlsContext> tls_context_;  // Before the link, whose transport uses it.
     std::optional<Spawned> child_;
+    // Of the login; empty where there is none.
+    std::string login_name_;
+    std::string login_tried_;
+    EventLoop::Time login_deadline_;
+    std::function<void()> on_login_;
+    std::function<void()> on_login_refused_;
+    int watched_socket_ = -1;  // Lent by the transport; see watch_peer().
     std::optional<msg::Hello> server_;
     std::optional<msg::Error> refusal_;
     std::string problem_;
     Channel next_channel_ = 1;
     Link link_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
+    Fd timer_;
+    EventLoop::Watch timer_watch_;
 };
 
 }  // namespace frsh

@@ -100,6 +100,22 @@ std::vector<std::string> base_environment(const User& user, BaseEnvironment kind
     return env;
 }
 
+msg::Open force_command(msg::Open open, const std::string& command) {
+    std::string asked;
+    for (const std::string& arg : open.args) {
+        if (!asked.empty()) asked += ' ';
+        asked += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
+    }
+    open.env.clear();
+    if (!asked.empty()) {
+        open.env = {"FRSH_ORIGINAL_COMMAND=" + asked, "SSH_ORIGINAL_COMMAND=" + asked};
+    }
+    open.mode = msg::Open::Mode::Command;
+    open.args = {command};
+    open.cwd.reset();
+    return open;
+}
+
 std::string run_mark(const std::string& run) {
     return "FRSH_RUN=" + run;
 }

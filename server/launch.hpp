@@ -16,7 +16,13 @@ struct LaunchContext {
     User user;
     std::vector<std::string> env;  // "K=V"; the run's own come on top.
     std::string session_mark;      // "FRSH_SESSION=..."
+    // Of a key that may run nothing else; see force_command().
+    std::optional<std::string> forced_command = {};
 };
+
+// Makes of any run one of this command, in the home folder and with no variable of the client's
+// choosing; what was asked for is in FRSH_ORIGINAL_COMMAND and SSH_ORIGINAL_COMMAND.
+[[nodiscard]] msg::Open force_command(msg::Open open, const std::string& command);
 
 // The environment that runs start from. Clean, as after a login; or inherited from us where whoever
 // started us meant it for the commands, as `docker exec` does. What steers the dynamic linker or

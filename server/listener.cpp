@@ -5,6 +5,8 @@
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
+#include "server/host_key.hpp"
+#include "server/login_exit.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -20,6 +22,7 @@ using namespace std::chrono_literals;
 
 constexpr int kAcceptsATurn = 64;
 constexpr std::size_t kMaxParting = 256;
+constexpr auto kGreetingTime = 1s;  // For a whole ClientHello, while others wait.
 
 // Room for every connection that may wait, beside the session's own. What a session starts gets the
 // limit that we were given.
@@ -55,16 +58,26 @@ Listener::~Listener() {
     if (::getpid() == owner_) stop_listening();
 }
 
-void Listener::listen_on_tcp(const std::string& where) {
+void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
     const HostPort host_port = parse_host_port(where, BarePort::Allowed, "127.0.0.1");
     for (const Address& address : resolve(host_port, true)) {
-        if (!address.is_loopback()) {
+        if (!host_key && !address.is_loopback()) {
             throw UserError("listen " + address.text() +
                             ": plain TCP is for loopback only (127.0.0.1 or [::1])");
         }
         Fd fd = listen_tcp(address);
-        log::notice("listening on " + local_address(fd.get()).text() + " (plain TCP)");
-        add(std::move(fd), Kind::Plaintext, "");
+        const Address own = local_address(fd.get());
+        log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
+        std::string pin;
+        if (host_key) {
+            try {
+                pin = leave_pin(own.port(), *host_key);
+            } catch (const std::runtime_error& error) {
+                // Clients of this user are asked about the key then, as others are.
+                log::notice(std::string("no pin for local clients: ") + error.what());
+            }
+        }
+        add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
         if (host_port.port == 0) break;  // A second family would get another port.
     }
 }
@@ -103,21 +116,35 @@ void Listener::accept_some(Socket& socket) {
         if (!connection) return;
         if (socket.kind == Kind::Unix && peer_uid(connection->get()) != ::geteuid()) {
             refuse(std::move(*connection), "denied", "this socket serves its owner only");
-        } else if (waiting_.size() >= kMaxWaiting) {
-            refuse(std::move(*connection), "busy", "too many connections wait for an answer");
         } else {
-            waiting_.push_back({std::move(*connection), socket.kind});
+            admit_to_wait(std::move(*connection), socket.kind);
         }
+    }
+}
+
+void Listener::admit_to_wait(Fd connection, Kind kind) {
+    const EventLoop::Time now = EventLoop::Clock::now();
+    Source source{"this machine", true};
+    if (kind == Kind::Tls) source = source_of(connection.get());
+    if (const auto time = penalties_.find(source.name, now)) {
+        return refuse(std::move(connection), "busy", source.name + " has failed too often of late",
+                      *time);
+    }
+    auto rejected = waiting_.add(std::move(connection), kind, std::move(source), now);
+    if (rejected) {
+        refuse(std::move(rejected->socket), "busy", "too many connections wait for an answer");
     }
 }
 
 // One frame, so short that the socket takes it whole, and then the end of our side. Closing with
 // unread bytes would reset the connection and take the message along, so that is left to the peer.
-void Listener::refuse(Fd socket, const std::string& reason, const std::string& message) {
+void Listener::refuse(Fd socket, const std::string& reason, const std::string& message,
+                      std::chrono::seconds retry_after) {
     log::info("refused a connection: " + message);
+    msg::Error error{reason, message, std::nullopt};
+    if (reason == "busy") error.retry_after = static_cast<std::uint64_t>(retry_after.count());
     std::string frame;
-    encode(frame, msg::Error{reason, message,
-                             reason == "busy" ? std::optional<std::uint64_t>(1) : std::nullopt});
+    encode(frame, error);
     try {
         (void)write_some(socket.get(), frame);
     } catch (const SysError&) {
@@ -143,17 +170,20 @@ std::optional<Listener::Connection> Listener::serve() {
 }
 
 std::optional<Listener::Connection> Listener::fork_waiting() {
-    while (!waiting_.empty() && unknown_ < kMaxUnknown) {
-        Waiting next = std::move(waiting_.front());
-        waiting_.pop_front();
+    const auto may = [this](const Source& source) { return may_have_one_more(source); };
+    while (unknown_ < kMaxUnknown) {
+        auto taken = waiting_.take_next(may);
+        if (!taken) break;
+        WaitingRoom::Guest& next = *taken;
         if (children_.size() >= kMaxSessions) {
             refuse(std::move(next.socket), "busy",
                    "this server has " + std::to_string(kMaxSessions) + " sessions already");
             continue;
         }
-        Pipe admitted;
+        Pipe steps;
         try {
-            admitted = make_pipe();
+            steps = make_pipe();
+            set_nonblocking(steps.read_end.get());
         } catch (const SysError& error) {
             // Out of descriptors, all of them perhaps held by those who wait: one fewer.
             refuse(std::move(next.socket), "busy", error.what());
@@ -172,32 +202,88 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             sigemptyset(&none);
             ::sigprocmask(SIG_SETMASK, &none, nullptr);
             (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
-            return Connection{std::move(next.socket), next.kind, std::move(admitted.write_end),
-                              mark};
+            return Connection{std::move(next.socket), next.door, std::move(steps.write_end), mark};
         }
         ++unknown_;
         Child& child = children_[pid];
-        child.admitted = std::move(admitted.read_end);
+        child.steps = std::move(steps.read_end);
+        child.kind = next.door;
         child.mark = mark;
-        // A byte means admitted; the end without one, that it ended. Either way it is not unknown.
+        child.source = std::move(next.source);
+        child.since = EventLoop::Clock::now();
         child.watch = loop_.watch(
-            "listener: a session knows its peer", child.admitted.get(),
-            [] { return short{POLLIN}; },
-            [this, &child](short) {
-                --unknown_;
-                child.admitted.close();
-                child.watch.reset();
-            });
+            "listener: a session knows its peer", child.steps.get(), [] { return short{POLLIN}; },
+            [this, &child](short) { follow(child); });
     }
     return std::nullopt;
+}
+
+// Admitted, or the end without that: either way it is not unknown any more.
+void Listener::follow(Child& child) {
+    char steps[16];
+    const IoResult got = read_some(child.steps.get(), steps, sizeof steps);
+    bool is_over = got.status == IoResult::Status::EndOfFile;
+    for (const char step : std::string_view(steps, got.bytes)) {
+        if (step == static_cast<char>(LoginStep::Hello)) child.has_greeted = true;
+        if (step == static_cast<char>(LoginStep::Pending)) child.is_pending = true;
+        if (step == static_cast<char>(LoginStep::Admitted)) is_over = true;
+    }
+    if (is_over) forget_steps(child);
+}
+
+void Listener::forget_steps(Child& child) {
+    if (!child.steps.is_open()) return;
+    --unknown_;
+    child.watch.reset();
+    child.steps.close();
+}
+
+// A person who looks for his token keeps nobody else of his source waiting.
+bool Listener::may_have_one_more(const Source& source) const {
+    const auto count = std::count_if(children_.begin(), children_.end(), [&](const auto& entry) {
+        const Child& child = entry.second;
+        return child.kind == Kind::Tls && child.steps.is_open() && !child.is_pending &&
+               child.source.name == source.name;
+    });
+    return count < static_cast<std::ptrdiff_t>(kMaxUnknownOfASource);
+}
+
+void Listener::punish(const Child& child, const ExitStatus& status) {
+    if (child.kind != Kind::Tls || child.source.is_loopback) return;
+    // A session whose peer was known once is nobody's fault.
+    const bool is_known = !child.steps.is_open() && !child.is_evicted && status.signaled;
+    if (is_known) return;
+    const auto exit = static_cast<LoginExit>(status.code);
+    const auto penalty = child.is_evicted                                ? 1s
+                         : status.signaled || exit == LoginExit::Crashed ? 90s
+                         : exit == LoginExit::Failed                     ? 5s
+                         : exit == LoginExit::Silent                     ? 1s
+                                                                         : 0s;
+    if (penalty > 0s) penalties_.add(child.source.name, penalty, EventLoop::Clock::now());
+}
+
+// Somebody waits who has spoken, and there is no slot for him: those that have not said a whole
+// ClientHello within a second make room.
+void Listener::evict_silent(EventLoop::Time now) {
+    if (!waiting_.has_ready()) return;
+    for (auto& [pid, child] : children_) {
+        const bool is_silent = child.kind == Kind::Tls && child.steps.is_open() &&
+                               !child.has_greeted && !child.is_evicted;
+        if (!is_silent || now < child.since + kGreetingTime) continue;
+        child.is_evicted = true;
+        ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
+    }
 }
 
 void Listener::reap_children() {
     while (const auto status = reap()) {
         const auto found = children_.find(status->pid);
         if (found == children_.end()) continue;
-        if (found->second.admitted.is_open()) --unknown_;
-        if (status->signaled) {
+        Child& child = found->second;
+        if (child.steps.is_open()) follow(child);  // What it said last may not have been read.
+        punish(child, *status);
+        forget_steps(child);
+        if (status->signaled && !child.is_evicted) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
                        signal_name(status->signal) + "; ending what it started");
             endings_.emplace_back(status->pid, found->second.mark, Ending::First::HangUp, 2s,
@@ -208,6 +294,10 @@ void Listener::reap_children() {
 }
 
 void Listener::tick(EventLoop::Time now) {
+    if (const std::size_t silent = waiting_.drop_silent(now)) {
+        log::info("dropped " + std::to_string(silent) + " connections that said nothing");
+    }
+    evict_silent(now);
     for (Ending& ending : endings_)
         ending.tick(now);
     std::erase_if(endings_, [](const Ending& ending) { return ending.is_done(); });
@@ -226,7 +316,10 @@ void Listener::tick(EventLoop::Time now) {
 }
 
 EventLoop::Time Listener::next_deadline() const {
-    EventLoop::Time next = EventLoop::kNever;
+    EventLoop::Time next = waiting_.next_deadline();
+    if (waiting_.has_ready()) {
+        next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kGreetingTime / 4);
+    }
     for (const Ending& ending : endings_)
         next = std::min(next, ending.next_deadline());
     for (const Parting& parting : parting_)

@@ -2,16 +2,19 @@
 //
 // It reads no byte of any peer. For each connection it forks a session; a session that may start
 // runs says so through a pipe, and until then counts as unknown. At most kMaxUnknown of those exist
-// at a time; who comes meanwhile waits here unforked, and is refused, in words, only beyond that.
+// at a time, kMaxUnknownOfASource of one source; who comes meanwhile waits here unforked, and is
+// refused, in words, only beyond that. Sources that keep failing are refused for a while.
 //
 // fork(2) happens at the top of the stack, never inside a callback of the loop: the child returns
 // out of next_connection() with nothing of the parent's work half done above it.
 #pragma once
 
+#include "common/net/ssh_key.hpp"
+#include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 #include "server/ending.hpp"
+#include "server/waiting_room.hpp"
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,18 +26,19 @@ namespace frsh {
 
 class Listener {
   public:
-    enum class Kind { Unix, Plaintext };
+    using Kind = Door;
 
     // What a forked session is given.
     struct Connection {
         Fd socket;
         Kind kind;
-        Fd admitted;       // One byte written here: the peer is known now.
+        Fd steps;          // For LoginStep; behind Admitted it is closed.
         std::string mark;  // "FRSH_SESSION=...", in the environment of all its runs.
     };
 
     static constexpr std::size_t kMaxSessions = 4096;
     static constexpr std::size_t kMaxUnknown = 64;
+    static constexpr std::size_t kMaxUnknownOfASource = 8;
     static constexpr std::size_t kMaxWaiting = 1024;
 
     Listener();
@@ -42,8 +46,9 @@ class Listener {
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    // Throw UserError.
-    void listen_on_tcp(const std::string& where);
+    // Throw UserError. With a host key, TLS; and the key is left in the runtime folder as a pin for
+    // clients of the same user. Without one plain TCP, on loopback only.
+    void listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key);
     void listen_on_unix(const std::string& path);
 
     // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
@@ -54,17 +59,19 @@ class Listener {
     struct Socket {
         Fd fd;
         Kind kind;
-        std::string path;  // Of a unix socket, to be removed.
+        std::string path;  // Of a unix socket or a pin, to be removed.
         EventLoop::Watch watch;
     };
     struct Child {
-        Fd admitted;  // Not open once it has been.
+        Fd steps;  // Not open once the peer is known, or the child has ended.
+        Kind kind = Kind::Unix;
         std::string mark;
+        Source source;
+        EventLoop::Time since;
+        bool has_greeted = false;  // See LoginStep.
+        bool is_pending = false;
+        bool is_evicted = false;
         EventLoop::Watch watch;
-    };
-    struct Waiting {
-        Fd socket;
-        Kind kind;
     };
     // Refused; kept until it has read why, or a second has passed.
     struct Parting {
@@ -74,7 +81,14 @@ class Listener {
 
     void add(Fd fd, Kind kind, std::string path);
     void accept_some(Socket& socket);
-    void refuse(Fd socket, const std::string& reason, const std::string& message);
+    void refuse(Fd socket, const std::string& reason, const std::string& message,
+                std::chrono::seconds retry_after = std::chrono::seconds(1));
+    void admit_to_wait(Fd connection, Kind kind);
+    void follow(Child& child);
+    void forget_steps(Child& child);
+    [[nodiscard]] bool may_have_one_more(const Source& source) const;
+    void punish(const Child& child, const ExitStatus& status);
+    void evict_silent(EventLoop::Time now);
     std::optional<Connection> fork_waiting();
     void reap_children();
     void tick(EventLoop::Time now);
@@ -87,7 +101,8 @@ class Listener {
     std::vector<std::unique_ptr<Socket>> sockets_;
     std::map<pid_t, Child> children_;
     std::size_t unknown_ = 0;
-    std::deque<Waiting> waiting_;
+    WaitingRoom waiting_{loop_, kMaxWaiting};
+    Penalties penalties_;
     std::vector<Parting> parting_;
     std::vector<Ending> endings_;     // Of what sessions left that died by a signal.
     EventLoop::Time accept_again_{};  // Out of descriptors: not before then.

@@ -4,11 +4,15 @@
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
 #include "server/access.hpp"
+#include "server/host_key.hpp"
 #include "server/listener.hpp"
+#include "server/monitor.hpp"
 #include "server/options.hpp"
+#include "server/sandbox.hpp"
 #include "server/session.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -31,12 +35,44 @@ SessionSettings settings_for(BaseEnvironment environment, std::string mark) {
     return settings;
 }
 
+bool is_tls(const ServerOptions& options) {
+    return !options.listen.empty() && !options.plaintext;
+}
+
 int serve_stdio() {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
     const std::string mark = "FRSH_SESSION=stdio-" + std::to_string(::getpid());
     return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
                        settings_for(BaseEnvironment::Inherited, mark));
+}
+
+// The listener's child becomes the monitor of a login, and then the user's session.
+int serve_login(Listener::Connection connection, const TlsContext& context,
+                const ServerOptions& options) {
+    MonitorSettings monitor_settings;
+    monitor_settings.host_key = options.host_key;
+    monitor_settings.policy.permit_root_login = options.permit_root_login;
+    monitor_settings.use_sandbox = options.use_sandbox;
+    const bool was_root = ::geteuid() == 0;
+    Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
+                    std::move(connection.steps));
+    auto login = monitor.admit();
+    if (!login) return monitor.exit_code();
+    if (was_root) ::umask(022);
+    SessionSettings settings;
+    settings.launch.user = login->user;
+    settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
+    settings.launch.env.push_back(std::move(login->ssh_connection));
+    // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
+    // which would make a command mean something else than over a unix socket.
+    if (login->grant.key.command) settings.launch.env.push_back(std::move(login->ssh_client));
+    for (const auto& [name, value] : login->grant.key.environment)
+        settings.launch.env.push_back(std::string(name).append("=").append(value));
+    settings.launch.session_mark = connection.mark;
+    settings.launch.forced_command = login->grant.key.command;
+    return run_session(std::make_unique<FdTransport>(std::move(login->session)),
+                       std::move(settings));
 }
 
 int serve_connection(Listener::Connection connection) {
@@ -48,7 +84,7 @@ int serve_connection(Listener::Connection connection) {
     } else {
         settings.refusal = [socket] { return refuse_unix_peer(socket); };
     }
-    auto admitted = std::make_shared<Fd>(std::move(connection.admitted));
+    auto admitted = std::make_shared<Fd>(std::move(connection.steps));
     settings.admitted = [admitted] {
         (void)write_some(admitted->get(), "+");
         admitted->close();
@@ -58,9 +94,19 @@ int serve_connection(Listener::Connection connection) {
 }
 
 std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options) {
+    std::optional<PublicKey> host_key;
+    if (is_tls(options)) {
+        host_key = prepare_host_key(options.host_key);
+        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
+        if (options.use_sandbox) {
+            if (const auto warning = try_sandbox()) log::notice(*warning);
+        } else {
+            log::notice("no sandbox: who breaks TLS is this user");
+        }
+    }
     Listener listener;
     for (const std::string& where : options.listen)
-        listener.listen_on_tcp(where);
+        listener.listen_on_tcp(where, host_key);
     if (options.unix_path) {
         std::string path = *options.unix_path;
         if (path.empty()) {
@@ -73,19 +119,32 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     return listener.serve();
 }
 
+// Made before the first fork, so that all connections share what OpenSSL looked up and made.
+std::unique_ptr<TlsContext> make_warm_context() {
+    auto context = std::make_unique<TlsContext>(TlsContext::Side::Server);
+    context->warm_up();
+    return context;
+}
+
 int run(int argc, char** argv) {
     secure_standard_streams();
     log::set_program("frshd");
     int status = 0;
-    const auto options = parse_server_options(argc, argv, status);
+    auto options = parse_server_options(argc, argv, status);
     if (!options) return status;
     if (options->verbosity > 0) {
         log::set_level(options->verbosity > 1 ? log::Level::Debug : log::Level::Info);
     }
     if (options->stdio) return serve_stdio();
+    if (options->host_key.empty()) options->host_key = usual_host_key();
+    const auto context = is_tls(*options) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
     auto connection = listen_and_serve(*options);
-    return connection ? serve_connection(std::move(*connection)) : 0;
+    if (!connection) return 0;
+    if (connection->kind == Listener::Kind::Tls) {
+        return serve_login(std::move(*connection), *context, *options);
+    }
+    return serve_connection(std::move(*connection));
 }
 
 }  // namespace

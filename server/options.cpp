@@ -10,14 +10,15 @@ namespace frsh {
 
 std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& status) {
     ServerOptions options;
-    bool plaintext = false;
+    bool no_sandbox = false;
     CLI::App app{
         "The server of frsh, the framed remote shell.\n"
         "Without --listen or --stdio it serves its own user on a unix socket.",
         "frshd"};
     app.set_version_flag("--version", "frshd " FRSH_VERSION);
-    app.add_option("--listen", options.listen,
-                   "Listen on TCP; the default address is 127.0.0.1, port 0 takes a free one")
+    app.add_option(
+           "--listen", options.listen,
+           "Listen on TCP with TLS; the default address is 127.0.0.1, port 0 takes a free one")
         ->type_name("[ADDR:]PORT")
         ->allow_extra_args(false);
     app.add_option("--unix", options.unix_path,
@@ -26,7 +27,15 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
         ->expected(0, 1)
         ->default_str("");
     app.add_flag("--stdio", options.stdio, "Serve one connection on stdin and stdout");
-    app.add_flag("--plaintext", plaintext,
+    app.add_option("--host-key", options.host_key,
+                   "The key that proves this host; as root /etc/ssh/ssh_host_ed25519_key, else "
+                   "~/.config/frsh/host_ed25519")
+        ->type_name("FILE");
+    app.add_flag("--permit-root-login", options.permit_root_login,
+                 "As root: let root log in over TCP, too");
+    app.add_flag("--no-sandbox", no_sandbox,
+                 "Leave the process that faces the network its rights (sanitizers need that)");
+    app.add_flag("--plaintext", options.plaintext,
                  "Speak without TLS: on loopback and with your own user only");
     app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
     try {
@@ -48,10 +57,10 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     if (options.stdio && (!options.listen.empty() || options.unix_path)) {
         return refuse("--stdio: serves one connection and listens nowhere");
     }
-    if (!options.listen.empty() && !plaintext) {
-        return refuse("--listen: this version speaks TCP only with --plaintext, on loopback");
+    if (options.plaintext && options.listen.empty()) {
+        return refuse("--plaintext: goes with --listen");
     }
-    if (plaintext && options.listen.empty()) return refuse("--plaintext: goes with --listen");
+    options.use_sandbox = !no_sandbox;
     if (options.listen.empty() && !options.unix_path && !options.stdio) options.unix_path = "";
     return options;
 }

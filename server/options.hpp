@@ -8,7 +8,11 @@
 namespace frsh {
 
 struct ServerOptions {
-    std::vector<std::string> listen;       // "[ADDR:]PORT"
+    std::vector<std::string> listen;  // "[ADDR:]PORT"
+    bool plaintext = false;
+    std::string host_key;  // A path; empty: the usual one.
+    bool permit_root_login = false;
+    bool use_sandbox = true;
     std::optional<std::string> unix_path;  // Empty: the usual place.
     bool stdio = false;
     int verbosity = 0;

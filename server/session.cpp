@@ -174,6 +174,9 @@ void Session::handle(const msg::Open& open) {
             shell == shells_.end()
                 ? std::make_unique<Run>(loop_, open, NotStarted{"shell", 0, "the shell has ended"})
                 : std::make_unique<Run>(loop_, open, *shell->second);
+    } else if (settings_.launch.forced_command) {
+        run = std::make_unique<Run>(loop_, force_command(open, *settings_.launch.forced_command),
+                                    settings_.launch);
     } else {
         run = std::make_unique<Run>(loop_, open, settings_.launch);
     }
@@ -185,7 +188,9 @@ void Session::handle(const msg::Open& open) {
 void Session::handle(const msg::ShellOpen& open) {
     if (shells_.contains(open.shell)) throw ProtocolError("a shell that is already open");
     NotStarted why{"shell", 0, "more than " + std::to_string(kMaxShells) + " shells at once"};
-    if (shells_.size() < kMaxShells) {
+    if (settings_.launch.forced_command) {
+        why.message = "this key may only run its own command";
+    } else if (shells_.size() < kMaxShells) {
         try {
             shells_[open.shell] =
                 std::make_unique<Shell>(loop_, open, settings_.launch, [this](const Shell& shell) {

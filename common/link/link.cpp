@@ -1,6 +1,7 @@
 #include "common/link/link.hpp"
 
 #include "common/base/error.hpp"
+#include "common/net/tls.hpp"
 
 #include <algorithm>
 
@@ -52,8 +53,8 @@ void Link::remove(Source& source) {
 
 bool Link::is_flushed() const {
     if (mute_) return true;
-    if (written_ < outbox_.size() || !control_.empty()) return false;
-    if (closing_) return true;
+    if (written_ < outbox_.size() || !control_.empty() || transport_->has_unsent()) return false;
+    if (closing_) return is_finished_;
     return std::none_of(sources_.begin(), sources_.end(),
                         [](const Source* source) { return source->has_output(); });
 }
@@ -81,13 +82,17 @@ void Link::refill() {
 void Link::flush() {
     while (!mute_) {
         if (written_ == outbox_.size()) {
-            refill();
-            if (outbox_.empty()) break;
+            if (!is_finished_) refill();
+            // With nothing of ours left, what the transport still holds is what can be written.
+            if (outbox_.empty() && !transport_->has_unsent()) break;
         }
         IoResult result;
         try {
             result = transport_->write(std::string_view(outbox_).substr(written_));
         } catch (const std::system_error& error) {
+            mute_ = true;
+            return go_down(error.what());
+        } catch (const TlsError& error) {
             mute_ = true;
             return go_down(error.what());
         }
@@ -98,10 +103,12 @@ void Link::flush() {
             break;
         }
         written_ += result.bytes;
+        if (outbox_.empty() && transport_->has_unsent()) return;  // The kernel has no room.
     }
     if (closing_ && !mute_) {
-        transport_->finish_writing();
-        mute_ = true;
+        if (!is_finished_) transport_->finish_writing();
+        is_finished_ = true;
+        mute_ = !transport_->has_unsent();  // The goodbye itself may have to wait.
     }
 }
 
@@ -113,6 +120,9 @@ void Link::on_readable() {
         closing_ = true;
         go_down(std::string("protocol error: ") + error.what());
     } catch (const std::system_error& error) {
+        mute_ = true;
+        go_down(error.what());
+    } catch (const TlsError& error) {
         mute_ = true;
         go_down(error.what());
     }

@@ -76,9 +76,10 @@ class Link {
     std::string control_;          // Whole frames that go before any more data.
     std::string outbox_;           // What is being written, from written_ on.
     std::size_t written_ = 0;
-    bool down_ = false;     // Nothing more is read.
-    bool closing_ = false;  // Nothing more is said.
-    bool mute_ = false;     // The peer takes no more.
+    bool down_ = false;         // Nothing more is read.
+    bool closing_ = false;      // Nothing more is said.
+    bool is_finished_ = false;  // And the peer was told.
+    bool mute_ = false;         // The peer takes no more.
     EventLoop::Watch read_watch_;
     EventLoop::Watch write_watch_;
 };

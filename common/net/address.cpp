@@ -80,6 +80,15 @@ std::string Address::text() const {
     return text.append(":").append(port_text);
 }
 
+std::string Address::host_text() const {
+    char host[NI_MAXHOST];
+    if (::getnameinfo(get(), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0) return "?";
+    constexpr std::string_view kMapped = "::ffff:";
+    const std::string_view text = host;
+    const bool is_mapped = text.starts_with(kMapped) && text.find('.') != std::string_view::npos;
+    return std::string(is_mapped ? text.substr(kMapped.size()) : text);
+}
+
 std::vector<Address> resolve(const HostPort& where, bool passive) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;

@@ -34,6 +34,8 @@ struct Address {
     [[nodiscard]] unsigned port() const;
     [[nodiscard]] bool is_loopback() const;
     [[nodiscard]] std::string text() const;  // "127.0.0.1:7722", "[::1]:7722"
+    // Without port and brackets; an IPv4 address in IPv6's clothes is an IPv4 address.
+    [[nodiscard]] std::string host_text() const;
 };
 
 // getaddrinfo(3), in the order to be tried. Blocks while names are looked up. Throws UserError.

@@ -22,6 +22,11 @@ constexpr int kBacklog = 4096;
 // Unsent bytes in the kernel above which the socket is not writable. More only means that a signal
 // waits longer behind data; less, that the network may run dry between two turns.
 constexpr int kNotSentLow = 128 * 1024;
+// A silent peer is asked after 15 seconds, and twice more: dead after 45 without any answer.
+constexpr int kKeepIdle = 15;
+constexpr int kKeepInterval = 15;
+constexpr int kKeepCount = 2;
+constexpr unsigned kSilent = 45'000;  // Milliseconds.
 
 sockaddr_un unix_address(const std::string& path) {
     sockaddr_un address{};
@@ -160,6 +165,20 @@ void tune_tcp(int socket) {
     check(::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kNotSentLow, sizeof kNotSentLow),
           "setsockopt");
     check(::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), "setsockopt");
+    for (const auto& [option, value] : {std::pair(TCP_KEEPIDLE, kKeepIdle),
+                                        {TCP_KEEPINTVL, kKeepInterval},
+                                        {TCP_KEEPCNT, kKeepCount}}) {
+        check(::setsockopt(socket, IPPROTO_TCP, option, &value, sizeof value), "setsockopt");
+    }
+}
+
+bool is_peer_silent(int socket) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
+    // Keepalive makes a living peer answer every 15 seconds, so the last answer is never older
+    // for a reason of its own.
+    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > kSilent;
 }
 
 uid_t peer_uid(int unix_socket) {

@@ -32,7 +32,13 @@ std::optional<Fd> accept_connection(int listening);
 [[nodiscard]] Fd connect_unix(const std::string& path);
 
 // Control frames must not wait in the kernel either: Nagle's algorithm off, a short send queue.
+// And the kernel asks a silent peer's kernel whether it is still there.
 void tune_tcp(int socket);
+
+// The peer's kernel has left our bytes unanswered for 45 seconds. That is how a machine that is
+// gone is told from a program that is stopped, whose kernel still answers. Keepalive alone does not
+// see it, since it waits while there are bytes to be sent.
+[[nodiscard]] bool is_peer_silent(int socket);
 
 // The uid of the process that connected, or bound, the other end, as the kernel noted it then.
 [[nodiscard]] uid_t peer_uid(int unix_socket);

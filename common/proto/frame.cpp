@@ -78,6 +78,13 @@ std::optional<Frame> FrameDecoder::next() {
     return frame;
 }
 
+std::string FrameDecoder::take_rest() {
+    must(!header_, "a frame is decoded whole or not at all");
+    std::string rest = buffer_.substr(begin_, buffered());
+    begin_ = end_;
+    return rest;
+}
+
 void append_frame(std::string& out, std::string_view header, std::string_view payload) {
     must(header.size() <= kFrameLimits.header && payload.size() <= kFrameLimits.payload,
          "we send no frame above the limits");

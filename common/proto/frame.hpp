@@ -55,6 +55,8 @@ class FrameDecoder {
     // Bytes of a frame that has begun and is not whole; 0 between frames. A peer that closes in
     // between has cut something off.
     [[nodiscard]] std::size_t buffered() const { return end_ - begin_; }
+    // These bytes, undecoded, for somebody else to go on with. Only between next() and next().
+    [[nodiscard]] std::string take_rest();
 
   private:
     std::string buffer_;

@@ -16,6 +16,8 @@ constexpr std::uint64_t kMaxOffset = (1ULL << 53) - 1;  // What every language's
 constexpr std::uint64_t kMaxId = UINT32_MAX;
 constexpr std::uint64_t kMaxMilliseconds = 32'000'000'000'000;
 constexpr std::size_t kMaxStrings = 512 * 1024;
+constexpr std::size_t kNonce = 16;
+constexpr std::size_t kMaxProbedKeys = 6;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
 constexpr std::array<std::string_view, 3> kModeNames = {"command", "argv", "login"};
@@ -52,7 +54,29 @@ void put(std::string& out, const msg::Hello& hello) {
     members.emplace_back("features", Json::Array(hello.features.begin(), hello.features.end()));
     if (!hello.user.empty()) members.emplace_back("user", hello.user);
     if (!hello.host.empty()) members.emplace_back("host", hello.host);
+    finish(out, std::move(members), hello.nonce);
+}
+
+void put(std::string& out, const msg::Proof& proof) {
+    finish(out, header("proof"), proof.payload);
+}
+
+void put(std::string& out, const msg::Probe& probe) {
+    finish(out, header("probe"), probe.payload);
+}
+
+void put(std::string& out, const msg::Acceptable& acceptable) {
+    auto members = header("acceptable");
+    if (acceptable.key) members.emplace_back("key", *acceptable.key);
     finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::AuthPending&) {
+    finish(out, header("auth_pending"));
+}
+
+void put(std::string& out, const msg::Auth& auth) {
+    finish(out, header("auth"), auth.payload);
 }
 
 void add_milliseconds(Json::Object& members, const char* key,
@@ -80,7 +104,8 @@ void put(std::string& out, const msg::Open& open) {
         add_terminated(strings, arg);
     if (open.cwd) add_terminated(strings, *open.cwd);
     for (const auto* const entries : {&open.env, &open.forwarded}) {
-        for (const std::string& entry : *entries) add_terminated(strings, entry);
+        for (const std::string& entry : *entries)
+            add_terminated(strings, entry);
     }
     std::string_view rest = strings;
     // In pieces, where it is more than a frame may carry.
@@ -285,7 +310,7 @@ void check_env(const std::vector<std::string>& env, const Fields& fields) {
     }
 }
 
-Message read_hello(const Fields& fields, std::string_view) {
+Message read_hello(const Fields& fields, std::string_view payload) {
     msg::Hello hello;
     hello.proto = static_cast<unsigned>(fields.whole("proto", UINT32_MAX));
     // Another version may mean anything by the rest; the receiver says so and closes.
@@ -297,7 +322,30 @@ Message read_hello(const Fields& fields, std::string_view) {
     }
     if (fields.has("user")) hello.user = fields.text("user", 256);
     if (fields.has("host")) hello.host = fields.text("host", 256);
+    if (!payload.empty() && payload.size() != kNonce) fields.refuse("len", "is not 16");
+    hello.nonce = payload;
     return hello;
+}
+
+// The payload of all three is judged by whoever checks signatures.
+Message read_proof(const Fields&, std::string_view payload) {
+    return msg::Proof{std::string(payload)};
+}
+
+Message read_probe(const Fields&, std::string_view payload) {
+    return msg::Probe{std::string(payload)};
+}
+
+Message read_auth(const Fields&, std::string_view payload) {
+    return msg::Auth{std::string(payload)};
+}
+
+Message read_acceptable(const Fields& fields, std::string_view) {
+    return msg::Acceptable{fields.maybe_whole("key", kMaxProbedKeys - 1)};
+}
+
+Message read_auth_pending(const Fields&, std::string_view) {
+    return msg::AuthPending{};
 }
 
 Message read_started(const Fields& fields, std::string_view) {
@@ -447,6 +495,11 @@ constexpr std::array kReaders = {
     Reader{"end", read_end, true},
     Reader{"end_ack", read_end_ack},
     Reader{"hello", read_hello, true},
+    Reader{"proof", read_proof, true},
+    Reader{"probe", read_probe, true},
+    Reader{"acceptable", read_acceptable},
+    Reader{"auth_pending", read_auth_pending},
+    Reader{"auth", read_auth, true},
     Reader{"refused", read_refused},
     Reader{"gap", read_gap},
     Reader{"stop", read_stop},

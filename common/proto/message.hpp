@@ -68,8 +68,25 @@ struct Hello {
     unsigned proto = kProtocolVersion;
     std::string software;
     std::vector<std::string> features;
-    std::string user;  // From the server, once it knows: whose runs these will be.
-    std::string host;  // From the server: its own name.
+    std::string user;   // From the server, once it knows: whose runs these will be.
+    std::string host;   // From the server: its own name.
+    std::string nonce = {};  // From the server, where a login follows: 16 bytes for both proofs.
+};
+
+// The login over TLS, before anything else. The payloads are proof.hpp's, which this layer neither
+// reads nor makes.
+struct Proof {  // From the server, behind its hello: whose host this is.
+    std::string payload;
+};
+struct Probe {  // From the client: which of these keys would do?
+    std::string payload;
+};
+struct Acceptable {  // The answer: counted from 0; nothing if none would.
+    std::optional<std::uint64_t> key;
+};
+struct AuthPending {};  // From the client: its user is being asked, which takes a while.
+struct Auth {           // From the client: the signature. All that follows is for the session.
+    std::string payload;
 };
 
 // Client to server: start a run.
@@ -194,10 +211,11 @@ struct Error {
 
 }  // namespace msg
 
-using Message = std::variant<msg::Hello, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof,
-                             msg::Gap, msg::Credit, msg::Stop, msg::Signal, msg::Cancel, msg::End,
-                             msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded,
-                             msg::ShellClose, msg::Bye, msg::Error>;
+using Message =
+    std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending, msg::Auth,
+                 msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap, msg::Credit,
+                 msg::Stop, msg::Signal, msg::Cancel, msg::End, msg::EndAck, msg::ShellOpen,
+                 msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Bye, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -11,20 +11,55 @@
 
 namespace frsh {
 
-User current_user() {
-    User user{::geteuid(), ::getegid(), std::to_string(::geteuid()), "/", "/bin/sh"};
+namespace {
+
+User user_of(const passwd& entry) {
+    User user{entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, "/bin/sh"};
+    if (entry.pw_shell != nullptr && entry.pw_shell[0] != '\0') user.shell = entry.pw_shell;
+    return user;
+}
+
+// Asks the database with as much memory as the answer needs.
+template <typename Ask>
+std::optional<User> ask_database(const Ask& ask) {
     std::vector<char> buffer(16384);
     passwd entry{};
     passwd* found = nullptr;
-    while (::getpwuid_r(user.uid, &entry, buffer.data(), buffer.size(), &found) == ERANGE) {
+    while (ask(&entry, buffer.data(), buffer.size(), &found) == ERANGE)
         buffer.resize(buffer.size() * 2);
+    if (found == nullptr) return std::nullopt;
+    return user_of(*found);
+}
+
+}  // namespace
+
+User current_user() {
+    const uid_t uid = ::geteuid();
+    const auto user = ask_database([uid](auto... into) { return ::getpwuid_r(uid, into...); });
+    return user.value_or(User{uid, ::getegid(), std::to_string(uid), "/", "/bin/sh"});
+}
+
+std::optional<User> find_user(const std::string& name) {
+    return ask_database([&](auto... into) { return ::getpwnam_r(name.c_str(), into...); });
+}
+
+std::string home_folder() {
+    const char* const given = std::getenv("HOME");
+    return given != nullptr && given[0] == '/' ? given : current_user().home;
+}
+
+std::string config_folder() {
+    return home_folder() + "/.config/frsh";
+}
+
+void make_folders(const std::string& path) {
+    for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+        const std::string folder = path.substr(0, at);
+        if (::mkdir(folder.c_str(), 0700) == -1 && errno != EEXIST) {
+            throw SysError("mkdir " + folder);
+        }
+        if (at == std::string::npos) return;
     }
-    if (found == nullptr) return user;
-    user.gid = found->pw_gid;
-    user.name = found->pw_name;
-    user.home = found->pw_dir;
-    if (found->pw_shell != nullptr && found->pw_shell[0] != '\0') user.shell = found->pw_shell;
-    return user;
 }
 
 std::string runtime_folder() {

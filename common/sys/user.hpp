@@ -1,6 +1,7 @@
 // Who we are to the system's user database, and the folders where frsh keeps things for that user.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <sys/types.h>
@@ -18,6 +19,17 @@ struct User {
 // The user this process runs as. Without an entry in the database (a bare container): the uid as
 // name, "/" as home.
 [[nodiscard]] User current_user();
+
+// By name, from the database; nothing for a name that is not in it.
+[[nodiscard]] std::optional<User> find_user(const std::string& name);
+
+// Our own files are below $HOME where that is set, as everybody's are; else where the database
+// says.
+[[nodiscard]] std::string home_folder();
+// "~/.config/frsh", below home_folder().
+[[nodiscard]] std::string config_folder();
+// Makes the folder and those above it that are missing, 0700 each. Throws SysError.
+void make_folders(const std::string& path);
 
 // $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh, else /tmp/frsh-UID. Only named, not made.
 [[nodiscard]] std::string runtime_folder();

@@ -1,0 +1,305 @@
+#include "client/dial.hpp"
+
+#include "client/identities.hpp"
+#include "client/trust.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/proof.hpp"
+#include "common/net/socket.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/user.hpp"
+
+#include <algorithm>
+
+#include <poll.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+using Handshake = TlsTransport::Handshake;
+using Time = EventLoop::Time;
+
+// As long as a server waits for a person.
+constexpr auto kPersonTakes = 120s;
+// A server answers this many probes on one connection.
+constexpr int kProbeRounds = 2;
+
+struct Target {
+    HostPort where;
+    std::string user;
+    std::string name;  // "alice@host:7722", as in messages.
+};
+
+Target parse_target(const ClientOptions& options) {
+    Target target;
+    std::string_view text = options.target;
+    if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
+        target.user = text.substr(0, at);
+        text.remove_prefix(at + 1);
+    }
+    target.where = parse_host_port(text, BarePort::Refused);
+    if (options.port != 0) target.where.port = options.port;
+    if (!options.user.empty()) target.user = options.user;
+    if (target.user.empty()) target.user = current_user().name;
+    target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
+                  std::to_string(target.where.port);
+    return target;
+}
+
+class Dial {
+  public:
+    Dial(const ClientOptions& options, Target target)
+        : options_(options),
+          target_(std::move(target)),
+          deadline_(EventLoop::Clock::now() + options.connect_timeout) {}
+
+    // Nothing where the host is unknown: host_key() is what to ask about.
+    std::optional<Connection> run() {
+        connect();
+        shake_hands();
+        read_greeting();
+        const Trust trust = judge_host(options_, target_.where, is_loopback_, proof_->key);
+        if (trust == Trust::Unknown) return std::nullopt;
+        Connection connection;
+        if (!options_.trust) prepare_login(trust, connection);
+        connection.tls_context = std::move(context_);
+        connection.transport = std::move(tls_);
+        connection.login_deadline = deadline_;
+        return connection;
+    }
+
+    [[nodiscard]] const PublicKey& host_key() const { return proof_->key; }
+
+  private:
+    void connect() {
+        std::optional<SysError> last;
+        for (const Address& address : resolve(target_.where, false)) {
+            try {
+                Fd socket = connect_tcp(address, deadline_);
+                tune_tcp(socket.get());
+                is_loopback_ = address.is_loopback();
+                context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
+                tls_ = std::make_unique<TlsTransport>(std::move(socket), *context_);
+                return;
+            } catch (const SysError& error) {
+                last = error;
+            }
+        }
+        throw SysError(*last);
+    }
+
+    void wait(short events) {
+        for (;;) {
+            const auto left =
+                std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
+            if (left.count() <= 0) {
+                throw UserError(target_.name + ": reached, but no answer in time " +
+                                "(--connect-timeout)");
+            }
+            pollfd polled{tls_->read_fd(), events, 0};
+            const int most = static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30));
+            const int ready = ::poll(&polled, 1, most);
+            if (ready == 1) return;
+            if (ready == -1 && errno != EINTR) throw SysError("poll");
+        }
+    }
+
+    void shake_hands() {
+        for (;;) {
+            switch (tls_->handshake()) {
+                case Handshake::Done:
+                    log::info(target_.name + ": " + tls_->description());
+                    return;
+                case Handshake::WantsRead:
+                    wait(POLLIN);
+                    break;
+                case Handshake::WantsWrite:
+                    wait(POLLOUT);
+                    break;
+                case Handshake::Refused:
+                    // In plain text, so that it proves nothing: a hint.
+                    next_message();
+                    throw ProtocolError("a plain answer that is no refusal");
+                case Handshake::Greet:
+                    must(false, "only servers greet");
+            }
+        }
+    }
+
+    Message next_message() {
+        for (;;) {
+            if (auto message = decoder_.next()) {
+                const auto* const error = std::get_if<msg::Error>(&*message);
+                if (error == nullptr) return std::move(*message);
+                std::string words =
+                    target_.name + ": the server says: " + escape_controls(error->message);
+                if (error->retry_after) {
+                    words += " (try again in " + std::to_string(*error->retry_after) + " s)";
+                }
+                throw UserError(words);
+            }
+            std::size_t size = 0;
+            char* const room = decoder_.frames().room(16384, size);
+            const IoResult got = tls_->read(room, size);
+            if (got.status == IoResult::Status::EndOfFile) {
+                throw UserError(target_.name +
+                                ": the server closed the connection before the login");
+            }
+            if (got.status == IoResult::Status::WouldBlock) {
+                wait(POLLIN);
+            } else {
+                decoder_.frames().commit(got.bytes);
+            }
+        }
+    }
+
+    void read_greeting() {
+        const Message first = next_message();
+        const auto* const hello = std::get_if<msg::Hello>(&first);
+        if (hello == nullptr) throw ProtocolError("the first message was no hello");
+        if (hello->proto != kProtocolVersion) {
+            throw UserError(target_.name + ": the server speaks protocol " +
+                            std::to_string(hello->proto) + ", this client " +
+                            std::to_string(kProtocolVersion));
+        }
+        if (hello->nonce.size() != kNonceSize) throw ProtocolError("a hello without a nonce");
+        proof_context_ = {tls_->exporter(), hello->nonce};
+        const Message second = next_message();
+        const auto* const proof = std::get_if<msg::Proof>(&second);
+        if (proof == nullptr) throw ProtocolError("the second message was no proof");
+        proof_ = parse_host_proof(proof->payload);
+        if (!is_proven(*proof_, proof_context_)) {
+            throw UserError(target_.name +
+                            ": the server's proof does not belong to this connection: somebody "
+                            "may be sitting in between");
+        }
+    }
+
+    void say(const Message& message) {
+        std::string bytes;
+        encode(bytes, message);
+        std::string_view rest = bytes;
+        while (!rest.empty() || tls_->has_unsent()) {
+            const IoResult put = tls_->write(rest);
+            if (put.status == IoResult::Status::EndOfFile) {
+                throw UserError(target_.name + ": the server closed the connection");
+            }
+            if (put.status == IoResult::Status::Done) rest.remove_prefix(put.bytes);
+            if (put.status == IoResult::Status::WouldBlock || tls_->has_unsent()) wait(POLLOUT);
+        }
+    }
+
+    // Which of these to use: the only one, the one that worked last time, or what the server says.
+    std::optional<std::size_t> choose(const Identities& identities,
+                                      const std::vector<std::size_t>& left, bool& was_recalled) {
+        if (left.size() == 1) return left[0];
+        const std::string recalled = recall_key(host_name(), target_.user);
+        for (const std::size_t index : left) {
+            was_recalled = identities.candidates()[index].key.fingerprint() == recalled;
+            if (was_recalled) return index;
+        }
+        if (probes_++ == kProbeRounds) return std::nullopt;
+        UserProbe probe{target_.user, {}};
+        for (const std::size_t index : left) {
+            if (probe.keys.size() < kMaxProbes) {
+                probe.keys.push_back(identities.candidates()[index].key);
+            }
+        }
+        say(msg::Probe{encode(probe)});
+        const Message answer = next_message();
+        const auto* const acceptable = std::get_if<msg::Acceptable>(&answer);
+        if (acceptable == nullptr) throw ProtocolError("no answer to a probe");
+        if (!acceptable->key) return std::nullopt;
+        if (*acceptable->key >= probe.keys.size())
+            throw ProtocolError("a key that was not offered");
+        return left[*acceptable->key];
+    }
+
+    void prepare_login(Trust trust, Connection& connection) {
+        const bool is_own_server = trust == Trust::Pinned && target_.user == current_user().name;
+        Identities identities(options_.identities, is_own_server);
+        std::vector<std::size_t> left;
+        for (std::size_t i = 0; i < identities.candidates().size(); ++i)
+            left.push_back(i);
+        const std::string message = user_proof_message(proof_context_, proof_->key, target_.user);
+        while (!left.empty()) {
+            bool was_recalled = false;
+            const auto index = choose(identities, left, was_recalled);
+            if (!index) break;
+            const auto signature = identities.sign(*index, kUserNamespace, message, [this] {
+                say(msg::AuthPending{});
+                deadline_ = EventLoop::Clock::now() + kPersonTakes;
+            });
+            if (!signature) {
+                std::erase(left, *index);
+                continue;
+            }
+            const Identities::Candidate& chosen = identities.candidates()[*index];
+            connection.auth = msg::Auth{encode(UserProof{target_.user, chosen.key, *signature})};
+            connection.login_name = target_.name;
+            connection.login_tried = "tried " + describe(chosen);
+            note_for_next_time(identities, chosen, was_recalled, connection);
+            deadline_ = std::max(deadline_, EventLoop::Clock::now() + 1s);
+            return;
+        }
+        std::string tried;
+        for (const Identities::Candidate& candidate : identities.candidates())
+            tried += (tried.empty() ? "" : ", ") + describe(candidate);
+        throw UserError(target_.name + ": no key was accepted; tried: " + tried);
+    }
+
+    void note_for_next_time(const Identities& identities, const Identities::Candidate& chosen,
+                            bool was_recalled, Connection& connection) const {
+        if (identities.candidates().size() == 1) return;
+        const std::string host = host_name();
+        const std::string user = target_.user;
+        if (was_recalled) {
+            connection.login_tried += ", which worked last time; run it again to try others";
+            connection.on_login_refused = [host, user] { remember_key(host, user, "-"); };
+        } else {
+            connection.on_login = [host, user, fingerprint = chosen.key.fingerprint()] {
+                remember_key(host, user, fingerprint);
+            };
+        }
+    }
+
+    [[nodiscard]] std::string host_name() const {
+        return known_host_name(target_.where.host, static_cast<std::uint16_t>(target_.where.port));
+    }
+
+    static std::string describe(const Identities::Candidate& candidate) {
+        return candidate.key.type_label() + " " + candidate.key.fingerprint() + " (" +
+               escape_controls(candidate.where) + ")";
+    }
+
+    const ClientOptions& options_;
+    Target target_;
+    Time deadline_;
+    bool is_loopback_ = false;
+    int probes_ = 0;
+    std::unique_ptr<TlsContext> context_;
+    std::unique_ptr<TlsTransport> tls_;  // After the context, which it uses.
+    MessageDecoder decoder_{kStrangerLimits};
+    ProofContext proof_context_;
+    std::optional<HostProof> proof_;
+};
+
+}  // namespace
+
+Connection dial(const ClientOptions& options) {
+    const Target target = parse_target(options);
+    std::optional<PublicKey> unknown;
+    {
+        Dial attempt(options, target);
+        if (auto connection = attempt.run()) return std::move(*connection);
+        unknown = attempt.host_key();
+    }
+    // A person takes time, and no server should wait for that.
+    ask_about(target.where, *unknown);
+    if (auto connection = Dial(options, target).run()) return std::move(*connection);
+    throw UserError(target.name + ": has another key now than a moment ago");
+}
+
+}  // namespace frsh

@@ -1,0 +1,19 @@
+// The way to a server over TCP and TLS: look up, connect, shake hands, see who it is, and prepare
+// the login. What comes back is a connection on which the login and the first request can leave
+// together.
+//
+//     TCP ──▶ TLS ──▶ greeting: host proof ──▶ known_hosts ──▶ which key? ──▶ signature
+//                                                              (a probe, only where several might
+//                                                              do)
+#pragma once
+
+#include "client/connect.hpp"
+#include "client/options.hpp"
+
+namespace frsh {
+
+// Throws UserError, SysError or TlsError, ready to be shown. May ask a person (trust on first use,
+// a key's passphrase); the limit of --connect-timeout leaves that time out.
+[[nodiscard]] Connection dial(const ClientOptions& options);
+
+}  // namespace frsh

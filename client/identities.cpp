@@ -1,0 +1,181 @@
+#include "client/identities.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/sshsig.hpp"
+#include "common/sys/user.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kAgentLists = 2s;
+// As long as the server waits for a person.
+constexpr auto kAgentSigns = 110s;
+constexpr std::size_t kMaxMemory = std::size_t{256} * 1024;
+constexpr std::size_t kMaxRemembered = 500;
+
+std::string own_key_path() {
+    return config_folder() + "/id_ed25519";
+}
+
+void make_own(const std::string& path) {
+    make_folders(config_folder());
+    if (write_key_file(path, PrivateKey::generate_ed25519(), current_user().name + " (frsh)")) {
+        log::info("made a key of frsh's own: " + path);
+    }
+}
+
+std::string memory_folder() {
+    const char* const given = std::getenv("XDG_STATE_HOME");
+    const bool is_given = given != nullptr && given[0] == '/';
+    return (is_given ? std::string(given) : home_folder() + "/.local/state") + "/frsh";
+}
+
+std::vector<std::string> read_memory() {
+    std::vector<std::string> lines;
+    try {
+        const std::string content = read_file(memory_folder() + "/keys", kMaxMemory);
+        for (const std::string_view line : split(content, '\n')) {
+            if (!line.empty()) lines.emplace_back(line);
+        }
+    } catch (const SysError&) {
+        lines.clear();  // Nothing remembered yet, or nothing that can be read.
+    }
+    return lines;
+}
+
+}  // namespace
+
+Identities::Identities(const std::vector<std::string>& named, bool is_own_server) {
+    for (const std::string& path : named)
+        add_file(path, true);
+    if (!named.empty()) return;
+    if (is_own_server) {
+        add_own(true);
+        return;
+    }
+    add_agent();
+    for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
+        add_file(home_folder() + "/.ssh/" + name, false);
+    add_own(candidates_.empty());
+}
+
+void Identities::add(PublicKey key, std::string where, Source source) {
+    const bool is_known =
+        std::any_of(candidates_.begin(), candidates_.end(),
+                    [&](const Candidate& candidate) { return candidate.key == key; });
+    if (is_known) return;
+    candidates_.push_back({std::move(key), std::move(where)});
+    sources_.push_back(std::move(source));
+}
+
+void Identities::add_file(const std::string& path, bool is_required) {
+    std::optional<KeyFile> file;
+    try {
+        file = load_key_file(path);
+    } catch (const UserError& error) {
+        if (is_required) throw;
+        log::error(error.what());  // One line that says what to do about it; others may still do.
+        return;
+    } catch (const SysError& error) {
+        if (is_required) throw UserError(error.what());
+        return;
+    }
+    if (!file) {
+        if (is_required) throw UserError(path + ": no such key file");
+        return;
+    }
+    if (!file->public_key) {
+        const std::string why = path + ": which key is in it cannot be told without " + path +
+                                ".pub (ssh-keygen -y makes it)";
+        if (is_required) throw UserError(why);
+        log::info(why);
+        return;
+    }
+    PublicKey key = *file->public_key;
+    add(std::move(key), path, {std::move(file)});
+}
+
+void Identities::add_agent() {
+    agent_ = SshAgent::connect();
+    if (!agent_) return;
+    for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
+        add(std::move(identity.key), "ssh-agent", {});
+    }
+}
+
+void Identities::add_own(bool make) {
+    const std::string path = own_key_path();
+    if (make) {
+        if (::access(path.c_str(), F_OK) == -1) make_own(path);
+        // Another client may have been quicker, and be about to write the .pub, which is what the
+        // server looks at.
+        for (int i = 0; i < 200 && ::access((path + ".pub").c_str(), F_OK) == -1; ++i)
+            std::this_thread::sleep_for(5ms);
+    }
+    add_file(path, false);
+}
+
+std::optional<std::string> Identities::sign(std::size_t index, std::string_view name_space,
+                                            std::string_view message, const OnAsking& on_asking) {
+    const Candidate& candidate = candidates_[index];
+    const std::optional<KeyFile>& file = sources_[index].file;
+    if (file && file->key) return sign_sshsig(*file->key, name_space, message);
+    if (file) {
+        on_asking();
+        return sign_with_ssh_keygen(file->path, name_space, message, candidate.key);
+    }
+    const auto on_waiting = [&](std::string_view words) {
+        on_asking();
+        log::notice(words);
+    };
+    const SshAgent::Result result =
+        agent_->sign(candidate.key, sshsig_signed_data(name_space, message),
+                     SshAgent::Clock::now() + kAgentSigns, on_waiting);
+    if (result.answer == SshAgent::Answer::Signed) return result.signature;
+    const char* const why = result.answer == SshAgent::Answer::Refused    ? "declined to sign"
+                            : result.answer == SshAgent::Answer::TimedOut ? "did not answer"
+                                                                          : "is gone";
+    log::error("ssh-agent " + std::string(why) + " with " + candidate.key.fingerprint());
+    return std::nullopt;
+}
+
+std::string recall_key(const std::string& host, const std::string& user) {
+    for (const std::string& line : read_memory()) {
+        const auto words = split(line, ' ');
+        if (words.size() == 3 && words[0] == host && words[1] == user) return std::string(words[2]);
+    }
+    return "";
+}
+
+void remember_key(const std::string& host, const std::string& user,
+                  const std::string& fingerprint) {
+    const std::string name = host + " " + user + " ";
+    std::string text = name + fingerprint + "\n";
+    std::size_t count = 1;
+    for (const std::string& line : read_memory()) {
+        if (!line.starts_with(name) && count++ < kMaxRemembered) text += line + "\n";
+    }
+    try {
+        make_folders(memory_folder());
+        const std::string path = memory_folder() + "/keys";
+        std::string beside = path + ".new-XXXXXX";
+        const Fd file(check(::mkostemp(beside.data(), O_CLOEXEC), "create " + beside));
+        write_all(file.get(), text);
+        check(::rename(beside.c_str(), path.c_str()), "rename " + beside);
+    } catch (const SysError& error) {
+        log::info(error.what());  // It works without.
+    }
+}
+
+}  // namespace frsh

@@ -1,0 +1,59 @@
+// The keys that we could log in with, wherever they are: files, ssh-agent, and one of our own.
+//
+// The order is ssh's: what was named with -i; the agent's; the usual files; frsh's own. Making a
+// signature can mean asking a person, so a signer says so before it waits.
+#pragma once
+
+#include "common/net/key_file.hpp"
+#include "common/net/ssh_agent.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace frsh {
+
+class Identities {
+  public:
+    struct Candidate {
+        PublicKey key;
+        std::string where;  // "ssh-agent", or the file's path: for people.
+    };
+    // Called when somebody has to be asked before there is a signature.
+    using OnAsking = std::function<void()>;
+
+    // `named` are the files of -i. `is_own_server` puts frsh's own key first, and makes it where
+    // there is none: the server of the same user takes it without any set-up. Throws UserError for
+    // a file of -i that cannot be used; others are passed over, with a word.
+    Identities(const std::vector<std::string>& named, bool is_own_server);
+
+    [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
+
+    // Of candidates()[index]; nothing where its holder refuses, in which case it has been said why.
+    [[nodiscard]] std::optional<std::string> sign(std::size_t index, std::string_view name_space,
+                                                  std::string_view message,
+                                                  const OnAsking& on_asking);
+
+  private:
+    struct Source {
+        std::optional<KeyFile> file;  // Else the agent.
+    };
+
+    void add_file(const std::string& path, bool is_required);
+    void add_agent();
+    void add_own(bool make);
+    void add(PublicKey key, std::string where, Source source);
+
+    std::optional<SshAgent> agent_;
+    std::vector<Candidate> candidates_;
+    std::vector<Source> sources_;  // Of the same index.
+};
+
+// Which key worked where, so that the next login tries it first: a file of lines
+// "[host]:port USER FINGERPRINT" in ~/.local/state/frsh. Losing it costs a round trip.
+[[nodiscard]] std::string recall_key(const std::string& host, const std::string& user);
+void remember_key(const std::string& host, const std::string& user, const std::string& fingerprint);
+
+}  // namespace frsh

@@ -1,0 +1,115 @@
+#include "client/trust.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/fd.hpp"
+#include "common/sys/user.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+std::string own_file() {
+    return config_folder() + "/known_hosts";
+}
+
+std::string name_of(const HostPort& where) {
+    return known_host_name(where.host, static_cast<std::uint16_t>(where.port));
+}
+
+// As it is typed on a command line.
+std::string target_of(const HostPort& where) {
+    const bool is_v6 = where.host.find(':') != std::string::npos;
+    const std::string host = is_v6 ? "[" + where.host + "]" : where.host;
+    return escape_controls(host) + ":" + std::to_string(where.port);
+}
+
+std::string describe(const PublicKey& key) {
+    return key.type_label() + " " + key.fingerprint();
+}
+
+std::optional<PublicKey> find_pin(unsigned port) {
+    try {
+        const std::string folder = runtime_folder();
+        if (!check_private_folder(folder)) return std::nullopt;
+        return parse_key_line(read_file(folder + "/" + std::to_string(port) + ".pub", 4096)).key;
+    } catch (const std::runtime_error&) {
+        return std::nullopt;  // No server of ours, or a folder that proves nothing.
+    }
+}
+
+void add(const HostPort& where, const PublicKey& key) {
+    add_known_host(own_file(), where.host, static_cast<std::uint16_t>(where.port), key);
+    log::notice("added " + target_of(where) + " " + describe(key) + " to " + own_file());
+}
+
+// Whoever gave a fingerprint on the command line means that one.
+void check_expected(const ClientOptions& options, const HostPort& where, const PublicKey& key) {
+    if (options.expected_fingerprint.empty() || options.expected_fingerprint == key.fingerprint()) {
+        return;
+    }
+    throw UserError(target_of(where) + ": has another key than that, " + describe(key));
+}
+
+}  // namespace
+
+HostKeySources host_key_sources(const HostPort& where, bool is_loopback) {
+    HostKeySources sources{own_file(),
+                           {home_folder() + "/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"},
+                           std::nullopt};
+    if (is_loopback) sources.pin = find_pin(where.port);
+    return sources;
+}
+
+Trust judge_host(const ClientOptions& options, const HostPort& where, bool is_loopback,
+                 const PublicKey& key) {
+    const HostKeySources sources = host_key_sources(where, is_loopback);
+    const HostKeyVerdict verdict =
+        judge_host_key(sources, where.host, static_cast<std::uint16_t>(where.port), key);
+    const std::string place = verdict.path + ":" + std::to_string(verdict.line);
+    check_expected(options, where, key);
+    switch (verdict.kind) {
+        case HostKeyVerdict::Kind::Known:
+            return sources.pin && *sources.pin == key ? Trust::Pinned : Trust::Known;
+        case HostKeyVerdict::Kind::Changed:
+            throw UserError(target_of(where) + ": THE HOST KEY HAS CHANGED, or this is another " +
+                            "machine: " + place + " has " + verdict.recorded->fingerprint() +
+                            ", it proved " + describe(key) + "; if that is expected: ssh-keygen " +
+                            "-R " + shell_quote(name_of(where)) + " -f " + shell_quote(own_file()));
+        case HostKeyVerdict::Kind::Revoked:
+            throw UserError(target_of(where) + ": its key " + describe(key) + " is revoked (" +
+                            place + ")");
+        case HostKeyVerdict::Kind::Unknown:
+            break;
+    }
+    if (options.accept_new || options.trust) {
+        add(where, key);
+        return Trust::Known;
+    }
+    if (::isatty(STDERR_FILENO) == 1) return Trust::Unknown;
+    throw UserError(target_of(where) + ": unknown host, its key is " + describe(key) +
+                    "; if that is right: frsh --trust " + target_of(where) + " " +
+                    key.fingerprint() + " (or use --accept-new)");
+}
+
+void ask_about(const HostPort& where, const PublicKey& key) {
+    // The terminal itself: stdin is the command's.
+    const Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+    const std::string refusal = target_of(where) + ": not trusted, its key is " + describe(key);
+    if (!terminal.is_open()) throw UserError(refusal + "; use --trust or --accept-new");
+    write_all(terminal.get(), "frsh: " + target_of(where) +
+                                  " is not known here; its key is\nfrsh: " + describe(key) +
+                                  "\nTrust it from now on? (yes/no/fingerprint) ");
+    char answer[256];
+    const IoResult got = read_some(terminal.get(), answer, sizeof answer);
+    std::string_view words(answer, got.bytes);
+    while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
+        words.remove_suffix(1);
+    if (words != "yes" && words != key.fingerprint()) throw UserError(refusal);
+    add(where, key);
+}
+
+}  // namespace frsh

@@ -1,0 +1,213 @@
+#include "server/account.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/ssh_wire.hpp"
+#include "common/net/trusted_file.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/process.hpp"
+
+#include <csignal>
+#include <ctime>
+
+#include <grp.h>
+#include <poll.h>
+#include <shadow.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// For files on a server that does not answer.
+constexpr auto kFileTime = 5s;
+constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
+
+// Days since 1970, as shadow(5) counts.
+bool has_expired(const User& user) {
+    std::vector<char> buffer(16384);
+    spwd entry{};
+    spwd* found = nullptr;
+    while (::getspnam_r(user.name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)
+        buffer.resize(buffer.size() * 2);
+    return found != nullptr && found->sp_expire >= 0 && ::time(nullptr) / 86400 >= found->sp_expire;
+}
+
+bool is_login_shell(const std::string& shell) {
+    bool is_listed = false;
+    ::setusershell();
+    while (const char* const listed = ::getusershell())
+        is_listed = is_listed || shell == listed;
+    ::endusershell();
+    return is_listed;
+}
+
+// A file of keys, read as its owner.
+struct KeySource {
+    std::string path;
+    bool is_own_key = false;  // The .pub file of a key that the user's own client made.
+};
+
+std::vector<KeySource> key_sources(const User& user, const std::string& home) {
+    std::vector<KeySource> sources{{home + "/.ssh/authorized_keys"},
+                                   {home + "/.config/frsh/authorized_keys"}};
+    // Who runs this server may come to himself with the key that his client made for that.
+    if (user.uid == ::getuid()) sources.push_back({home + "/.config/frsh/id_ed25519.pub", true});
+    return sources;
+}
+
+std::string encode_found(const FoundGrant& found) {
+    const AuthorizedKey& key = found.grant.key;
+    WireWriter writer;
+    writer.u32(static_cast<std::uint32_t>(found.index))
+        .string(found.grant.where)
+        .u8(key.command.has_value())
+        .string(key.command.value_or(""))
+        .u8(key.may_have_pty)
+        .u8(key.presence == Presence::Verified)
+        .u32(static_cast<std::uint32_t>(key.environment.size()));
+    for (const auto& [name, value] : key.environment)
+        writer.string(name).string(value);
+    return writer.take();
+}
+
+// The user may have had a hand in this answer: it is read as strictly as a peer's.
+FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& keys) {
+    WireReader reader(answer, "grant");
+    const std::size_t index = reader.u32();
+    if (index >= keys.size()) reader.refuse("of a key that nobody asked for");
+    std::string where(reader.string());
+    AuthorizedKey key{keys[index], "", 0, {}, true, Presence::Touched, {}, {}, {}};
+    const bool has_command = reader.u8() != 0;
+    const std::string_view command = reader.string();
+    if (has_command) key.command = std::string(command);
+    key.may_have_pty = reader.u8() != 0;
+    key.presence = reader.u8() != 0 ? Presence::Verified : Presence::Touched;
+    for (std::uint32_t left = reader.u32(); left > 0; --left) {
+        const std::string name(reader.string());
+        key.environment.emplace_back(name, std::string(reader.string()));
+    }
+    reader.finish();
+    return {index, {std::move(key), std::move(where)}};
+}
+
+std::optional<FoundGrant> search(const User& user, const std::string& home,
+                                 const std::vector<PublicKey>& keys, const std::string& address) {
+    const auto now = std::chrono::system_clock::now();
+    std::vector<std::pair<std::string, AuthorizedKeys>> files;
+    for (const KeySource& source : key_sources(user, home)) {
+        TrustedFile file = read_trusted_file(source.path, home, user.uid, kMaxAuthorizedKeys);
+        if (file.kind == TrustedFile::Kind::Refused) log::error("not trusted: " + file.why);
+        if (file.kind != TrustedFile::Kind::Read) continue;
+        files.emplace_back(source.path, parse_authorized_keys(file.content));
+        for (const std::string& why : files.back().second.skipped)
+            log::info(escape_controls(source.path) + ": skipped " + why);
+    }
+    for (std::size_t index = 0; index < keys.size(); ++index) {
+        for (const auto& [path, listed] : files) {
+            for (const AuthorizedKey& key : listed.keys) {
+                if (!(key.key == keys[index])) continue;
+                const std::string where = escape_controls(path) + ":" + std::to_string(key.line);
+                if (const auto why = find_refusal(key, address, now)) {
+                    log::notice(where + ": " + *why);
+                    continue;
+                }
+                return FoundGrant{index, {key, where}};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// What a child process writes that has become the user for good. Empty when it fails or hangs.
+template <typename Answer>
+std::string ask_as_user(const User& user, const Answer& answer) {
+    Pipe pipe = make_pipe();
+    const pid_t pid = check(::fork(), "fork");
+    if (pid == 0) {
+        int status = 1;
+        try {
+            become_user(user);
+            write_all(pipe.write_end.get(), answer());
+            status = 0;
+        } catch (const std::exception& error) {
+            log::error(error.what());
+        }
+        ::_exit(status);
+    }
+    pipe.write_end.close();
+    const auto deadline = EventLoop::Clock::now() + kFileTime;
+    std::string text;
+    bool is_whole = false;
+    while (!is_whole && text.size() <= kMaxAnswer) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
+        pollfd polled{pipe.read_end.get(), POLLIN, 0};
+        if (left.count() <= 0) break;
+        if (::poll(&polled, 1, static_cast<int>(left.count())) != 1) continue;
+        char buffer[4096];
+        const IoResult got = read_some(pipe.read_end.get(), buffer, sizeof buffer);
+        is_whole = got.status == IoResult::Status::EndOfFile;
+        text.append(buffer, got.bytes);
+    }
+    ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
+    const ExitStatus status = wait_for(pid);
+    const bool is_good = is_whole && !status.signaled && status.code == 0;
+    return is_good ? text : "";
+}
+
+}  // namespace
+
+std::optional<User> find_account(const std::string& name) {
+    if (::geteuid() == 0) return find_user(name);
+    User own = current_user();
+    if (own.name != name) return std::nullopt;
+    return own;
+}
+
+std::optional<std::string> find_account_refusal(const User& user, const AccountPolicy& policy) {
+    const bool is_given_by_root = ::geteuid() == 0;
+    if (is_given_by_root && user.uid == 0 && !policy.permit_root_login) {
+        return "root may not log in here (permit_root_login)";
+    }
+    if (user.uid != 0 && ::access("/etc/nologin", F_OK) == 0) {
+        return "logins are closed at the moment (/etc/nologin)";
+    }
+    if (!is_given_by_root) return std::nullopt;
+    if (has_expired(user)) return "the account has expired";
+    if (!is_login_shell(user.shell)) {
+        return "the account's shell is no login shell (/etc/shells)";
+    }
+    return std::nullopt;
+}
+
+std::optional<FoundGrant> find_grant(const User& user, const std::vector<PublicKey>& keys,
+                                     const std::string& address) {
+    if (user.uid == ::geteuid()) return search(user, home_folder(), keys, address);
+    const std::string answer = ask_as_user(user, [&]() -> std::string {
+        const auto found = search(user, user.home, keys, address);
+        return found ? encode_found(*found) : "";
+    });
+    if (answer.empty()) return std::nullopt;
+    return decode_found(answer, keys);
+}
+
+void become_user(const User& user) {
+    if (::geteuid() == user.uid && ::getuid() == user.uid && user.uid != 0) return;
+    check(::initgroups(user.name.c_str(), user.gid), "initgroups");
+    check(::setresgid(user.gid, user.gid, user.gid), "setresgid");
+    check(::setresuid(user.uid, user.uid, user.uid), "setresuid");
+    uid_t uids[3];
+    gid_t gids[3];
+    check(::getresuid(&uids[0], &uids[1], &uids[2]), "getresuid");
+    check(::getresgid(&gids[0], &gids[1], &gids[2]), "getresgid");
+    for (int i = 0; i < 3; ++i) {
+        must(uids[i] == user.uid && gids[i] == user.gid, "a session is its user in every way");
+    }
+    must(user.uid == 0 || (::setuid(0) == -1 && ::setgid(0) == -1), "there is no way back to root");
+}
+
+}  // namespace frsh

@@ -1,0 +1,284 @@
+#include "server/monitor.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/crypto.hpp"
+#include "common/net/proof.hpp"
+#include "common/net/socket.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/signals.hpp"
+#include "server/gate.hpp"
+#include "server/host_key.hpp"
+#include "server/sandbox.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// SEMANTICS A1: to a ClientHello, then to a login; and for a person who must be asked.
+constexpr auto kHandshakeTime = 10s;
+constexpr auto kLoginTime = 10s;
+constexpr auto kPendingTime = 120s;
+// Every no takes exactly this long, whatever it took to find out: no such user, no such key and a
+// wrong signature cannot be told apart.
+constexpr auto kNoTakes = 400ms;
+// For a gate to pass on what it was told last.
+constexpr auto kPartingTime = 3s;
+// The socket between gate and session: short, so that control never waits behind much data.
+constexpr int kSessionBuffer = 64 * 1024;
+
+// One gate's uid is nobody else's where the package has made it; else nobody's.
+SandboxSettings unprivileged_user(int highest_descriptor) {
+    SandboxSettings settings;
+    settings.highest_descriptor = highest_descriptor;
+    if (const auto user = find_user("_frsh")) {
+        settings.uid = user->uid;
+        settings.gid = user->gid;
+    }
+    return settings;
+}
+
+// "ADDRESS PORT", as sshd writes it.
+std::string describe_as_ssh(const Address& address) {
+    return address.host_text() + " " + std::to_string(address.port());
+}
+
+void make_short(const Fd& socket) {
+    for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
+        check(
+            ::setsockopt(socket.get(), SOL_SOCKET, option, &kSessionBuffer, sizeof kSessionBuffer),
+            "setsockopt");
+    }
+}
+
+}  // namespace
+
+Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps)
+    : settings_(std::move(settings)),
+      peer_(peer_address(peer.get()).text()),
+      address_(peer_address(peer.get()).host_text()),
+      ssh_connection_("SSH_CONNECTION=" + describe_as_ssh(peer_address(peer.get())) + " " +
+                      describe_as_ssh(local_address(peer.get()))),
+      ssh_client_("SSH_CLIENT=" + describe_as_ssh(peer_address(peer.get())) + " " +
+                  std::to_string(local_address(peer.get()).port())),
+      steps_(std::move(steps)),
+      started_(EventLoop::Clock::now()),
+      deadline_(started_ + kHandshakeTime) {
+    auto [control, gate_control] = make_packet_pair();
+    auto [session, gate_session] = make_socketpair();
+    make_short(session);
+    make_short(gate_session);
+    gate_ = check(::fork(), "fork");
+    if (gate_ == 0) {
+        control.close();
+        session.close();
+        become_gate(std::move(peer), context, std::move(gate_control), std::move(gate_session));
+    }
+    control_ = std::move(control);
+    session_ = std::move(session);
+}
+
+void Monitor::become_gate(Fd peer, const TlsContext& context, Fd control, Fd session) {
+    int status = 1;
+    try {
+        ::prctl(PR_SET_NAME, "frshd-gate");
+        tune_tcp(peer.get());
+        // Three sockets, side by side behind the standard streams, and nothing else of whatever
+        // our parents had open.
+        int lifted[3];
+        const int sockets[3] = {peer.get(), control.get(), session.get()};
+        for (int i = 0; i < 3; ++i)
+            lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
+        for (int i = 0; i < 3; ++i)
+            check(::dup3(lifted[i], 3 + i, O_CLOEXEC), "dup");
+        const SandboxSettings sandbox = unprivileged_user(5);  // May read files.
+        check(::close_range(6, ~0U, 0), "close_range");
+        const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
+        // Without a sandbox, what a sanitizer has to say still reaches stderr.
+        for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
+            check(::dup2(null.get(), standard), "dup");
+        ::close(null.get());
+        // The handles of old are never used again, nor destroyed: this function does not return.
+        auto* const gate = new Gate(Fd(3), context, Fd(4), Fd(5));
+        if (settings_.use_sandbox) {
+            // What it may warn of was said when the server started.
+            enter_sandbox(sandbox);
+        }
+        gate->run();
+        status = 0;
+    } catch (const std::exception& error) {
+        // The monitor has a log, we may have none any more.
+        const std::string why = std::string("gate: ") + error.what();
+        send_packet(4, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
+    }
+    ::_exit(status);
+}
+
+std::optional<ToMonitor> Monitor::wait_for_gate() {
+    for (;;) {
+        if (const auto packet = receive_packet(control_.get())) {
+            if (packet->empty()) return std::nullopt;
+            ToMonitor message = parse_to_monitor(*packet);
+            if (message.kind == ToMonitor::Kind::Failure) {
+                log::info(peer_ + ": " + escape_controls(message.payload));
+                return std::nullopt;
+            }
+            return message;
+        }
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
+        if (left.count() <= 0) {
+            refuse("timeout", "no login within the time given");
+            return std::nullopt;
+        }
+        pollfd polled{control_.get(), POLLIN, 0};
+        if (::poll(&polled, 1, static_cast<int>(left.count())) == -1 && errno != EINTR) {
+            throw SysError("poll");
+        }
+    }
+}
+
+std::optional<Login> Monitor::admit() {
+    try {
+        const auto binding = wait_for_gate();
+        if (binding && binding->kind == ToMonitor::Kind::Binding && prove_host(binding->payload)) {
+            deadline_ = EventLoop::Clock::now() + kLoginTime;
+            tell_listener(LoginStep::Hello);
+            while (const auto message = wait_for_gate()) {
+                if (message->kind == ToMonitor::Kind::Auth) {
+                    auto login = judge(message->payload);
+                    if (login) return login;
+                    break;
+                }
+                if (message->kind == ToMonitor::Kind::Probe) {
+                    answer_probe(message->payload);
+                } else if (message->kind == ToMonitor::Kind::Pending) {
+                    deadline_ = started_ + kPendingTime;
+                    tell_listener(LoginStep::Pending);
+                } else {
+                    throw ProtocolError("gate: out of turn");
+                }
+            }
+        }
+    } catch (const ProtocolError& error) {
+        log::error(peer_ + ": " + error.what());
+        exit_ = LoginExit::Crashed;
+    } catch (const std::exception& error) {
+        log::error(peer_ + ": " + error.what());
+    }
+    part_from_gate();
+    return std::nullopt;
+}
+
+bool Monitor::prove_host(const std::string& binding) {
+    context_ = {binding, random_bytes(kNonceSize)};
+    const std::string proof = sign_host_proof(settings_.host_key, context_);
+    host_key_ = parse_host_proof(proof).key;
+    return send_packet(control_.get(),
+                       encode(ToGate{ToGate::Kind::HostProof, context_.nonce + proof}));
+}
+
+void Monitor::answer_probe(const std::string& payload) {
+    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    std::string answer;
+    try {
+        const UserProbe probe = parse_user_probe(payload);
+        const auto user = find_account(probe.user);
+        if (user && !find_account_refusal(*user, settings_.policy)) {
+            if (const auto found = find_grant(*user, probe.keys, address_)) {
+                answer = std::string(1, static_cast<char>(found->index));
+            }
+        }
+    } catch (const ProtocolError& error) {
+        log::info(peer_ + ": " + error.what());
+    }
+    if (answer.empty()) std::this_thread::sleep_until(answer_at);
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Acceptable, answer}));
+}
+
+std::optional<Login> Monitor::judge(const std::string& payload) {
+    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    exit_ = LoginExit::Failed;
+    std::string why;  // For the log.
+    std::string words = "login refused: no such user here, or not with this key";
+    try {
+        const UserProof proof = parse_user_proof(payload);
+        why = "user " + escape_controls(proof.user) + " with " + proof.key.fingerprint() + ": ";
+        const auto user = find_account(proof.user);
+        auto found = user ? find_grant(*user, {proof.key}, address_) : std::nullopt;
+        const Presence presence = found ? found->grant.key.presence : Presence::Touched;
+        if (!is_proven(proof, context_, *host_key_, presence)) {
+            why += "the signature is not valid";
+        } else if (!user) {
+            why += "no such account";
+        } else if (!found) {
+            why += "the key is not authorized";
+        } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
+            why += *refusal;
+            words = "login refused: " + *refusal;  // The owner may know.
+        } else {
+            tell_listener(LoginStep::Admitted);
+            steps_.close();
+            become_user(*user);
+            if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
+                return std::nullopt;
+            }
+            control_.close();
+            exit_ = LoginExit::Fine;
+            log::info(peer_ + ": logged in as " + escape_controls(user->name) + " with " +
+                      proof.key.fingerprint() + " (" + found->grant.where + ")");
+            if (!settings_.policy.permit_user_environment) found->grant.key.environment.clear();
+            return Login{*user, std::move(found->grant), std::move(session_), ssh_connection_,
+                         ssh_client_};
+        }
+    } catch (const ProtocolError& error) {
+        why += error.what();
+    }
+    log::notice(peer_ + ": refused " + why);
+    std::this_thread::sleep_until(answer_at);
+    refuse("denied", words);
+    return std::nullopt;
+}
+
+void Monitor::tell_listener(LoginStep step) {
+    const char byte = static_cast<char>(step);
+    (void)write_some(steps_.get(), {&byte, 1});
+}
+
+void Monitor::refuse(const std::string& reason, const std::string& message) {
+    std::string frame;
+    encode(frame, msg::Error{reason, message, std::nullopt});
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Refused, frame}));
+}
+
+// How it ends tells whether somebody has broken it.
+void Monitor::part_from_gate() {
+    session_.close();
+    const auto until = EventLoop::Clock::now() + kPartingTime;
+    pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - EventLoop::Clock::now());
+    const bool is_over = ::poll(&polled, 1, static_cast<int>(left.count())) == 1;
+    if (!is_over) ::kill(gate_, SIGKILL);
+    const ExitStatus status = wait_for(gate_);
+    if (is_over && (status.signaled || status.code != 0)) {
+        log::error(peer_ + ": the gate died" +
+                   (status.signaled ? " by signal " + signal_name(status.signal) : ""));
+        exit_ = LoginExit::Crashed;
+    }
+}
+
+}  // namespace frsh

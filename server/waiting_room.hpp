@@ -1,0 +1,68 @@
+// Connections that were accepted and not yet given a process: who is next, and who has to go.
+//
+// Turns go round by source, so that whoever brings a thousand connections waits behind himself
+// only. And over TLS the client speaks first: a connection is not worth a process before as much as
+// a greeting has arrived. That is the kernel's count (SO_RCVLOWAT); the bytes are left to the gate.
+#pragma once
+
+#include "common/sys/fd.hpp"
+#include "server/source.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+namespace frsh {
+
+enum class Door { Unix, Plaintext, Tls };
+
+class WaitingRoom {
+  public:
+    using Time = EventLoop::Time;
+    struct Guest {
+        Fd socket;
+        Door door;
+        Source source;
+        Time since;
+        bool is_ready;
+    };
+
+    WaitingRoom(EventLoop& loop, std::size_t most) : loop_(loop), most_(most) {}
+
+    // Returns whom there was no room for, if so: somebody silent of the largest crowd, or the
+    // guest.
+    std::optional<Guest> add(Fd socket, Door door, Source source, Time now);
+
+    // The next who is ready and whose source may have one more.
+    using May = std::function<bool(const Source&)>;
+    std::optional<Guest> take_next(const May& may);
+    [[nodiscard]] bool has_ready() const;
+
+    // Who has said too little for too long is dropped. Returns how many.
+    std::size_t drop_silent(Time now);
+    [[nodiscard]] Time next_deadline() const;
+
+    [[nodiscard]] std::size_t size() const { return size_; }
+    void clear();
+
+  private:
+    struct Seat {
+        Guest guest;
+        bool is_gone = false;
+        EventLoop::Watch watch;
+    };
+    using Row = std::deque<std::unique_ptr<Seat>>;
+
+    void look(Seat& seat);
+    std::optional<Guest> give_up_one();
+
+    EventLoop& loop_;
+    std::size_t most_;
+    std::size_t size_ = 0;
+    std::map<std::string, Row> rows_;  // By source; never an empty one.
+    std::string last_row_;             // Whose turn it was.
+};
+
+}  // namespace frsh

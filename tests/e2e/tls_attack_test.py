@@ -1,0 +1,353 @@
+"""TCP with TLS under attack: what strangers, relays and floods get (SECURITY.md, SEMANTICS A1)."""
+
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import FULL, SANITIZED, descendants, main, wait_until  # noqa: E402
+from tls import Relay, TlsCase  # noqa: E402
+
+
+def frame(header, payload=b""):
+    if payload:
+        header = dict(header, len=len(payload))
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack(">I", len(text)) + text + payload
+
+
+def string(data):
+    return struct.pack(">I", len(data)) + data
+
+
+def client_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["frsh/1"])
+    return context
+
+
+def connect(port, context=None):
+    """A TLS client that has proved nothing; and what the server said first."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=30)
+    return (context or client_context()).wrap_socket(plain)
+
+
+def read_frame(connection, buffer):
+    def need(size):
+        while len(buffer) < size:
+            piece = connection.recv(65536)
+            if not piece:
+                raise EOFError
+            buffer.extend(piece)
+    need(4)
+    size = struct.unpack(">I", buffer[:4])[0]
+    need(4 + size)
+    header = json.loads(bytes(buffer[4:4 + size]))
+    end = 4 + size + header.get("len", 0)
+    need(end)
+    payload = bytes(buffer[4 + size:end])
+    del buffer[:end]
+    return header, payload
+
+
+def read_to_end(connection):
+    buffer, frames = bytearray(), []
+    with contextlib.suppress(EOFError, ConnectionResetError, ssl.SSLError):
+        while True:
+            frames.append(read_frame(connection, buffer))
+    return frames
+
+
+class Strangers(TlsCase):
+    def test_the_greeting_is_all_that_a_stranger_gets(self):
+        with connect(self.server.port) as connection:
+            buffer = bytearray()
+            hello, nonce = read_frame(connection, buffer)
+            self.assertEqual((hello["type"], len(nonce)), ("hello", 16))
+            self.assertNotIn("user", hello)
+            self.assertNotIn("host", hello)
+            self.assertEqual(read_frame(connection, buffer)[0]["type"], "proof")
+
+    def test_hostile_frames_before_the_login(self):
+        hello = {"type": "hello", "proto": 1, "software": "x", "features": []}
+        run = dict(type="open", ch=1, run="x", mode="command", args=1, env=0)
+        marker = os.path.join(self.folder, "marker")
+        command = f"touch {marker}\0".encode()
+        key = string(b"ssh-ed25519") + string(bytes(32))
+        attacks = {
+            "no length": struct.pack(">I", 0), "2^31": struct.pack(">I", 1 << 31),
+            "2^32-1": b"\xff\xff\xff\xff", "a long header": struct.pack(">I", 5000) + b"{" * 5000,
+            "hello": frame(hello), "a run": frame(run, command),
+            "hello and a run": frame(hello) + frame(run, command),
+            "len -1": frame(b'{"type":"auth","len":-1}'), "len 1.5": frame(b'{"type":"auth","len":1.5}'),
+            "len 1e308": frame(b'{"type":"auth","len":1e308}'),
+            "len a string": frame(b'{"type":"auth","len":"3"}'),
+            "len twice": frame(b'{"type":"auth","len":1,"len":1}') + b"x",
+            "too much": frame(b'{"type":"auth","len":20000}'),
+            "deep": frame(b'{"type":"auth","x":' + b"[" * 2000 + b"]" * 2000 + b"}"),
+            "no UTF-8": frame(b'{"type":"auth","x":"\xff"}'),
+            "an empty login": frame({"type": "auth"}), "junk": frame({"type": "auth"}, b"junk" * 100),
+            "no user": frame({"type": "auth"}, string(b"") + string(key) + string(b"sig")),
+            "trailing": frame({"type": "auth"}, string(b"root") + string(key) + string(b"s") + b"x"),
+            "a huge blob": frame({"type": "auth"}, string(b"root") + struct.pack(">I", 1 << 31)),
+            "a bad key": frame({"type": "auth"}, string(b"root") + string(b"ssh-rsa") + string(b"s")),
+            "an unsigned login": frame({"type": "auth"}, string(b"root") + string(key) + string(b""))
+            + frame(hello) + frame(run, command),
+            "two logins": frame({"type": "auth"}, string(b"root") + string(key) + string(b"")) * 2,
+            "a flood of probes": frame({"type": "probe"}, string(b"root") + string(key)) * 5,
+            "a flood of pending": frame({"type": "auth_pending"}) * 50,
+            "a server's word": frame({"type": "acceptable"}),
+        }
+        for name, attack in attacks.items():
+            with self.subTest(name), connect(self.server.port) as connection:
+                connection.sendall(attack)
+                frames = read_to_end(connection)
+                kinds = [header["type"] for header, _ in frames]
+                self.assertEqual(kinds[:2], ["hello", "proof"])
+                self.assertEqual(kinds[-1], "error", frames)
+                self.assertIn(frames[-1][0]["reason"], ("protocol", "denied"))
+                self.assertNotIn("started", kinds)
+        with connect(self.server.port) as connection:  # Shorter than promised, and then the end.
+            connection.sendall(frame(b'{"type":"auth","len":100}') + b"x")
+            connection.unwrap() if False else connection.shutdown(socket.SHUT_WR)
+            read_to_end(connection)
+        self.assertFalse(os.path.exists(marker))
+        self.assertNotIn("the gate died", self.server.text())
+        self.assertEqual(self.own.run(self.target, "true").code, 0)
+
+    def test_no_takes_the_same_time_for_an_unknown_user_and_a_wrong_key(self):
+        key = string(b"ssh-ed25519") + string(bytes.fromhex(
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
+        signature = string(string(b"ssh-ed25519") + string(bytes(64)))
+        times = {b"root": [], b"no-such-user": [], b"nobody": []}
+        words = set()
+        for _ in range(20 if FULL else 5):
+            for user, taken in times.items():
+                with connect(self.server.port) as connection:
+                    read_frame(connection, buffer := bytearray())
+                    read_frame(connection, buffer)
+                    began = time.monotonic()
+                    connection.sendall(frame({"type": "auth"}, string(user) + string(key) + signature))
+                    words.add(read_frame(connection, buffer)[0]["message"])
+                    taken.append(time.monotonic() - began)
+        self.assertEqual(len(words), 1)
+        for taken in times.values():
+            self.assertGreaterEqual(min(taken), 0.39, times)
+
+    def test_dropped_at_every_byte_of_the_handshake(self):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        greeting = outgoing.read()
+        step = 1 if FULL else 7
+        for size in list(range(0, len(greeting), step)) + [len(greeting)]:
+            with socket.create_connection(("127.0.0.1", self.server.port)) as connection:
+                connection.sendall(greeting[:size])
+        self.assertEqual(self.own.run(self.target, "true").code, 0)
+        wait_until(lambda: not descendants(self.server.pid), "children to end", 30)
+        self.assertNotIn("the gate died", self.server.text())
+
+    def test_other_protocols_are_told_apart_in_the_log(self):
+        with socket.create_connection(("127.0.0.1", self.server.port)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: a browser, of sorts\r\n\r\n")
+            connection.recv(100)
+        wait_until(lambda: "web client" in self.server.text(), "the log")
+        context = client_context()
+        context.set_alpn_protocols(["h2"])
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            connect(self.server.port, context).recv(10)
+
+
+class InTheMiddle(TlsCase):
+    """A relay with a TLS of its own on both sides: it sees everything, and gets nothing."""
+
+    def relay_tls(self):
+        certificate = os.path.join(self.folder, "cert.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=x",
+                        "-keyout", certificate + ".key", "-out", certificate],
+                       check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(certificate, certificate + ".key")
+        context.set_alpn_protocols(["frsh/1"])
+        listening = socket.create_server(("127.0.0.1", 0))
+        seen = bytearray()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    near, _ = listening.accept()
+                    with contextlib.suppress(OSError, EOFError):
+                        near = context.wrap_socket(near, server_side=True)
+                        far = connect(self.server.port)
+                        buffer = bytearray()
+                        for _ in range(2):
+                            header, payload = read_frame(far, buffer)
+                            near.sendall(frame({k: v for k, v in header.items() if k != "len"}, payload))
+                        near.settimeout(5)
+                        while piece := near.recv(65536):
+                            seen.extend(piece)
+                            far.sendall(piece)
+                    near.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        self.addCleanup(listening.close)
+        return listening.getsockname()[1], seen
+
+    def test_refused_on_first_use_and_later(self):
+        port, seen = self.relay_tls()
+        client, line = self.trusting()
+        self.authorize(line)
+        for options in (["--accept-new"], ["--trust"], []):
+            words = [] if "--trust" in options else ["touch", os.path.join(self.folder, "marker")]
+            result = client.run(*options, f"127.0.0.1:{port}", *words)
+            self.one_line(result, "sitting in between")
+        self.assertEqual(bytes(seen), b"", "a client says nothing to a relay")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "marker")))
+        with open(os.path.join(client.home, ".config/frsh/known_hosts")) as file:
+            self.assertNotIn(str(port), file.read())
+
+    def test_a_recorded_login_is_worth_nothing(self):
+        recorded = []
+        relay = Relay(self.server.port,
+                      lambda way, piece, number: recorded.append(piece) if way == "up" else None)
+        self.addCleanup(relay.close)
+        client, line = self.trusting()
+        self.authorize(line)
+        marker = os.path.join(self.folder, "once")
+        result = client.run("--accept-new", f"127.0.0.1:{relay.port}", f"echo x >> {marker}")
+        self.assertEqual(result.code, 0, result)
+        for whole in (True, False):
+            with socket.create_connection(("127.0.0.1", self.server.port)) as connection:
+                pieces = [b"".join(recorded)] if whole else list(recorded)
+                with contextlib.suppress(OSError):
+                    for piece in pieces:
+                        connection.sendall(piece)
+                    connection.settimeout(5)
+                    while connection.recv(65536):
+                        pass
+        with open(marker) as file:
+            self.assertEqual(file.read(), "x\n")
+
+
+class Life(TlsCase):
+    def gates(self):
+        return [stat for stat in descendants(self.server.pid) if stat.name == "frshd-gate"]
+
+    def test_a_killed_gate_is_a_lost_connection_and_nothing_else(self):
+        marker = os.path.join(self.folder, "pid")
+        process = self.own.popen(self.target, f"echo $$ > {marker}; exec sleep 1000")
+        wait_until(lambda: os.path.exists(marker) and os.path.getsize(marker), "the run")
+        gate, = self.gates()
+        os.kill(gate.pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 255)
+        self.assertIn(b"lost", err)
+        wait_until(lambda: not descendants(self.server.pid), "the run to be ended", 20)
+        self.assertEqual(self.own.run(self.target, "echo hi").out, b"hi\n")
+
+    def test_a_gate_killed_before_the_login(self):
+        with connect(self.server.port) as connection:
+            read_frame(connection, bytearray())
+            gate, = wait_until(self.gates, "a gate")
+            os.kill(gate.pid, signal.SIGKILL)
+            read_to_end(connection)
+        wait_until(lambda: "the gate died by signal KILL" in self.server.text(), "the log")
+        self.assertEqual(self.own.run(self.target, "echo hi").out, b"hi\n")
+
+    def test_what_a_gate_has(self):
+        if SANITIZED:
+            self.skipTest("sanitizers need the sandbox off")
+        with connect(self.server.port) as connection:
+            read_frame(connection, bytearray())
+            gate, = wait_until(self.gates, "a gate")
+            with open(f"/proc/{gate.pid}/status") as file:
+                status = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+            self.assertEqual(status["NoNewPrivs"], "1")
+            self.assertEqual(status["Seccomp"], "2")
+            self.assertEqual(status["CapPrm"], "0" * 16)
+            if os.geteuid() == 0:
+                self.assertNotEqual(status["Uid"].split()[0], "0")
+                names = sorted(os.readlink(f"/proc/{gate.pid}/fd/{fd}").split(":")[0]
+                               for fd in os.listdir(f"/proc/{gate.pid}/fd"))
+                self.assertEqual(names, ["/dev/null"] * 3 + ["socket"] * 3)
+
+
+class Floods(TlsCase):
+    def test_a_hundred_clients_at_once(self):
+        count = 20 if SANITIZED else 100
+        for name in ("id_ed25519", "id_ed25519.pub"):  # They make one key, all at once.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.server.home, ".config/frsh", name))
+        processes = [self.own.popen(self.target, f"echo {i}") for i in range(count)]
+        results = [(process.communicate(timeout=60), process) for process in processes]
+        for i, ((out, err), process) in enumerate(results):
+            self.assertEqual((process.returncode, out, err), (0, f"{i}\n".encode(), b""))
+
+    def test_two_thousand_who_say_nothing_or_little(self):
+        self.own.run(self.target, "true")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        count = min(2000, min(4096, hard) - 100)
+        crowd = []
+        try:
+            for i in range(count):
+                one = socket.socket()
+                one.bind((f"127.1.{i // 250}.{1 + i % 250}", 0))
+                one.connect(("127.0.0.1", self.server.port))
+                one.setblocking(False)
+                if i % 2:
+                    one.send(b"\x16")
+                crowd.append(one)
+            for _ in range(3):
+                began = time.monotonic()
+                result = self.own.run(self.target, "echo hi")
+                self.assertEqual(result.out, b"hi\n", result)
+                self.assertLess(time.monotonic() - began, 10 if SANITIZED else 2)
+                for one in crowd[::3]:  # One more byte a second, as it were.
+                    with contextlib.suppress(OSError):
+                        one.send(b"\x03")
+        finally:
+            for one in crowd:
+                one.close()
+        wait_until(lambda: "said nothing" in self.server.text(), "the log")
+        wait_until(lambda: not descendants(self.server.pid), "nobody left")
+        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
+
+    def test_who_stops_in_the_middle_of_a_greeting_makes_room(self):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        half = outgoing.read()[:150]
+        crowd = []
+        for _ in range(30):
+            one = socket.create_connection(("127.0.0.1", self.server.port))
+            one.sendall(half)
+            crowd.append(one)
+        began = time.monotonic()
+        result = self.own.run(self.target, "echo hi")
+        for one in crowd:
+            one.close()
+        self.assertEqual(result.out, b"hi\n", result)
+        self.assertLess(time.monotonic() - began, 30)
+
+
+if __name__ == "__main__":
+    main()

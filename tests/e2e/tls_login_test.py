@@ -1,0 +1,359 @@
+"""TCP with TLS: who gets in, with which key, and what the refused are told (SECURITY.md)."""
+
+import contextlib
+import os
+import pty
+import pwd
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import main  # noqa: E402
+from tls import ROOT, Relay, TlsCase, TlsServer, make_key, write  # noqa: E402
+
+
+class SameUser(TlsCase):
+    def test_no_set_up_no_question(self):
+        result = self.own.run(self.target, "echo out; echo err >&2; cat; exit 3", stdin=b"in\n")
+        self.assertEqual((result.code, result.out, result.err), (3, b"out\nin\n", "err\n"))
+
+    def test_much_data_both_ways(self):
+        data = os.urandom(8 * 1024 * 1024)
+        result = self.own.run(self.target, "cat", stdin=data)
+        self.assertEqual(result.code, 0, result)
+        self.assertTrue(result.out == data)
+
+    def test_three_round_trips(self):
+        self.own.run(self.target, "true")
+        ways = []
+        relay = Relay(self.server.port, lambda way, piece, number: ways.append((number, way)))
+        self.addCleanup(relay.close)
+        # Through the relay the port is another one, which no pin is for.
+        client, line = self.trusting()
+        self.authorize(line)
+        self.assertEqual(client.run("--accept-new", f"127.0.0.1:{relay.port}", "true").code, 0)
+        result = client.run(f"127.0.0.1:{relay.port}", "echo answer")
+        self.assertEqual((result.code, result.out), (0, b"answer\n"))
+        ways = [way for number, way in ways if number == 2]
+        turns = [way for at, way in enumerate(ways) if at == 0 or ways[at - 1] != way]
+        # ClientHello, greeting, login with the first request, answer; then only goodbyes. The
+        # relay cannot see the round trip of TCP itself.
+        self.assertEqual(turns[:4], ["up", "down", "up", "down"], ways)
+        self.assertLessEqual(len(turns), 6, ways)
+
+    def test_the_runs_know_where_they_come_from(self):
+        result = self.own.run(self.target, "echo $SSH_CONNECTION $SSH_CLIENT")
+        self.assertRegex(result.out.decode(), rf"^127\.0\.0\.1 \d+ 127\.0\.0\.1 {self.server.port}\n$")
+
+    def test_another_users_name_is_refused(self):
+        for user in ("nobody", "no-such-user"):
+            result = self.own.run(f"{user}@{self.target}", "id")
+            self.one_line(result, user + "@", "login refused")
+
+
+class Hosts(TlsCase):
+    def test_an_unknown_host_is_refused_with_what_to_do(self):
+        client = self.stranger()
+        result = client.run(self.target, "true")
+        self.one_line(result, "unknown host", self.server.fingerprint(), "--trust", "--accept-new")
+
+    def test_trust_takes_the_fingerprint_at_its_word(self):
+        client = self.stranger()
+        self.one_line(client.run("--trust", self.target, "SHA256:other"), "another key")
+        self.assertFalse(os.path.exists(os.path.join(client.home, ".config/frsh/known_hosts")))
+        self.assertEqual(client.run("--trust", self.target, self.server.fingerprint()).code, 0)
+        self.one_line(client.run(self.target, "true"), "login refused")
+
+    def test_a_changed_key_is_fatal(self):
+        client = self.stranger()
+        make_key(os.path.join(client.home, "other"))
+        with open(os.path.join(client.home, "other.pub")) as file:
+            other = " ".join(file.read().split()[:2])
+        write(os.path.join(client.home, ".config/frsh/known_hosts"),
+              f"[127.0.0.1]:{self.server.port} {other}\n")
+        for options in ([], ["--accept-new"], ["--trust"]):
+            result = client.run(*options, self.target, *([] if "--trust" in options else ["true"]))
+            self.one_line(result, "CHANGED", self.server.fingerprint(), "ssh-keygen -R")
+
+    def test_what_ssh_knows_helps(self):
+        client = self.stranger()
+        line = make_key(os.path.join(client.home, ".ssh/id_ed25519"))
+        self.authorize(line)
+        with open(self.server.host_key + ".pub") as file:
+            key = " ".join(file.read().split()[:2])
+        write(os.path.join(client.home, ".ssh/known_hosts"), f"127.0.0.1 {key}\n")
+        self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+
+    def test_a_person_is_asked_on_the_terminal(self):
+        client, line = self.stranger(), None
+        line = make_key(os.path.join(client.home, ".ssh/id_ed25519"))
+        self.authorize(line)
+        for answer, works in ((b"no\n", False), (b"yes\n", True)):
+            master, slave = pty.openpty()
+
+            def own_terminal():
+                os.setsid()
+                import fcntl
+                import termios
+                fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+            process = client.popen(self.target, "echo hi", stderr=slave, stdin=slave,
+                                   preexec_fn=own_terminal)
+            os.close(slave)
+            seen = b""
+            while b"(yes/no/fingerprint)" not in seen:
+                seen += os.read(master, 4096)
+            self.assertIn(self.server.fingerprint().encode(), seen)
+            os.write(master, answer)
+            out = process.stdout.read()
+            process.stdout.close()
+            self.assertEqual(process.wait(), 0 if works else 255, seen)
+            self.assertEqual(out, b"hi\n" if works else b"")
+            os.close(master)
+
+    def test_what_is_no_frsh_server_is_named(self):
+        import socket
+        import threading
+        text = b'{"type":"error","reason":"busy","message":"too many","retry_after":7}'
+        busy = len(text).to_bytes(4, "big") + text
+        for words, said in ((b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"), (b"HTTP/1.1 400 Bad\r\n\r\n", "web"),
+                            (busy, "try again in 7 s")):
+            listening = socket.create_server(("127.0.0.1", 0))
+
+            def serve():
+                connection, _ = listening.accept()
+                connection.recv(10)
+                connection.sendall(words)
+                with contextlib.suppress(OSError):
+                    connection.recv(100000)
+                connection.close()
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            result = self.stranger().run(f"127.0.0.1:{listening.getsockname()[1]}", "true")
+            self.one_line(result, said)
+            thread.join()
+            listening.close()
+        closed = socket.create_server(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        closed.close()
+        self.one_line(self.stranger().run(f"127.0.0.1:{port}", "true"), "Connection refused")
+
+    def test_a_server_that_says_nothing_is_left_in_time(self):
+        import socket
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            began = time.monotonic()
+            result = self.stranger().run("--connect-timeout", "500ms",
+                                         f"127.0.0.1:{listening.getsockname()[1]}", "true")
+            self.one_line(result, "--connect-timeout")
+            self.assertLess(time.monotonic() - began, 5)
+
+
+class Keys(TlsCase):
+    def test_a_key_that_is_authorized_gets_in_and_another_does_not(self):
+        client, line = self.trusting()
+        self.authorize("# nothing yet")
+        self.one_line(client.run(self.target, "true"), "login refused", "id_ed25519")
+        self.authorize(line)
+        self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+
+    def test_every_kind_of_key(self):
+        for kind in ("ed25519", "ecdsa", "rsa"):
+            client, _ = self.trusting()
+            path = os.path.join(client.home, "key")
+            self.authorize(make_key(path, kind=kind))
+            self.assertEqual(client.run("-i", path, self.target, "echo hi").out, b"hi\n", kind)
+
+    def test_of_several_keys_the_right_one_is_found_and_remembered(self):
+        client, _ = self.trusting()
+        line = make_key(os.path.join(client.home, ".ssh/id_rsa"), kind="rsa")
+        self.authorize(line)
+        for _ in range(2):
+            self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+        with open(os.path.join(client.home, ".local/state/frsh/keys")) as file:
+            self.assertIn(str(self.server.port), file.read())
+        # What worked last time is refused now: said, forgotten, and the next time is fine.
+        with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
+            self.authorize(file.read())
+        self.one_line(client.run(self.target, "true"), "run it again")
+        self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+
+    def test_none_of_several_names_all(self):
+        client, _ = self.trusting()
+        make_key(os.path.join(client.home, ".ssh/id_ecdsa"), kind="ecdsa")
+        self.authorize("")
+        self.one_line(client.run(self.target, "true"), "no key was accepted", "id_ed25519", "id_ecdsa")
+
+    def test_a_key_file_that_others_can_read(self):
+        client, line = self.trusting()
+        path = os.path.join(client.home, ".ssh/id_ed25519")
+        os.chmod(path, 0o644)
+        self.one_line(client.run("-i", path, self.target, "true"), "chmod 600")
+        self.one_line(client.run("-i", path + "-none", self.target, "true"), "no such key file")
+
+    def test_a_passphrase_is_asked_by_ssh_keygen(self):
+        client, _ = self.trusting()
+        path = os.path.join(client.home, "locked")
+        self.authorize(make_key(path, passphrase="sesame"))
+        ask = os.path.join(client.home, "ask")
+        write(ask, "#!/bin/sh\necho sesame\n", 0o700)
+        client.env.update(SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force")
+        result = client.run("-i", path, self.target, "echo hi")
+        self.assertEqual(result.out, b"hi\n", result)
+
+    def test_the_agent(self):
+        client, _ = self.trusting()
+        os.rename(os.path.join(client.home, ".ssh/id_ed25519"), os.path.join(client.home, "held"))
+        socket = os.path.join(client.home, "agent")
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+        try:
+            while not os.path.exists(socket):
+                time.sleep(0.01)
+            client.env["SSH_AUTH_SOCK"] = socket
+            env = dict(os.environ, SSH_AUTH_SOCK=socket)
+            held = os.path.join(client.home, "held")
+            subprocess.run(["ssh-add", "-q", held], env=env, check=True)
+            with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
+                self.authorize(file.read())
+            self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+            # Nobody there to confirm: the agent declines.
+            subprocess.run(["ssh-add", "-q", "-D"], env=env, check=True)
+            subprocess.run(["ssh-add", "-q", "-c", held], env=env, check=True)
+            result = client.run(self.target, "echo hi")
+            self.assertEqual((result.code, result.out), (255, b""), result)
+            self.assertIn("declined to sign", result.err)
+        finally:
+            agent.terminate()
+            agent.wait()
+
+    def test_strict_modes(self):
+        client, line = self.trusting()
+        path = os.path.join(self.server.home, ".ssh/authorized_keys")
+        self.authorize(line)
+        for name, mode in ((path, 0o664), (os.path.dirname(path), 0o770), (self.server.home, 0o720)):
+            before = os.stat(name).st_mode & 0o777
+            os.chmod(name, mode)
+            self.one_line(client.run(self.target, "true"), "login refused")
+            os.chmod(name, before)
+        self.assertEqual(client.run(self.target, "true").code, 0)
+        os.unlink(path)
+        os.mkfifo(path, 0o600)
+        self.one_line(client.run(self.target, "true"), "login refused")
+        os.unlink(path)
+
+
+class Options(TlsCase):
+    def test_a_command_of_the_key(self):
+        client, line = self.trusting()
+        self.authorize('restrict,command="echo ran: \\"$FRSH_ORIGINAL_COMMAND\\" '
+                       '$SSH_ORIGINAL_COMMAND; env" ' + line)
+        result = client.run("--env", "BASH_ENV=/tmp/x", "--env", "PATH=/evil", "--cwd", "/tmp",
+                            self.target, "rm -rf /; id")
+        text = result.out.decode()
+        self.assertTrue(text.startswith("ran: rm -rf /; id rm -rf /; id\n"), result)
+        self.assertNotIn("BASH_ENV", text)
+        self.assertNotIn("/evil", text)
+        self.assertIn("SSH_CLIENT=127.0.0.1 ", text)
+        result = client.run("--argv", self.target, "a b", "c")
+        self.assertTrue(result.out.startswith(b"ran: 'a b' c"), result)
+        self.assertTrue(client.run(self.target, stdin=b"echo shell\n").out.startswith(b"ran: \n"))
+        result = client.run("--batch", "--one-shell", self.target, stdin=b"echo shell\n")
+        self.assertNotEqual(result.code, 0, result)
+        self.assertNotIn(b"shell\n", result.out)
+
+    def test_where_from_and_until_when(self):
+        client, line = self.trusting()
+        for options, works in (('from="10.0.0.0/8"', False), ('from="127.0.0.0/8,!127.0.0.1"', False),
+                               ('from="127.*"', True), ('expiry-time="20200101"', False),
+                               ('expiry-time="20990101"', True), ('tunnel-to="x"', False),
+                               ('no-X11-forwarding,no-pty', True), ('cert-authority', False)):
+            self.authorize(options + " " + line)
+            result = client.run(self.target, "echo hi")
+            self.assertEqual(result.code, 0 if works else 255, (options, result))
+
+
+class OtherUsers(TlsCase):
+    def as_nobody(self, *words, home):
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] +
+                              list(words), stdin=subprocess.DEVNULL, capture_output=True,
+                              env={"PATH": os.environ["PATH"], "HOME": home,
+                                   "XDG_RUNTIME_DIR": self.server.runtime})
+
+    def test_another_user_of_this_machine_is_refused(self):
+        if not ROOT:
+            self.skipTest("not root: cannot be another user")
+        import shutil
+        from harness import FRSH
+        home = os.path.join("/tmp", os.path.basename(self.folder) + "-nobody")
+        os.mkdir(home, 0o700)
+        self.addCleanup(shutil.rmtree, home, True)
+        program = os.path.join(home, "frsh")
+        shutil.copy(FRSH, program)
+        os.chown(home, 65534, 65534)
+        result = self.as_nobody(program, self.target, "id", home=home)
+        self.assertEqual(result.returncode, 255, result)
+        self.assertIn(b"unknown host", result.stderr)
+        for user in ("root", "nobody"):
+            result = self.as_nobody(program, "--accept-new", "-l", user, self.target, "id", home=home)
+            self.assertEqual((result.returncode, result.stdout), (255, b""), result)
+            self.assertIn(b"login refused", result.stderr)
+
+    def test_root_becomes_the_user_whole(self):
+        if not ROOT:
+            self.skipTest("not root: cannot become somebody else")
+        name = f"frsht{os.getpid() % 100000}"
+        home = os.path.join("/tmp", name)
+        if subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", "-G", "audio", name],
+                          capture_output=True).returncode != 0:
+            self.skipTest("no user could be made")
+        try:
+            user = pwd.getpwnam(name)
+            client, line = self.trusting()
+            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
+            for path in (".ssh", ".ssh/authorized_keys"):
+                os.chown(os.path.join(home, path), user.pw_uid, user.pw_gid)
+            target = f"{name}@{self.target}"
+            result = client.run(target, "id -un; id -Gn; umask; pwd; echo $HOME $USER $SHELL; "
+                                        "grep -E '^(Uid|Gid|CapEff)' /proc/self/status; "
+                                        "true")
+            lines = result.out.decode().splitlines()
+            uid, gid = str(user.pw_uid), str(user.pw_gid)
+            self.assertEqual(lines[0], name, result)
+            self.assertIn("audio", lines[1])
+            self.assertEqual(lines[2:5], ["0022", home, f"{home} {name} /bin/sh"], result)
+            self.assertEqual(lines[5].split()[1:], [uid] * 4)
+            self.assertEqual(lines[6].split()[1:], [gid] * 4)
+            self.assertEqual(lines[7].split()[1], "0" * 16)
+            # Who holds an output open is still found, though the session came from root.
+            result = client.run("--linger", "200ms", target, "sleep 7 & true")
+            self.assertIn("held open by sleep", result.err)
+            self.assertEqual(client.run(target, "true").code, 0)
+            subprocess.run(["usermod", "-s", "/usr/sbin/nologin", name], check=True)
+            self.one_line(client.run(target, "true"), "/etc/shells")
+            subprocess.run(["usermod", "-s", "/bin/sh", "-e", "1", name], check=True)
+            self.one_line(client.run(target, "true"), "the account has expired")
+        finally:
+            subprocess.run(["userdel", "-f", "-r", name], capture_output=True)
+
+    def test_root_itself_only_when_configured(self):
+        if not ROOT:
+            self.skipTest("not root: nothing to configure")
+        folder = os.path.join(self.folder, "strict")
+        os.mkdir(folder, 0o700)
+        from tls import Client
+        import tls
+        tls.ROOT = False
+        try:
+            server = TlsServer(folder)
+        finally:
+            tls.ROOT = True
+        self.addCleanup(server.end)
+        result = Client(server.home, server.runtime).run(server.name, "id")
+        self.one_line(result, "permit_root_login")
+
+
+if __name__ == "__main__":
+    main()
