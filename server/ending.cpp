@@ -15,8 +15,9 @@ constexpr milliseconds kLongestPause{100};
 
 }  // namespace
 
-Ending::Ending(pid_t program, std::string mark, First first, milliseconds grace, Time now)
-    : program_(program), mark_(std::move(mark)), grace_(grace) {
+Ending::Ending(pid_t program, std::vector<std::string> marks, First first, milliseconds grace,
+               Time now)
+    : program_(program), marks_(std::move(marks)), grace_(grace) {
     enter(first == First::HangUp      ? Step::HangUp
           : first == First::Terminate ? Step::Terminate
                                       : Step::Kill,
@@ -42,7 +43,7 @@ void Ending::tick(Time now) {
     if (now >= step_ends_ && step_ != Step::Kill) {
         enter(step_ == Step::HangUp ? Step::Terminate : Step::Kill, now);
     }
-    const std::vector<ProcessInfo> left = started_by(program_, mark_);
+    const std::vector<ProcessInfo> left = started_by(program_, marks_);
     if (left.empty() || (step_ == Step::Kill && now >= step_ends_)) {
         survivors_ = left;
         is_done_ = true;

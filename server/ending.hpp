@@ -20,8 +20,9 @@ class Ending {
     using Time = EventLoop::Time;
     enum class First { HangUp, Terminate, Kill };
 
-    // Of `program` and all that carries `mark` ("FRSH_RUN=ID"); see started_by().
-    Ending(pid_t program, std::string mark, First first, std::chrono::milliseconds grace, Time now);
+    // Of `program` and all that carries these marks; see started_by().
+    Ending(pid_t program, std::vector<std::string> marks, First first,
+           std::chrono::milliseconds grace, Time now);
 
     // Looks again, and does what is due.
     void tick(Time now);
@@ -37,7 +38,7 @@ class Ending {
     void enter(Step step, Time now);
 
     pid_t program_;
-    std::string mark_;
+    std::vector<std::string> marks_;
     std::chrono::milliseconds grace_;
     Step step_;
     Time step_ends_;

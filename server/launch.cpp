@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <random>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -114,6 +115,12 @@ msg::Open force_command(msg::Open open, const std::string& command) {
     open.args = {command};
     open.cwd.reset();
     return open;
+}
+
+std::string new_session_mark() {
+    std::random_device random;
+    const auto high = static_cast<std::uint64_t>(random()) << 32;
+    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(high | random());
 }
 
 std::string run_mark(const std::string& run) {

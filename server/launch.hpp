@@ -30,7 +30,11 @@ struct LaunchContext {
 enum class BaseEnvironment { Clean, Inherited };
 [[nodiscard]] std::vector<std::string> base_environment(const User& user, BaseEnvironment kind);
 
-// "FRSH_RUN=ID": how a process is known as this run's, wherever it went; see started_by().
+// "FRSH_SESSION=...", not to be guessed and never the same twice.
+[[nodiscard]] std::string new_session_mark();
+
+// "FRSH_RUN=ID": with the session's, how a process is known as this run's, wherever it went; see
+// started_by().
 [[nodiscard]] std::string run_mark(const std::string& run);
 
 // The session's environment, what the client forwards as far as that is allowed, what it asks for

@@ -6,11 +6,11 @@
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
 #include "server/host_key.hpp"
+#include "server/launch.hpp"
 #include "server/login_exit.hpp"
 
 #include <algorithm>
 #include <csignal>
-#include <random>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -31,13 +31,6 @@ void raise_descriptor_limit(rlimit& given) {
     rlimit raised = given;
     raised.rlim_cur = std::min<rlim_t>(given.rlim_max, 8192);
     if (raised.rlim_cur > given.rlim_cur) (void)::setrlimit(RLIMIT_NOFILE, &raised);
-}
-
-// Not to be guessed, and not to be met again after a restart.
-std::string session_mark(unsigned long number) {
-    std::random_device random;
-    const auto part = (static_cast<std::uint64_t>(random()) << 32) | random();
-    return "FRSH_SESSION=" + std::to_string(number) + "-" + std::to_string(part);
 }
 
 }  // namespace
@@ -189,7 +182,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             refuse(std::move(next.socket), "busy", error.what());
             continue;
         }
-        const std::string mark = session_mark(++next_session_);
+        const std::string mark = new_session_mark();
         const pid_t pid = ::fork();
         if (pid == -1) {
             refuse(std::move(next.socket), "busy", SysError("fork").what());
@@ -286,8 +279,8 @@ void Listener::reap_children() {
         if (status->signaled && !child.is_evicted) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
                        signal_name(status->signal) + "; ending what it started");
-            endings_.emplace_back(status->pid, found->second.mark, Ending::First::HangUp, 2s,
-                                  EventLoop::Clock::now());
+            endings_.emplace_back(status->pid, std::vector{found->second.mark},
+                                  Ending::First::HangUp, 2s, EventLoop::Clock::now());
         }
         children_.erase(found);
     }

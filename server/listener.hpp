@@ -107,7 +107,6 @@ class Listener {
     std::vector<Ending> endings_;     // Of what sessions left that died by a signal.
     EventLoop::Time accept_again_{};  // Out of descriptors: not before then.
     bool told_to_end_ = false;
-    unsigned long next_session_ = 0;
     rlimit given_descriptors_{};  // For the sessions; we raised our own.
     EventLoop::Watch signal_watch_;
 };

@@ -42,9 +42,8 @@ bool is_tls(const ServerOptions& options) {
 int serve_stdio() {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
-    const std::string mark = "FRSH_SESSION=stdio-" + std::to_string(::getpid());
     return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
-                       settings_for(BaseEnvironment::Inherited, mark));
+                       settings_for(BaseEnvironment::Inherited, new_session_mark()));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.

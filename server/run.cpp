@@ -78,6 +78,8 @@ void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams st
 }
 
 void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
+    // Another client may have chosen the same id for its own run, on another link or server.
+    marks_ = {run_mark(id_), context.session_mark};
     auto planned = plan_launch(open, context);
     if (auto* const refused = std::get_if<NotStarted>(&planned)) {
         return fail(loop, std::move(*refused));
@@ -161,7 +163,7 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         shell_deadline_ = now + kGrace;
         return;
     }
-    ending_.emplace(pid_, run_mark(id_), first, kGrace, now);
+    ending_.emplace(pid_, marks_, first, kGrace, now);
     ending_->tick(now);
 }
 

@@ -82,6 +82,7 @@ class Run : public Link::Source, private Shell::Guest {
 
     Channel channel_;
     std::string id_;
+    std::vector<std::string> marks_;  // In the environment of all it started.
     pid_t pid_ = 0;
     State state_ = State::Running;
     Time started_;

@@ -159,9 +159,16 @@ void Session::handle(const msg::Hello& hello) {
 void Session::handle(const msg::Open& open) {
     if (runs_.contains(open.channel) || refused_.contains(open.channel))
         throw ProtocolError("a channel that is already open");
-    if (runs_.size() >= kMaxChannels) {
+    const bool is_known = std::any_of(runs_.begin(), runs_.end(), [&](const auto& entry) {
+        return entry.second->id() == open.run;
+    });
+    if (is_known || runs_.size() >= kMaxChannels) {
         if (refused_.size() >= kMaxChannels) throw ProtocolError("a flood of opens");
         refused_.insert(open.channel);
+        if (is_known) {
+            link_.send(msg::Refused{open.channel, "in_use", "there is a run of that id already"});
+            return;
+        }
         link_.send(msg::Refused{open.channel, "busy",
                                 "more than " + std::to_string(kMaxChannels) + " runs at once"});
         return;
@@ -216,6 +223,9 @@ void Session::handle(const msg::ShellClose& close) {
 }
 
 void Session::handle(const msg::Bye&) {
+    // Nothing more is said by either side; the peer sees the end when all is done.
+    link_.close();
+    give_up_ = EventLoop::Clock::now() + kLastWords;
     end_all_runs();
 }
 
@@ -226,12 +236,14 @@ void Session::handle(const msg::EndAck& ack) {
         return;
     }
     if (!run->is_told()) throw ProtocolError("an end_ack before the end");
+    if (run->id() != ack.run) throw ProtocolError("an end_ack for another run");
     link_.remove(*run);
     runs_.erase(ack.channel);
 }
 
 void Session::handle(const msg::Error& error) {
     log::info("the client says: " + escape_controls(error.message));
+    handle(msg::Bye{});  // It is the last message of whoever sends it.
 }
 
 template <typename OneOfARun>

@@ -85,7 +85,7 @@ Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& c
              OnReady on_ready)
     : loop_(loop), on_ready_(std::move(on_ready)), id_(open.shell) {
     const std::string& folder = folder_.path();
-    mark_ = run_mark(folder.substr(folder.rfind('/') + 1));
+    marks_ = {run_mark(folder.substr(folder.rfind('/') + 1)), context.session_mark};
     start(context, open);
 }
 
@@ -102,7 +102,7 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
     const std::string start_file = folder_.path() + "/start";
     const std::string dir = "__frsh_dir=" + shell_quote(folder_.path()) + "\n";
     SpawnRequest request;
-    request.env = run_environment(context, open.env, {}, mark_);
+    request.env = run_environment(context, open.env, {}, marks_[0]);
     request.cwd = open.cwd.value_or(context.user.home);
     Pty pty;
     if (bash.empty()) {
@@ -274,7 +274,7 @@ void Shell::close() {
 
 void Shell::end(Ending::First first, Time now) {
     if (ending_ || status_) return;
-    ending_.emplace(pid_, mark_, first, 2000ms, now);
+    ending_.emplace(pid_, marks_, first, 2000ms, now);
     ending_->tick(now);
 }
 

@@ -116,7 +116,7 @@ class Shell {
     ShellId id_;
     std::string kind_;
     PrivateFolder folder_;
-    std::string mark_;
+    std::vector<std::string> marks_;
     std::string cwd_;
     pid_t pid_ = 0;
     Pty terminal_;  // Both sides: while one of them is ours, its end is not the shell's to make.

@@ -68,8 +68,8 @@ struct Hello {
     unsigned proto = kProtocolVersion;
     std::string software;
     std::vector<std::string> features;
-    std::string user;   // From the server, once it knows: whose runs these will be.
-    std::string host;   // From the server: its own name.
+    std::string user;        // From the server, once it knows: whose runs these will be.
+    std::string host;        // From the server: its own name.
     std::string nonce = {};  // From the server, where a login follows: 16 bytes for both proofs.
 };
 

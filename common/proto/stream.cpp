@@ -40,7 +40,7 @@ void SendStream::skip_to(Offset to) {
     // The peer consumes up to here before it reads on, so nothing before can be asked for again.
     waiting_.clear();
     begin_ = sent_ = highest_ = to;
-    limit_ = std::max(limit_, to);
+    limit_ = std::max(limit_, to + kInitialWindow);
 }
 
 bool SendStream::has_piece() const {
@@ -89,7 +89,8 @@ void ReceiveStream::skip(Offset offset, Offset to) {
     // What was skipped is not waited for by anybody.
     consumed_ += to - offset;
     received_ = to;
-    limit_ = std::max(limit_, to);
+    // Both sides know this without a word, so that whoever takes little never has to give credit.
+    limit_ = std::max(limit_, to + kInitialWindow);
 }
 
 void ReceiveStream::finish(Offset offset) {

@@ -78,12 +78,13 @@ std::optional<ProcessInfo> look_at(pid_t pid) {
     return info;
 }
 
-bool has_mark(pid_t pid, std::string_view mark) {
+bool has_marks(pid_t pid, const std::vector<std::string>& marks) {
+    if (marks.empty()) return false;
     const std::string environ = read_proc(pid, "environ");
-    for (const std::string_view entry : split(environ, '\0')) {
-        if (entry == mark) return true;
-    }
-    return false;
+    const auto entries = split(environ, '\0');
+    return std::all_of(marks.begin(), marks.end(), [&](const std::string& mark) {
+        return std::find(entries.begin(), entries.end(), mark) != entries.end();
+    });
 }
 
 bool is_dead(const ProcessInfo& info) {
@@ -101,12 +102,12 @@ std::vector<ProcessInfo> list_processes() {
     return processes;
 }
 
-std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark) {
+std::vector<ProcessInfo> started_by(pid_t program, const std::vector<std::string>& marks) {
     const std::vector<ProcessInfo> all = list_processes();
     std::vector<bool> is_ours(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
-        is_ours[i] = all[i].pid == program || all[i].session == program ||
-                     (!mark.empty() && has_mark(all[i].pid, mark));
+        is_ours[i] =
+            all[i].pid == program || all[i].session == program || has_marks(all[i].pid, marks);
     }
     // Children of what is ours, until a pass finds no more.
     for (bool grew = true; grew;) {

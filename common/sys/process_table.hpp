@@ -27,10 +27,11 @@ struct ProcessInfo {
 [[nodiscard]] std::vector<ProcessInfo> list_processes();
 
 // Everything that a program started: its descendants, whoever is in its session (setsid(2)), and
-// whoever carries `mark` ("NAME=VALUE") in the environment it was started with. The mark survives
-// what the others do not: a daemon has left both the tree and the session. Zombies and this process
-// itself are left out.
-[[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program, std::string_view mark);
+// whoever carries all of `marks` ("NAME=VALUE") in the environment it was started with. Marks
+// survive what the others do not: a daemon has left both the tree and the session. Zombies and this
+// process itself are left out.
+[[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program,
+                                                  const std::vector<std::string>& marks);
 
 // What proc(5) calls an open descriptor of ours: "pipe:[1234]", or the path of a named one.
 [[nodiscard]] std::string descriptor_name(int fd);

@@ -197,7 +197,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
     const pid_t pid = std::get<Spawned>(result).pid;
     const auto names = [&](std::string_view mark) {
         std::vector<std::string> found;
-        for (const auto& process : frsh::started_by(pid, mark))
+        for (const auto& process : frsh::started_by(pid, {std::string(mark)}))
             found.push_back(process.name);
         std::sort(found.begin(), found.end());
         return found;
@@ -218,7 +218,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
     }
     frsh::wait_for(pid);
     CHECK(wait_until([&] { return frsh::holders_of(pipe_name).empty(); }));
-    CHECK(frsh::started_by(pid, "FRSH_TEST_MARK=unit").empty());
+    CHECK(frsh::started_by(pid, {"FRSH_TEST_MARK=unit"}).empty());
 }
 
 TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
@@ -234,7 +234,7 @@ TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     CHECK(frsh::send_signal(earlier, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Sent);
     // A zombie is gone already.
-    CHECK(wait_until([&] { return frsh::started_by(pid, "").empty(); }));
+    CHECK(wait_until([&] { return frsh::started_by(pid, {}).empty(); }));
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::wait_for(pid).signal == SIGKILL);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
