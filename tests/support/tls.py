@@ -32,7 +32,7 @@ class TlsServer:
         self.home = home or make_folder(folder, "home")
         self.runtime = runtime or make_folder(folder, "run")
         self.host_key = os.path.join(folder, "host_key")
-        command = [FRSHD, "-v", "--listen", "127.0.0.1:0", "--host-key", self.host_key]
+        command = [FRSHD, "-v", "--audit", os.path.join(folder, "audit"), "--listen", "127.0.0.1:0", "--host-key", self.host_key]
         command += ["--permit-root-login"] if ROOT else []
         command += ["--no-sandbox"] if SANITIZED else []
         self.log = tempfile.TemporaryFile()
