@@ -105,7 +105,6 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     std::optional<PublicKey> host_key;
     if (is_tls(options)) {
         host_key = prepare_host_key(options.host_key);
-        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
         } else {
@@ -115,6 +114,9 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     Listener listener;
     for (const std::string& where : options.listen)
         listener.listen_on_tcp(where, host_key);
+    if (host_key) {
+        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
+    }
     if (options.unix_path) {
         std::string path = *options.unix_path;
         if (path.empty()) {

@@ -46,7 +46,8 @@ class TlsServer:
     def _listening(self):
         if self.process.poll() is not None:
             raise AssertionError(f"frshd ended: {self.text()}")
-        return re.search(r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text())
+        return "host key SHA256" in self.text() and re.search(
+            r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text())
 
     def text(self):
         size = os.fstat(self.log.fileno()).st_size
