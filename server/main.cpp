@@ -27,8 +27,11 @@ Fd take_over(int standard_stream) {
     return fd;
 }
 
-SessionSettings settings_for(BaseEnvironment environment, std::string mark) {
+SessionSettings settings_for(BaseEnvironment environment, std::string mark, const char* from,
+                             int audit_file) {
     SessionSettings settings;
+    settings.audit =
+        std::make_shared<Audit>(audit_file, AuditSubject{mark, from, current_user().name, ""});
     settings.launch.user = current_user();
     settings.launch.env = base_environment(settings.launch.user, environment);
     settings.launch.session_mark = std::move(mark);
@@ -39,20 +42,23 @@ bool is_tls(const ServerOptions& options) {
     return !options.listen.empty() && !options.plaintext;
 }
 
-int serve_stdio() {
+int serve_stdio(int audit_file) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
-    return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
-                       settings_for(BaseEnvironment::Inherited, new_session_mark()));
+    return run_session(
+        std::make_unique<FdTransport>(std::move(input), std::move(output)),
+        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", audit_file));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.
 int serve_login(Listener::Connection connection, const TlsContext& context,
-                const ServerOptions& options) {
+                const ServerOptions& options, int audit_file) {
     MonitorSettings monitor_settings;
     monitor_settings.host_key = options.host_key;
     monitor_settings.policy.permit_root_login = options.permit_root_login;
     monitor_settings.use_sandbox = options.use_sandbox;
+    monitor_settings.audit_file = audit_file;
+    monitor_settings.session_mark = connection.mark;
     const bool was_root = ::geteuid() == 0;
     Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
                     std::move(connection.steps));
@@ -69,15 +75,18 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     for (const auto& [name, value] : login->grant.key.environment)
         settings.launch.env.push_back(std::string(name).append("=").append(value));
     settings.launch.session_mark = connection.mark;
+    settings.audit = std::make_shared<Audit>(audit_file, std::move(login->subject));
     settings.launch.forced_command = login->grant.key.command;
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
                        std::move(settings));
 }
 
-int serve_connection(Listener::Connection connection) {
+int serve_connection(Listener::Connection connection, int audit_file) {
     const int socket = connection.socket.get();
-    SessionSettings settings = settings_for(BaseEnvironment::Clean, connection.mark);
-    if (connection.kind == Listener::Kind::Plaintext) {
+    const bool is_plain = connection.kind == Listener::Kind::Plaintext;
+    SessionSettings settings = settings_for(BaseEnvironment::Clean, connection.mark,
+                                            is_plain ? "plain TCP" : "unix", audit_file);
+    if (is_plain) {
         tune_tcp(socket);
         settings.refusal = [socket] { return refuse_plaintext_peer(socket); };
     } else {
@@ -96,7 +105,6 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     std::optional<PublicKey> host_key;
     if (is_tls(options)) {
         host_key = prepare_host_key(options.host_key);
-        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
         } else {
@@ -106,6 +114,9 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     Listener listener;
     for (const std::string& where : options.listen)
         listener.listen_on_tcp(where, host_key);
+    if (host_key) {
+        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
+    }
     if (options.unix_path) {
         std::string path = *options.unix_path;
         if (path.empty()) {
@@ -134,16 +145,17 @@ int run(int argc, char** argv) {
     if (options->verbosity > 0) {
         log::set_level(options->verbosity > 1 ? log::Level::Debug : log::Level::Info);
     }
-    if (options->stdio) return serve_stdio();
+    const Fd audit = options->audit.empty() ? Fd() : open_audit_file(options->audit);
+    if (options->stdio) return serve_stdio(audit.get());
     if (options->host_key.empty()) options->host_key = usual_host_key();
     const auto context = is_tls(*options) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
     auto connection = listen_and_serve(*options);
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
-        return serve_login(std::move(*connection), *context, *options);
+        return serve_login(std::move(*connection), *context, *options, audit.get());
     }
-    return serve_connection(std::move(*connection));
+    return serve_connection(std::move(*connection), audit.get());
 }
 
 }  // namespace

@@ -214,21 +214,23 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     const auto answer_at = EventLoop::Clock::now() + kNoTakes;
     exit_ = LoginExit::Failed;
     std::string why;  // For the log.
+    AuditSubject subject{settings_.session_mark, peer_, "", ""};
     std::string words = "login refused: no such user here, or not with this key";
     try {
         const UserProof proof = parse_user_proof(payload);
-        why = "user " + escape_controls(proof.user) + " with " + proof.key.fingerprint() + ": ";
+        subject.user = proof.user;
+        subject.key = proof.key.fingerprint();
         const auto user = find_account(proof.user);
         auto found = user ? find_grant(*user, {proof.key}, address_) : std::nullopt;
         const Presence presence = found ? found->grant.key.presence : Presence::Touched;
         if (!is_proven(proof, context_, *host_key_, presence)) {
-            why += "the signature is not valid";
+            why = "the signature is not valid";
         } else if (!user) {
-            why += "no such account";
+            why = "no such account";
         } else if (!found) {
-            why += "the key is not authorized";
+            why = "the key is not authorized";
         } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
-            why += *refusal;
+            why = *refusal;
             words = "login refused: " + *refusal;  // The owner may know.
         } else {
             tell_listener(LoginStep::Admitted);
@@ -239,16 +241,16 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             }
             control_.close();
             exit_ = LoginExit::Fine;
-            log::info(peer_ + ": logged in as " + escape_controls(user->name) + " with " +
-                      proof.key.fingerprint() + " (" + found->grant.where + ")");
+            log::info(peer_ + ": key of " + found->grant.where);
             if (!settings_.policy.permit_user_environment) found->grant.key.environment.clear();
-            return Login{*user, std::move(found->grant), std::move(session_), ssh_connection_,
-                         ssh_client_};
+            return Login{
+                *user,           std::move(subject), std::move(found->grant), std::move(session_),
+                ssh_connection_, ssh_client_};
         }
     } catch (const ProtocolError& error) {
-        why += error.what();
+        why = error.what();
     }
-    log::notice(peer_ + ": refused " + why);
+    Audit(settings_.audit_file, subject).refused(why);
     std::this_thread::sleep_until(answer_at);
     refuse("denied", words);
     return std::nullopt;

@@ -10,6 +10,7 @@
 #include "common/net/tls.hpp"
 #include "common/sys/event_loop.hpp"
 #include "server/account.hpp"
+#include "server/audit.hpp"
 #include "server/gate_messages.hpp"
 #include "server/login_exit.hpp"
 
@@ -22,10 +23,13 @@ struct MonitorSettings {
     std::string host_key;  // A path.
     AccountPolicy policy;
     bool use_sandbox = true;
+    int audit_file = -1;       // Lent; see audit.hpp.
+    std::string session_mark;  // For it.
 };
 
 struct Login {
     User user;
+    AuditSubject subject;
     Grant grant;
     Fd session;                  // Plain frames from here on.
     std::string ssh_connection;  // "SSH_CONNECTION=…" and "SSH_CLIENT=…", which scripts in the

@@ -37,6 +37,9 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
                  "Leave the process that faces the network its rights (sanitizers need that)");
     app.add_flag("--plaintext", options.plaintext,
                  "Speak without TLS: on loopback and with your own user only");
+    app.add_option("--audit", options.audit,
+                   "Append a line of JSON for each connection, run and refusal")
+        ->type_name("FILE");
     app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
     try {
         app.parse(argc, argv);

@@ -15,6 +15,7 @@ struct ServerOptions {
     bool use_sandbox = true;
     std::optional<std::string> unix_path;  // Empty: the usual place.
     bool stdio = false;
+    std::string audit;  // A path; empty: none.
     int verbosity = 0;
 };
 

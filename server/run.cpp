@@ -310,7 +310,6 @@ void Run::end(Time now) {
         record.usage = Usage{wall.count(), status_->user_seconds, status_->system_seconds,
                              status_->max_rss_kib};
     }
-    log::info("run " + id_ + ": " + describe(record.outcome));
     record_ = std::move(record);
     state_ = is_disconnected_ ? State::Told : State::Ended;
 }

@@ -53,6 +53,8 @@ class Run : public Link::Source, private Shell::Guest {
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
 
+    // Once it has ended.
+    [[nodiscard]] const std::optional<msg::End>& record() const { return record_; }
     [[nodiscard]] bool is_told() const { return state_ == State::Told; }
     // Nobody waits for it any more, and nothing of it is left to be ended.
     [[nodiscard]] bool is_over() const;

@@ -84,9 +84,14 @@ void Session::forget_what_is_over() {
 
     std::erase_if(runs_, [this](const auto& entry) {
         if (!entry.second->is_over()) return false;
+        note_end(*entry.second);
         link_.remove(*entry.second);
         return true;
     });
+}
+
+void Session::note_end(const Run& run) const {
+    if (settings_.audit && run.record()) settings_.audit->run_ended(*run.record());
 }
 
 void Session::child_exited(const ExitStatus& status) {
@@ -153,6 +158,7 @@ void Session::handle(const msg::Hello& hello) {
     }
     is_admitted_ = true;
     link_.trust();
+    if (settings_.audit) settings_.audit->connected();
     if (settings_.admitted) settings_.admitted();
 }
 
@@ -187,6 +193,7 @@ void Session::handle(const msg::Open& open) {
     } else {
         run = std::make_unique<Run>(loop_, open, settings_.launch);
     }
+    if (settings_.audit) settings_.audit->run_asked(open);
     link_.send(msg::Started{open.channel, open.run, run->pid()});
     link_.add(*run);
     runs_.emplace(open.channel, std::move(run));
@@ -237,6 +244,7 @@ void Session::handle(const msg::EndAck& ack) {
     }
     if (!run->is_told()) throw ProtocolError("an end_ack before the end");
     if (run->id() != ack.run) throw ProtocolError("an end_ack for another run");
+    note_end(*run);
     link_.remove(*run);
     runs_.erase(ack.channel);
 }
@@ -260,6 +268,7 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});
     EventLoop loop;
+    const std::shared_ptr<Audit> audit = settings.audit;
     Session session(loop, std::move(transport), std::move(settings));
     const auto watch = loop.watch(
         "signals: a child has ended, or we are to", signals.fd(), [] { return short{POLLIN}; },
@@ -272,6 +281,10 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
         });
     while (session.run_once()) {
     }
+    // Whoever died last; where nobody waits for orphans, he would stay a zombie.
+    while (reap()) {
+    }
+    if (audit && session.is_admitted()) audit->disconnected();
     return 0;
 }
 

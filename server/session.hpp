@@ -3,6 +3,7 @@
 // It runs as the user. It ends when its client is gone and nothing it started is left to be ended.
 #pragma once
 
+#include "server/audit.hpp"
 #include "server/run.hpp"
 
 #include <map>
@@ -17,6 +18,7 @@ class Signals;
 
 struct SessionSettings {
     LaunchContext launch;
+    std::shared_ptr<Audit> audit;  // May be null.
     // Asked once, before the first message is acted on: why this peer may not come in, or nothing.
     std::function<std::optional<std::string>()> refusal;
     // Called once, when the peer has been let in.
@@ -37,6 +39,7 @@ class Session : private Link::Handler {
     void child_exited(const ExitStatus& status);
     // We are told to end: so are the runs, and the client hears why.
     void terminate();
+    [[nodiscard]] bool is_admitted() const { return is_admitted_; }
 
   private:
     void on_message(const Message& message) override;
@@ -56,6 +59,7 @@ class Session : private Link::Handler {
     // Null for a channel that was refused: its client may have said more before it heard.
     [[nodiscard]] Run* find(Channel channel);
     void forget_what_is_over();
+    void note_end(const Run& run) const;
     [[nodiscard]] Time next_deadline() const;
 
     EventLoop& loop_;

@@ -1,6 +1,7 @@
 """TCP with TLS: who gets in, with which key, and what the refused are told (SECURITY.md)."""
 
 import contextlib
+import json
 import os
 import pty
 import pwd
@@ -11,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import main  # noqa: E402
+from harness import main, wait_until  # noqa: E402
 from tls import ROOT, Relay, TlsCase, TlsServer, make_key, write  # noqa: E402
 
 
@@ -52,6 +53,29 @@ class SameUser(TlsCase):
         for user in ("nobody", "no-such-user"):
             result = self.own.run(f"{user}@{self.target}", "id")
             self.one_line(result, user + "@", "login refused")
+
+
+class Records(TlsCase):
+    def test_a_line_for_each_connection_run_and_refusal(self):
+        self.own.run(self.target, "echo secret; exit 3")
+        self.own.run("nobody@" + self.target, "true")
+        path = os.path.join(self.folder, "audit")
+
+        def lines():
+            with open(path) as file:
+                return [json.loads(line) for line in file]
+
+        wait_until(lambda: len(lines()) == 4, "four lines")
+        connected, run, gone, refused = sorted(
+            lines(), key=lambda line: ["connected", "run", "disconnected", "refused"].index(line["event"]))
+        for line in (connected, run, gone, refused):
+            self.assertRegex(line["from"], r"^127\.0\.0\.1:\d+$")
+            self.assertRegex(line["key"], "^SHA256:")
+        self.assertEqual((run["command"], run["outcome"], run["stdout_bytes"]),
+                         ("echo secret; exit 3", {"kind": "exited", "code": 3}, 7))
+        self.assertEqual((gone["runs"], gone["bytes"], refused["user"]), (1, 7, "nobody"))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.assertIn("stdout 7, stderr 0 bytes", self.server.text())
 
 
 class Hosts(TlsCase):

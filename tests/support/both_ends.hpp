@@ -142,7 +142,10 @@ class ServerEnd {
 };
 
 inline bool has_children() {
-    return ::waitpid(-1, nullptr, WNOHANG) != -1;
+    pid_t reaped = 0;
+    while ((reaped = ::waitpid(-1, nullptr, WNOHANG)) > 0) {  // Dead already; only not waited for.
+    }
+    return reaped == 0;
 }
 
 class BothEnds {

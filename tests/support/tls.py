@@ -32,7 +32,7 @@ class TlsServer:
         self.home = home or make_folder(folder, "home")
         self.runtime = runtime or make_folder(folder, "run")
         self.host_key = os.path.join(folder, "host_key")
-        command = [FRSHD, "-v", "--listen", "127.0.0.1:0", "--host-key", self.host_key]
+        command = [FRSHD, "-v", "--audit", os.path.join(folder, "audit"), "--listen", "127.0.0.1:0", "--host-key", self.host_key]
         command += ["--permit-root-login"] if ROOT else []
         command += ["--no-sandbox"] if SANITIZED else []
         self.log = tempfile.TemporaryFile()
@@ -46,7 +46,8 @@ class TlsServer:
     def _listening(self):
         if self.process.poll() is not None:
             raise AssertionError(f"frshd ended: {self.text()}")
-        return re.search(r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text())
+        return "host key SHA256" in self.text() and re.search(
+            r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text())
 
     def text(self):
         size = os.fstat(self.log.fileno()).st_size

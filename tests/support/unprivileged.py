@@ -1,9 +1,9 @@
 """Runs the test programs it is given once more as a user without any right.
 
 Pipe limits, permissions and /proc look different to root, so a suite that only root has passed has
-not passed. End to end that user has no entry in the user database: /bin/sh, home "/". The unit tests
-run as nobody, since ssh-keygen refuses whoever has none. Everything is copied to a folder that both
-can read, since a build folder below /root is not.
+not passed. The user exists only for the program that is run: in a mount namespace of its own it sees
+a user database with one more line. Everything is copied to a folder that this user can read, since a
+build folder below /root is not.
 """
 
 import concurrent.futures
@@ -14,19 +14,21 @@ import sys
 import tempfile
 
 UID = 54321
-NOBODY = 65534
 LIMIT = 150
 
 
 def run(command, folder):
-    uid = UID if command[0] == sys.executable else NOBODY
     home = tempfile.mkdtemp(dir=folder)
-    os.chown(home, uid, uid)
+    os.chown(home, UID, UID)
     env = {name: value for name, value in os.environ.items()
            if name.startswith(("FRSH_TEST", "ASAN_", "UBSAN_", "LSAN_"))}
     env.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=home, XDG_RUNTIME_DIR=home, TMPDIR=home,
                FRSH_BIN=os.path.join(folder, "bin"))
-    setpriv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
+    users = home + ".passwd"
+    with open("/etc/passwd") as known, open(users, "w") as file:
+        file.write(f"{known.read()}frsh-test:x:{UID}:{UID}::{home}:/bin/sh\n")
+    setpriv = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users,
+               "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs"]
     try:
         result = subprocess.run(setpriv + command, env=env, cwd=home, timeout=LIMIT,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

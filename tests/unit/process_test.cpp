@@ -196,8 +196,10 @@ TEST_CASE("process table: what a program started is found by tree, session and m
     REQUIRE(std::holds_alternative<Spawned>(result));
     const pid_t pid = std::get<Spawned>(result).pid;
     const auto names = [&](std::string_view mark) {
+        std::vector<std::string> marks;
+        if (!mark.empty()) marks.emplace_back(mark);
         std::vector<std::string> found;
-        for (const auto& process : frsh::started_by(pid, {std::string(mark)}))
+        for (const auto& process : frsh::started_by(pid, marks))
             found.push_back(process.name);
         std::sort(found.begin(), found.end());
         return found;

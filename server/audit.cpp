@@ -1,0 +1,123 @@
+#include "server/audit.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+
+#include <cstdio>
+#include <ctime>
+
+#include <fcntl.h>
+
+namespace frsh {
+namespace {
+
+// Of a command; the rest of a long script is not worth a line.
+constexpr std::size_t kMaxCommandShown = 4096;
+
+std::string now_text() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    char text[64];
+    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", parts.tm_year + 1900,
+                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                  now.tv_nsec / 1'000'000);
+    return text;
+}
+
+std::string in_seconds(double seconds) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3f s", seconds);
+    return text;
+}
+
+std::string what_was_asked(const msg::Open& open) {
+    std::string text;
+    for (const std::string& arg : open.args) {
+        if (!text.empty()) text += ' ';
+        text += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
+        if (text.size() > kMaxCommandShown) break;
+    }
+    return text.substr(0, kMaxCommandShown);
+}
+
+}  // namespace
+
+Fd open_audit_file(const std::string& path) {
+    return Fd(
+        check(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600),
+              "open " + path));
+}
+
+Audit::Audit(int file, AuditSubject subject) : file_(file), subject_(std::move(subject)) {}
+
+double Audit::age() const {
+    return std::chrono::duration<double>(EventLoop::Clock::now() - started_).count();
+}
+
+std::string Audit::who() const {
+    std::string text = subject_.from + ": " + escape_controls(subject_.user);
+    if (!subject_.key.empty()) text += " " + subject_.key;
+    return text;
+}
+
+void Audit::write(const char* event, Json::Object members) const {
+    if (file_ < 0) return;
+    Json::Object line{{"time", now_text()},
+                      {"event", event},
+                      {"session", subject_.session},
+                      {"from", subject_.from}};
+    add_bytes(line, "user", subject_.user);
+    line.emplace_back("key", subject_.key.empty() ? Json() : Json(subject_.key));
+    for (auto& member : members)
+        line.push_back(std::move(member));
+    try {
+        // One write(2) to a file opened for appending: lines of many sessions never mix.
+        write_all(file_, Json(std::move(line)).dump() + "\n");
+    } catch (const SysError& error) {
+        log::error(std::string("audit: ") + error.what());
+    }
+}
+
+void Audit::connected() const {
+    log::info(who() + ": connected");
+    write("connected", {});
+}
+
+void Audit::refused(const std::string& why) const {
+    log::notice(who() + ": refused: " + why);
+    write("refused", {{"reason", why}});
+}
+
+void Audit::disconnected() const {
+    log::info(who() + ": disconnected after " + in_seconds(age()) + ", " + std::to_string(runs_) +
+              " runs, " + std::to_string(bytes_) + " bytes");
+    write("disconnected", {{"seconds", age()}, {"runs", runs_}, {"bytes", bytes_}});
+}
+
+void Audit::run_asked(const msg::Open& open) {
+    asked_[open.run] = what_was_asked(open);
+}
+
+void Audit::run_ended(const msg::End& end) {
+    ++runs_;
+    bytes_ += end.out.bytes + end.err.bytes;
+    const std::string command = asked_[end.run];
+    asked_.erase(end.run);
+    const double wall = end.usage ? end.usage->wall_seconds : 0;
+    log::info(who() + ": run " + end.run + " (" + escape_controls(command.substr(0, 200)) +
+              "): " + describe(end.outcome) + " after " + in_seconds(wall) + ", stdout " +
+              std::to_string(end.out.bytes) + ", stderr " + std::to_string(end.err.bytes) +
+              " bytes");
+    Json::Object members{{"run", end.run}};
+    add_bytes(members, "command", command);
+    members.emplace_back("outcome", to_json(end.outcome));
+    members.emplace_back("seconds", wall);
+    members.emplace_back("stdout_bytes", end.out.bytes);
+    members.emplace_back("stderr_bytes", end.err.bytes);
+    write("run", std::move(members));
+}
+
+}  // namespace frsh
