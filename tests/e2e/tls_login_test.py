@@ -228,6 +228,16 @@ class Keys(TlsCase):
         result = client.run("-i", path, self.target, "echo hi")
         self.assertEqual(result.out, b"hi\n", result)
 
+    def test_a_person_may_take_longer_than_a_login(self):
+        client, _ = self.trusting()
+        path = os.path.join(client.home, "locked")
+        self.authorize(make_key(path, passphrase="sesame"))
+        ask = os.path.join(client.home, "ask")
+        write(ask, "#!/bin/sh\nsleep 12\necho sesame\n", 0o700)
+        client.env.update(SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force")
+        result = client.run("-i", path, "--connect-timeout", "5s", self.target, "echo hi")
+        self.assertEqual(result.out, b"hi\n", result)
+
     def test_the_agent(self):
         client, _ = self.trusting()
         os.rename(os.path.join(client.home, ".ssh/id_ed25519"), os.path.join(client.home, "held"))
