@@ -215,13 +215,13 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
 void Listener::follow(Child& child) {
     char steps[16];
     const IoResult got = read_some(child.steps.get(), steps, sizeof steps);
-    bool is_over = got.status == IoResult::Status::EndOfFile;
+    const bool is_over = got.status == IoResult::Status::EndOfFile;
     for (const char step : std::string_view(steps, got.bytes)) {
         if (step == static_cast<char>(LoginStep::Hello)) child.has_greeted = true;
         if (step == static_cast<char>(LoginStep::Pending)) child.is_pending = true;
-        if (step == static_cast<char>(LoginStep::Admitted)) is_over = true;
+        if (step == static_cast<char>(LoginStep::Admitted)) child.is_admitted = true;
     }
-    if (is_over) forget_steps(child);
+    if (is_over || child.is_admitted) forget_steps(child);
 }
 
 void Listener::forget_steps(Child& child) {
@@ -242,10 +242,8 @@ bool Listener::may_have_one_more(const Source& source) const {
 }
 
 void Listener::punish(const Child& child, const ExitStatus& status) {
-    if (child.kind != Kind::Tls || child.source.is_loopback) return;
-    // A session whose peer was known once is nobody's fault.
-    const bool is_known = !child.steps.is_open() && !child.is_evicted && status.signaled;
-    if (is_known) return;
+    // A session whose peer was known once is nobody's fault, however it ends.
+    if (child.kind != Kind::Tls || child.source.is_loopback || child.is_admitted) return;
     const auto exit = static_cast<LoginExit>(status.code);
     const auto penalty = child.is_evicted                                ? 1s
                          : status.signaled || exit == LoginExit::Crashed ? 90s

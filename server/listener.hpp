@@ -70,6 +70,7 @@ class Listener {
         EventLoop::Time since;
         bool has_greeted = false;  // See LoginStep.
         bool is_pending = false;
+        bool is_admitted = false;
         bool is_evicted = false;
         EventLoop::Watch watch;
     };
