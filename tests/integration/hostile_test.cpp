@@ -34,7 +34,9 @@ std::string hello() {
 std::string open_frames(const std::string& command, Channel channel = 1) {
     msg::Open open;
     open.channel = channel;
-    open.run = "r" + std::to_string(channel);
+    // Of this process's own: what carries the mark of a run is ended with it, wherever it was
+    // started.
+    open.run = "r" + std::to_string(::getpid()) + "-" + std::to_string(channel);
     open.args = {command};
     return said(open);
 }
