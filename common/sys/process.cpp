@@ -38,6 +38,12 @@ struct Plan {
     ::_exit(127);
 }
 
+// fcntl(2) says EINVAL where the number asked for is not below the limit of descriptors.
+[[noreturn]] void fail_to_lift(Plan& plan) {
+    if (errno == EINVAL) errno = EMFILE;
+    fail(plan, SpawnFailure::Stage::Fork);
+}
+
 // Runs between vfork(2) and execve(2), where only async-signal-safe calls are allowed: no
 // allocation, no logging, no exceptions, no destructors. The memory is the parent's own.
 [[noreturn]] void become(Plan& plan) {
@@ -64,13 +70,13 @@ struct Plan {
     for (std::size_t i = 0; i < 3; ++i) {
         lifted[i] = plan.stdio[i] >= 0 ? ::fcntl(plan.stdio[i], F_DUPFD_CLOEXEC, kAbove)
                                        : ::open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (lifted[i] == -1) fail(plan, Stage::Fork);
+        if (lifted[i] == -1) fail_to_lift(plan);
     }
     int lifted_extra[8];
     std::size_t count = 0;
     for (const auto& [ours, number] : *plan.extra) {
         lifted_extra[count] = ::fcntl(ours, F_DUPFD_CLOEXEC, kAbove);
-        if (lifted_extra[count++] == -1) fail(plan, Stage::Fork);
+        if (lifted_extra[count++] == -1) fail_to_lift(plan);
     }
     // Our own descriptors are close-on-exec from birth; this catches what *our* parent left open.
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -34,7 +34,9 @@ std::string hello() {
 std::string open_frames(const std::string& command, Channel channel = 1) {
     msg::Open open;
     open.channel = channel;
-    open.run = "r" + std::to_string(channel);
+    // Of this process's own: what carries the mark of a run is ended with it, wherever it was
+    // started.
+    open.run = "r" + std::to_string(::getpid()) + "-" + std::to_string(channel);
     open.args = {command};
     return said(open);
 }
@@ -59,13 +61,15 @@ std::size_t grown_since(std::size_t before) {
 // A peer of bytes: says what it is given, hears what is said.
 class RawPeer {
   public:
-    RawPeer(EventLoop& loop, Fd fd, std::string to_say) : fd_(std::move(fd)), rest_(to_say) {
+    RawPeer(EventLoop& loop, Fd fd, std::string to_say)
+        : fd_(std::move(fd)), rest_(std::move(to_say)) {
         write_watch_ = loop.watch(
-            "raw peer: says", fd_.get(), [this] { return rest_.empty() ? short{0} : POLLOUT; },
+            "raw peer: says", fd_.get(), [this] { return has_said_all() ? short{0} : POLLOUT; },
             [this](short) {
-                const IoResult result = write_some(fd_.get(), rest_);
-                rest_.erase(0, result.bytes);
-                if (result.status == IoResult::Status::EndOfFile) rest_.clear();
+                const IoResult result =
+                    write_some(fd_.get(), std::string_view(rest_).substr(said_));
+                said_ += result.bytes;
+                if (result.status == IoResult::Status::EndOfFile) said_ = rest_.size();
             });
         read_watch_ = loop.watch(
             "raw peer: hears", fd_.get(),
@@ -82,7 +86,7 @@ class RawPeer {
     bool has_heard_all = false;
 
     std::optional<Message> next() { return heard_.next(); }
-    [[nodiscard]] bool has_said_all() const { return rest_.empty(); }
+    [[nodiscard]] bool has_said_all() const { return said_ == rest_.size(); }
     void say(const std::string& more) { rest_ += more; }
     void close() {
         write_watch_.reset();
@@ -94,6 +98,7 @@ class RawPeer {
   private:
     Fd fd_;
     std::string rest_;
+    std::size_t said_ = 0;
     MessageDecoder heard_;
     EventLoop::Watch write_watch_;
     EventLoop::Watch read_watch_;
@@ -299,7 +304,7 @@ TEST_CASE("hostile client: one that floods control and never reads costs little 
         REQUIRE(server.turn());
     }
     // Eight windows, what the pipes hold, and the outbox.
-    CHECK(grown_since(before) < 24 * kWindow);
+    if (kMeasuresMemory) CHECK(grown_since(before) < 24 * kWindow);
     peer.close();
     server.finish();
     CHECK_FALSE(has_children());

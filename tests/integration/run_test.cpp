@@ -190,7 +190,8 @@ TEST_CASE("run: a client that stops reading holds the command up, and memory sta
             got = ends.out.all.size();
         }
         CHECK(got == kWindow);
-        CHECK_MESSAGE(grown_since(before) < 16 * kWindow, "a few windows, not all of /dev/zero");
+        // A few windows, not all of /dev/zero.
+        if (kMeasuresMemory) CHECK(grown_since(before) < 16 * kWindow);
         run.cancel();
         ends.out.takes = true;
         CHECK(std::holds_alternative<Canceled>(ends.run_to_end(run)));
