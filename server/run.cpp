@@ -168,6 +168,7 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
 }
 
 void Run::exited(const ExitStatus& status) {
+    if (state_ != State::Running) return;  // It was given up as a survivor, and that has been told.
     status_ = status;
     ended_at_ = EventLoop::Clock::now();
     state_ = State::Draining;

@@ -13,7 +13,7 @@ namespace frsh::demo {
 struct SourceLine {
     std::string_view key;
     std::string_view file;
-    int line;  // 0 where the snippet was not found.
+    int line;               // 0 where the snippet was not found.
     std::string_view text;  // What stands there.
 };
 
