@@ -24,38 +24,48 @@ using Time = EventLoop::Time;
 
 constexpr auto kPatience = 2s;
 
-// Holds what it is given until it is let through.
+// Holds what it is given until it is let through; then it is a pipe to the real sink.
 class GatedSink : public Sink {
   public:
     void write(std::string_view bytes) override {
-        if (open_to_ != nullptr) {
-            open_to_->write(bytes);
+        if (sink_ != nullptr) {
+            sink_->write(bytes);
         } else {
             held_.write(bytes);
         }
     }
+    // What is held counts as used, since it costs no memory.
     Offset take_used() override {
-        // Before its turn the held bytes are used; after, what the real sink has used.
-        Offset used = held_.take_used();
-        if (open_to_ != nullptr) used += open_to_->take_used();
-        return used;
+        return held_.take_used() + (sink_ != nullptr ? sink_->take_used() : 0);
     }
     [[nodiscard]] bool is_drained() const override { return true; }
     [[nodiscard]] int failure() const override {
-        return held_.failure() != 0 || open_to_ == nullptr ? held_.failure() : open_to_->failure();
+        return held_.failure() != 0 || sink_ == nullptr ? held_.failure() : sink_->failure();
     }
 
-    void let_through(Sink& sink) {
-        if (open_to_ != nullptr) return;
-        held_.copy_to(sink);
+    // No more of it than the sink takes now, or all that was held would be in memory after all.
+    // True once nothing is held.
+    bool let_through(Sink& sink) {
+        if (sink_ != nullptr) return true;
+        std::string buffer(kPiece, '\0');
+        while (passed_on_ < held_.size() && sink.is_drained()) {
+            const std::string_view piece = held_.piece(passed_on_, buffer).substr(0, kPiece);
+            if (piece.empty()) break;  // It could not be held; failure() says so.
+            sink.write(piece);
+            passed_on_ += piece.size();
+        }
+        if (!sink.is_drained()) return false;
         (void)sink.take_used();  // Said already, when it was held.
-        open_to_ = &sink;
+        sink_ = &sink;
+        return true;
     }
     [[nodiscard]] const HeldOutput& held() const { return held_; }
 
   private:
+    static constexpr std::size_t kPiece = 256 * 1024;
     HeldOutput held_;
-    Sink* open_to_ = nullptr;
+    Offset passed_on_ = 0;
+    Sink* sink_ = nullptr;  // Once all that was held has gone there.
 };
 
 struct Job {
@@ -95,6 +105,11 @@ class Batch {
             if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
             if (EventLoop::Clock::now() >= leave_at_) left_ = true;
         }
+        if (!left_ && !stopping_ && server_.is_down() && !lines_.is_at_end()) {
+            const std::string& why = server_.problem();
+            fail(255, (why.empty() ? "the server closed the connection" : why) +
+                          "; the lines after " + std::to_string(line_number_) + " were not run");
+        }
         if (!left_ && !flush_output()) code_ = 255;
         if (!left_ && shell_) close_shell(EventLoop::Clock::now() + kPatience);
         server_.finish(EventLoop::Clock::now() + kPatience);
@@ -119,11 +134,6 @@ class Batch {
             ++line_number_;
             if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
             start(std::move(*line));
-        }
-        if (server_.is_down() && !lines_.is_at_end() && !stopping_) {
-            stopping_ = true;
-            fail(255, "the connection is gone; the lines after " + std::to_string(line_number_) +
-                          " were not run");
         }
     }
 
@@ -154,12 +164,12 @@ class Batch {
     void conclude_jobs() {
         while (!jobs_.empty()) {
             Job& first = *jobs_.front();
-            if (!options_.json) {
-                first.out.let_through(out_);
-                first.err.let_through(err_);
-            }
+            const bool out_is_through = options_.json || first.out.let_through(out_);
+            const bool err_is_through = options_.json || first.err.let_through(err_);
             // What it wrote is out before anything is said about it.
-            if (!first.run->is_finished() || !out_.is_drained() || !err_.is_drained()) return;
+            if (!out_is_through || !err_is_through || !first.run->is_finished() ||
+                !out_.is_drained() || !err_.is_drained())
+                return;
             conclude(first);
             server_.forget(*first.run);
             jobs_.pop_front();

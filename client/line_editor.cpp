@@ -164,6 +164,8 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
     const auto watch = state.loop.watch(
         "terminal: a key", STDIN_FILENO, [] { return short{POLLIN}; },
         [&state](short) { state.take_input(); });
+    // libedit does so only after it has shown the prompt, when the first key may have been pressed.
+    ::el_set(state.editor, EL_PREP_TERM, 1);
     std::fputs("\x1b[?2004h", stdout);
     std::fflush(stdout);
     int count = 0;

@@ -18,6 +18,7 @@ void RemoteShell::open() {
 }
 
 void RemoteShell::reopen() {
+    if (!is_ready_) cwd_.clear();  // Perhaps it could not even start, for that folder is no more.
     open();
 }
 

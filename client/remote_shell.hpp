@@ -26,7 +26,8 @@ class RemoteShell {
     // How it ended, where it has; reopen() makes this nothing again.
     [[nodiscard]] const std::optional<Outcome>& ended() const { return ended_; }
 
-    // Another one, in the folder where the last run left.
+    // Another one, in the folder where the last run left; not if the one before was for there too
+    // and never came to be.
     void reopen();
     // Ends as at the end of its input.
     void close();

@@ -106,11 +106,11 @@ class Repl {
     explicit Repl(const ClientOptions& options)
         : options_(options),
           has_colour_(wants_colour()),
-          signals_({SIGINT, SIGTERM, SIGHUP, SIGWINCH}),
+          signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH}),
           out_(loop_, "stdout", STDOUT_FILENO, LocalOutput::WasOpen::Yes),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           screen_out_(out_, "", "", at_line_start_),
-          screen_err_(err_, has_colour_ ? "\x1b[31m" : "", has_colour_ ? "\x1b[39m" : "",
+          screen_err_(err_, has_red_stderr() ? "\x1b[31m" : "", has_red_stderr() ? "\x1b[39m" : "",
                       at_line_start_),
           server_(loop_, connect_to(options),
                   [this](const Message& message) { shell_.on_message(message); }),
@@ -151,15 +151,28 @@ class Repl {
   private:
     void turn() {
         server_.link().flush();
-        if (server_.is_down() || (shell_.ended() && run_ == nullptr)) editor_.interrupt();
-        loop_.run_once();
+        if (!is_prompt_over()) loop_.run_once();
+        if (is_prompt_over()) editor_.interrupt();
     }
 
-    void wait_for_shell() {
+    // Not in a file.
+    [[nodiscard]] bool has_red_stderr() const {
+        return has_colour_ && ::isatty(STDERR_FILENO) == 1;
+    }
+
+    [[nodiscard]] bool is_prompt_over() const { return server_.is_down() || shell_.ended(); }
+
+    void await_shell() {
+        is_waiting_for_shell_ = true;
         while (!shell_.is_ready() && !shell_.ended() && !server_.is_down() && !leaving_) {
             server_.link().flush();
             loop_.run_once();
         }
+        is_waiting_for_shell_ = false;
+    }
+
+    void wait_for_shell() {
+        await_shell();
         if (shell_.ended()) throw UserError("no shell: " + describe(*shell_.ended()));
         if (shell_.is_ready() && shell_.kind() != "bash" && !said_kind_) {
             log::error("no bash on the server: this is sh; Ctrl-C replaces the shell");
@@ -171,6 +184,11 @@ class Repl {
         if (!shell_.ended() || server_.is_down() || leaving_) return;
         log::error("the shell ended (" + describe(*shell_.ended()) + "); a new one takes over");
         shell_.reopen();
+        await_shell();
+        if (shell_.ended() && !shell_.is_ready()) {
+            log::error("not there: " + describe(*shell_.ended()) + "; in the first folder instead");
+            shell_.reopen();
+        }
         wait_for_shell();
     }
 
@@ -348,6 +366,16 @@ class Repl {
             leave_code_ = 128 + number;
             return editor_.interrupt();
         }
+        if (number == SIGQUIT) {
+            if (run_ != nullptr) run_->signal("QUIT");
+            return;
+        }
+        if (is_waiting_for_shell_) {
+            // Its start-up files may take for ever.
+            leaving_ = was_told_to_go_ = true;
+            leave_code_ = 128 + number;
+            return;
+        }
         if (run_ == nullptr) return editor_.interrupt();
         at_line_start_ = false;  // The terminal has shown ^C.
         ++interrupts_;
@@ -395,6 +423,7 @@ class Repl {
     bool leaving_ = false;
     bool was_told_to_go_ = false;
     bool said_kind_ = false;
+    bool is_waiting_for_shell_ = false;
     bool shell_may_have_died_ = false;
 };
 

@@ -161,15 +161,20 @@ std::string HeldOutput::content() const {
     return std::move(collected.all);
 }
 
+std::string_view HeldOutput::piece(Offset at, std::string& buffer) const {
+    if (!file_.is_open()) return std::string_view(memory_).substr(static_cast<std::size_t>(at));
+    const ssize_t got =
+        check(::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(at)), "read");
+    return std::string_view(buffer).substr(0, static_cast<std::size_t>(got));
+}
+
 void HeldOutput::copy_to(Sink& other) const {
-    if (!file_.is_open()) return other.write(memory_);
     std::string buffer(kMaxInMemory, '\0');
     for (Offset at = 0; at < size_;) {
-        const ssize_t got = check(
-            ::pread(file_.get(), buffer.data(), buffer.size(), static_cast<off_t>(at)), "read");
-        if (got == 0) throw SysError("temporary file", EIO);
-        other.write(std::string_view(buffer).substr(0, static_cast<std::size_t>(got)));
-        at += static_cast<Offset>(got);
+        const std::string_view next = piece(at, buffer);
+        if (next.empty()) throw SysError("temporary file", EIO);
+        other.write(next);
+        at += next.size();
     }
 }
 

@@ -68,7 +68,9 @@ class HeldOutput : public Sink {
 
     // Everything, at once.
     [[nodiscard]] std::string content() const;
-    // The same in pieces. Throws SysError.
+    // The same in pieces: what is there from `at` on, as much as fits; empty at its end. Throws
+    // SysError.
+    [[nodiscard]] std::string_view piece(Offset at, std::string& buffer) const;
     void copy_to(Sink& other) const;
     [[nodiscard]] Offset size() const { return size_; }
 

@@ -157,6 +157,10 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         linger_ = kAfterEnding;  // The shell is done with it; only its streams are still open.
         return;
     }
+    if (has_turn_ && shell_->withdraw(*this)) {
+        has_turn_ = false;
+        return drain_rest(now);
+    }
     if (has_turn_) {
         // The shell is to survive this, if it can be brought to end only the command.
         shell_->signal(*this, SIGINT);
@@ -170,7 +174,11 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
 void Run::exited(const ExitStatus& status) {
     if (state_ != State::Running) return;  // It was given up as a survivor, and that has been told.
     status_ = status;
-    ended_at_ = EventLoop::Clock::now();
+    drain_rest(EventLoop::Clock::now());
+}
+
+void Run::drain_rest(Time now) {
+    ended_at_ = now;
     state_ = State::Draining;
     shell_deadline_ = EventLoop::kNever;
     if (in_) in_->close();
@@ -186,6 +194,12 @@ void Run::shell_finished(int code, const std::string& cwd) {
     status.code = code;
     has_turn_ = false;
     exited(status);
+}
+
+void Run::shell_never_began() {
+    has_turn_ = false;
+    not_started_ = NotStarted{"shell", 0, "the shell ended before this was its turn"};
+    drain_rest(EventLoop::Clock::now());
 }
 
 void Run::shell_died(const ExitStatus& status) {

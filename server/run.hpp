@@ -73,8 +73,11 @@ class Run : public Link::Source, private Shell::Guest {
     void fail(EventLoop& loop, NotStarted why);
     void shell_finished(int code, const std::string& cwd) override;
     void shell_died(const ExitStatus& status) override;
+    void shell_never_began() override;
     void shell_gone() override { shell_ = nullptr; }
     void begin_ending(Reason reason, Ending::First first, Time now);
+    // The command is over: what is still in its pipes, then the end.
+    void drain_rest(Time now);
     void check_progress(Time now);
     void end(Time now);
     [[nodiscard]] Time idle_deadline() const;

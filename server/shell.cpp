@@ -2,12 +2,16 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/process_table.hpp"
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,37 +20,81 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kReportsFd = 8;  // The shell's own numbers for them.
-constexpr int kCommandsFd = 9;
+constexpr std::string_view kFolderPrefix = "shell-";
 constexpr std::size_t kMaxReport = 64 * 1024;
 constexpr std::size_t kMaxLeftovers = 64;
+// How often, and how soon first, to look whether a job came into the foreground after a signal.
+constexpr int kLooks = 4;
+constexpr auto kFirstLook = 10ms;
+// A folder younger than this may be one that is just being made.
+constexpr std::time_t kYoung = 10;
+
+// The shell's own numbers for the two private descriptors: out of a user's way, who likes single
+// digits (`exec 9>lock`), where the shell can count beyond them.
+struct PrivateNumbers {
+    int reports;
+    int commands;
+};
+constexpr PrivateNumbers kBashNumbers{60, 61};
+constexpr PrivateNumbers kShNumbers{8, 9};
 
 // Not in a function, or `declare` in a command would make variables that end with it. $? on entry
 // is what the last command left, also when an interrupt threw bash out of the loop: then bash comes
-// here again before its next prompt, and the report is made after all.
+// here again before its next prompt, and the report is made after all; so a PROMPT_COMMAND of the
+// user's must not stay. An interrupt that comes late may tear the number that is being read, so
+// numbers are said again and only a whole and new one counts. The condition of the `if` hands the
+// last status on as $?, without a fork and neither seen by `set -e` nor by an ERR trap. The loop
+// that runs once is for a `break` that somebody types. stderr is redirected last, so that `set -x`
+// shows nothing of ours.
 constexpr std::string_view kBashLoop = R"sh(
-unset HISTFILE
+unset HISTFILE PROMPT_COMMAND TMOUT
 PS1= PS2=
 __frsh_n=0
-PROMPT_COMMAND='__frsh_s=$?
+__frsh_status() { builtin return "$__frsh_s"; }
+__frsh_loop='__frsh_s=$?
 while builtin :; do
-    builtin printf "=%s\0%s\0%s\0" "$__frsh_n" "$__frsh_s" "$PWD" >&8
-    IFS= builtin read -r -u 9 __frsh_n || builtin exit 0
-    IFS= builtin read -r -d "" __frsh_c <"$__frsh_dir/$__frsh_n.command"
-    { builtin printf "+%s\0" "$__frsh_n" >&8; builtin eval "$__frsh_c" 8>&- 9<&-
-    } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err"
-    __frsh_s=$?
+    PROMPT_COMMAND=$__frsh_loop
+    builtin printf "\0=%s\0%s\0%s\0.\0" "$__frsh_n" "$__frsh_s" "${PWD-}" >&60
+    while builtin :; do
+        until IFS= builtin read -r -u 61 __frsh_l; do
+            builtin [ $? -gt 128 ] || builtin exit 0
+        done
+        case $__frsh_l in
+            :*:) __frsh_l=${__frsh_l#:} __frsh_l=${__frsh_l%:}
+                 if builtin [ "$__frsh_l" -gt "$__frsh_n" ]; then builtin break; fi ;;
+        esac
+    done
+    __frsh_n=$__frsh_l
+    IFS= builtin read -r -d "" __frsh_c <"$__frsh_dir/$__frsh_n.command" || builtin :
+    for __frsh_once in 1; do
+        { builtin printf "\0+%s\0" "$__frsh_n" >&60
+          if __frsh_status
+          then builtin eval "$__frsh_c" 2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&-
+          else builtin eval "$__frsh_c" 2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&-
+          fi
+        } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out"
+        __frsh_s=$?
+    done
 done'
+PROMPT_COMMAND=$__frsh_loop
 )sh";
 
 constexpr std::string_view kShLoop = R"sh(
 __frsh_n=0 __frsh_s=0
+__frsh_status() { return "$__frsh_s"; }
 while :; do
-    printf "=%s\0%s\0%s\0" "$__frsh_n" "$__frsh_s" "$PWD" >&8
+    printf "\0=%s\0%s\0%s\0.\0" "$__frsh_n" "$__frsh_s" "${PWD-}" >&8
     IFS= read -r __frsh_n <&9 || exit 0
-    { printf "+%s\0" "$__frsh_n" >&8; . "$__frsh_dir/$__frsh_n.command" 8>&- 9<&-
-    } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err"
-    __frsh_s=$?
+    __frsh_n=${__frsh_n#:} __frsh_n=${__frsh_n%:}
+    for __frsh_once in 1; do
+        { printf "\0+%s\0" "$__frsh_n" >&8
+          if __frsh_status
+          then . "$__frsh_dir/$__frsh_n.command" 2>"$__frsh_dir/$__frsh_n.err" 8>&- 9<&-
+          else . "$__frsh_dir/$__frsh_n.command" 2>"$__frsh_dir/$__frsh_n.err" 8>&- 9<&-
+          fi
+        } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out"
+        __frsh_s=$?
+    done
 done
 )sh";
 
@@ -67,18 +115,52 @@ std::string find_bash() {
     return "";
 }
 
+// Nothing in it is a folder.
+void remove_folder(const std::string& path) {
+    if (DIR* const folder = ::opendir(path.c_str())) {
+        while (const dirent* const entry = ::readdir(folder))
+            (void)::unlinkat(::dirfd(folder), entry->d_name, 0);
+        ::closedir(folder);
+    }
+    (void)::rmdir(path.c_str());
+}
+
+// What sessions left that were killed. Whoever lives holds a lock on his folder.
+void remove_abandoned(const std::string& parent) {
+    DIR* const folder = ::opendir(parent.c_str());
+    if (folder == nullptr) return;
+    std::vector<std::string> abandoned;
+    while (const dirent* const entry = ::readdir(folder)) {
+        if (!std::string_view(entry->d_name).starts_with(kFolderPrefix)) continue;
+        const Fd one(::openat(::dirfd(folder), entry->d_name,
+                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat info {};
+        const bool is_old = one.is_open() && ::fstat(one.get(), &info) == 0 &&
+                            info.st_mtime + kYoung < std::time(nullptr);
+        if (is_old && ::flock(one.get(), LOCK_EX | LOCK_NB) == 0) {
+            abandoned.push_back(parent + "/" + entry->d_name);
+        }
+    }
+    ::closedir(folder);
+    for (const std::string& path : abandoned)
+        remove_folder(path);
+}
+
 }  // namespace
 
 Shell::PrivateFolder::PrivateFolder() {
     const std::string parent = runtime_folder();
     make_private_folder(parent);
-    path_ = parent + "/shell-XXXXXX";
+    remove_abandoned(parent);
+    path_ = parent + "/" + std::string(kFolderPrefix) + "XXXXXX";
     if (::mkdtemp(path_.data()) == nullptr) throw SysError("mkdtemp " + parent);
+    lock_ = Fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // Not every file system can lock; then nobody else can either, and nothing is swept.
+    if (lock_.is_open()) (void)::flock(lock_.get(), LOCK_EX | LOCK_NB);
 }
 
 Shell::PrivateFolder::~PrivateFolder() {
-    ::unlink((path_ + "/start").c_str());
-    ::rmdir(path_.c_str());
+    remove_folder(path_);
 }
 
 Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& context,
@@ -91,7 +173,7 @@ Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& c
 
 Shell::~Shell() {
     for (const Turn& turn : turns_)
-        remove_pipes(turn.number);
+        remove_files(turn.number);
     for (Guest* const guest : guests_)
         guest->shell_gone();
 }
@@ -118,7 +200,9 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
     }
     Pipe reports = make_pipe();
     Pipe commands = make_pipe();
-    request.extra = {{reports.write_end.get(), kReportsFd}, {commands.read_end.get(), kCommandsFd}};
+    const PrivateNumbers numbers = bash.empty() ? kShNumbers : kBashNumbers;
+    request.extra = {{reports.write_end.get(), numbers.reports},
+                     {commands.read_end.get(), numbers.commands}};
     auto result = spawn(request);
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         throw UserError(not_started(*failure, request).message);
@@ -146,7 +230,7 @@ std::string Shell::path(unsigned long number, const char* what) const {
     return folder_.path() + "/" + std::to_string(number) + "." + what;
 }
 
-void Shell::remove_pipes(unsigned long number) {
+void Shell::remove_files(unsigned long number) {
     for (const char* const what : {"in", "out", "err", "command"}) {
         ::unlink(path(number, what).c_str());
     }
@@ -154,35 +238,55 @@ void Shell::remove_pipes(unsigned long number) {
 
 Shell::Streams Shell::enter(Guest& guest, const std::string& command, bool stdin_null) {
     if (status_ || !commands_.is_open()) throw UserError("the shell has ended");
-    Turn turn{next_number_++, &guest, {}, false};
+    Turn turn{next_number_++, &guest, {}, {}, false, {}};
+    try {
+        Streams streams = make_streams(turn, command, stdin_null);
+        guests_.insert(&guest);
+        turns_.push_back(std::move(turn));
+        begin_next();
+        return streams;
+    } catch (const SysError&) {
+        remove_files(turn.number);
+        throw;
+    }
+}
+
+Shell::Streams Shell::make_streams(Turn& turn, const std::string& command, bool stdin_null) {
     for (const char* const what : {"out", "err"}) {
         check(::mkfifo(path(turn.number, what).c_str(), 0600), "mkfifo");
     }
     write_file(path(turn.number, "command"), command);
     Streams streams;
-    // A reader may open a pipe that has no writer yet; a writer needs a reader, so we are one until
-    // the shell is.
+    // Opening a named pipe waits for the other end, unless one does not block; and then a writer
+    // needs a reader. So we are both until the shell is there, also if all of stdin has been
+    // written by then and its end closed.
     const std::string in = path(turn.number, "in");
     if (stdin_null) {
         check(::symlink("/dev/null", in.c_str()), "symlink");
     } else {
         check(::mkfifo(in.c_str(), 0600), "mkfifo");
         turn.stdin_reader = open_pipe(in, O_RDONLY);
+        turn.stdin_writer = open_pipe(in, O_WRONLY);
         streams.in = open_pipe(in, O_WRONLY);
     }
     streams.out = open_pipe(path(turn.number, "out"), O_RDONLY);
     streams.err = open_pipe(path(turn.number, "err"), O_RDONLY);
-    guests_.insert(&guest);
-    turns_.push_back(std::move(turn));
-    begin_next();
     return streams;
 }
 
 void Shell::begin_next() {
     if (!is_ready_ || is_busy_ || turns_.empty() || !commands_.is_open()) return;
-    const std::string line = std::to_string(turns_.front().number) + "\n";
-    // Shorter than any pipe's buffer, which is empty: the shell has read all that came before.
-    if (write_some(commands_.get(), line).status == IoResult::Status::Done) is_busy_ = true;
+    is_busy_ = true;
+    hand_over();
+}
+
+// The newline in front ends what a torn number may have left.
+void Shell::hand_over() {
+    const std::string_view before = kind_ == "bash" ? "\n:" : ":";
+    const std::string line = std::string(before) + std::to_string(turns_.front().number) + ":\n";
+    // A pipe takes so little as one or not at all, and it is all but empty: the shell has read what
+    // came before.
+    (void)write_some(commands_.get(), line);
 }
 
 void Shell::leave(Guest& guest) {
@@ -192,62 +296,132 @@ void Shell::leave(Guest& guest) {
     }
 }
 
+bool Shell::withdraw(Guest& guest) {
+    const auto turn = std::find_if(turns_.begin(), turns_.end(),
+                                   [&](const Turn& one) { return one.guest == &guest; });
+    if (turn == turns_.end() || (is_busy_ && turn == turns_.begin())) return false;
+    remove_files(turn->number);
+    turns_.erase(turn);
+    return true;
+}
+
 void Shell::signal(const Guest& guest, int number) {
+    const auto turn = std::find_if(turns_.begin(), turns_.end(),
+                                   [&](const Turn& one) { return one.guest == &guest; });
+    if (turn == turns_.end()) return;
     // Only within the command itself: an interrupt while bash reads its next number would be lost
     // on the loop, and could tear that number.
-    if (!is_busy_ || turns_.front().guest != &guest || !turns_.front().has_begun) return;
-    const pid_t group =
-        terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
+    if (turn->has_begun) {
+        signal_foreground(number);
+    } else {
+        turn->signals.insert(number);
+    }
+}
+
+// Without a terminal everything is in one group.
+pid_t Shell::foreground() const {
+    return terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
+}
+
+// The shell itself, or a copy of it that is to become a program, may take a signal for nothing:
+// where it was about to start a job, it waits for that job now. So it is looked after.
+void Shell::signal_foreground(int number) {
+    const pid_t group = foreground();
     if (group > 0) ::kill(-group, number);
+    if (!is_shell(group)) return;
+    signal_ = number;
+    signaled_group_ = group;
+    looks_ = 0;
+    look_again_ = EventLoop::Clock::now() + kFirstLook;
+}
+
+void Shell::look_for_job(Time now) {
+    look_again_ = EventLoop::kNever;
+    const pid_t group = foreground();
+    const bool is_new = group != signaled_group_;
+    const bool may_be_job = group != pid_ || !terminal_.master.is_open();
+    if (group > 0 && may_be_job) {
+        ::kill(-group, signal_);
+        if (!is_new || !is_shell(group)) return;
+        signaled_group_ = group;
+    }
+    if (++looks_ < kLooks) look_again_ = now + kFirstLook * (1 << looks_);
+}
+
+// Its process, or a fork of it that runs no program of its own yet.
+bool Shell::is_shell(pid_t pid) const {
+    const std::string program = program_of(pid);
+    return pid == pid_ || (!program.empty() && program == program_of(pid_));
 }
 
 void Shell::on_report() {
     char buffer[4096];
     const IoResult result = read_some(reports_.get(), buffer, sizeof buffer);
-    if (result.status == IoResult::Status::EndOfFile || report_.size() > kMaxReport) {
+    if (result.status == IoResult::Status::EndOfFile) {
         report_watch_.reset();  // Its exit says the rest.
         return;
     }
     report_.append(buffer, result.bytes);
     take_reports();
+    if (report_.size() > kMaxReport) {
+        // A folder's name is shorter. Nothing that it says from here on could be told apart.
+        report_watch_.reset();
+        end(Ending::First::Terminate, EventLoop::Clock::now());
+    }
 }
 
-// "+N\0": the command of run N begins, its pipes are open. "=N\0STATUS\0FOLDER\0": it has ended. A
-// report about a run that is not at its turn is one said twice, after an interrupt; it is dropped.
+// A report is some fields, each ended by a NUL: "+N", the command of run N begins, its stdin and
+// stdout are open; or "=N", status, folder, ".": it has ended. One that an interrupt tore is
+// dropped: each begins with an empty field, and bash makes a new one after an interrupt.
 void Shell::take_reports() {
-    for (;;) {
-        const std::size_t first = report_.find('\0');
-        if (first == std::string::npos) return;
-        const auto number = parse_number(std::string_view(report_).substr(1, first - 1), 0, ~0UL);
-        const bool is_current = is_busy_ && number == turns_.front().number;
-        if (report_[0] == '+') {
-            report_.erase(0, first + 1);
-            if (!is_current) continue;
-            turns_.front().has_begun = true;
-            turns_.front().stdin_reader.close();
-            remove_pipes(*number);
-            continue;
+    for (std::size_t end = 0; (end = report_.find('\0')) != std::string::npos;) {
+        std::string field = report_.substr(0, end);
+        report_.erase(0, end + 1);
+        const bool is_first = field.starts_with('=') || field.starts_with('+');
+        if (is_first) fields_.clear();
+        if (!is_first && fields_.empty()) continue;
+        fields_.push_back(std::move(field));
+        if (fields_[0][0] == '+') {
+            command_began(std::exchange(fields_, {}));
+        } else if (fields_.size() == 4) {
+            if (fields_[3] == ".") command_ended(fields_);
+            fields_.clear();
         }
-        const std::size_t second = report_.find('\0', first + 1);
-        if (second == std::string::npos) return;
-        const std::size_t third = report_.find('\0', second + 1);
-        if (third == std::string::npos) return;
-        const auto code =
-            parse_number(std::string_view(report_).substr(first + 1, second - first - 1), 0, 255);
-        cwd_ = report_.substr(second + 1, third - second - 1);
-        report_.erase(0, third + 1);
-        if (!is_ready_) {
-            is_ready_ = true;
-            on_ready_(*this);
-        } else if (is_current) {
-            Guest* const guest = turns_.front().guest;
-            remove_pipes(turns_.front().number);
-            turns_.pop_front();
-            is_busy_ = false;
-            if (guest != nullptr) guest->shell_finished(static_cast<int>(code.value_or(255)), cwd_);
-        }
-        begin_next();
     }
+}
+
+bool Shell::is_current(const std::string& report) const {
+    const auto number = parse_number(std::string_view(report).substr(1), 0, ~0UL);
+    return is_busy_ && number == turns_.front().number;
+}
+
+void Shell::command_began(const std::vector<std::string>& report) {
+    if (!is_current(report[0])) return;
+    Turn& turn = turns_.front();
+    turn.has_begun = true;
+    turn.stdin_reader.close();
+    turn.stdin_writer.close();
+    for (const int asked : std::exchange(turn.signals, {}))
+        signal_foreground(asked);
+}
+
+void Shell::command_ended(const std::vector<std::string>& report) {
+    cwd_ = report[2];
+    if (!is_ready_) {
+        is_ready_ = true;
+        on_ready_(*this);
+    } else if (is_current(report[0])) {
+        Guest* const guest = turns_.front().guest;
+        remove_files(turns_.front().number);
+        turns_.pop_front();
+        is_busy_ = false;
+        look_again_ = EventLoop::kNever;
+        const auto code = parse_number(report[1], 0, 255);
+        if (guest != nullptr) guest->shell_finished(static_cast<int>(code.value_or(255)), cwd_);
+    } else if (is_busy_ && !turns_.front().has_begun) {
+        hand_over();  // Interrupted while it waited for this number: it may be lost.
+    }
+    begin_next();
 }
 
 void Shell::keep_reading(Fd pipe) {
@@ -281,23 +455,30 @@ void Shell::end(Ending::First first, Time now) {
 void Shell::exited(const ExitStatus& status) {
     if (reports_.is_open() && report_watch_) on_report();  // The last thing it said.
     status_ = status;
+    look_again_ = EventLoop::kNever;
     report_watch_.reset();
     commands_.close();
     // Jobs of its terminal are hung up, as when a window is closed.
     terminal_watch_.reset();
     terminal_ = {};
     for (const Turn& turn : std::exchange(turns_, {})) {
-        remove_pipes(turn.number);
-        if (turn.guest != nullptr) turn.guest->shell_died(status);
+        remove_files(turn.number);
+        if (turn.guest == nullptr) continue;
+        if (turn.has_begun) {
+            turn.guest->shell_died(status);
+        } else {
+            turn.guest->shell_never_began();
+        }
     }
 }
 
 void Shell::tick(Time now) {
+    if (now >= look_again_) look_for_job(now);
     if (ending_) ending_->tick(now);
 }
 
 EventLoop::Time Shell::next_deadline() const {
-    return ending_ ? ending_->next_deadline() : EventLoop::kNever;
+    return std::min(look_again_, ending_ ? ending_->next_deadline() : EventLoop::kNever);
 }
 
 bool Shell::is_over() const {

@@ -41,6 +41,8 @@ class Shell {
         virtual ~Guest() = default;
         virtual void shell_finished(int code, const std::string& cwd) = 0;
         virtual void shell_died(const ExitStatus& status) = 0;
+        // The shell ended before this run's turn came.
+        virtual void shell_never_began() = 0;
         // The shell is about to be destroyed; it has said everything else before.
         virtual void shell_gone() = 0;
     };
@@ -62,7 +64,9 @@ class Shell {
     // Evaluates `command` when all that was asked before has ended. The streams are there at once.
     [[nodiscard]] Streams enter(Guest& guest, const std::string& command, bool stdin_null);
     void leave(Guest& guest);
-    // To what is running in the foreground for this guest; nothing unless it is his turn.
+    // Takes back what has not been handed to the shell yet; false where it has.
+    bool withdraw(Guest& guest);
+    // To what is running in the foreground for this guest; before its turn, as soon as that begins.
     void signal(const Guest& guest, int number);
     // Somebody still holds a stream of a run that is over: what he writes is read and dropped, so
     // that he does not die of it while the shell lives.
@@ -92,12 +96,15 @@ class Shell {
 
       private:
         std::string path_;
+        Fd lock_;  // Held while this lives: without it, the folder is an abandoned one.
     };
     struct Turn {
         unsigned long number;
         Guest* guest;     // Null once it has left.
-        Fd stdin_reader;  // Held until the shell has opened that pipe itself.
+        Fd stdin_reader;  // Both are held until the shell has opened that pipe itself.
+        Fd stdin_writer;
         bool has_begun = false;
+        std::set<int> signals;  // Asked for before it began.
     };
     struct Leftover {
         Fd pipe;
@@ -105,10 +112,19 @@ class Shell {
     };
 
     void start(const LaunchContext& context, const msg::ShellOpen& open);
+    [[nodiscard]] Streams make_streams(Turn& turn, const std::string& command, bool stdin_null);
     void begin_next();
+    void hand_over();
+    [[nodiscard]] pid_t foreground() const;
+    void signal_foreground(int number);
+    void look_for_job(Time now);
+    [[nodiscard]] bool is_shell(pid_t pid) const;
     void on_report();
     void take_reports();
-    void remove_pipes(unsigned long number);
+    [[nodiscard]] bool is_current(const std::string& report) const;
+    void command_began(const std::vector<std::string>& report);
+    void command_ended(const std::vector<std::string>& report);
+    void remove_files(unsigned long number);
     [[nodiscard]] std::string path(unsigned long number, const char* what) const;
 
     EventLoop& loop_;
@@ -122,12 +138,17 @@ class Shell {
     Pty terminal_;  // Both sides: while one of them is ours, its end is not the shell's to make.
     Fd commands_;   // We write numbers of runs here.
     Fd reports_;
-    std::string report_;  // Bytes of a report that is not whole yet.
+    std::string report_;               // Bytes of a field that is not whole yet.
+    std::vector<std::string> fields_;  // Of a report that is not.
     bool is_ready_ = false;
     unsigned long next_number_ = 1;
     std::set<Guest*> guests_;
     std::deque<Turn> turns_;  // The first is the one that is evaluated.
     bool is_busy_ = false;    // The first has been handed over.
+    int signal_ = 0;          // Sent last, and to whom.
+    pid_t signaled_group_ = 0;
+    int looks_ = 0;
+    Time look_again_ = EventLoop::kNever;  // For a job that came too late for it.
     std::optional<ExitStatus> status_;
     std::optional<Ending> ending_;
     std::vector<std::unique_ptr<Leftover>> leftovers_;

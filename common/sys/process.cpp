@@ -63,19 +63,22 @@ struct Plan {
     if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
         fail(plan, Stage::Fork);
     }
-    // Lift everything out of the way of 0, 1, 2, ... first, in case the parent lent us one of
-    // those.
-    constexpr int kAbove = 16;
+    // Lift everything out of the way of the numbers that are wanted first, in case the parent lent
+    // us one of those.
+    int above = 16;
+    for (const auto& [ours, number] : *plan.extra) {
+        if (number >= above) above = number + 1;
+    }
     int lifted[3];
     for (std::size_t i = 0; i < 3; ++i) {
-        lifted[i] = plan.stdio[i] >= 0 ? ::fcntl(plan.stdio[i], F_DUPFD_CLOEXEC, kAbove)
+        lifted[i] = plan.stdio[i] >= 0 ? ::fcntl(plan.stdio[i], F_DUPFD_CLOEXEC, above)
                                        : ::open("/dev/null", O_RDWR | O_CLOEXEC);
         if (lifted[i] == -1) fail_to_lift(plan);
     }
     int lifted_extra[8];
     std::size_t count = 0;
     for (const auto& [ours, number] : *plan.extra) {
-        lifted_extra[count] = ::fcntl(ours, F_DUPFD_CLOEXEC, kAbove);
+        lifted_extra[count] = ::fcntl(ours, F_DUPFD_CLOEXEC, above);
         if (lifted_extra[count++] == -1) fail_to_lift(plan);
     }
     // Our own descriptors are close-on-exec from birth; this catches what *our* parent left open.

@@ -87,6 +87,12 @@ bool has_marks(pid_t pid, const std::vector<std::string>& marks) {
     });
 }
 
+std::string read_link(const std::string& path) {
+    char name[4096];
+    const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
+    return {name, size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
 bool is_dead(const ProcessInfo& info) {
     return info.state == 'Z' || info.state == 'X';
 }
@@ -127,11 +133,12 @@ std::vector<ProcessInfo> started_by(pid_t program, const std::vector<std::string
     return ours;
 }
 
+std::string program_of(pid_t pid) {
+    return read_link(proc_path(pid, "exe"));
+}
+
 std::string descriptor_name(int fd) {
-    char name[4096];
-    const std::string path = "/proc/self/fd/" + std::to_string(fd);
-    const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
-    return {name, size > 0 ? static_cast<std::size_t>(size) : 0};
+    return read_link("/proc/self/fd/" + std::to_string(fd));
 }
 
 std::vector<ProcessInfo> holders_of(const std::string& descriptor) {

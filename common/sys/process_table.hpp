@@ -33,6 +33,9 @@ struct ProcessInfo {
 [[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program,
                                                   const std::vector<std::string>& marks);
 
+// The path of what it executes; empty where it is gone or not ours to look at.
+[[nodiscard]] std::string program_of(pid_t pid);
+
 // What proc(5) calls an open descriptor of ours: "pipe:[1234]", or the path of a named one.
 [[nodiscard]] std::string descriptor_name(int fd);
 // Who has that open. Processes that may not be looked into are passed over.
