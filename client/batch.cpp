@@ -97,8 +97,9 @@ class Batch {
     }
 
     int run() {
-        while (!left_ && !is_done()) {
+        while (!left_) {
             start_jobs();
+            if (is_done()) break;
             server_.link().flush();
             loop_.run_once(leave_at_);
             conclude_jobs();

@@ -146,6 +146,19 @@ class Batch(Case):
         result = self.batch(b"# comment\necho a # b\n")
         self.assertEqual((0, b"a\n"), (result.code, result.out))
 
+    def test_an_end_without_a_line_before_it_comes_at_any_time(self):
+        for text in (b"", b" ", b"\n"):
+            process = self.start([])
+            with self.running(process):
+                # By now the server has greeted, and nothing else would wake the client.
+                time.sleep(0.2)
+                process.stdin.write(text)
+                process.stdin.flush()
+                time.sleep(0.05)
+                process.stdin.close()
+                process.stdin = None
+                self.assertEqual(0, process.wait(10), text)
+
     def test_a_nul_in_a_line_is_refused_in_words_and_the_others_run(self):
         result = self.batch(b"echo a\necho b\0c\necho d\n")
         self.assertEqual((255, b"a\nd\n"), (result.code, result.out))

@@ -179,16 +179,10 @@ class Repl(Case):
             # Nothing but the shell's own end helps against this; it is replaced.
             t.enter("trap '' INT TERM; cd /tmp; echo U''P; while :; do :; done")
             t.wait_for_text("UP\r\n")
-            for _ in range(2):
+            for _ in range(3):
                 t.interrupt()
-                t.wait_for_text("^C")
-
-            def interrupt_until_it_ends():
-                t.interrupt()  # Two at once are one.
-                t.read(0.3)
-                return b"the shell ended" in t.raw[t.mark:]
-
-            wait_until(interrupt_until_it_ends, "the shell to be ended")
+                time.sleep(0.3)  # Two at once would be one.
+            t.wait_for_text("the shell ended")
             t.prompt()
             self.assertEqual("on\n", t.run("echo on"))
             t.leave()
@@ -247,12 +241,10 @@ class Repl(Case):
             t.leave()
 
     def test_the_prompt_shows_user_host_folder_and_a_status_that_is_not_0(self):
-        hello = t_user = None
         with self.at_prompt() as t:
-            user, host = t.run("id -un 2>/dev/null || id -u; uname -n").split()
+            user, host = t.run("id -un 2>/dev/null; uname -n").split()
             mark = "#" if user == "root" else "$"
             home = os.path.expanduser(f"~{user}") if os.getuid() == 0 else "/"
-            t_user, hello = user, host
             self.assertEqual(f"{user}@{host}:/{mark}", t.run("cd /") and "" or t.last_prompt)
             t.run("cd /usr/lib")
             self.assertEqual(f"{user}@{host}:/usr/lib{mark}", t.last_prompt)
@@ -267,7 +259,6 @@ class Repl(Case):
                 t.run(f"mkdir -p {sibling}; cd {sibling}")
                 self.assertIn(f":{sibling}{mark}", t.last_prompt)
             t.leave()
-        self.assertTrue(hello and t_user)
 
     def test_strange_folders(self):
         base = os.fsencode(self.path("base"))
@@ -609,13 +600,15 @@ class Login(Case):
     def test_a_login_shell_reads_stdin(self):
         for place in self.everywhere():
             for words in ([], [""]):
-                result = place.run([], *words, stdin=b"echo hi; echo $0\nread x\nline\necho got $x; exit 5")
+                text = b"echo hi; echo $0\nread x\nline\necho got $x; exit 5"
+                result = place.run([], *words, stdin=text)
                 self.assertEqual(5, result.code, result)
                 lines = result.out.decode().splitlines()
                 self.assertEqual("hi", lines[0])
                 self.assertRegex(lines[1], "^-")
-                self.assertEqual("got line", lines[2])
-            self.assertEqual((0, b""), (place.run([], stdin=b"").code, b""))
+                if "bash" in lines[1]:  # Others read ahead.
+                    self.assertEqual("got line", lines[2])
+            self.assertEqual(0, place.run([], stdin=b"").code)
 
     def test_a_command_that_is_only_blank_or_a_comment_is_run_by_the_host(self):
         for place in self.everywhere():

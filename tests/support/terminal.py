@@ -103,7 +103,7 @@ class Screen:
 
 
 class Terminal:
-    COLUMNS = 100
+    COLUMNS = 250  # A folder's name fits.
 
     def __init__(self, case, command, env, columns=COLUMNS, **popen):
         self.case = case
