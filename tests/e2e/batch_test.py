@@ -115,14 +115,14 @@ class Batch(Case):
             self.assertEqual(5, len({one["run"] for one in records}))
 
     def test_runs_share_nothing_unless_they_are_in_one_shell(self):
-        lines = ["cd /tmp; x=1; f() { echo f$1; }", "echo $x$PWD; type f 2>/dev/null || echo none"]
+        lines = ["cd /usr/lib; x=1; f() { echo f$1; }", "echo $x$PWD; type f 2>/dev/null || echo none"]
         result = self.batch(lines)
-        self.assertNotIn(b"/tmp", result.out)
+        self.assertNotIn(b"/usr/lib", result.out)
         self.assertIn(b"none", result.out)
         for place in self.everywhere():
             result = self.batch(lines + ["f 2; false", "echo $?"], "--one-shell", "--env",
                                 "HOME=/nonexistent", place=place)
-            self.assertTrue(result.out.startswith(b"1/tmp\nf is a function"), result)
+            self.assertTrue(result.out.startswith(b"1/usr/lib\nf is a function"), result)
             self.assertTrue(result.out.endswith(b"f2\n1\n"), result)
             self.assertEqual(1, result.code)
 

@@ -1,6 +1,5 @@
 """The stateful shell as a client sees it that does what ours never would (PROTOCOL.md, Shells)."""
 
-import json
 import os
 import random
 import shutil
@@ -9,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import Case, Place, Server, descendants, is_alive, main, open_descriptors, wait_until  # noqa: E402
+from harness import (Case, Server, descendants, is_alive, main, open_descriptors,  # noqa: E402
+                     wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -248,8 +248,8 @@ class Shells(Case):
             self.run_in(wire, 1, "true")
             before = open_descriptors(session)
             for channel in range(2, 60):
-                self.run_in(wire, channel, "echo x; cat </dev/null", stdin_null=channel % 2 == 0
-                            or None) if channel % 2 == 0 else self.run_in(wire, channel, "echo x")
+                more = {"stdin_null": True} if channel % 2 == 0 else {}
+                self.run_in(wire, channel, "echo x", **more)
             for number in range(2, 6):
                 wire.open_shell(number)
                 wire.ready(number)
