@@ -23,7 +23,7 @@ def run(command, folder):
     env = {name: value for name, value in os.environ.items()
            if name.startswith(("FRSH_TEST", "ASAN_", "UBSAN_", "LSAN_"))}
     env.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME=home, XDG_RUNTIME_DIR=home, TMPDIR=home,
-               FRSH_BIN=os.path.join(folder, "bin"))
+               FRSH_BIN=os.path.join(folder, "bin"), FRSH_TEST_SOURCE=folder)
     users = home + ".passwd"
     with open("/etc/passwd") as known, open(users, "w") as file:
         file.write(f"{known.read()}frsh-test:x:{UID}:{UID}::{home}:/bin/sh\n")
@@ -50,6 +50,9 @@ def main():
         for part in ("e2e", "support"):
             shutil.copytree(os.path.join(here, part), os.path.join(folder, "tests", part))
         shutil.copytree(os.path.join(here, "../scripts"), os.path.join(folder, "scripts"))
+        os.makedirs(os.path.join(folder, "common/proto"))
+        shutil.copy(os.path.join(here, "../common/proto/PROTOCOL.md"),
+                    os.path.join(folder, "common/proto"))
         os.mkdir(os.path.join(folder, "bin"))
         for name in os.listdir(binaries):
             shutil.copy(os.path.join(binaries, name), os.path.join(folder, "bin"))
