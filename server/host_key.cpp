@@ -37,7 +37,8 @@ PublicKey prepare_host_key(const std::string& path) {
         make_folders(path.substr(0, path.rfind('/')));
         // False if another server was quicker; then that one's key is ours, too.
         if (write_key_file(path, PrivateKey::generate_ed25519(), "frshd host key")) {
-            log::notice("made a host key: " + path);
+            // The listener names the key when it listens; where it cannot, that is all it says.
+            log::info("made a host key: " + path);
         }
     }
     return load(path).public_key();
