@@ -1,6 +1,7 @@
 // Peers that break the rules: what they get is an error in words and the end of the connection.
 #include "common/base/log.hpp"
 #include "tests/support/both_ends.hpp"
+#include "tests/support/memory_use.hpp"
 
 using namespace std::chrono_literals;
 using namespace frsh;
@@ -39,23 +40,6 @@ std::string open_frames(const std::string& command, Channel channel = 1) {
     open.run = "r" + std::to_string(::getpid()) + "-" + std::to_string(channel);
     open.args = {command};
     return said(open);
-}
-
-std::size_t resident() {
-    const std::string text = read_file("/proc/self/statm", 4096);
-    return std::stoul(text.substr(text.find(' '))) * static_cast<std::size_t>(::getpagesize());
-}
-
-// How far this process has grown, in bytes. A sanitizer keeps freed memory back, so nothing can be
-// said of it there.
-std::size_t grown_since(std::size_t before) {
-#ifdef __SANITIZE_ADDRESS__
-    (void)before;
-    return 0;
-#else
-    const std::size_t now = resident();
-    return now > before ? now - before : 0;
-#endif
 }
 
 // A peer of bytes: says what it is given, hears what is said.

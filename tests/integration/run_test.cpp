@@ -1,6 +1,7 @@
 #include "common/base/log.hpp"
 #include "common/proto/checksum.hpp"
 #include "tests/support/both_ends.hpp"
+#include "tests/support/memory_use.hpp"
 
 using namespace std::chrono_literals;
 using namespace frsh;
@@ -16,24 +17,6 @@ std::string noise(std::size_t size) {
     for (char& c : bytes)
         c = static_cast<char>(random());
     return bytes;
-}
-
-// Resident memory of this process, in bytes.
-std::size_t resident() {
-    const std::string text = read_file("/proc/self/statm", 4096);
-    return std::stoul(text.substr(text.find(' '))) * static_cast<std::size_t>(::getpagesize());
-}
-
-// How far this process has grown, in bytes. A sanitizer keeps freed memory back, so nothing can be
-// said of it there.
-std::size_t grown_since(std::size_t before) {
-#ifdef __SANITIZE_ADDRESS__
-    (void)before;
-    return 0;
-#else
-    const std::size_t now = resident();
-    return now > before ? now - before : 0;
-#endif
 }
 
 class Quiet {

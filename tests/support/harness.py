@@ -122,7 +122,27 @@ def open_descriptors(pid):
     return found
 
 
-class Server:
+class Daemon:
+    """A server that was started with `process` and writes to `log`; both are set by who starts it."""
+
+    def text(self):
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("frshd did not end when told to: " + self.text())
+        self.log.close()
+        return self.process.returncode
+
+
+class Server(Daemon):
     """A frshd of our own, on a unix socket in a private folder and, if asked, on plain TCP."""
 
     def __init__(self, runtime, tcp=True, arguments=(), **popen):
@@ -150,24 +170,8 @@ class Server:
     def lines(self):
         return self.text().splitlines()
 
-    def text(self):
-        size = os.fstat(self.log.fileno()).st_size
-        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
-
     def sessions(self):
         return [stat for stat in descendants(self.pid) if stat.name == "frshd"]
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise AssertionError("frshd did not end when told to")
-        self.log.close()
-        return self.process.returncode
 
 
 class Result:

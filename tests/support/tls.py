@@ -13,7 +13,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import FRSH, FRSHD, PATIENCE, SANITIZED, environment, wait_until  # noqa: E402
+from harness import FRSH, FRSHD, PATIENCE, SANITIZED, Daemon, environment, wait_until  # noqa: E402
 
 ROOT = os.geteuid() == 0
 
@@ -26,7 +26,7 @@ class Result:
         return f"exit {self.code}, stdout {self.out[:300]!r}, stderr {self.err[:900]!r}"
 
 
-class TlsServer:
+class TlsServer(Daemon):
     """`home` has the server's files; a client with the same home and runtime is the same user's."""
 
     def __init__(self, folder, *arguments, home=None, runtime=None):
@@ -50,23 +50,8 @@ class TlsServer:
         return "host key SHA256" in self.text() and re.search(
             r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text())
 
-    def text(self):
-        size = os.fstat(self.log.fileno()).st_size
-        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
-
     def fingerprint(self):
         return re.search(r"host key (SHA256:\S+)", self.text()).group(1)
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise AssertionError("frshd did not end when told to: " + self.text())
-        self.log.close()
 
 
 class Client:

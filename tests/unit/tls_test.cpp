@@ -91,6 +91,17 @@ struct OtherTls {
     SSL* ssl;
 };
 
+// A client that is not ours, let in and greeted by a server that is.
+void shake_hands(TlsTransport& server, const OtherTls& other) {
+    static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
+    SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
+    SSL_do_handshake(other.ssl);
+    REQUIRE(server.handshake() == Handshake::Greet);
+    server.greet("hello");
+    CHECK(SSL_do_handshake(other.ssl) == 1);
+    REQUIRE(server.handshake() == Handshake::Done);
+}
+
 }  // namespace
 
 TEST_CASE("tls: the greeting arrives with the server's first flight, before the client's proof") {
@@ -395,13 +406,7 @@ TEST_CASE("tls: no session can be resumed") {
     auto [near, far] = frsh::make_socketpair();
     TlsTransport server(std::move(near), server_context());
     const OtherTls other(far.get());
-    static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
-    SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
-    SSL_do_handshake(other.ssl);
-    REQUIRE(server.handshake() == Handshake::Greet);
-    server.greet("hello");
-    CHECK(SSL_do_handshake(other.ssl) == 1);
-    REQUIRE(server.handshake() == Handshake::Done);
+    shake_hands(server, other);
     char buffer[64];
     CHECK(SSL_read(other.ssl, buffer, sizeof buffer) == 5);
     CHECK(SSL_read(other.ssl, buffer, sizeof buffer) == -1);  // Would take a ticket, if any came.
@@ -412,13 +417,7 @@ TEST_CASE("tls: a peer that asks for new keys without end is cut off, not served
     auto [near, far] = frsh::make_socketpair();
     TlsTransport server(std::move(near), server_context());
     const OtherTls other(far.get());
-    static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
-    SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
-    SSL_do_handshake(other.ssl);
-    REQUIRE(server.handshake() == Handshake::Greet);
-    server.greet("hello");
-    CHECK(SSL_do_handshake(other.ssl) == 1);
-    REQUIRE(server.handshake() == Handshake::Done);
+    shake_hands(server, other);
     char buffer[64];
     bool was_cut = false;
     for (int i = 0; i < 200000 && !was_cut; ++i) {
