@@ -1,5 +1,6 @@
 #include "common/net/crypto.hpp"
 
+#include "common/net/openssl_owned.hpp"
 #include "common/net/tls.hpp"
 
 #include <openssl/crypto.h>
@@ -11,10 +12,6 @@
 
 namespace frsh {
 namespace {
-
-const unsigned char* data_of(std::string_view bytes) {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
 
 std::string digest(const char* name, std::string_view bytes) {
     initialise_openssl();

@@ -1,6 +1,7 @@
 #include "common/net/private_key.hpp"
 
 #include "common/base/error.hpp"
+#include "common/net/openssl_owned.hpp"
 #include "common/net/ssh_wire.hpp"
 
 #include <array>
@@ -15,22 +16,6 @@ namespace frsh {
 namespace {
 
 constexpr std::size_t kEd25519Size = 32;
-
-struct Freer {
-    void operator()(BIGNUM* number) const { BN_clear_free(number); }
-    void operator()(BN_CTX* context) const { BN_CTX_free(context); }
-    void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
-    void operator()(OSSL_PARAM* parameters) const { OSSL_PARAM_free(parameters); }
-    void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-    void operator()(ECDSA_SIG* signature) const { ECDSA_SIG_free(signature); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Freer>;
-
-const unsigned char* data_of(std::string_view bytes) {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
 
 Owned<BIGNUM> to_number(std::string_view magnitude) {
     return Owned<BIGNUM>(

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/net/crypto.hpp"
+#include "common/net/openssl_owned.hpp"
 #include "common/net/ssh_wire.hpp"
 
 #include <array>
@@ -62,10 +63,6 @@ struct Parts {
     std::string_view modulus;
     std::string_view application;  // FIDO: which site or service the token made the key for.
 };
-
-const unsigned char* data_of(std::string_view bytes) {
-    return reinterpret_cast<const unsigned char*>(bytes.data());
-}
 
 std::size_t bits_of(std::string_view magnitude) {
     std::size_t bits = magnitude.size() * 8;
@@ -132,17 +129,6 @@ Parts parse_blob(std::string_view blob) {
     reader.finish();
     return parts;
 }
-
-struct Freer {
-    void operator()(BIGNUM* number) const { BN_free(number); }
-    void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
-    void operator()(OSSL_PARAM* parameters) const { OSSL_PARAM_free(parameters); }
-    void operator()(EVP_PKEY_CTX* context) const { EVP_PKEY_CTX_free(context); }
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-    void operator()(ECDSA_SIG* signature) const { ECDSA_SIG_free(signature); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Freer>;
 
 Owned<BIGNUM> to_number(std::string_view magnitude) {
     return Owned<BIGNUM>(
