@@ -100,8 +100,7 @@ class Batch {
         while (!left_) {
             start_jobs();
             if (is_done()) break;
-            server_.link().flush();
-            loop_.run_once(leave_at_);
+            server_.turn(leave_at_);
             conclude_jobs();
             if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
             if (EventLoop::Clock::now() >= leave_at_) left_ = true;
@@ -112,7 +111,7 @@ class Batch {
                           "; the lines after " + std::to_string(line_number_) + " were not run");
         }
         if (!left_ && !flush_output()) code_ = 255;
-        if (!left_ && shell_) close_shell(EventLoop::Clock::now() + kPatience);
+        if (!left_ && shell_) shell_->close(EventLoop::Clock::now() + kPatience);
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code_;
     }
@@ -149,12 +148,7 @@ class Batch {
         try {
             msg::Open open = open_for(options_, {std::move(line)});
             open.stdin_null = true;
-            if (shell_) {
-                open.shell = shell_->id();
-                open.env.clear();
-                open.forwarded.clear();
-                open.cwd.reset();
-            }
+            if (shell_) shell_->place(open);
             job->run = &server_.open(std::move(open), job->out, job->err);
         } catch (const UserError& error) {
             return fail(255, "line " + std::to_string(line_number_) + ": " + error.what());
@@ -194,15 +188,6 @@ class Batch {
                    "\n");
     }
 
-    // An end of its own, with its EXIT trap, and not that of a client that was lost.
-    void close_shell(Time deadline) {
-        shell_->close();
-        while (!shell_->ended() && !server_.is_down() && EventLoop::Clock::now() < deadline) {
-            server_.link().flush();
-            loop_.run_once(deadline);
-        }
-    }
-
     bool flush_output() {
         while (!out_.is_drained() || !err_.is_drained())
             loop_.run_once();
@@ -229,12 +214,7 @@ class Batch {
         if (number != SIGINT) return leave(128 + number);
         ++interrupts_;
         for (const auto& job : jobs_) {
-            if (job->run->is_finished()) continue;
-            if (interrupts_ > 2) {
-                job->run->cancel();
-            } else {
-                job->run->signal(interrupts_ == 1 ? "INT" : "TERM");
-            }
+            if (!job->run->is_finished()) job->run->interrupt(interrupts_);
         }
         if (code_ == 0) code_ = 128 + SIGINT;
         if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kPatience;

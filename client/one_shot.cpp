@@ -28,15 +28,11 @@ constexpr std::uint64_t kJsonMaxOutput = 16 * 1024 * 1024;
 // From the moment our reader has gone, or that we were told to leave, until we do.
 constexpr auto kPatience = 2s;
 
-// What of our own environment is offered; the server picks by the same rule (C6).
 std::vector<std::string> forwarded_environment() {
     std::vector<std::string> entries;
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const std::string_view text = *entry;
-        if (text.starts_with("LANG=") || text.starts_with("LC_") ||
-            text.starts_with("COLORTERM=") || text.starts_with("GIT_PROTOCOL=")) {
-            entries.emplace_back(text);
-        }
+        if (is_forwardable(text.substr(0, text.find('=')))) entries.emplace_back(text);
     }
     return entries;
 }
@@ -87,13 +83,11 @@ class OneShot {
         } else if (number != SIGINT) {
             run_.signal(signal_name(number));
             leave();
-        } else if (++interrupts_ == 1) {
-            run_.signal("INT");
-        } else if (interrupts_ == 2) {
-            run_.signal("TERM");
+        } else if (++interrupts_ <= 2) {
+            run_.interrupt(interrupts_);
         } else {
             run_.signal("KILL");
-            run_.cancel();
+            run_.interrupt(interrupts_);
             if (leave_at_ == EventLoop::kNever) leave_at_ = EventLoop::Clock::now() + kPatience;
             if (interrupts_ > 3) leave();
         }

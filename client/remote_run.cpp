@@ -48,6 +48,11 @@ void RemoteRun::cancel() {
     link_.send(msg::Cancel{open_.channel});
 }
 
+void RemoteRun::interrupt(int time) {
+    if (time > 2) return cancel();
+    signal(time == 1 ? "INT" : "TERM");
+}
+
 void RemoteRun::on_message(const Message& message) {
     if (is_finished()) throw ProtocolError("a message of a run that has ended");
     if (const auto* const data = std::get_if<msg::Data>(&message)) {

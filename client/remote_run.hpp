@@ -34,6 +34,8 @@ class RemoteRun : public Link::Source {
 
     void signal(const std::string& name);
     void cancel();
+    // Ctrl-C for the `time`th time: it is asked, then asked firmly, then ended.
+    void interrupt(int time);
 
     // A message for this channel. Throws ProtocolError.
     void on_message(const Message& message);

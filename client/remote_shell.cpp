@@ -22,8 +22,17 @@ void RemoteShell::reopen() {
     open();
 }
 
-void RemoteShell::close() {
+void RemoteShell::place(msg::Open& open) const {
+    open.shell = id_;
+    open.env.clear();
+    open.forwarded.clear();
+    open.cwd.reset();
+}
+
+void RemoteShell::close(EventLoop::Time deadline) {
     server_.link().send(msg::ShellClose{id_});
+    while (!ended_ && !server_.is_down() && EventLoop::Clock::now() < deadline)
+        server_.turn(deadline);
 }
 
 void RemoteShell::on_message(const Message& message) {

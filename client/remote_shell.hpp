@@ -29,8 +29,11 @@ class RemoteShell {
     // Another one, in the folder where the last run left; not if the one before was for there too
     // and never came to be.
     void reopen();
-    // Ends as at the end of its input.
-    void close();
+    // Makes this the opening of a run in the shell, which has a folder and an environment already.
+    void place(msg::Open& open) const;
+    // An end of its own, as at the end of its input, with its EXIT trap; waited for until
+    // `deadline`.
+    void close(EventLoop::Time deadline);
 
   private:
     void open();

@@ -164,10 +164,8 @@ class Repl {
 
     void await_shell() {
         is_waiting_for_shell_ = true;
-        while (!shell_.is_ready() && !shell_.ended() && !server_.is_down() && !leaving_) {
-            server_.link().flush();
-            loop_.run_once();
-        }
+        while (!shell_.is_ready() && !shell_.ended() && !server_.is_down() && !leaving_)
+            server_.turn();
         is_waiting_for_shell_ = false;
     }
 
@@ -284,10 +282,8 @@ class Repl {
         open.timeout = 5s;
         if (text.find('\0') != std::string::npos || text.size() > 100'000) return false;
         RemoteRun& check = server_.open(std::move(open), out, err);
-        while (!check.is_finished()) {
-            server_.link().flush();
-            loop_.run_once();
-        }
+        while (!check.is_finished())
+            server_.turn();
         server_.forget(check);
         const std::string said = err.content();
         for (const char* const sign :
@@ -306,28 +302,21 @@ class Repl {
             log::error(error.what());
             return;
         }
-        open.shell = shell_.id();
-        open.env.clear();
-        open.forwarded.clear();
-        open.cwd.reset();
+        shell_.place(open);
         open.linger = options_.linger ? options_.linger->time : kReplLinger;
         interrupts_ = 0;
         wants_input_ = !open.stdin_null;
         run_ = &server_.open(std::move(open), screen_out_, screen_err_);
-        while (!leaving_ && (!run_->is_finished() || !out_.is_drained() || !err_.is_drained())) {
-            server_.link().flush();
-            loop_.run_once();
-        }
+        while (!leaving_ && (!run_->is_finished() || !out_.is_drained() || !err_.is_drained()))
+            server_.turn();
         RemoteRun& ended = *std::exchange(run_, nullptr);
         if (!leaving_) conclude(ended, text);
         server_.forget(ended);
         // A shell that died says so right after its last command.
         const Time soon = EventLoop::Clock::now() + 50ms;
         while (shell_may_have_died_ && !shell_.ended() && !server_.is_down() &&
-               EventLoop::Clock::now() < soon) {
-            server_.link().flush();
-            loop_.run_once(soon);
-        }
+               EventLoop::Clock::now() < soon)
+            server_.turn(soon);
     }
 
     void conclude(const RemoteRun& run, const std::string& text) {
@@ -378,12 +367,7 @@ class Repl {
         }
         if (run_ == nullptr) return editor_.interrupt();
         at_line_start_ = false;  // The terminal has shown ^C.
-        ++interrupts_;
-        if (interrupts_ > 2) {
-            run_->cancel();
-        } else {
-            run_->signal(interrupts_ == 1 ? "INT" : "TERM");
-        }
+        run_->interrupt(++interrupts_);
     }
 
     void leave() {
@@ -391,11 +375,7 @@ class Repl {
         if (was_told_to_go_) {
             server_.link().send(msg::Bye{});
         } else {
-            shell_.close();
-            while (!shell_.ended() && !server_.is_down() && EventLoop::Clock::now() < deadline) {
-                server_.link().flush();
-                loop_.run_once(deadline);
-            }
+            shell_.close(deadline);
         }
         server_.finish(deadline);
     }

@@ -49,6 +49,11 @@ void ServerLink::forget(RemoteRun& run) {
     runs_.erase(run.channel());
 }
 
+void ServerLink::turn(EventLoop::Time deadline) {
+    link_.flush();
+    loop_.run_once(deadline);
+}
+
 void ServerLink::finish(EventLoop::Time deadline) {
     link_.close();
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush()) {

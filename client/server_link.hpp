@@ -27,6 +27,8 @@ class ServerLink : private Link::Handler {
     void forget(RemoteRun& run);
 
     [[nodiscard]] Link& link() { return link_; }
+    // Writes what can be written, and turns the loop once, until `deadline` at most.
+    void turn(EventLoop::Time deadline = EventLoop::kNever);
     // Nothing more will come. Every run is finished then, well or not.
     [[nodiscard]] bool is_down() const { return link_.is_down(); }
     // Why it is down, in words; empty where the server closed without any.

@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/signals.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,12 +46,6 @@ bool is_inheritable(std::string_view name) {
         return false;
     }
     return std::find(kCode.begin(), kCode.end(), name) == kCode.end();
-}
-
-// What a client's own environment may bring along: how text looks, and what git asks its server.
-bool is_forwardable(std::string_view name) {
-    return name == "LANG" || name.starts_with("LC_") || name == "COLORTERM" ||
-           name == "GIT_PROTOCOL";
 }
 
 std::string_view base_name(std::string_view path) {
@@ -175,6 +170,11 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
             break;
     }
     return launch;
+}
+
+RealEnd real_end(const ExitStatus& status) {
+    if (status.signaled) return Signaled{signal_name(status.signal), status.signal, status.core};
+    return Exited{status.code};
 }
 
 NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request) {

@@ -52,6 +52,9 @@ struct Launch {
 [[nodiscard]] std::variant<Launch, NotStarted> plan_launch(const msg::Open& open,
                                                            const LaunchContext& context);
 
+// How a process really ended, as the record has it.
+[[nodiscard]] RealEnd real_end(const ExitStatus& status);
+
 // The failure in words, with the stage, for the record.
 [[nodiscard]] NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request);
 

@@ -5,6 +5,7 @@
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
+#include "server/access.hpp"
 #include "server/host_key.hpp"
 #include "server/launch.hpp"
 #include "server/login_exit.hpp"
@@ -107,8 +108,10 @@ void Listener::accept_some(Socket& socket) {
             return;
         }
         if (!connection) return;
-        if (socket.kind == Kind::Unix && peer_uid(connection->get()) != ::geteuid()) {
-            refuse(std::move(*connection), "denied", "this socket serves its owner only");
+        const auto why =
+            socket.kind == Kind::Unix ? refuse_unix_peer(connection->get()) : std::nullopt;
+        if (why) {
+            refuse(std::move(*connection), "denied", *why);
         } else {
             admit_to_wait(std::move(*connection), socket.kind);
         }

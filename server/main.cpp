@@ -30,9 +30,9 @@ Fd take_over(int standard_stream) {
 SessionSettings settings_for(BaseEnvironment environment, std::string mark, const char* from,
                              int audit_file) {
     SessionSettings settings;
-    settings.audit =
-        std::make_shared<Audit>(audit_file, AuditSubject{mark, from, current_user().name, ""});
     settings.launch.user = current_user();
+    settings.audit = std::make_shared<Audit>(
+        audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
     settings.launch.env = base_environment(settings.launch.user, environment);
     settings.launch.session_mark = std::move(mark);
     return settings;

@@ -88,7 +88,11 @@ void Output::take(std::string_view bytes) {
     }
     produced_ += bytes.size();
     tail_ += bytes;
-    if (tail_.size() < 2 * tail_size_ + ByteQueue::kBlockSize) return;
+    if (tail_.size() >= 2 * tail_size_ + ByteQueue::kBlockSize) trim_tail();
+}
+
+void Output::trim_tail() {
+    if (tail_.size() <= tail_size_) return;
     const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
     tail_sum_.update(std::string_view(tail_).substr(0, surplus));
     tail_.erase(0, surplus);
@@ -101,12 +105,7 @@ Fd Output::finish(bool saw_end) {
     Fd pipe = std::move(pipe_);
     eof_ = saw_end;
     if (head_) {
-        if (tail_.size() > tail_size_) {
-            const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
-            tail_sum_.update(std::string_view(tail_).substr(0, surplus));
-            tail_.erase(0, surplus);
-            dropped_ += surplus;
-        }
+        trim_tail();
         if (dropped_ > 0) {
             gap_at_ = stream_.end();
             gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};

@@ -48,6 +48,7 @@ class Output {
     [[nodiscard]] bool may_read() const;
     void on_readable();
     void take(std::string_view bytes);
+    void trim_tail();
     Fd finish(bool saw_end);
 
     StreamId id_;

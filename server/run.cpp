@@ -263,11 +263,7 @@ void Run::check_progress(Time now) {
 Outcome Run::outcome() const {
     if (not_started_) return *not_started_;
     std::optional<RealEnd> real;
-    if (status_ && status_->signaled) {
-        real = Signaled{signal_name(status_->signal), status_->signal, status_->core};
-    } else if (status_) {
-        real = Exited{status_->code};
-    }
+    if (status_) real = real_end(*status_);
     switch (reason_) {
         case Reason::Wall:
             return TimedOut{"wall", real};
@@ -280,8 +276,7 @@ Outcome Run::outcome() const {
             break;
     }
     if (!real) return Lost{"the command could not be ended"};
-    if (const auto* const signaled = std::get_if<Signaled>(&*real)) return *signaled;
-    return std::get<Exited>(*real);
+    return as_outcome(*real);
 }
 
 std::vector<ProcessName> Run::find_holders() const {

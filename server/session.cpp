@@ -73,12 +73,7 @@ void Session::forget_what_is_over() {
     std::erase_if(shells_, [this](const auto& entry) {
         const Shell& shell = *entry.second;
         if (!shell.is_over()) return false;
-        const ExitStatus& status = *shell.status();
-        const Outcome outcome =
-            status.signaled
-                ? Outcome(Signaled{signal_name(status.signal), status.signal, status.core})
-                : Outcome(Exited{status.code});
-        link_.send(msg::ShellEnded{shell.id(), outcome});
+        link_.send(msg::ShellEnded{shell.id(), as_outcome(real_end(*shell.status()))});
         return true;
     });
 
@@ -107,6 +102,10 @@ void Session::child_exited(const ExitStatus& status) {
 void Session::refuse_connection(const std::string& reason, const std::string& message) {
     log::info("refused: " + message);
     link_.send(msg::Error{reason, message, std::nullopt});
+    part();
+}
+
+void Session::part() {
     link_.close();
     give_up_ = EventLoop::Clock::now() + kLastWords;
     end_all_runs();
@@ -171,12 +170,10 @@ void Session::handle(const msg::Open& open) {
     if (is_known || runs_.size() >= kMaxChannels) {
         if (refused_.size() >= kMaxChannels) throw ProtocolError("a flood of opens");
         refused_.insert(open.channel);
-        if (is_known) {
-            link_.send(msg::Refused{open.channel, "in_use", "there is a run of that id already"});
-            return;
-        }
-        link_.send(msg::Refused{open.channel, "busy",
-                                "more than " + std::to_string(kMaxChannels) + " runs at once"});
+        const std::string why = is_known
+                                    ? "there is a run of that id already"
+                                    : "more than " + std::to_string(kMaxChannels) + " runs at once";
+        link_.send(msg::Refused{open.channel, is_known ? "in_use" : "busy", why});
         return;
     }
     std::unique_ptr<Run> run;
@@ -230,10 +227,7 @@ void Session::handle(const msg::ShellClose& close) {
 }
 
 void Session::handle(const msg::Bye&) {
-    // Nothing more is said by either side; the peer sees the end when all is done.
-    link_.close();
-    give_up_ = EventLoop::Clock::now() + kLastWords;
-    end_all_runs();
+    part();
 }
 
 void Session::handle(const msg::EndAck& ack) {
@@ -251,7 +245,7 @@ void Session::handle(const msg::EndAck& ack) {
 
 void Session::handle(const msg::Error& error) {
     log::info("the client says: " + escape_controls(error.message));
-    handle(msg::Bye{});  // It is the last message of whoever sends it.
+    part();  // It is the last message of whoever sends it.
 }
 
 template <typename OneOfARun>

@@ -55,6 +55,8 @@ class Session : private Link::Handler {
     template <typename OneOfARun>
     void handle(const OneOfARun& message);
     void refuse_connection(const std::string& reason, const std::string& message);
+    // Nothing more is said by either side; the peer sees the end when all is done.
+    void part();
     void end_all_runs();
     // Null for a channel that was refused: its client may have said more before it heard.
     [[nodiscard]] Run* find(Channel channel);

@@ -522,6 +522,11 @@ bool is_run_id(std::string_view text) {
            text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
+bool is_forwardable(std::string_view variable) {
+    return variable == "LANG" || variable.starts_with("LC_") || variable == "COLORTERM" ||
+           variable == "GIT_PROTOCOL";
+}
+
 std::string_view name_of(StreamId stream) {
     return kStreamNames[static_cast<std::size_t>(stream)];
 }

@@ -36,6 +36,10 @@ enum class StreamId { Stdin, Stdout, Stderr };
 // name.
 [[nodiscard]] bool is_run_id(std::string_view text);
 
+// What of a client's own environment may come along with a run: how text looks, and what git asks
+// its server. The client offers no more, and the server takes no more.
+[[nodiscard]] bool is_forwardable(std::string_view variable);
+
 struct ProcessName {
     std::int64_t pid = 0;
     std::string name;  // Bytes, as the kernel has it.

@@ -52,6 +52,10 @@ std::string in_words(const std::optional<RealEnd>& end) {
 
 }  // namespace
 
+Outcome as_outcome(const RealEnd& end) {
+    return std::visit([](const auto& one) { return Outcome(one); }, end);
+}
+
 int exit_code(const Outcome& outcome) {
     return std::visit(Overloaded{
                           [](const Exited& end) { return end.code; },

@@ -54,6 +54,9 @@ struct Lost {
 
 using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, Lost>;
 
+// An end that nobody but the process itself brought about.
+[[nodiscard]] Outcome as_outcome(const RealEnd& end);
+
 // What a client exits with: the command's own code; 128+n for a signal; 124 timed out; 130
 // canceled; 127 not found, 126 not executable; 255 for everything that is frsh's own failure.
 [[nodiscard]] int exit_code(const Outcome& outcome);
