@@ -1,0 +1,208 @@
+"""The field: frsh and its peers, each with private keys on a free loopback port, each ended by pid."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+BIN = pathlib.Path(os.environ.get("FRSH_BIN") or
+                   pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
+QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def free_port(address):
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(address, port, process):
+    for _ in range(500):
+        if process.poll() is not None:
+            raise RuntimeError("it ended at once")
+        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
+            return
+        time.sleep(0.01)
+    raise RuntimeError("it does not listen")
+
+
+class Way:
+    """One way to run a command: the words before it, for a one-shot and for a terminal."""
+
+    def __init__(self, name, words, terminal=None, server=None, batch=None):
+        self.name, self.words, self.terminal = name, words, terminal
+        self.server, self.batch = server, batch
+
+    def one_shot(self, command):
+        return self.words + [command]
+
+
+class User:
+    """Whose keys, home and shell everything uses."""
+
+    def __init__(self, name, uid, home):
+        self.name, self.uid, self.home = name, uid, home
+        self.runtime = os.path.join(home, "run")
+        self.env = {"HOME": home, "USER": name, "LOGNAME": name, "SHELL": "/bin/sh",
+                    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                    "XDG_RUNTIME_DIR": self.runtime, "TERM": "xterm"}
+
+    def popen_as(self):
+        return {} if os.geteuid() == self.uid else {"user": self.uid, "group": self.uid,
+                                                     "extra_groups": []}
+
+    def call(self, words, **more):
+        subprocess.run(words, env=self.env, check=True, **{**QUIET, **self.popen_as(), **more})
+
+    def write(self, path, text):
+        full = pathlib.Path(self.home, path)
+        full.write_text(text)
+        full.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(full, self.uid, self.uid)
+
+
+class Field:
+    """Starts what is there; `missing` says of the rest why it is not."""
+
+    def __init__(self, user, as_root, address="127.0.0.1", within=()):
+        self.user, self.as_root, self.address, self.within = user, as_root, address, list(within)
+        self.ways, self.missing, self.processes = [], {}, []
+        for start in (self._frsh, self._openssh, self._dropbear):
+            try:
+                start()
+            except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+                self.missing[start.__name__.strip("_")] = str(error)
+        self.ways.append(Way("sh -c", ["/bin/sh", "-c"]))
+
+    def __getitem__(self, name):
+        return next((way for way in self.ways if way.name == name), None)
+
+    def _server(self, words, port=None):
+        become = ["setpriv", "--pdeathsig", "TERM"]  # Should we be killed, it goes as well.
+        if not self.as_root and os.geteuid() != self.user.uid:
+            uid = str(self.user.uid)
+            become += ["--reuid", uid, "--regid", uid, "--clear-groups"]
+        process = subprocess.Popen(self.within + become + words, env=self.user.env, cwd="/",
+                                   **QUIET)
+        self.processes.append(process)
+        if port:
+            wait_for_port(self.address, port, process)
+        return process.pid
+
+    def _path(self, name):
+        return os.path.join(self.user.home, name)
+
+    def _host_key(self):
+        path = self._path("host_ed25519")
+        if self.as_root:
+            path = self._path("host_ed25519_root")
+        if not os.path.exists(path):
+            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+            if self.as_root:
+                subprocess.run(make, check=True, **QUIET)
+            else:
+                self.user.call(make)
+        return path
+
+    def _login_key(self):
+        """The one key that every client uses, with the one line that lets it in."""
+        key = self._path(".ssh/id_ed25519")
+        if not os.path.exists(key):
+            self.user.call(["mkdir", "-p", "-m", "700", self._path(".ssh"), self.user.runtime])
+            self.user.call(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+            self.user.write(".ssh/authorized_keys", pathlib.Path(key + ".pub").read_text())
+        return key
+
+    def _frsh(self):
+        if not (BIN / "frshd").exists():
+            raise RuntimeError("not built: scripts/run builds it")
+        key, port = self._login_key(), free_port("127.0.0.1")
+        words = [str(BIN / "frshd"), "--listen", f"{self.address}:{port}", "--host-key",
+                 self._host_key()]
+        if not self.as_root:
+            words.append("--unix")
+        pid = self._server(words, port)
+        frsh = [str(BIN / "frsh")]
+        target = f"{self.user.name}@{self.address}:{port}"
+        self.user.call(frsh + ["--accept-new", "-n", "-i", key, target, "true"])
+        tls = frsh + ["-i", key]
+        self.ways.append(Way("frsh tls", tls + [target], tls + ["-tt", target], pid,
+                             tls + ["--batch", target]))
+        if not self.as_root and self.address == "127.0.0.1":
+            self.ways.append(Way("frsh unix", frsh + ["local"], frsh + ["-tt", "local"], pid,
+                                 frsh + ["--batch", "local"]))
+            alone = ["env", "XDG_RUNTIME_DIR=" + self._path("none")] + frsh
+            self.user.call(["mkdir", "-p", "-m", "700", self._path("none")])
+            self.ways.append(Way("frsh stdio", alone + ["local"], alone + ["-tt", "local"], None,
+                                 alone + ["--batch", "local"]))
+
+    def _openssh(self):
+        sshd = shutil.which("sshd", path=self.user.env["PATH"])
+        if not sshd:
+            raise RuntimeError("openssh-server is not installed")
+        key, port = self._login_key(), free_port("127.0.0.1")
+        config = self._path("sshd_config")
+        with open(config, "w") as file:
+            file.write(f"ListenAddress {self.address}:{port}\nHostKey {self._host_key()}\n"
+                       "PidFile none\nUsePAM no\nPasswordAuthentication no\nStrictModes no\n"
+                       "MaxStartups 500:30:1000\nMaxSessions 1000\nPrintMotd no\n"
+                       "PrintLastLog no\nUseDNS no\nLogLevel ERROR\n")
+        if self.as_root:
+            os.makedirs("/run/sshd", exist_ok=True)
+        pid = self._server([sshd, "-D", "-f", config], port)
+        ssh = [
+            "ssh", "-F", "none", "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR", "-p", str(port), "-o",
+            "UserKnownHostsFile=" + self._path("known_hosts_of_ssh")]
+        target = f"{self.user.name}@{self.address}"
+        self.user.call(ssh + ["-n", target, "true"])
+        self.ways.append(Way("ssh", ssh + [target], ssh + ["-tt", target], pid))
+        control = os.path.join(self.user.runtime, f"master-{port}")
+        master = subprocess.Popen(ssh + ["-M", "-S", control, "-N", target], env=self.user.env,
+                                  **QUIET, **self.user.popen_as())
+        self.processes.append(master)
+        for _ in range(500):
+            if os.path.exists(control):
+                break
+            time.sleep(0.01)
+        shared = ssh + ["-S", control]
+        self.ways.append(Way("ssh mux", shared + [target], shared + ["-tt", target]))
+
+    def _dropbear(self):
+        search = self.user.env["PATH"]
+        server, client = shutil.which("dropbear", path=search), shutil.which("dbclient", path=search)
+        if not server or not client:
+            raise RuntimeError("dropbear-bin is not installed")
+        key, port = self._path("dropbear_key"), free_port("127.0.0.1")
+        host_key = self._path(f"dropbear_host_key_{int(self.as_root)}")
+        if not os.path.exists(key):
+            self.user.call(["dropbearkey", "-t", "ed25519", "-f", key])
+        if not os.path.exists(host_key):
+            self.user.call(["dropbearkey", "-t", "ed25519", "-f", host_key])
+        public = subprocess.run(["dropbearkey", "-y", "-f", key], capture_output=True, check=True,
+                                text=True).stdout
+        line = next(row for row in public.splitlines() if row.startswith("ssh-"))
+        accepted = pathlib.Path(self._path(".ssh/authorized_keys"))
+        self.user.write(".ssh/authorized_keys", accepted.read_text() + line + "\n")
+        pid = self._server([server, "-F", "-s", "-p", f"{self.address}:{port}", "-r", host_key,
+                            "-P", "/dev/null"], port)
+        words = [client, "-y", "-y", "-i", key, "-p", str(port)]
+        target = f"{self.user.name}@{self.address}"
+        self.user.call(words + [target, "true"])
+        self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid))
+
+    def stop(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
