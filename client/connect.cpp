@@ -97,12 +97,7 @@ Connection local() {
 Connection over_plain_tcp(const ClientOptions& options) {
     const EventLoop::Time deadline =
         EventLoop::Clock::now() + options.settings.connect_timeout.value_or(kDefaultConnectTimeout);
-    std::string_view target = options.target;
-    if (const std::size_t at = target.rfind('@'); at != std::string_view::npos) {
-        target.remove_prefix(at + 1);
-    }
-    HostPort where = parse_host_port(target, BarePort::Refused);
-    if (options.settings.port != 0) where.port = options.settings.port;
+    const HostPort where = place_of(options.target, options.settings);
     std::optional<SysError> last;
     for (const Address& address : resolve(where, false)) {
         if (!address.is_loopback()) {

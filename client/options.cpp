@@ -35,13 +35,6 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
-std::optional<Linger> parse_linger(std::string_view text) {
-    if (text == "inf") return Linger{};
-    const auto time = parse_duration(text);
-    if (!time) return std::nullopt;
-    return Linger{time};
-}
-
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
