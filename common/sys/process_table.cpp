@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <optional>
 
 #include <dirent.h>
@@ -108,12 +109,25 @@ std::vector<ProcessInfo> list_processes() {
     return processes;
 }
 
-std::vector<ProcessInfo> started_by(pid_t program, const std::vector<std::string>& marks) {
+std::uint64_t now_in_ticks() {
+    timespec now{};
+    check(::clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime");
+    const auto a_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return static_cast<std::uint64_t>(now.tv_sec) * a_second +
+           static_cast<std::uint64_t>(now.tv_nsec) * a_second / 1'000'000'000;
+}
+
+std::vector<ProcessInfo> started_by(const Origin& origin) {
     const std::vector<ProcessInfo> all = list_processes();
+    const bool is_session_ours =
+        origin.program > 0 && std::any_of(all.begin(), all.end(), [&](const ProcessInfo& one) {
+            return one.session == origin.program && (!origin.reaped || one.start < *origin.reaped);
+        });
     std::vector<bool> is_ours(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) {
-        is_ours[i] =
-            all[i].pid == program || all[i].session == program || has_marks(all[i].pid, marks);
+        const bool is_program = all[i].pid == origin.program && !origin.reaped;
+        const bool is_in_session = is_session_ours && all[i].session == origin.program;
+        is_ours[i] = is_program || is_in_session || has_marks(all[i].pid, origin.marks);
     }
     // Children of what is ours, until a pass finds no more.
     for (bool grew = true; grew;) {
