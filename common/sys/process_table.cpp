@@ -8,6 +8,7 @@
 #include <csignal>
 #include <ctime>
 #include <optional>
+#include <set>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -123,28 +124,24 @@ std::vector<ProcessInfo> started_by(const Origin& origin) {
         origin.program > 0 && std::any_of(all.begin(), all.end(), [&](const ProcessInfo& one) {
             return one.session == origin.program && (!origin.reaped || one.start < *origin.reaped);
         });
-    std::vector<bool> is_ours(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const bool is_program = all[i].pid == origin.program && !origin.reaped;
-        const bool is_in_session = is_session_ours && all[i].session == origin.program;
-        is_ours[i] = is_program || is_in_session || has_marks(all[i].pid, origin.marks);
+    std::set<pid_t> ours;
+    for (const ProcessInfo& one : all) {
+        const bool is_program = one.pid == origin.program && !origin.reaped;
+        const bool is_in_session = is_session_ours && one.session == origin.program;
+        if (is_program || is_in_session || has_marks(one.pid, origin.marks)) ours.insert(one.pid);
     }
     // Children of what is ours, until a pass finds no more.
-    for (bool grew = true; grew;) {
-        grew = false;
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            if (is_ours[i]) continue;
-            for (std::size_t j = 0; j < all.size(); ++j) {
-                if (is_ours[j] && all[i].parent == all[j].pid) is_ours[i] = grew = true;
-            }
+    for (std::size_t before = 0; before != ours.size();) {
+        before = ours.size();
+        for (const ProcessInfo& one : all) {
+            if (ours.contains(one.parent)) ours.insert(one.pid);
         }
     }
-    std::vector<ProcessInfo> ours;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const bool counts = is_ours[i] && !is_dead(all[i]) && all[i].pid != ::getpid();
-        if (counts) ours.push_back(all[i]);
+    std::vector<ProcessInfo> found;
+    for (const ProcessInfo& one : all) {
+        if (ours.contains(one.pid) && !is_dead(one) && one.pid != ::getpid()) found.push_back(one);
     }
-    return ours;
+    return found;
 }
 
 std::string program_of(pid_t pid) {
