@@ -12,6 +12,7 @@ import termios
 import time
 import tty
 
+PATIENCE = 60  # Seconds for one process.
 DEVNULL = os.open(os.devnull, os.O_RDWR)
 
 
@@ -27,8 +28,16 @@ def spawn(words, env, stdin=DEVNULL, stdout=DEVNULL):
 
 def seconds_of(words, env, **streams):
     begin = time.perf_counter()
-    _, status = os.waitpid(spawn(words, env, **streams), 0)
+    pid = spawn(words, env, **streams)
+    handle = os.pidfd_open(pid)
+    in_time = select.select([handle], [], [], PATIENCE)[0]
     took = time.perf_counter() - begin
+    os.close(handle)
+    if not in_time:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    if not in_time:
+        raise Failed(f"over {PATIENCE} s")
     if status != 0:
         raise Failed(f"exit {os.waitstatus_to_exitcode(status)}")
     return took
