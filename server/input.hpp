@@ -8,7 +8,8 @@ namespace frsh {
 
 class Input {
   public:
-    // `pipe` is the write end; not open where the command's stdin is /dev/null.
+    // `pipe` is the write end; not open where the command's stdin is /dev/null, or no command ran:
+    // then what comes is dropped, and no more than the first window is asked for.
     Input(EventLoop& loop, Fd pipe);
 
     // Throw ProtocolError where the peer breaks the rules of stream.hpp.
@@ -19,7 +20,9 @@ class Input {
     // once that no more is wanted.
     void close();
 
-    [[nodiscard]] bool has_control() const { return stop_due_ || stream_.due_credit().has_value(); }
+    [[nodiscard]] bool has_control() const {
+        return stop_due_ || (has_reader_ && stream_.due_credit().has_value());
+    }
     void put_control(std::string& out, Channel channel);
 
   private:
@@ -29,6 +32,7 @@ class Input {
     Fd pipe_;
     ReceiveStream stream_;
     ByteQueue pending_;
+    bool has_reader_;
     bool closed_ = false;
     bool stop_due_ = false;
     EventLoop::Watch watch_;
