@@ -21,8 +21,10 @@ std::string new_run_id() {
 }
 
 RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err)
-    : link_(link), open_(std::move(open)), out_{out, {}, {}, 0, {}, false}, err_{err, {}, {},
-                                                                                 0,   {}, false} {
+    : link_(link),
+      open_(std::move(open)),
+      out_{out, ReceiveStream(open_.pty ? kTerminalWindow : kWindow), {}, 0, {}, false},
+      err_{err, ReceiveStream(), {}, 0, {}, false} {
     // What a sink has used before this run is not to be credited to it.
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
@@ -136,7 +138,7 @@ StreamSummary RemoteRun::received(StreamId stream) const {
 
 bool RemoteRun::has_output() const {
     if (is_finished()) return false;
-    if (in_.has_piece() || in_.is_eof_due()) return true;
+    if (in_.has_piece() || in_.is_eof_due() || resize_) return true;
     for (const Incoming* const in : {&out_, &err_}) {
         if (in->sink.failure() != 0 && !in->stop_sent) return true;
         if (in->stream.due_credit()) return true;
@@ -146,6 +148,9 @@ bool RemoteRun::has_output() const {
 
 void RemoteRun::put_control(std::string& out) {
     if (is_finished()) return;
+    if (const auto size = std::exchange(resize_, std::nullopt)) {
+        encode(out, msg::Resize{open_.channel, *size});
+    }
     for (const auto& [in, id] :
          {std::pair(&out_, StreamId::Stdout), std::pair(&err_, StreamId::Stderr)}) {
         in->stream.consume(static_cast<std::size_t>(in->sink.take_used()));

@@ -37,6 +37,9 @@ class RemoteRun : public Link::Source {
     // Ctrl-C for the `time`th time: it is asked, then asked firmly, then ended.
     void interrupt(int time);
 
+    // The run's terminal has this size from now on; of several that wait, only the last is told.
+    void resize(const WindowSize& size) { resize_ = size; }
+
     // A message for this channel. Throws ProtocolError.
     void on_message(const Message& message);
     // The connection is gone: without an end, this run is lost.
@@ -78,6 +81,7 @@ class RemoteRun : public Link::Source {
     SendStream in_;
     Incoming out_;
     Incoming err_;
+    std::optional<WindowSize> resize_;
     bool has_started_ = false;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;
