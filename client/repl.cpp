@@ -1,5 +1,6 @@
 #include "client/repl.hpp"
 
+#include "client/lent_input.hpp"
 #include "client/line_editor.hpp"
 #include "client/one_shot.hpp"
 #include "client/record.hpp"
@@ -124,7 +125,7 @@ class Repl {
                     on_signal(number);
             });
         input_watch_ = loop_.watch(
-            "terminal: input for the command", STDIN_FILENO,
+            "terminal: input for the command", terminal_.fd(),
             [this]() -> short {
                 return run_ != nullptr && wants_input_ && run_->stdin_room() > 0 ? POLLIN
                                                                                  : short{0};
@@ -338,7 +339,7 @@ class Repl {
     void on_input() {
         char buffer[4096];
         const std::size_t size = std::min(sizeof buffer, run_->stdin_room());
-        const IoResult result = read_some(STDIN_FILENO, buffer, size);
+        const IoResult result = terminal_.read(buffer, size);
         if (result.status == IoResult::Status::EndOfFile) {
             wants_input_ = false;
             run_->finish_stdin();
@@ -393,6 +394,7 @@ class Repl {
     RemoteShell shell_;
     LineEditor editor_;
     EventLoop::Watch signal_watch_;
+    LentInput terminal_{STDIN_FILENO};
     EventLoop::Watch input_watch_;
     RemoteRun* run_ = nullptr;
     bool wants_input_ = false;
