@@ -32,7 +32,7 @@ std::string Escapes::help() const {
     const char key = character_.value_or('~');
     const std::string name = key >= 0 && key < ' ' ? std::string("^") + static_cast<char>(key + '@')
                                                    : std::string(1, key);
-    std::string text;
+    std::string text = name + "?\r\n";  // As though it had been echoed.
     text += name + ".   leave: the program there is ended\r\n";
     text += name + "^Z  suspend frsh\r\n";
     text += name + "?   this\r\n";

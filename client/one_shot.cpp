@@ -86,7 +86,7 @@ class OneShot {
 
     int run() {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
-            if (terminal_) follow_terminal();
+            if (terminal_) obey_terminal();
             if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
@@ -113,9 +113,8 @@ class OneShot {
         return open;
     }
 
-    void follow_terminal() {
+    void obey_terminal() {
         using Wish = TerminalSession::Wish;
-        terminal_->follow();
         if (terminal_->wish() == Wish::Stay || left_) return;
         has_escaped_ = terminal_->wish() == Wish::Leave;
         leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;

@@ -81,6 +81,7 @@ void RemoteRun::on_message(const Message& message) {
     } else if (const auto* const started = std::get_if<msg::Started>(&message)) {
         has_started_ = true;
         log::info("run " + started->run + " started, pid " + std::to_string(started->pid));
+        if (on_start_) on_start_();
     } else if (const auto* const refused = std::get_if<msg::Refused>(&message)) {
         link_.send(msg::EndAck{open_.channel, open_.run});
         outcome_ = NotStarted{"server", 0, "refused by the server: " + refused->message};

@@ -48,6 +48,8 @@ class RemoteRun : public Link::Source {
     void refused(const std::string& why);
 
     [[nodiscard]] bool has_started() const { return has_started_; }
+    // Called once it has, before anything that it wrote.
+    void on_start(std::function<void()> callback) { on_start_ = std::move(callback); }
     // The outcome is known, checked and final. What was received may still wait in the sinks.
     [[nodiscard]] bool is_finished() const { return outcome_.has_value(); }
     [[nodiscard]] const Outcome& outcome() const { return *outcome_; }
@@ -83,6 +85,7 @@ class RemoteRun : public Link::Source {
     Incoming err_;
     std::optional<WindowSize> resize_;
     bool has_started_ = false;
+    std::function<void()> on_start_;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;
 };

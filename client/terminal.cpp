@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdlib>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -108,20 +107,22 @@ std::vector<int> TerminalSession::signals() {
 
 TerminalSession::TerminalSession(EventLoop& loop, int terminal, RemoteRun& run,
                                  std::optional<char> escape)
-    : terminal_(terminal), run_(run), escapes_(escape), raw_(terminal) {
-    const std::string path = "/proc/self/fd/" + std::to_string(terminal);
-    keys_ = Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+    : terminal_(terminal), run_(run), escapes_(escape), raw_(terminal), keys_(terminal) {
     watch_ = loop.watch(
-        "terminal: keys for the program", keys_.is_open() ? keys_.get() : terminal_,
+        "terminal: keys for the program", keys_.fd(),
         [this]() -> short {
             const bool wanted = has_begun_ && wish_ == Wish::Stay && !run_.is_finished();
             return wanted && run_.stdin_room() > 0 ? POLLIN : short{0};
         },
         [this](short) { on_readable(); });
+    run_.on_start([this] { begin(); });
 }
 
-void TerminalSession::follow() {
-    if (has_begun_ || !run_.has_started() || run_.is_finished()) return;
+TerminalSession::~TerminalSession() {
+    run_.on_start({});
+}
+
+void TerminalSession::begin() {
     has_begun_ = true;
     raw_.enter();
     tell_size();  // It may have changed since the run was asked for.
@@ -134,7 +135,7 @@ void TerminalSession::tell_size() {
 void TerminalSession::on_readable() {
     char buffer[16 * 1024];
     const std::size_t size = std::min(sizeof buffer, run_.stdin_room());
-    const IoResult result = read_some(keys_.is_open() ? keys_.get() : terminal_, buffer, size);
+    const IoResult result = keys_.read(buffer, size);
     if (result.status == IoResult::Status::WouldBlock) return;
     if (result.status == IoResult::Status::EndOfFile) {
         wish_ = Wish::HungUp;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "client/escapes.hpp"
+#include "client/lent_input.hpp"
 #include "client/remote_run.hpp"
 
 #include <termios.h>
@@ -41,11 +42,11 @@ class TerminalSession {
     // Signals that whoever owns one passes to on_signal().
     static std::vector<int> signals();
 
-    // `terminal` and `run` are lent.
+    // `terminal` and `run` are lent. The terminal is the run's from when that has started until
+    // this is destroyed.
     TerminalSession(EventLoop& loop, int terminal, RemoteRun& run, std::optional<char> escape);
+    ~TerminalSession();
 
-    // Before each turn of the loop: the terminal is the run's as soon as that has started.
-    void follow();
     void on_signal(int number);
 
     enum class Wish { Stay, Leave, HungUp };
@@ -53,6 +54,7 @@ class TerminalSession {
     [[nodiscard]] Wish wish() const { return wish_; }
 
   private:
+    void begin();
     void on_readable();
     void act_on(Escapes::Action action);
     void suspend(Stopped who);
@@ -62,7 +64,7 @@ class TerminalSession {
     RemoteRun& run_;
     Escapes escapes_;
     RawMode raw_;
-    Fd keys_;  // The terminal opened anew, so that reading it never waits.
+    LentInput keys_;
     bool has_begun_ = false;
     Wish wish_ = Wish::Stay;
     EventLoop::Watch watch_;
