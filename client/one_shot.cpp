@@ -131,8 +131,7 @@ class OneShot {
         if (run_.is_finished()) {
             left_ = true;  // Only our own reader keeps us.
         } else if (number != SIGINT) {
-            run_.signal(signal_name(number));
-            leave();
+            leave(signal_name(number));
         } else if (++interrupts_ <= 2) {
             run_.interrupt(interrupts_);
         } else {
@@ -143,8 +142,8 @@ class OneShot {
         }
     }
 
-    void leave() {
-        server_.link().send(msg::Bye{});
+    void leave(std::optional<std::string> signal = {}) {
+        server_.link().send(msg::Bye{std::move(signal)});
         left_ = true;
     }
 
@@ -264,7 +263,7 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     open.timeout = options.timeout;
     open.idle_timeout = options.idle_timeout;
     open.linger = kDefaultLinger;
-    if (options.linger) open.linger = options.linger->time;
+    if (options.settings.linger) open.linger = options.settings.linger->time;
     open.max_output = options.max_output;
     if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
     check_strings(open);
