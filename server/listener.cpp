@@ -296,7 +296,7 @@ void Listener::reap_children() {
         if (child.steps.is_open()) follow(child);  // What it said last may not have been read.
         punish(child, *status);
         if (child.is_evicted) {
-            note_turned_away(child.from, child.mark, "nothing was said while others waited");
+            note_turned_away(child.from, child.mark, "said nothing while others waited");
         } else if (status->signaled && child.kind == Kind::Tls && !child.is_admitted) {
             note_turned_away(child.from, child.mark, "the login died by a signal");
         }
@@ -313,7 +313,7 @@ void Listener::reap_children() {
 
 void Listener::tick(EventLoop::Time now) {
     for (const WaitingRoom::Guest& silent : waiting_.drop_silent(now)) {
-        note_turned_away(name_of_peer(silent.socket.get()), "", "nothing was said");
+        note_turned_away(name_of_peer(silent.socket.get()), "", "said nothing");
     }
     evict_silent(now);
     for (Ending& ending : endings_)
