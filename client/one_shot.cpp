@@ -4,6 +4,7 @@
 #include "client/record.hpp"
 #include "client/report.hpp"
 #include "client/server_link.hpp"
+#include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -37,20 +38,44 @@ std::vector<std::string> forwarded_environment() {
     return entries;
 }
 
+// Is the command to have a terminal? As ssh, -t alone is about ours.
+bool wants_terminal(const ClientOptions& options) {
+    if (options.tty == Tty::Forced) return true;
+    if (options.tty != Tty::Wanted) return false;
+    const bool has_one = !options.stdin_null && ::isatty(STDIN_FILENO) == 1;
+    if (!has_one) log::error("-t: stdin is no terminal, so the command gets none (-tt insists)");
+    return has_one;
+}
+
+std::vector<int> signals_for(bool has_keys) {
+    std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP};
+    if (!has_keys) return numbers;
+    for (const int number : TerminalSession::signals())
+        numbers.push_back(number);
+    return numbers;
+}
+
 class OneShot {
   public:
     OneShot(const ClientOptions& options, const StandardStreams& streams)
         : options_(options),
           asked_{options.target, options.words, options.argv},
-          signals_({SIGINT, SIGTERM, SIGHUP}),
+          has_terminal_(wants_terminal(options)),
+          has_keys_(has_terminal_ && !options.stdin_null && ::isatty(STDIN_FILENO) == 1),
+          signals_(signals_for(has_keys_)),
           out_(loop_, "stdout", STDOUT_FILENO,
                streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           server_(loop_, connect_to(options)),
-          run_(server_.open(open_for(options, options.words),
-                            options.json ? static_cast<Sink&>(held_out_) : out_,
+          run_(server_.open(open_request(), options.json ? static_cast<Sink&>(held_out_) : out_,
                             options.json ? static_cast<Sink&>(held_err_) : err_)) {
-        if (!options.stdin_null) input_.emplace(loop_, STDIN_FILENO, run_);
+        if (has_terminal_ && options.stdin_null) {
+            run_.finish_stdin();
+        } else if (has_keys_) {
+            terminal_.emplace(loop_, STDIN_FILENO, run_, options.escape);
+        } else if (!options.stdin_null) {
+            input_.emplace(loop_, STDIN_FILENO, run_);
+        }
         signal_watch_ = loop_.watch(
             "signals: for the command", signals_.fd(), [] { return short{POLLIN}; },
             [this](short) {
@@ -61,6 +86,8 @@ class OneShot {
 
     int run() {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            if (terminal_) obey_terminal();
+            if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
                 leave_at_ = EventLoop::Clock::now() + kPatience;
@@ -69,16 +96,40 @@ class OneShot {
             loop_.run_once(leave_at_);
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
+        terminal_.reset();  // Ours again, before there is anything to say.
+        if (has_escaped_) log::error("left; what ran there is ended");
         const int code = conclude();
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code;
     }
 
   private:
+    msg::Open open_request() {
+        msg::Open open = open_for(options_, options_.words);
+        if (has_terminal_) {
+            open.pty = describe_terminal();
+            open.stdin_null = false;  // It is the terminal, on which nothing will be typed.
+        }
+        return open;
+    }
+
+    void obey_terminal() {
+        using Wish = TerminalSession::Wish;
+        if (terminal_->wish() == Wish::Stay || left_) return;
+        has_escaped_ = terminal_->wish() == Wish::Leave;
+        leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;
+        leave(has_escaped_ ? std::nullopt : std::optional(signal_name(SIGHUP)));
+    }
+
     // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
     void on_signal(int number) {
+        if (number == SIGWINCH || number == SIGTSTP || number == SIGCONT) {
+            if (terminal_) terminal_->on_signal(number);
+            return;
+        }
+        ++signals_seen_;
         leave_code_ = 128 + number;
-        if (run_.is_finished()) {
+        if (run_.is_finished() || left_) {
             left_ = true;  // Only our own reader keeps us.
         } else if (number != SIGINT) {
             leave(signal_name(number));
@@ -94,6 +145,7 @@ class OneShot {
 
     void leave(std::optional<std::string> signal = {}) {
         server_.link().send(msg::Bye{std::move(signal)});
+        server_.link().flush();
         left_ = true;
     }
 
@@ -107,7 +159,6 @@ class OneShot {
         const Outcome end = outcome();
         if (!left_) tell(end);
         int code = exit_code(end);
-        if (left_) code = leave_code_;
         // Whatever the command did: what it wrote did not get where it was meant to go.
         if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const Sink*, const char*>(&out_, "stdout"),
@@ -119,7 +170,7 @@ class OneShot {
             code = 255;
         }
         if (!write_records(end)) code = 255;
-        return code;
+        return left_ ? leave_code_ : code;
     }
 
     // What the exit code alone cannot say, on stderr.
@@ -138,13 +189,15 @@ class OneShot {
     bool write_records(const Outcome& end) {
         try {
             if (options_.status_fd >= 0) {
-                write_all(options_.status_fd,
-                          record_of(run_, end, asked_, nullptr, nullptr) + "\n");
+                LocalOutput status(loop_, "the record", options_.status_fd,
+                                   LocalOutput::WasOpen::Yes);
+                status.write(record_of(run_, end, asked_, nullptr, nullptr) + "\n");
+                wait_for_reader(status);
+                if (status.failure() != 0) throw SysError("write", status.failure());
             }
             if (options_.json) {
                 out_.write(record_of(run_, end, asked_, &held_out_, &held_err_) + "\n");
-                while (!out_.is_drained())
-                    loop_.run_once();
+                wait_for_reader(out_);
             }
             out_.close();
         } catch (const SysError& error) {
@@ -158,8 +211,18 @@ class OneShot {
         return out_.failure() == 0 || out_.failure() == EPIPE;
     }
 
+    // As long as he likes, unless we are told to go.
+    void wait_for_reader(const LocalOutput& output) {
+        const int seen = signals_seen_;
+        const Time until = left_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
+        while (!output.is_drained() && signals_seen_ == seen && EventLoop::Clock::now() < until)
+            loop_.run_once(until);
+    }
+
     const ClientOptions& options_;
     Asked asked_;
+    bool has_terminal_;  // The run is on one,
+    bool has_keys_;      // and ours is where its keys come from.
     EventLoop loop_;
     Signals signals_;
     LocalOutput out_;
@@ -169,8 +232,11 @@ class OneShot {
     ServerLink server_;
     RemoteRun& run_;
     std::optional<LocalInput> input_;
+    std::optional<TerminalSession> terminal_;
+    bool has_escaped_ = false;
     EventLoop::Watch signal_watch_;
     int interrupts_ = 0;
+    int signals_seen_ = 0;
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;

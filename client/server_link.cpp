@@ -32,7 +32,8 @@ ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
     // behind a login once it has judged it.
     if (connection.auth) link_.send(*connection.auth);
     if (watched_socket_ >= 0) watch_peer();
-    link_.send(msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells"}, "", ""});
+    link_.send(
+        msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells", "ptys"}, "", ""});
 }
 
 ServerLink::~ServerLink() = default;
@@ -55,10 +56,13 @@ void ServerLink::turn(EventLoop::Time deadline) {
 }
 
 void ServerLink::finish(EventLoop::Time deadline) {
+    const bool is_broken = link_.is_down() || link_.is_mute();
     link_.close();
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush()) {
         loop_.run_once(deadline);
     }
+    // What we cannot speak to any more may still wait for us to read, or write to us for ever.
+    if (is_broken) link_.hang_up();
     if (!child_) return;
     // It ends when the connection does. Not waiting would leave a zombie wherever nobody else
     // waits for orphans, as in many containers.

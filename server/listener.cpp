@@ -6,6 +6,7 @@
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
 #include "server/access.hpp"
+#include "server/audit.hpp"
 #include "server/host_key.hpp"
 #include "server/launch.hpp"
 #include "server/login_exit.hpp"
@@ -34,9 +35,25 @@ void raise_descriptor_limit(rlimit& given) {
     if (raised.rlim_cur > given.rlim_cur) (void)::setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+[[noreturn]] void refuse_plain(const Address& address) {
+    throw UserError("listen " + address.text() +
+                    ": plain TCP is for loopback only (127.0.0.1 or [::1])");
+}
+
+// For the log. Whoever is gone already has no address any more.
+std::string name_of_peer(int socket) {
+    try {
+        const Address peer = peer_address(socket);
+        return peer.family() == AF_UNIX ? "unix" : peer.text();
+    } catch (const SysError&) {
+        return "gone";
+    }
+}
+
 }  // namespace
 
-Listener::Listener() : owner_(::getpid()), signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}) {
+Listener::Listener(int audit_file)
+    : audit_file_(audit_file), owner_(::getpid()), signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}) {
     raise_descriptor_limit(given_descriptors_);
     signal_watch_ = loop_.watch(
         "listener: a session has ended, or we are to", signals_.fd(), [] { return short{POLLIN}; },
@@ -55,25 +72,36 @@ Listener::~Listener() {
 void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
     const HostPort host_port = parse_host_port(where, BarePort::Allowed, "127.0.0.1");
     for (const Address& address : resolve(host_port, true)) {
-        if (!host_key && !address.is_loopback()) {
-            throw UserError("listen " + address.text() +
-                            ": plain TCP is for loopback only (127.0.0.1 or [::1])");
-        }
-        Fd fd = listen_tcp(address);
-        const Address own = local_address(fd.get());
-        log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
-        std::string pin;
-        if (host_key) {
-            try {
-                pin = leave_pin(own.port(), *host_key);
-            } catch (const std::runtime_error& error) {
-                // Clients of this user are asked about the key then, as others are.
-                log::notice(std::string("no pin for local clients: ") + error.what());
-            }
-        }
-        add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
+        if (!host_key && !address.is_loopback()) refuse_plain(address);
+        add_tcp(listen_tcp(address), host_key);
         if (host_port.port == 0) break;  // A second family would get another port.
     }
+}
+
+void Listener::listen_on(Fd socket, const std::optional<PublicKey>& host_key) {
+    const Address own = local_address(socket.get());
+    if (own.family() == AF_UNIX) {
+        log::notice("listening on a unix socket that was given");
+        add(std::move(socket), Kind::Unix, "");
+        return;
+    }
+    if (!host_key && !own.is_loopback()) refuse_plain(own);
+    add_tcp(std::move(socket), host_key);
+}
+
+void Listener::add_tcp(Fd fd, const std::optional<PublicKey>& host_key) {
+    const Address own = local_address(fd.get());
+    log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
+    std::string pin;
+    if (host_key) {
+        try {
+            pin = leave_pin(own.port(), *host_key);
+        } catch (const std::runtime_error& error) {
+            // Clients of this user are asked about the key then, as others are.
+            log::notice(std::string("no pin for local clients: ") + error.what());
+        }
+    }
+    add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
 }
 
 void Listener::listen_on_unix(const std::string& path) {
@@ -136,7 +164,7 @@ void Listener::admit_to_wait(Fd connection, Kind kind) {
 // unread bytes would reset the connection and take the message along, so that is left to the peer.
 void Listener::refuse(Fd socket, const std::string& reason, const std::string& message,
                       std::chrono::seconds retry_after) {
-    log::info("refused a connection: " + message);
+    note_turned_away(name_of_peer(socket.get()), "", message);
     msg::Error error{reason, message, std::nullopt};
     if (reason == "busy") error.retry_after = static_cast<std::uint64_t>(retry_after.count());
     std::string frame;
@@ -151,12 +179,26 @@ void Listener::refuse(Fd socket, const std::string& reason, const std::string& m
     parting_.push_back({std::move(socket), EventLoop::Clock::now() + 1s});
 }
 
-std::optional<Listener::Connection> Listener::serve() {
+void Listener::note_turned_away(const std::string& from, const std::string& mark,
+                                const std::string& why) const {
+    Audit(audit_file_, {mark, from, "", ""}).turned_away(why);
+}
+
+void Listener::tell(ServiceState state) {
+    const char byte = static_cast<char>(state);
+    if (states_.is_open()) (void)write_some(states_.get(), {&byte, 1});
+}
+
+std::optional<Listener::Connection> Listener::serve(Fd states) {
+    states_ = std::move(states);
+    tell(ServiceState::Ready);
     for (;;) {
         if (told_to_end_ && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(children_.size()) +
                         " sessions go on");
             stop_listening();
+            tell(ServiceState::Stopping);
+            states_.close();
         }
         if (auto connection = fork_waiting()) return connection;
         if (told_to_end_ && children_.empty() && endings_.empty()) return std::nullopt;
@@ -186,6 +228,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             continue;
         }
         const std::string mark = new_session_mark();
+        std::string from = name_of_peer(next.socket.get());
         const pid_t pid = ::fork();
         if (pid == -1) {
             refuse(std::move(next.socket), "busy", SysError("fork").what());
@@ -205,6 +248,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
         child.steps = std::move(steps.read_end);
         child.kind = next.door;
         child.mark = mark;
+        child.from = std::move(from);
         child.source = std::move(next.source);
         child.since = EventLoop::Clock::now();
         child.watch = loop_.watch(
@@ -276,6 +320,11 @@ void Listener::reap_children() {
         Child& child = found->second;
         if (child.steps.is_open()) follow(child);  // What it said last may not have been read.
         punish(child, *status);
+        if (child.is_evicted) {
+            note_turned_away(child.from, child.mark, "said nothing while others waited");
+        } else if (status->signaled && child.kind == Kind::Tls && !child.is_admitted) {
+            note_turned_away(child.from, child.mark, "the login died by a signal");
+        }
         forget_steps(child);
         if (status->signaled && !child.is_evicted) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
@@ -288,8 +337,8 @@ void Listener::reap_children() {
 }
 
 void Listener::tick(EventLoop::Time now) {
-    if (const std::size_t silent = waiting_.drop_silent(now)) {
-        log::info("dropped " + std::to_string(silent) + " connections that said nothing");
+    for (const WaitingRoom::Guest& silent : waiting_.drop_silent(now)) {
+        note_turned_away(name_of_peer(silent.socket.get()), "", "said nothing");
     }
     evict_silent(now);
     for (Ending& ending : endings_)

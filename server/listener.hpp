@@ -13,6 +13,7 @@
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 #include "server/ending.hpp"
+#include "server/service.hpp"
 #include "server/waiting_room.hpp"
 
 #include <map>
@@ -41,7 +42,8 @@ class Listener {
     static constexpr std::size_t kMaxUnknownOfASource = 8;
     static constexpr std::size_t kMaxWaiting = 1024;
 
-    Listener();
+    // `audit_file` is lent; see audit.hpp.
+    explicit Listener(int audit_file);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -50,10 +52,13 @@ class Listener {
     // clients of the same user. Without one plain TCP, on loopback only.
     void listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key);
     void listen_on_unix(const std::string& path);
+    // A socket that listens already, TCP or unix.
+    void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
     // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
     // then, in the parent; in each forked child it returns that child's connection.
-    std::optional<Connection> serve();
+    // Says both ends of listening to `states` (service.hpp), which may be not open.
+    std::optional<Connection> serve(Fd states);
 
   private:
     struct Socket {
@@ -66,6 +71,7 @@ class Listener {
         Fd steps;  // Not open once the peer is known, or the child has ended.
         Kind kind = Kind::Unix;
         std::string mark;
+        std::string from;  // For the log.
         Source source;
         EventLoop::Time since;
         bool has_greeted = false;  // See LoginStep.
@@ -81,9 +87,13 @@ class Listener {
     };
 
     void add(Fd fd, Kind kind, std::string path);
+    void add_tcp(Fd fd, const std::optional<PublicKey>& host_key);
+    void tell(ServiceState state);
     void accept_some(Socket& socket);
     void refuse(Fd socket, const std::string& reason, const std::string& message,
                 std::chrono::seconds retry_after = std::chrono::seconds(1));
+    void note_turned_away(const std::string& from, const std::string& mark,
+                          const std::string& why) const;
     void admit_to_wait(Fd connection, Kind kind);
     void follow(Child& child);
     void forget_steps(Child& child);
@@ -96,6 +106,7 @@ class Listener {
     [[nodiscard]] EventLoop::Time next_deadline() const;
     void stop_listening();
 
+    int audit_file_;
     pid_t owner_;  // Whose socket files these are; a forked child's copy removes nothing.
     EventLoop loop_;
     Signals signals_;
@@ -108,6 +119,7 @@ class Listener {
     std::vector<Ending> endings_;     // Of what sessions left that died by a signal.
     EventLoop::Time accept_again_{};  // Out of descriptors: not before then.
     bool told_to_end_ = false;
+    Fd states_;
     rlimit given_descriptors_{};  // For the sessions; we raised our own.
     EventLoop::Watch signal_watch_;
 };
