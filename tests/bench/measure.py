@@ -1,16 +1,15 @@
 """How things are timed: whole processes, bytes a second, and one key's way there and back."""
 
+import json
 import os
 import pty
-import resource
 import select
 import signal
+import socket
 import statistics
-import struct
 import subprocess
-import termios
+import threading
 import time
-import tty
 
 PATIENCE = 60  # Seconds for one process.
 DEVNULL = os.open(os.devnull, os.O_RDWR)
@@ -135,7 +134,6 @@ class Typist:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvpe(words[0], words, env)
-        tty.setraw(self.master, termios.TCSANOW)
         self._wait_for(b"READY", 20)
 
     def _wait_for(self, marker, patience):
@@ -216,3 +214,64 @@ def pss_kib(root):
         except OSError:
             pass
     return total
+
+
+def echo_beside_bulk(way, env, keys):
+    """The same through a shared connection that another client keeps full."""
+    bulk = spawn(way.one_shot("cat /dev/zero"), env)
+    try:
+        return echo(way.terminal, env, keys)
+    finally:
+        os.kill(bulk, signal.SIGTERM)
+        os.waitpid(bulk, 0)
+
+
+def mix(program, words, env, keys):
+    """Both channels in one client, which says what it measured (tests/bench/mix.cpp)."""
+    answer = subprocess.run([program, str(keys)] + words, env=env, stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True, check=False, timeout=PATIENCE)
+    if answer.returncode != 0:
+        raise Failed(answer.stderr.strip().removeprefix("frsh: "))
+    return json.loads(answer.stdout)
+
+
+class Throttle:
+    """A relay of our own in front of a port, which passes on so many bytes a second each way."""
+
+    def __init__(self, address, port, rate):
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        listening.bind((address, 0))
+        listening.listen()
+        self.port = listening.getsockname()[1]
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                while True:
+                    near, _ = listening.accept()
+                    far = socket.socket()
+                    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+                    far.connect((address, port))
+                    for source, sink in ((near, far), (far, near)):
+                        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        threading.Thread(target=self._carry, args=(source, sink, rate),
+                                         daemon=True).start()
+            finally:
+                os._exit(0)
+        listening.close()
+
+    @staticmethod
+    def _carry(source, sink, rate):
+        free_at = time.perf_counter()
+        try:
+            while piece := source.recv(4096):
+                time.sleep(max(0.0, free_at - time.perf_counter()))
+                free_at = max(free_at, time.perf_counter()) + len(piece) / rate
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)

@@ -33,9 +33,9 @@ def wait_for_port(address, port, process):
 class Way:
     """One way to run a command: the words before it, for a one-shot and for a terminal."""
 
-    def __init__(self, name, words, terminal=None, server=None, batch=None):
+    def __init__(self, name, words, terminal=None, server=None, batch=None, port=None):
         self.name, self.words, self.terminal = name, words, terminal
-        self.server, self.batch = server, batch
+        self.server, self.batch, self.port = server, batch, port
 
     def one_shot(self, command):
         return self.words + [command]
@@ -132,7 +132,7 @@ class Field:
         self.user.call(frsh + ["--accept-new", "-n", "-i", key, target, "true"])
         tls = frsh + ["-i", key]
         self.ways.append(Way("frsh tls", tls + [target], tls + ["-tt", target], pid,
-                             tls + ["--batch", target]))
+                             tls + ["--batch", target], port))
         if not self.as_root and self.address == "127.0.0.1":
             self.ways.append(Way("frsh unix", frsh + ["local"], frsh + ["-tt", "local"], pid,
                                  frsh + ["--batch", "local"]))
@@ -190,7 +190,7 @@ class Field:
         accepted = pathlib.Path(self._path(".ssh/authorized_keys"))
         self.user.write(".ssh/authorized_keys", accepted.read_text() + line + "\n")
         pid = self._server([server, "-F", "-s", "-p", f"{self.address}:{port}", "-r", host_key,
-                            "-P", "/dev/null"], port)
+                            "-P", self._path(f"dropbear_{port}.pid")], port)
         words = [client, "-y", "-y", "-i", key, "-p", str(port)]
         target = f"{self.user.name}@{self.address}"
         self.user.call(words + [target, "true"])
