@@ -21,7 +21,7 @@ namespace {
 constexpr int kBacklog = 4096;
 // Unsent bytes in the kernel above which the socket is not writable. More only means that a signal
 // waits longer behind data; less, that the network may run dry between two turns.
-constexpr int kNotSentLow = 128 * 1024;
+constexpr int kNotSentLow = 32 * 1024;
 // A silent peer is asked after 15 seconds, and twice more: dead after 45 without any answer.
 constexpr int kKeepIdle = 15;
 constexpr int kKeepInterval = 15;
