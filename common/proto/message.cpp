@@ -358,7 +358,7 @@ class Strings {
         return one(key);
     }
     void finish() const {
-        if (!rest_.empty()) fields_.refuse("len", "is more than the strings need");
+        if (!rest_.empty()) fields_.refuse("len", "is more than the strings need, each of which ends at its first NUL");
     }
 
   private:
