@@ -46,29 +46,24 @@ void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
     app.prefix_command();
-    app.add_option("-p,--port", options.port, "Port of a TCP target")->check(CLI::Range(1, 65535));
-    app.add_option("-l,--login", options.user, "User name on the target");
-    app.add_option("--via", options.via,
+    app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
+        ->check(CLI::Range(1, 65535));
+    app.add_option("-l,--login", options.settings.user, "User name on the target");
+    app.add_option("--via", options.settings.via,
                    "Connect over the stdin and stdout of this command, run by sh");
-    app.add_option("-i,--identity", options.identities,
+    app.add_option("-i,--identity", options.settings.identities,
                    "Log in with this private key file; may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
-    app.add_flag("--accept-new", options.accept_new,
-                 "Trust a host that is not known yet; a changed key is refused all the same");
+    app.add_flag_callback(
+        "--accept-new", [&options] { options.settings.accept_new = true; },
+        "Trust a host that is not known yet; a changed key is refused all the same");
     app.add_flag("--trust", options.trust,
                  "Run nothing: trust TARGET's key from now on, if it has the fingerprint that "
                  "may follow it");
     app.add_flag("--plaintext", options.plaintext, "TCP without TLS: loopback only");
-    app.add_option_function<std::string>(
-           "--connect-timeout",
-           [&options](const std::string& text) {
-               const auto time = parse_duration(text);
-               if (!time) throw CLI::ValidationError("'" + text + "' is no DUR");
-               options.connect_timeout = *time;
-           },
-           "Limit for reaching the server, name look-up included (10s)")
-        ->type_name("DUR");
+    add_parsed(app, "--connect-timeout", options.settings.connect_timeout, parse_duration, "DUR",
+               "Limit for reaching the server, name look-up included (10s)");
     app.add_flag("--argv", options.argv, "Run the words as a program and its arguments, no shell");
     app.add_option("--env", options.env, "Set a variable for the command; may be repeated")
         ->type_name("NAME=VALUE")
@@ -81,7 +76,7 @@ void declare(CLI::App& app, ClientOptions& options) {
                "End the command when it has written nothing for this time (124)");
     add_parsed(app, "--max-output", options.max_output, parse_size, "SIZE",
                "Keep the first and the last half of this of each stream, drop what lies between");
-    add_parsed(app, "--linger", options.linger, parse_linger, "DUR|inf",
+    add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")

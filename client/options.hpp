@@ -1,6 +1,8 @@
 // The command line of frsh.
 #pragma once
 
+#include "client/settings.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -9,20 +11,11 @@
 
 namespace frsh {
 
-// How long to wait for somebody who holds a stream open after the command has ended.
-struct Linger {
-    std::optional<std::chrono::milliseconds> time;  // Nothing: for ever.
-};
-
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
-    unsigned port = 0;               // 0: not said.
-    std::string user;
-    std::string via;  // The command whose stdin and stdout are the connection.
+    ConnectionSettings settings;     // Whoever has a say; see settings.hpp.
     bool plaintext = false;
-    std::vector<std::string> identities;  // Key files.
-    bool accept_new = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
     bool argv = false;
@@ -36,8 +29,6 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
-    std::optional<Linger> linger;
-    std::chrono::milliseconds connect_timeout{10'000};
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.
     bool quiet = false;

@@ -304,7 +304,7 @@ class Repl {
             return;
         }
         shell_.place(open);
-        open.linger = options_.linger ? options_.linger->time : kReplLinger;
+        open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
         interrupts_ = 0;
         wants_input_ = !open.stdin_null;
         run_ = &server_.open(std::move(open), screen_out_, screen_err_);

@@ -80,19 +80,19 @@ TEST_CASE("options: each option of the client is understood") {
                                  "-vv",
                                  "host"});
     REQUIRE(options);
-    CHECK(options->port == 22);
-    CHECK(options->user == "me");
+    CHECK(options->settings.port == 22);
+    CHECK(options->settings.user == "me");
     CHECK(options->env == Strings{"A=1", "B=x=y"});
     CHECK(options->cwd == "/x");
     CHECK(options->stdin_null);
     CHECK(options->timeout == 1500ms);
     CHECK(options->idle_timeout == 120s);
     CHECK(options->max_output == 65536U);
-    REQUIRE(options->linger);
-    CHECK_FALSE(options->linger->time);
+    REQUIRE(options->settings.linger);
+    CHECK_FALSE(options->settings.linger->time);
     CHECK(options->status_fd == 2);
     CHECK(options->json);
-    CHECK(options->connect_timeout == 3s);
+    CHECK(options->settings.connect_timeout == 3s);
     CHECK(options->verbosity == 2);
     CHECK(options->words.empty());
 }
