@@ -56,18 +56,57 @@ std::vector<std::string> read_memory() {
 
 }  // namespace
 
-Identities::Identities(const std::vector<std::string>& named, bool is_own_server) {
-    for (const std::string& path : named)
-        add_file(path, true);
-    if (!named.empty()) return;
-    if (is_own_server) {
+Identities::Identities(const ConnectionSettings& settings, const Target& target,
+                       bool is_own_server) {
+    for (const std::string& path : settings.identities)
+        add_file(expand_path(path, target), true);
+    const bool is_named = !settings.identities.empty();
+    if (!is_named && is_own_server) {
         add_own(true);
         return;
     }
-    add_agent();
-    for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
-        add_file(home_folder() + "/.ssh/" + name, false);
-    add_own(candidates_.empty());
+    if (!is_named) {
+        if (!settings.identities_only.value_or(false)) add_agent(settings.identity_agent);
+        for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
+            add_file(home_folder() + "/.ssh/" + name, false);
+        add_own(candidates_.empty());
+    }
+    prefer_agent(settings.identity_agent);
+    if (settings.batch_mode.value_or(false)) leave_out_locked();
+}
+
+void Identities::connect_agent(const std::string& asked_for) {
+    if (asked_for == "none" || agent_) return;
+    const bool is_usual = asked_for.empty() || asked_for == "SSH_AUTH_SOCK";
+    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(asked_for);
+    if (agent_) held_ = agent_->identities(SshAgent::Clock::now() + kAgentLists);
+}
+
+void Identities::prefer_agent(const std::string& agent) {
+    const bool is_any_locked =
+        std::any_of(sources_.begin(), sources_.end(),
+                    [](const Source& source) { return source.file && !source.file->key; });
+    if (!is_any_locked) return;
+    connect_agent(agent);
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+        const auto& file = sources_[i].file;
+        if (!file || file->key) continue;
+        const bool is_held = std::any_of(
+            held_.begin(), held_.end(),
+            [&](const SshAgent::Identity& identity) { return identity.key == candidates_[i].key; });
+        if (is_held) sources_[i].file.reset();
+    }
+}
+
+void Identities::leave_out_locked() {
+    for (std::size_t i = candidates_.size(); i-- > 0;) {
+        const auto& file = sources_[i].file;
+        if (!file || file->key) continue;
+        log::info(candidates_[i].where + ": needs somebody to unlock it (BatchMode)");
+        const auto at = static_cast<std::ptrdiff_t>(i);
+        candidates_.erase(candidates_.begin() + at);
+        sources_.erase(sources_.begin() + at);
+    }
 }
 
 void Identities::add(PublicKey key, std::string where, Source source) {
@@ -106,12 +145,10 @@ void Identities::add_file(const std::string& path, bool is_required) {
     add(std::move(key), path, {std::move(file)});
 }
 
-void Identities::add_agent() {
-    agent_ = SshAgent::connect();
-    if (!agent_) return;
-    for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
-        add(std::move(identity.key), "ssh-agent", {});
-    }
+void Identities::add_agent(const std::string& agent) {
+    connect_agent(agent);
+    for (const SshAgent::Identity& identity : held_)
+        add(identity.key, "ssh-agent", {});
 }
 
 void Identities::add_own(bool make) {

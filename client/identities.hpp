@@ -4,6 +4,7 @@
 // signature can mean asking a person, so a signer says so before it waits.
 #pragma once
 
+#include "client/target.hpp"
 #include "common/net/key_file.hpp"
 #include "common/net/ssh_agent.hpp"
 
@@ -24,10 +25,10 @@ class Identities {
     // Called when somebody has to be asked before there is a signature.
     using OnAsking = std::function<void()>;
 
-    // `named` are the files of -i. `is_own_server` puts frsh's own key first, and makes it where
-    // there is none: the server of the same user takes it without any set-up. Throws UserError for
-    // a file of -i that cannot be used; others are passed over, with a word.
-    Identities(const std::vector<std::string>& named, bool is_own_server);
+    // `is_own_server` puts frsh's own key first, and makes it where there is none: the server of
+    // the same user takes it without any set-up. Throws UserError for a file of -i that cannot be
+    // used; others are passed over, with a word.
+    Identities(const ConnectionSettings& settings, const Target& target, bool is_own_server);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
@@ -42,11 +43,17 @@ class Identities {
     };
 
     void add_file(const std::string& path, bool is_required);
-    void add_agent();
+    void connect_agent(const std::string& asked_for);
+    void add_agent(const std::string& agent);
+    // A file that only its passphrase opens, while the agent has its key: the agent is asked.
+    void prefer_agent(const std::string& agent);
+    // What would have to ask somebody for a passphrase.
+    void leave_out_locked();
     void add_own(bool make);
     void add(PublicKey key, std::string where, Source source);
 
     std::optional<SshAgent> agent_;
+    std::vector<SshAgent::Identity> held_;  // By the agent.
     std::vector<Candidate> candidates_;
     std::vector<Source> sources_;  // Of the same index.
 };

@@ -2,10 +2,12 @@
 
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/fd.hpp"
 
-#include <sstream>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 namespace frsh {
 namespace {
@@ -15,7 +17,9 @@ constexpr const char* kUsage =
     "Runs a command on TARGET and hands back exactly what it did. Without a command: a prompt, "
     "or,\n"
     "where stdin is no terminal, a login shell that reads it.\n\n"
-    "TARGET is local, unix:PATH or [user@]host[:port].\n"
+    "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
+    "ssh's;\n"
+    "they may also follow TARGET. Not there: forwarding (-A -D -J -L -R -W -w -X).\n"
     "Exit code: the command's own; 128+N for signal N; 124 timed out; 130 canceled; 127 not "
     "found;\n"
     "126 not executable; 255 frsh's own failure, a lost run included.";
@@ -44,8 +48,6 @@ std::optional<Linger> parse_linger(std::string_view text) {
 
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
-    // From the first word that is no option on, everything belongs to TARGET and the command.
-    app.prefix_command();
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
         ->check(CLI::Range(1, 65535));
     app.add_option("-l,--login", options.settings.user, "User name on the target");
@@ -89,8 +91,39 @@ void declare(CLI::App& app, ClientOptions& options) {
                  "With --batch: in one shell that keeps its state");
     app.add_option("--wire", options.wire, "Show every frame, both ways; - is stderr")
         ->type_name("FILE|-");
-    app.add_flag("-q,--quiet", options.quiet, "Say nothing on stderr");
-    app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
+    app.add_flag_callback(
+        "-q,--quiet", [&options] { options.log_level = log::Level::Quiet; },
+        "Say nothing on stderr");
+    app.add_flag_callback(
+        "-v,--verbose", [&options] { options.log_level = log::Level::Info; },
+        "Say what happens; -vv: every event");
+}
+
+// What ssh's part of the command line says, over what long options said.
+void apply(SshOptions said, ClientOptions& options) {
+    const auto take = [](auto& field, auto& value) {
+        if (value) field = std::move(*value);
+    };
+    options.target = std::move(said.target);
+    options.words = std::move(said.words);
+    if (said.remote_command) options.words = {std::move(*said.remote_command)};
+    fill_in(said.settings, options.settings);
+    options.settings = std::move(said.settings);
+    take(options.log_level, said.log_level);
+    take(options.log_file, said.log_file);
+    take(options.stdin_null, said.stdin_null);
+    take(options.tty, said.tty);
+    take(options.escape_char, said.escape_char);
+    options.print_config = said.print_config;
+    options.subsystem = said.subsystem;
+    options.no_command = said.no_command;
+    options.background = said.background;
+    options.send_env = std::move(said.send_env);
+    options.set_env = std::move(said.set_env);
+}
+
+bool is_called_ssh(std::string_view program) {
+    return program.substr(program.rfind('/') + 1) == "ssh";
 }
 
 // What cannot be asked for together.
@@ -103,8 +136,17 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
+    if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
     if (options.argv && options.words.empty()) return "--argv: no program was named";
     if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";
+    const bool has_work = !options.words.empty() || options.no_command;
+    if (options.background && !has_work) {
+        return "-f: Cannot fork into background without a command to execute";
+    }
+    const std::string& user = options.settings.user;
+    if (!user.empty() && !is_safe_user(user)) {
+        return "'" + escape_controls(user) + "': no user has such a name";
+    }
     for (const std::string& entry : options.env) {
         const std::size_t equals = entry.find('=');
         if (equals == std::string::npos || equals == 0) {
@@ -125,8 +167,24 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         status = 255;
         return std::nullopt;
     };
+    const auto takes_value = [&app](const std::string& name) -> std::optional<bool> {
+        const CLI::Option* const option = app.get_option_no_throw(name);
+        if (option == nullptr) return std::nullopt;
+        return option->get_items_expected_max() > 0;
+    };
+    auto parsed = parse_ssh_options({argv + std::min(argc, 1), argv + argc}, takes_value);
+    if (const auto* const why = std::get_if<std::string>(&parsed)) return refuse(*why);
+    auto& said = std::get<SshOptions>(parsed);
+    if (said.version) {
+        const std::string_view line = "frsh " FRSH_VERSION "\n";
+        write_all(STDERR_FILENO, line);
+        status = 0;
+        return std::nullopt;
+    }
+    std::vector<std::string> own(said.long_options.rbegin(), said.long_options.rend());
+    if (said.help) own.insert(own.begin(), "--help");
     try {
-        app.parse(argc, argv);
+        app.parse(std::move(own));
     } catch (const CLI::Success& success) {
         app.exit(success);
         status = 0;
@@ -134,11 +192,10 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     } catch (const CLI::ParseError& error) {
         return refuse(error.what());
     }
-    options.words = app.remaining();
-    if (options.words.empty()) return refuse("no target; try frsh --help");
-    options.target = options.words[0];
-    options.words.erase(options.words.begin());
-    if (options.target.starts_with("-")) return refuse("unknown option " + options.target);
+    apply(std::move(said), options);
+    if (options.target.empty()) return refuse("no target; try frsh --help");
+    options.as_ssh = argc > 0 && is_called_ssh(argv[0]);
+    if (options.as_ssh && !options.settings.linger) options.settings.linger = Linger{};
     if (options.trust) {
         const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
         if (!is_tcp || options.words.size() > 1) {

@@ -34,7 +34,7 @@ std::string in_seconds(double seconds) {
 }
 
 std::string what_was_asked(const msg::Open& open) {
-    std::string text;
+    std::string text = open.mode == msg::Open::Mode::Subsystem ? "subsystem" : "";
     for (const std::string& arg : open.args) {
         if (!text.empty()) text += ' ';
         text += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;

@@ -28,9 +28,10 @@ Fd take_over(int standard_stream) {
 }
 
 SessionSettings settings_for(BaseEnvironment environment, std::string mark, const char* from,
-                             int audit_file) {
+                             const ServerOptions& options, int audit_file) {
     SessionSettings settings;
     settings.launch.user = current_user();
+    settings.launch.sftp_server = options.sftp_server;
     settings.audit = std::make_shared<Audit>(
         audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
     settings.launch.env = base_environment(settings.launch.user, environment);
@@ -42,12 +43,12 @@ bool is_tls(const ServerOptions& options) {
     return !options.listen.empty() && !options.plaintext;
 }
 
-int serve_stdio(int audit_file) {
+int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
     return run_session(
         std::make_unique<FdTransport>(std::move(input), std::move(output)),
-        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", audit_file));
+        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", options, audit_file));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.
@@ -67,6 +68,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings;
     settings.launch.user = login->user;
+    settings.launch.sftp_server = options.sftp_server;
     settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
@@ -81,11 +83,12 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
                        std::move(settings));
 }
 
-int serve_connection(Listener::Connection connection, int audit_file) {
+int serve_connection(Listener::Connection connection, const ServerOptions& options,
+                     int audit_file) {
     const int socket = connection.socket.get();
     const bool is_plain = connection.kind == Listener::Kind::Plaintext;
     SessionSettings settings = settings_for(BaseEnvironment::Clean, connection.mark,
-                                            is_plain ? "plain TCP" : "unix", audit_file);
+                                            is_plain ? "plain TCP" : "unix", options, audit_file);
     if (is_plain) {
         tune_tcp(socket);
         settings.refusal = [socket] { return refuse_plaintext_peer(socket); };
@@ -146,7 +149,7 @@ int run(int argc, char** argv) {
         log::set_level(options->verbosity > 1 ? log::Level::Debug : log::Level::Info);
     }
     const Fd audit = options->audit.empty() ? Fd() : open_audit_file(options->audit);
-    if (options->stdio) return serve_stdio(audit.get());
+    if (options->stdio) return serve_stdio(*options, audit.get());
     if (options->host_key.empty()) options->host_key = usual_host_key();
     const auto context = is_tls(*options) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
@@ -155,7 +158,7 @@ int run(int argc, char** argv) {
     if (connection->kind == Listener::Kind::Tls) {
         return serve_login(std::move(*connection), *context, *options, audit.get());
     }
-    return serve_connection(std::move(*connection), audit.get());
+    return serve_connection(std::move(*connection), *options, audit.get());
 }
 
 }  // namespace

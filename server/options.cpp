@@ -40,6 +40,9 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     app.add_option("--audit", options.audit,
                    "Append a line of JSON for each connection, run and refusal")
         ->type_name("FILE");
+    app.add_option("--sftp-server", options.sftp_server,
+                   "What a client's `-s sftp` starts; the system's, if not given")
+        ->type_name("PATH");
     app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
     try {
         app.parse(argc, argv);

@@ -15,7 +15,8 @@ struct ServerOptions {
     bool use_sandbox = true;
     std::optional<std::string> unix_path;  // Empty: the usual place.
     bool stdio = false;
-    std::string audit;  // A path; empty: none.
+    std::string sftp_server;  // A path; empty: wherever the system has it.
+    std::string audit;        // A path; empty: none.
     int verbosity = 0;
 };
 

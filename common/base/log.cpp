@@ -7,8 +7,9 @@
 namespace frsh::log {
 namespace {
 
-Level current = Level::Error;
+Level current = Level::Notice;
 std::string program = "frsh";
+int descriptor = STDERR_FILENO;
 
 void say(std::string_view text) {
     std::string line = program;
@@ -17,7 +18,7 @@ void say(std::string_view text) {
     line += '\n';
     std::string_view rest = line;
     while (!rest.empty()) {
-        const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+        const ssize_t written = ::write(descriptor, rest.data(), rest.size());
         if (written <= 0) return;  // Nowhere left to complain to.
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
@@ -27,6 +28,9 @@ void say(std::string_view text) {
 
 void set_program(std::string_view name) {
     program = name;
+}
+void set_descriptor(int fd) {
+    descriptor = fd;
 }
 void set_level(Level level) {
     current = level;
@@ -39,7 +43,7 @@ void error(std::string_view text) {
     if (current >= Level::Error) say(text);
 }
 void notice(std::string_view text) {
-    error(text);
+    if (current >= Level::Notice) say(text);
 }
 void info(std::string_view text) {
     if (current >= Level::Info) say(text);

@@ -62,6 +62,10 @@ std::vector<Message> one_of_each() {
     msg::Open login;
     login.run = "x";
     login.mode = msg::Open::Mode::Login;
+    msg::Open subsystem;
+    subsystem.run = "x";
+    subsystem.mode = msg::Open::Mode::Subsystem;
+    subsystem.args = {"sftp"};
     msg::End end;
     end.channel = 1;
     end.run = "r";
@@ -78,6 +82,7 @@ std::vector<Message> one_of_each() {
             open,
             in_shell,
             login,
+            subsystem,
             msg::Started{1, "r", 2},
             msg::Refused{1, "busy", "message"},
             msg::Data{1, StreamId::Stdout, 5, 6, {}},
