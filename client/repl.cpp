@@ -353,6 +353,7 @@ class Repl {
         if (number == SIGWINCH) return editor_.resize();
         if (number == SIGTERM || number == SIGHUP) {
             leaving_ = was_told_to_go_ = true;
+            told_by_ = signal_name(number);
             leave_code_ = 128 + number;
             return editor_.interrupt();
         }
@@ -374,7 +375,7 @@ class Repl {
     void leave() {
         const Time deadline = EventLoop::Clock::now() + kPatience;
         if (was_told_to_go_) {
-            server_.link().send(msg::Bye{});
+            server_.link().send(msg::Bye{told_by_});
         } else {
             shell_.close(deadline);
         }
@@ -404,6 +405,7 @@ class Repl {
     std::string last_record_;
     bool leaving_ = false;
     bool was_told_to_go_ = false;
+    std::optional<std::string> told_by_;
     bool said_kind_ = false;
     bool is_waiting_for_shell_ = false;
     bool shell_may_have_died_ = false;

@@ -29,6 +29,9 @@ class Output {
     Fd close();
     // The peer wants no more: the command's next write is its death, or EPIPE.
     void stop();
+    // The peer has gone: what still comes is read and dropped, so that a command that cleans up
+    // does not die of saying so.
+    void discard();
     void credit(Offset consumed, Offset limit);
 
     [[nodiscard]] bool is_open() const { return pipe_.is_open(); }
@@ -61,6 +64,7 @@ class Output {
     Time last_activity_;
     int full_reads_ = 0;
     bool is_large_ = false;
+    bool is_discarding_ = false;
 
     // With a cap.
     std::optional<Offset> head_;   // Bytes that go out at once.

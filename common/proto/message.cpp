@@ -229,8 +229,10 @@ void put(std::string& out, const msg::ShellClose& close) {
     finish(out, std::move(members));
 }
 
-void put(std::string& out, const msg::Bye&) {
-    finish(out, header("bye"));
+void put(std::string& out, const msg::Bye& bye) {
+    auto members = header("bye");
+    if (bye.signal) members.emplace_back("signal", *bye.signal);
+    finish(out, std::move(members));
 }
 
 void put(std::string& out, const msg::Error& error) {
@@ -472,8 +474,10 @@ Message read_shell_close(const Fields& fields, std::string_view) {
     return msg::ShellClose{shell_of(fields)};
 }
 
-Message read_bye(const Fields&, std::string_view) {
-    return msg::Bye{};
+Message read_bye(const Fields& fields, std::string_view) {
+    msg::Bye bye;
+    if (fields.has("signal")) bye.signal = fields.text("signal", 16);
+    return bye;
 }
 
 Message read_error(const Fields& fields, std::string_view) {

@@ -204,7 +204,9 @@ struct ShellClose {
 };
 
 // Client to server: this end is wanted; do at once what was asked for the loss of the connection.
-struct Bye {};
+struct Bye {
+    std::optional<std::string> signal = {};  // What the client was told to go by, to be passed on.
+};
 
 // Both ways: why this connection ends here.
 struct Error {

@@ -101,6 +101,7 @@ std::vector<Message> one_of_each() {
             msg::ShellEnded{1, frsh::Exited{3}},
             msg::ShellClose{1},
             msg::Bye{},
+            msg::Bye{"TERM"},
             msg::Error{"protocol", "message", 5}};
 }
 
@@ -138,6 +139,7 @@ bool is_optional(const std::string& type, const std::string& key) {
           "stdin_null"}},
         {"data", {"t"}},
         {"shell_open", {"env"}},
+        {"bye", {"signal"}},
         {"error", {"retry_after"}}};
     const auto found = kOptional.find(type);
     return found != kOptional.end() && found->second.contains(key);
