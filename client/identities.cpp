@@ -56,52 +56,37 @@ std::vector<std::string> read_memory() {
 
 }  // namespace
 
+// Somebody has to be asked for a passphrase, or to touch a token.
+bool Identities::is_locked(const Source& source) {
+    return source.file && !source.file->key;
+}
+
 Identities::Identities(const ConnectionSettings& settings, const Target& target,
                        bool is_own_server) {
+    const bool is_named = !settings.identities.empty();
+    const bool is_files_only = is_named || settings.identities_only.value_or(false);
     for (const std::string& path : settings.identities)
         add_file(expand_path(path, target), true);
-    const bool is_named = !settings.identities.empty();
     if (!is_named && is_own_server) {
         add_own(true);
         return;
     }
     if (!is_named) {
-        if (!settings.identities_only.value_or(false)) add_agent(settings.identity_agent);
+        for (const std::string& path : settings.first_identities)
+            add_file(path, false);
+        if (!is_files_only) add_agent(Whose::All, settings.identity_agent);
         for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
             add_file(home_folder() + "/.ssh/" + name, false);
         add_own(candidates_.empty());
     }
-    prefer_agent(settings.identity_agent);
+    const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
+    if (is_files_only && any_is_locked) add_agent(Whose::OfOurFiles, settings.identity_agent);
     if (settings.batch_mode.value_or(false)) leave_out_locked();
-}
-
-void Identities::connect_agent(const std::string& asked_for) {
-    if (asked_for == "none" || agent_) return;
-    const bool is_usual = asked_for.empty() || asked_for == "SSH_AUTH_SOCK";
-    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(asked_for);
-    if (agent_) held_ = agent_->identities(SshAgent::Clock::now() + kAgentLists);
-}
-
-void Identities::prefer_agent(const std::string& agent) {
-    const bool is_any_locked =
-        std::any_of(sources_.begin(), sources_.end(),
-                    [](const Source& source) { return source.file && !source.file->key; });
-    if (!is_any_locked) return;
-    connect_agent(agent);
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-        const auto& file = sources_[i].file;
-        if (!file || file->key) continue;
-        const bool is_held = std::any_of(
-            held_.begin(), held_.end(),
-            [&](const SshAgent::Identity& identity) { return identity.key == candidates_[i].key; });
-        if (is_held) sources_[i].file.reset();
-    }
 }
 
 void Identities::leave_out_locked() {
     for (std::size_t i = candidates_.size(); i-- > 0;) {
-        const auto& file = sources_[i].file;
-        if (!file || file->key) continue;
+        if (!is_locked(sources_[i])) continue;
         log::info(candidates_[i].where + ": needs somebody to unlock it (BatchMode)");
         const auto at = static_cast<std::ptrdiff_t>(i);
         candidates_.erase(candidates_.begin() + at);
@@ -110,10 +95,16 @@ void Identities::leave_out_locked() {
 }
 
 void Identities::add(PublicKey key, std::string where, Source source) {
-    const bool is_known =
-        std::any_of(candidates_.begin(), candidates_.end(),
-                    [&](const Candidate& candidate) { return candidate.key == key; });
-    if (is_known) return;
+    const auto known =
+        std::find_if(candidates_.begin(), candidates_.end(),
+                     [&](const Candidate& candidate) { return candidate.key == key; });
+    if (known != candidates_.end()) {
+        Source& old = sources_[static_cast<std::size_t>(known - candidates_.begin())];
+        if (source.file || !is_locked(old)) return;
+        old = std::move(source);
+        known->where = std::move(where);
+        return;
+    }
     candidates_.push_back({std::move(key), std::move(where)});
     sources_.push_back(std::move(source));
 }
@@ -145,10 +136,17 @@ void Identities::add_file(const std::string& path, bool is_required) {
     add(std::move(key), path, {std::move(file)});
 }
 
-void Identities::add_agent(const std::string& agent) {
-    connect_agent(agent);
-    for (const SshAgent::Identity& identity : held_)
-        add(identity.key, "ssh-agent", {});
+void Identities::add_agent(Whose whose, const std::string& socket) {
+    if (socket == "none") return;
+    const bool is_usual = socket.empty() || socket == "SSH_AUTH_SOCK";
+    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(socket);
+    if (!agent_) return;
+    for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
+        const bool is_ours =
+            std::any_of(candidates_.begin(), candidates_.end(),
+                        [&](const Candidate& candidate) { return candidate.key == identity.key; });
+        if (whose == Whose::All || is_ours) add(std::move(identity.key), "ssh-agent", {});
+    }
 }
 
 void Identities::add_own(bool make) {

@@ -1,7 +1,8 @@
 // The keys that we could log in with, wherever they are: files, ssh-agent, and one of our own.
 //
-// The order is ssh's: what was named with -i; the agent's; the usual files; frsh's own. Making a
-// signature can mean asking a person, so a signer says so before it waits.
+// The order is ssh's: what was named with -i, and nothing else then; what ssh's configuration
+// names; the agent's; the usual files; frsh's own. Making a signature can mean asking a person, so
+// a signer says so before it waits; and where the agent holds the key of a locked file, it signs.
 #pragma once
 
 #include "client/target.hpp"
@@ -26,8 +27,8 @@ class Identities {
     using OnAsking = std::function<void()>;
 
     // `is_own_server` puts frsh's own key first, and makes it where there is none: the server of
-    // the same user takes it without any set-up. Throws UserError for a file of -i that cannot be
-    // used; others are passed over, with a word.
+    // the same user takes it without any set-up. Throws UserError for a file that was named (-i)
+    // and cannot be used; others are passed over, with a word.
     Identities(const ConnectionSettings& settings, const Target& target, bool is_own_server);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
@@ -42,18 +43,16 @@ class Identities {
         std::optional<KeyFile> file;  // Else the agent.
     };
 
+    [[nodiscard]] static bool is_locked(const Source& source);
     void add_file(const std::string& path, bool is_required);
-    void connect_agent(const std::string& asked_for);
-    void add_agent(const std::string& agent);
-    // A file that only its passphrase opens, while the agent has its key: the agent is asked.
-    void prefer_agent(const std::string& agent);
-    // What would have to ask somebody for a passphrase.
+    enum class Whose { All, OfOurFiles };
+    void add_agent(Whose whose, const std::string& socket);
+    // What would have to ask somebody, where nobody can be asked.
     void leave_out_locked();
     void add_own(bool make);
     void add(PublicKey key, std::string where, Source source);
 
     std::optional<SshAgent> agent_;
-    std::vector<SshAgent::Identity> held_;  // By the agent.
     std::vector<Candidate> candidates_;
     std::vector<Source> sources_;  // Of the same index.
 };

@@ -1,5 +1,6 @@
 // frsh: reads its command line and becomes what it asks for.
 #include "client/batch.hpp"
+#include "client/configuration.hpp"
 #include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
@@ -17,7 +18,7 @@ namespace {
 int run(int argc, char** argv) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
-    const auto options = frsh::parse_client_options(argc, argv, status);
+    auto options = frsh::parse_client_options(argc, argv, status);
     if (!options) return status;
     frsh::log::set_level(options->log_level);
     frsh::Fd log_file;
@@ -27,6 +28,7 @@ int run(int argc, char** argv) {
                                         "-E " + options->log_file));
         frsh::log::set_descriptor(log_file.get());
     }
+    frsh::configure(*options);
     if (options->print_config) {
         frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
         return 0;

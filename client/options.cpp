@@ -39,13 +39,6 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
-std::optional<Linger> parse_linger(std::string_view text) {
-    if (text == "inf") return Linger{};
-    const auto time = parse_duration(text);
-    if (!time) return std::nullopt;
-    return Linger{time};
-}
-
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
@@ -107,6 +100,7 @@ void apply(SshOptions said, ClientOptions& options) {
     options.target = std::move(said.target);
     options.words = std::move(said.words);
     if (said.remote_command) options.words = {std::move(*said.remote_command)};
+    if (said.config_file) said.settings.ssh_config = std::move(*said.config_file);
     fill_in(said.settings, options.settings);
     options.settings = std::move(said.settings);
     take(options.log_level, said.log_level);

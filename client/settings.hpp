@@ -5,9 +5,12 @@
 // told from what somebody has: the built-in values come last, where the settings are used.
 #pragma once
 
+#include "common/net/address.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace frsh {
@@ -16,6 +19,8 @@ namespace frsh {
 struct Linger {
     std::optional<std::chrono::milliseconds> time;  // Nothing: for ever.
 };
+// A duration, or "inf".
+[[nodiscard]] std::optional<Linger> parse_linger(std::string_view text);
 
 enum class AddressFamily { Any, V4, V6 };
 
@@ -23,8 +28,10 @@ struct ConnectionSettings {
     std::string address;                  // What to look up; empty: the target's own name.
     unsigned port = 0;                    // 0: not said.
     std::string user;                     // Empty: not said.
-    std::vector<std::string> identities;  // Key files; empty: the usual ones.
-    std::string via;                      // The command whose stdin and stdout are the connection.
+    std::vector<std::string> identities;  // These key files and no others; empty: the usual ones.
+    std::vector<std::string> first_identities;  // Before the usual ones, where they are there.
+    std::string via;         // The command whose stdin and stdout are the connection.
+    std::string ssh_config;  // The file for `ssh -G`, or "none"; empty: ssh's own.
     std::optional<bool> accept_new;
     std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
@@ -51,5 +58,15 @@ inline constexpr std::chrono::milliseconds kDefaultConnectTimeout{10'000};
 
 // Takes over from `more` what `settings` does not say. A list is one thing: it is taken whole.
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more);
+
+// "[user@]host[:port]"; nothing for a target that is reached without TCP. Throws UserError.
+struct TcpTarget {
+    std::string host;
+    ConnectionSettings said;  // User and port, as far as they are in it.
+};
+[[nodiscard]] std::optional<TcpTarget> parse_tcp_target(std::string_view target);
+
+// Where to connect to for such a target. Throws UserError.
+[[nodiscard]] HostPort place_of(std::string_view target, const ConnectionSettings& settings);
 
 }  // namespace frsh

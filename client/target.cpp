@@ -60,25 +60,19 @@ KeepAlive keep_alive_of(const ConnectionSettings& settings) {
 }
 
 bool is_host(const ClientOptions& options) {
-    return options.as_ssh || (options.target != "local" && !options.target.starts_with("unix:"));
+    return options.target != "local" && !options.target.starts_with("unix:");
 }
 
 Target parse_target(const ClientOptions& options) {
     Target target;
-    std::string_view text = options.target;
-    if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
-        target.user = text.substr(0, at);
-        text.remove_prefix(at + 1);
-    }
-    target.where = parse_host_port(text, BarePort::Refused);
-    const std::string asked = target.where.host;
     const ConnectionSettings& settings = options.settings;
-    if (!settings.address.empty()) target.where.host = expand(settings.address, {{'h', asked}});
+    const std::string asked = parse_tcp_target(options.target).value_or(TcpTarget{}).host;
+    target.where = place_of(options.target, settings);
+    target.where.host = expand(target.where.host, {{'h', asked}});
     if (!is_safe_host(target.where.host)) {
         throw UserError("'" + escape_controls(target.where.host) + "': no host has such a name");
     }
-    if (settings.port != 0) target.where.port = settings.port;
-    if (!settings.user.empty()) target.user = settings.user;
+    target.user = settings.user;
     const User own = current_user();
     if (target.user.empty()) target.user = own.name;
     target.name = escape_controls(target.user + "@" + target.where.host) + ":" +

@@ -24,7 +24,7 @@ struct Target {
 // How a silent peer is told from a dead one.
 [[nodiscard]] KeepAlive keep_alive_of(const ConnectionSettings& settings);
 
-// "local" and "unix:PATH" are no hosts, except to ssh.
+// "local" and "unix:PATH" are no hosts.
 [[nodiscard]] bool is_host(const ClientOptions& options);
 
 // A path as ssh_config(5) has it: "~/" and %-tokens. Throws UserError for an unknown token.

@@ -156,22 +156,22 @@ TEST_CASE("options: a NUL in a command or an argument is refused in words") {
 }
 
 TEST_CASE("options: where a server listens") {
-    CHECK(server({})->unix_path == "");
-    CHECK(server({"--unix"})->unix_path == "");
-    CHECK(server({"--unix", "/x"})->unix_path == "/x");
+    CHECK_FALSE(server({})->settings.unix_path);
+    CHECK_FALSE(server({})->settings.listen);
+    CHECK(server({"--unix"})->settings.unix_path == "");
+    CHECK(server({"--unix", "/x"})->settings.unix_path == "/x");
     CHECK(server({"--stdio"})->stdio);
-    CHECK_FALSE(server({"--stdio"})->unix_path);
+    CHECK_FALSE(server({"--stdio"})->settings.unix_path);
     const auto options = server({"--listen", "1", "--listen", "[::1]:2", "--plaintext", "-v"});
     REQUIRE(options);
-    CHECK(options->listen == Strings{"1", "[::1]:2"});
-    CHECK_FALSE(options->unix_path);
-    CHECK(options->verbosity == 1);
+    CHECK(options->settings.listen == Strings{"1", "[::1]:2"});
+    CHECK_FALSE(options->settings.unix_path);
+    CHECK(options->settings.log_level == frsh::log::Level::Info);
 }
 
 TEST_CASE("options: a server's command line that makes no sense is refused") {
     for (const Strings& words : std::vector<Strings>{{"--stdio", "--unix"},
                                                      {"--stdio", "--listen", "1", "--plaintext"},
-                                                     {"--plaintext"},
                                                      {"--listen"},
                                                      {"word"},
                                                      {"--no-such-option"}}) {
