@@ -90,8 +90,7 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("accept_env", settings.accept_env);
     table.take("audit", settings.audit);
     table.take("sftp_server", settings.sftp_server);
-    table.take("log_level", settings.log_level, parse_level,
-               "\"error\", \"info\" or \"debug\"");
+    table.take("log_level", settings.log_level, parse_level, "\"error\", \"info\" or \"debug\"");
     table.finish();
     return settings;
 }
