@@ -24,6 +24,21 @@ constexpr const char* kUsage =
     "found;\n"
     "126 not executable; 255 frsh's own failure, a lost run included.";
 
+constexpr const char* kShort =
+    "Short options are ssh's, and so are their values; they may be bundled, and follow TARGET:\n"
+    "  -t                 Run it on a terminal, where there is one here; -tt: in any case; "
+    "without\n"
+    "                     a command: a login shell\n"
+    "  -T                 No terminal, and no prompt\n"
+    "  -e CHAR|none       What begins an escape at the start of a line on a terminal (~)\n"
+    "  -n                 The command's stdin is /dev/null\n"
+    "  -s                 The command is a subsystem: sftp\n"
+    "  -N, -f             No command, only the login; to the background once logged in\n"
+    "  -o KEY=VALUE       As in ssh_config(5); README.md says which\n"
+    "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
+    "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
+    "  -G, -V             Print what was resolved; print the version";
+
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
                         std::optional<Value> (*parse)(std::string_view), const char* type,
@@ -41,6 +56,7 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
 
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
+    app.footer(kShort);
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
         ->check(CLI::Range(1, 65535));
     app.add_option("-l,--login", options.settings.user, "User name on the target");
@@ -64,7 +80,6 @@ void declare(CLI::App& app, ClientOptions& options) {
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
     app.add_option("--cwd", options.cwd, "Run the command in this folder")->type_name("DIR");
-    app.add_flag("-n", options.stdin_null, "The command's stdin is /dev/null");
     add_parsed(app, "--timeout", options.timeout, parse_duration, "DUR",
                "End the command after this time (exit code 124)");
     add_parsed(app, "--idle-timeout", options.idle_timeout, parse_duration, "DUR",
@@ -107,13 +122,21 @@ void apply(SshOptions said, ClientOptions& options) {
     take(options.log_file, said.log_file);
     take(options.stdin_null, said.stdin_null);
     take(options.tty, said.tty);
-    take(options.escape_char, said.escape_char);
+    if (said.escape) options.escape = *said.escape;
     options.print_config = said.print_config;
     options.subsystem = said.subsystem;
     options.no_command = said.no_command;
     options.background = said.background;
     options.send_env = std::move(said.send_env);
     options.set_env = std::move(said.set_env);
+}
+
+// Called by its name: the defaults that differ.
+void take_sshs_rules(ClientOptions& options) {
+    if (!options.settings.linger) options.settings.linger = Linger{};
+    // A login shell on a terminal, where frsh has a prompt.
+    const bool is_login = options.words.empty() && !options.no_command;
+    if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
 bool is_called_ssh(std::string_view program) {
@@ -131,6 +154,12 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
     if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
+    if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
+        const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
+        if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
+        if (options.max_output)
+            return "-t: nothing is left out on a terminal; not with --max-output";
+    }
     if (options.argv && options.words.empty()) return "--argv: no program was named";
     if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";
     const bool has_work = !options.words.empty() || options.no_command;
@@ -188,8 +217,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     apply(std::move(said), options);
     if (options.target.empty()) return refuse("no target; try frsh --help");
-    options.as_ssh = argc > 0 && is_called_ssh(argv[0]);
-    if (options.as_ssh && !options.settings.linger) options.settings.linger = Linger{};
+    if (argc > 0 && is_called_ssh(argv[0])) take_sshs_rules(options);
     if (options.trust) {
         const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
         if (!is_tcp || options.words.size() > 1) {

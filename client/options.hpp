@@ -20,6 +20,8 @@ struct ClientOptions {
     bool plaintext = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
+    Tty tty = Tty::Automatic;
+    std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
     bool stdin_null = false;
     bool json = false;
@@ -37,13 +39,10 @@ struct ClientOptions {
     std::string log_file;  // Where diagnostics go instead of stderr.
 
     // ssh's.
-    bool as_ssh = false;        // Called by that name: its rules where they differ.
     bool print_config = false;  // Only say what was resolved.
     bool subsystem = false;     // The word is one's name.
     bool no_command = false;    // Log in, and stay.
     bool background = false;    // Leave the terminal once logged in.
-    RequestTty tty = RequestTty::Auto;
-    std::string escape_char = "~";  // Or "none".
     std::vector<std::string> send_env;
     std::vector<std::string> set_env;
 };

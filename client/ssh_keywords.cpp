@@ -251,9 +251,9 @@ Why strict_host_key(SshKeywords& keywords, const Value& value) {
 }
 
 Why request_tty(SshKeywords& keywords, const Value& value) {
-    constexpr Choice<RequestTty> kChoices[] = {
-        {"auto", RequestTty::Auto}, {"yes", RequestTty::Yes},  {"true", RequestTty::Yes},
-        {"no", RequestTty::No},     {"false", RequestTty::No}, {"force", RequestTty::Force}};
+    constexpr Choice<Tty> kChoices[] = {{"auto", Tty::Automatic}, {"yes", Tty::Wanted},
+                                        {"true", Tty::Wanted},    {"no", Tty::Never},
+                                        {"false", Tty::Never},    {"force", Tty::Forced}};
     return set_first(keywords.options.tty, choose(kChoices, value.words[0]), value);
 }
 
@@ -272,11 +272,20 @@ Why log_level(SshKeywords& keywords, const Value& value) {
     return set_first(keywords.options.log_level, choose(kChoices, value.words[0]), value);
 }
 
+// A character, "^" and a letter for a control character, or "none".
 Why escape_char(SshKeywords& keywords, const Value& value) {
     const std::string& said = value.words[0];
-    const bool is_control = said.size() == 2 && said[0] == '^';
-    if (said != "none" && said.size() != 1 && !is_control) return bad(value);
-    return set_first(keywords.options.escape_char, std::optional(said), value);
+    const bool is_control = said.size() == 2 && said[0] == '^' && said[1] >= '?' && said[1] <= '~';
+    std::optional<char> escape;
+    if (said.size() == 1) {
+        escape = said[0];
+    } else if (is_control) {
+        escape = static_cast<char>(said[1] & 31);
+    } else if (said != "none") {
+        return bad(value);
+    }
+    if (!keywords.options.escape) keywords.options.escape = escape;
+    return "";
 }
 
 Why remote_command(SshKeywords& keywords, const Value& value) {

@@ -85,7 +85,7 @@ Verdict more_verbose(Scan& scan, const std::string&) {
 
 Verdict want_terminal(Scan& scan, const std::string&) {
     auto& tty = scan.options.tty;
-    tty = tty == RequestTty::Yes || tty == RequestTty::Force ? RequestTty::Force : RequestTty::Yes;
+    tty = tty == Tty::Wanted || tty == Tty::Forced ? Tty::Forced : Tty::Wanted;
     return std::nullopt;
 }
 
@@ -146,7 +146,7 @@ constexpr ShortOption kShortOptions[] = {
     {'q', kFlag, set_to<&SshOptions::log_level, log::Level::Quiet>},
     {'s', kFlag, set_flag<&SshOptions::subsystem>},
     {'t', kFlag, want_terminal},
-    {'T', kFlag, set_to<&SshOptions::tty, RequestTty::No>},
+    {'T', kFlag, set_to<&SshOptions::tty, Tty::Never>},
     {'v', kFlag, more_verbose},
     {'V', kFlag, set_flag<&SshOptions::version>},
     // Accepted: nobody can tell the difference.

@@ -19,7 +19,13 @@
 
 namespace frsh {
 
-enum class RequestTty { Auto, No, Yes, Force };
+// Is the command to have a terminal there?
+enum class Tty {
+    Automatic,  // A command gets none; without one there is a prompt.
+    Never,      // -T
+    Wanted,     // -t: where we have one ourselves.
+    Forced,     // -tt
+};
 
 // What was said on the command line; nothing where nothing was.
 struct SshOptions {
@@ -34,8 +40,8 @@ struct SshOptions {
     bool background = false;    // -f
     bool subsystem = false;     // -s: the command is one's name.
     std::optional<bool> stdin_null;
-    std::optional<RequestTty> tty;
-    std::optional<std::string> escape_char;  // As typed: "~", "^]", "none".
+    std::optional<Tty> tty;
+    std::optional<std::optional<char>> escape;  // Nothing in it: none.
     std::optional<std::string> remote_command;
     std::vector<std::string> send_env;  // Patterns; with a dash in front: not these.
     std::vector<std::string> set_env;   // "NAME=VALUE"

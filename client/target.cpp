@@ -37,7 +37,7 @@ const char* strictness(const ConnectionSettings& settings) {
     return settings.refuse_unknown.value_or(false) ? "true" : "ask";
 }
 
-const char* word_of(RequestTty tty) {
+const char* word_of(Tty tty) {
     constexpr const char* kWords[] = {"auto", "false", "true", "force"};
     return kWords[static_cast<int>(tty)];
 }
@@ -134,7 +134,7 @@ std::string describe_config(const ClientOptions& options) {
     say("serveraliveinterval", std::to_string(keep_alive_of(settings).interval.count()));
     say("serveralivecountmax", std::to_string(keep_alive_of(settings).count));
     say("bindaddress", settings.bind_address);
-    say("escapechar", options.escape_char);
+    say("escapechar", options.escape ? std::string(1, *options.escape) : "none");
     say("hostkeyalias", settings.host_key_alias);
     say("identityagent", settings.identity_agent);
     say("loglevel", word_of(options.log_level));

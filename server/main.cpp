@@ -91,6 +91,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     settings.launch.session_mark = connection.mark;
     settings.audit = std::make_shared<Audit>(audit_file, std::move(login->subject));
     settings.launch.forced_command = login->grant.key.command;
+    settings.launch.may_have_pty = login->grant.key.may_have_pty;
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
                        std::move(settings));
 }
@@ -116,7 +117,7 @@ int serve_connection(Listener::Connection connection, const ServerOptions& optio
                        std::move(settings));
 }
 
-std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options) {
+std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options, int audit_file) {
     std::optional<PublicKey> host_key;
     if (is_tls(options)) {
         host_key = prepare_host_key(options.settings.host_key);
@@ -126,7 +127,7 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
             log::notice("no sandbox: who breaks TLS is this user");
         }
     }
-    Listener listener;
+    Listener listener(audit_file);
     for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
         listener.listen_on_tcp(where, host_key);
     if (host_key) {
@@ -165,7 +166,7 @@ int run(int argc, char** argv) {
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const auto context = is_tls(*options) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
-    auto connection = listen_and_serve(*options);
+    auto connection = listen_and_serve(*options, audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
         return serve_login(std::move(*connection), *context, *options, audit.get());

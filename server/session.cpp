@@ -35,7 +35,7 @@ Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionS
     // Said at once, not as an answer: a round trip less.
     link_.send(msg::Hello{kProtocolVersion,
                           "frshd/" FRSH_VERSION,
-                          {"runs", "shells"},
+                          {"runs", "shells", "ptys"},
                           escape_controls(settings_.launch.user.name),
                           escape_controls(host_name())});
 }
@@ -116,7 +116,11 @@ void Session::child_exited(const ExitStatus& status) {
 }
 
 void Session::refuse_connection(const std::string& reason, const std::string& message) {
-    log::info("refused: " + message);
+    if (!is_admitted_ && settings_.audit) {
+        settings_.audit->turned_away(message);
+    } else {
+        log::info("refused: " + message);
+    }
     link_.send(msg::Error{reason, message, std::nullopt});
     part();
 }

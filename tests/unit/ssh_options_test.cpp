@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 using frsh::AddressFamily;
-using frsh::RequestTty;
 using frsh::SshOptions;
+using frsh::Tty;
 using Level = frsh::log::Level;
 using Strings = std::vector<std::string>;
 using namespace std::chrono_literals;
@@ -89,7 +89,7 @@ TEST_CASE("ssh options: flags are bundled, values joined or apart") {
     CHECK(options.settings.port == 2222);
     CHECK(options.settings.batch_mode == true);
     CHECK(options.settings.connect_timeout == 5s);
-    CHECK(options.tty == RequestTty::No);
+    CHECK(options.tty == Tty::Never);
     CHECK(options.stdin_null == true);
     // What a bundle ends with may take the next word, or what is left of its own.
     CHECK(good({"-Tl", "me", "host"}).settings.user == "me");
@@ -190,7 +190,7 @@ TEST_CASE("ssh options: every key that is acted on") {
     CHECK(key("LogLevel=QUIET").log_level == Level::Quiet);
     CHECK(key("LogLevel=error").log_level == Level::Error);
     CHECK(key("LogLevel=DEBUG3").log_level == Level::Debug);
-    CHECK(key("RequestTTY=force").tty == RequestTty::Force);
+    CHECK(key("RequestTTY=force").tty == Tty::Forced);
     CHECK(key("RemoteCommand=ls \"a b\"").remote_command == "ls \"a b\"");
     CHECK_FALSE(key("RemoteCommand=none").remote_command);
     CHECK(key("SessionType=none").no_command);
@@ -198,8 +198,11 @@ TEST_CASE("ssh options: every key that is acted on") {
     CHECK(key("ForkAfterAuthentication=yes").background);
     CHECK(good({"-oSendEnv=A B*", "-o", "SendEnv -C", "h"}).send_env == Strings{"A", "B*", "-C"});
     CHECK(key("SetEnv=\"A=1 2\" B=3").set_env == Strings{"A=1 2", "B=3"});
-    CHECK(key("EscapeChar=^]").escape_char == "^]");
-    CHECK(good({"-e", "none", "host"}).escape_char == "none");
+    CHECK(key("EscapeChar=^]").escape == std::optional<char>('\x1d'));
+    CHECK(good({"-e", "c", "-e~", "host"}).escape == std::optional<char>('c'));
+    REQUIRE(good({"-e", "none", "host"}).escape);
+    CHECK_FALSE(*good({"-e", "none", "host"}).escape);
+    CHECK_FALSE(good({"host"}).escape);
     CHECK(good({"-Elog", "-F", "conf", "-fN", "-G", "host"}).log_file == "log");
     CHECK(good({"-F", "conf", "host"}).config_file == "conf");
     CHECK(good({"-G", "host"}).print_config);
@@ -212,11 +215,11 @@ TEST_CASE("ssh options: every key that is acted on") {
 
 TEST_CASE("ssh options: what a terminal is wanted for") {
     CHECK_FALSE(good({"host"}).tty);
-    CHECK(good({"-t", "host"}).tty == RequestTty::Yes);
-    CHECK(good({"-tt", "host"}).tty == RequestTty::Force);
-    CHECK(good({"-t", "host", "-t"}).tty == RequestTty::Force);
-    CHECK(good({"-t", "-T", "host"}).tty == RequestTty::No);
-    CHECK(good({"-oRequestTTY=no", "host"}).tty == RequestTty::No);
+    CHECK(good({"-t", "host"}).tty == Tty::Wanted);
+    CHECK(good({"-tt", "host"}).tty == Tty::Forced);
+    CHECK(good({"-t", "host", "-t"}).tty == Tty::Forced);
+    CHECK(good({"-t", "-T", "host"}).tty == Tty::Never);
+    CHECK(good({"-oRequestTTY=no", "host"}).tty == Tty::Never);
 }
 
 TEST_CASE("ssh options: host keys - no is accept-new, and the first one said wins") {
