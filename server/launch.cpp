@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <random>
 
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -113,9 +113,9 @@ msg::Open force_command(msg::Open open, const std::string& command) {
 }
 
 std::string new_session_mark() {
-    std::random_device random;
-    const auto high = static_cast<std::uint64_t>(random()) << 32;
-    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(high | random());
+    std::uint64_t random = 0;
+    check(::getrandom(&random, sizeof random, 0), "getrandom");
+    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(random);
 }
 
 std::string run_mark(const std::string& run) {
