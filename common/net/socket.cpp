@@ -26,7 +26,7 @@ constexpr int kNotSentLow = 128 * 1024;
 constexpr int kKeepIdle = 15;
 constexpr int kKeepInterval = 15;
 constexpr int kKeepCount = 2;
-constexpr unsigned kSilent = 45'000;  // Milliseconds.
+constexpr auto kSilent = std::chrono::seconds(45);
 
 sockaddr_un unix_address(const std::string& path) {
     sockaddr_un address{};
@@ -172,13 +172,18 @@ void tune_tcp(int socket) {
     }
 }
 
+bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer) {
+    // Keepalive makes a living peer answer every 15 seconds, so the last answer is never older
+    // for a reason of its own. One that has stopped reading answers, too: with a window of nothing,
+    // and then there is nothing unanswered.
+    return unanswered > 0 && since_last_answer > kSilent;
+}
+
 bool is_peer_silent(int socket) {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
-    // Keepalive makes a living peer answer every 15 seconds, so the last answer is never older
-    // for a reason of its own.
-    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > kSilent;
+    return is_silence(info.tcpi_unacked, std::chrono::milliseconds(info.tcpi_last_ack_recv));
 }
 
 uid_t peer_uid(int unix_socket) {
