@@ -1,5 +1,6 @@
 // frsh: reads its command line and becomes what it asks for.
 #include "client/batch.hpp"
+#include "client/configuration.hpp"
 #include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
@@ -15,13 +16,14 @@ namespace {
 int run(int argc, char** argv) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
-    const auto options = frsh::parse_client_options(argc, argv, status);
+    auto options = frsh::parse_client_options(argc, argv, status);
     if (!options) return status;
     using Level = frsh::log::Level;
     frsh::log::set_level(options->quiet            ? Level::Quiet
                          : options->verbosity == 0 ? Level::Error
                          : options->verbosity == 1 ? Level::Info
                                                    : Level::Debug);
+    frsh::configure(*options);
     if (options->trust) {
         (void)frsh::dial(*options);
         return 0;
@@ -29,7 +31,8 @@ int run(int argc, char** argv) {
     if (options->batch) return frsh::run_batch(*options, streams);
     // No command, and a person at both ends of it.
     const bool is_prompt = options->words.empty() && !options->json &&
-                           ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+                           options->tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
+                           ::isatty(STDOUT_FILENO) == 1;
     if (is_prompt) return frsh::run_repl(*options);
     return frsh::run_one_shot(*options, streams);
 }

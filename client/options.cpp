@@ -35,53 +35,67 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
-std::optional<Linger> parse_linger(std::string_view text) {
-    if (text == "inf") return Linger{};
-    const auto time = parse_duration(text);
-    if (!time) return std::nullopt;
-    return Linger{time};
+// ssh's: a character, ^ and a letter for a control character, or none.
+std::optional<std::optional<char>> parse_escape(std::string_view text) {
+    using Escape = std::optional<char>;
+    if (text == "none") return std::optional<Escape>(std::in_place);
+    if (text.size() == 1) return Escape(text[0]);
+    const bool is_control = text.size() == 2 && text[0] == '^' && text[1] >= '?' && text[1] <= '~';
+    if (is_control) return Escape(static_cast<char>(text[1] & 31));
+    return std::nullopt;
 }
 
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
     app.prefix_command();
-    app.add_option("-p,--port", options.port, "Port of a TCP target")->check(CLI::Range(1, 65535));
-    app.add_option("-l,--login", options.user, "User name on the target");
-    app.add_option("--via", options.via,
+    app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
+        ->check(CLI::Range(1, 65535));
+    app.add_option("-l,--login", options.settings.user, "User name on the target");
+    app.add_option("--via", options.settings.via,
                    "Connect over the stdin and stdout of this command, run by sh");
-    app.add_option("-i,--identity", options.identities,
+    app.add_option("-i,--identity", options.settings.identities,
                    "Log in with this private key file; may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
-    app.add_flag("--accept-new", options.accept_new,
-                 "Trust a host that is not known yet; a changed key is refused all the same");
+    app.add_flag_callback(
+        "--accept-new", [&options] { options.settings.accept_new = true; },
+        "Trust a host that is not known yet; a changed key is refused all the same");
     app.add_flag("--trust", options.trust,
                  "Run nothing: trust TARGET's key from now on, if it has the fingerprint that "
                  "may follow it");
     app.add_flag("--plaintext", options.plaintext, "TCP without TLS: loopback only");
-    app.add_option_function<std::string>(
-           "--connect-timeout",
-           [&options](const std::string& text) {
-               const auto time = parse_duration(text);
-               if (!time) throw CLI::ValidationError("'" + text + "' is no DUR");
-               options.connect_timeout = *time;
-           },
-           "Limit for reaching the server, name look-up included (10s)")
-        ->type_name("DUR");
+    add_parsed(app, "--connect-timeout", options.settings.connect_timeout, parse_duration, "DUR",
+               "Limit for reaching the server, name look-up included (10s)");
     app.add_flag("--argv", options.argv, "Run the words as a program and its arguments, no shell");
     app.add_option("--env", options.env, "Set a variable for the command; may be repeated")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
     app.add_option("--cwd", options.cwd, "Run the command in this folder")->type_name("DIR");
     app.add_flag("-n", options.stdin_null, "The command's stdin is /dev/null");
+    app.add_flag_function(
+        "-t",
+        [&options](std::int64_t times) { options.tty = times > 1 ? Tty::Forced : Tty::Wanted; },
+        "Run it on a terminal, where there is one here; -tt: in any case; without a command: a "
+        "login shell");
+    app.add_flag_callback(
+        "-T", [&options] { options.tty = Tty::Never; }, "No terminal, and no prompt");
+    app.add_option_function<std::string>(
+           "-e",
+           [&options](const std::string& text) {
+               const auto escape = parse_escape(text);
+               if (!escape) throw CLI::ValidationError("'" + text + "' is no CHAR, ^CHAR or none");
+               options.escape = *escape;
+           },
+           "What begins an escape at the start of a line on a terminal (~)")
+        ->type_name("CHAR|none");
     add_parsed(app, "--timeout", options.timeout, parse_duration, "DUR",
                "End the command after this time (exit code 124)");
     add_parsed(app, "--idle-timeout", options.idle_timeout, parse_duration, "DUR",
                "End the command when it has written nothing for this time (124)");
     add_parsed(app, "--max-output", options.max_output, parse_size, "SIZE",
                "Keep the first and the last half of this of each stream, drop what lies between");
-    add_parsed(app, "--linger", options.linger, parse_linger, "DUR|inf",
+    add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
@@ -107,6 +121,12 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (!options.words.empty()) return "--batch: the commands come from stdin, not as words";
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
+    }
+    if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
+        const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
+        if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
+        if (options.max_output)
+            return "-t: nothing is left out on a terminal; not with --max-output";
     }
     if (options.argv && options.words.empty()) return "--argv: no program was named";
     if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";

@@ -1,6 +1,8 @@
 // The command line of frsh.
 #pragma once
 
+#include "client/settings.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -9,22 +11,23 @@
 
 namespace frsh {
 
-// How long to wait for somebody who holds a stream open after the command has ended.
-struct Linger {
-    std::optional<std::chrono::milliseconds> time;  // Nothing: for ever.
+// Is the command to have a terminal there?
+enum class Tty {
+    Automatic,  // A command gets none; without one there is a prompt.
+    Never,      // -T
+    Wanted,     // -t: where we have one ourselves.
+    Forced,     // -tt
 };
 
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
-    unsigned port = 0;               // 0: not said.
-    std::string user;
-    std::string via;  // The command whose stdin and stdout are the connection.
+    ConnectionSettings settings;     // Whoever has a say; see settings.hpp.
     bool plaintext = false;
-    std::vector<std::string> identities;  // Key files.
-    bool accept_new = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
+    Tty tty = Tty::Automatic;
+    std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
     bool stdin_null = false;
     bool json = false;
@@ -36,8 +39,6 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
-    std::optional<Linger> linger;
-    std::chrono::milliseconds connect_timeout{10'000};
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.
     bool quiet = false;

@@ -32,7 +32,8 @@ ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
     // behind a login once it has judged it.
     if (connection.auth) link_.send(*connection.auth);
     if (watched_socket_ >= 0) watch_peer();
-    link_.send(msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells"}, "", ""});
+    link_.send(
+        msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells", "ptys"}, "", ""});
 }
 
 ServerLink::~ServerLink() = default;

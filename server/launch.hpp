@@ -16,8 +16,11 @@ struct LaunchContext {
     User user;
     std::vector<std::string> env;  // "K=V"; the run's own come on top.
     std::string session_mark;      // "FRSH_SESSION=..."
+    // Patterns of what a client may pass on; see is_forwardable() for what that is by itself.
+    std::optional<std::vector<std::string>> accept_env = {};
     // Of a key that may run nothing else; see force_command().
     std::optional<std::string> forced_command = {};
+    bool may_have_pty = true;
 };
 
 // Makes of any run one of this command, in the home folder and with no variable of the client's
@@ -49,8 +52,10 @@ struct Launch {
     SpawnRequest request;
     Fd script;  // Holds a command that is too long for an argument.
 };
+// `terminal` is the name of the run's own, where it has one.
 [[nodiscard]] std::variant<Launch, NotStarted> plan_launch(const msg::Open& open,
-                                                           const LaunchContext& context);
+                                                           const LaunchContext& context,
+                                                           const std::string& terminal = "");
 
 // How a process really ended, as the record has it.
 [[nodiscard]] RealEnd real_end(const ExitStatus& status);

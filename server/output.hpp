@@ -1,4 +1,4 @@
-// One output stream of a run: from the command's pipe to the link.
+// One output stream of a run: from the command's pipe, or its terminal, to the link.
 //
 // Bytes are counted and summed as they leave the pipe, so that what the record says is what the
 // command produced. They wait in a stream of at most one window; while it is full the pipe is not
@@ -19,9 +19,10 @@ class Output {
   public:
     using Time = EventLoop::Time;
 
-    // `on_change` is called after bytes came or the stream ended. `pipe` is the read end.
+    // `on_change` is called after bytes came or the stream ended. `pipe` is the read end, or a
+    // terminal's master; a stream without one has ended. At most `window` bytes wait here.
     Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-           std::function<void()> on_change);
+           std::function<void()> on_change, Offset window = kWindow);
 
     // Takes what the pipe holds right now, as far as there is room.
     void drain();
@@ -29,6 +30,9 @@ class Output {
     Fd close();
     // The peer wants no more: the command's next write is its death, or EPIPE.
     void stop();
+    // The peer has gone: what still comes is read and dropped, so that a command that cleans up
+    // does not die of saying so.
+    void discard();
     void credit(Offset consumed, Offset limit);
 
     [[nodiscard]] bool is_open() const { return pipe_.is_open(); }
@@ -61,6 +65,7 @@ class Output {
     Time last_activity_;
     int full_reads_ = 0;
     bool is_large_ = false;
+    bool is_discarding_ = false;
 
     // With a cap.
     std::optional<Offset> head_;   // Bytes that go out at once.

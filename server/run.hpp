@@ -11,12 +11,14 @@
 // the main process is reaped and nothing it started is left.
 #pragma once
 
+#include "common/sys/pty.hpp"
 #include "server/ending.hpp"
 #include "server/input.hpp"
 #include "server/launch.hpp"
 #include "server/output.hpp"
 #include "server/shell.hpp"
 
+#include <array>
 #include <memory>
 #include <optional>
 
@@ -37,6 +39,8 @@ class Run : public Link::Source, private Shell::Guest {
     [[nodiscard]] Channel channel() const { return channel_; }
     [[nodiscard]] const std::string& id() const { return id_; }
     [[nodiscard]] pid_t pid() const { return pid_; }
+    // A child of ours that has not been waited for: only then is a status of that pid this run's.
+    [[nodiscard]] bool awaits(pid_t pid) const { return pid_ == pid && !origin_.reaped; }
 
     // From the client. Throw ProtocolError where it breaks the rules.
     void on(const msg::Data& data);
@@ -45,8 +49,9 @@ class Run : public Link::Source, private Shell::Guest {
     void on(const msg::Stop& stop);
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
+    void on(const msg::Resize& resize);
     // The client is gone, on purpose or not: end everything, and tell nobody.
-    void disconnect(Time now);
+    void disconnect(Ending::First first, Time now);
 
     // From the system.
     void exited(const ExitStatus& status);
@@ -70,6 +75,13 @@ class Run : public Link::Source, private Shell::Guest {
     explicit Run(const msg::Open& open);
     void start(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
     void take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams);
+    // Its three streams, ours and, in `theirs`, the command's own ends.
+    Shell::Streams make_pipes(const msg::Open& open, SpawnRequest& request,
+                              std::array<Fd, 3>& theirs);
+    Shell::Streams make_terminal(const msg::Open& open, SpawnRequest& request,
+                                 std::array<Fd, 3>& theirs);
+    // As when a window is closed: whoever uses the terminal gets HUP, and it is of no use any more.
+    void hang_up();
     void fail(EventLoop& loop, NotStarted why);
     void shell_finished(int code, const std::string& cwd) override;
     void shell_died(const ExitStatus& status) override;
@@ -87,8 +99,8 @@ class Run : public Link::Source, private Shell::Guest {
 
     Channel channel_;
     std::string id_;
-    std::vector<std::string> marks_;  // In the environment of all it started.
     pid_t pid_ = 0;
+    Origin origin_;  // The same, for finding what it started.
     State state_ = State::Running;
     Time started_;
     std::optional<Time> wall_deadline_;
@@ -97,6 +109,7 @@ class Run : public Link::Source, private Shell::Guest {
     Time ended_at_{};  // The main process.
     std::optional<ExitStatus> status_;
     std::optional<NotStarted> not_started_;
+    Pty terminal_;  // Its master, of which both streams have a duplicate; on pipes there is none.
     std::unique_ptr<Output> out_;
     std::unique_ptr<Output> err_;
     std::unique_ptr<Input> in_;

@@ -35,7 +35,7 @@ Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionS
     // Said at once, not as an answer: a round trip less.
     link_.send(msg::Hello{kProtocolVersion,
                           "frshd/" FRSH_VERSION,
-                          {"runs", "shells"},
+                          {"runs", "shells", "ptys"},
                           escape_controls(settings_.launch.user.name),
                           escape_controls(host_name())});
 }
@@ -44,23 +44,30 @@ bool Session::run_once() {
     link_.flush();
     const Time next = next_deadline();
     const bool is_heard = !link_.is_down() || (!link_.is_flushed() && give_up_);
-    if (!is_heard && runs_.empty() && shells_.empty()) return false;
+    if (!is_heard && is_idle()) return false;
     loop_.run_once(next);
     const Time now = EventLoop::Clock::now();
     for (const auto& [id, shell] : shells_)
         shell->tick(now);
+    for (Ending& ending : endings_)
+        ending.tick(now);
     for (const auto& [channel, run] : runs_)
         run->tick(now);
     forget_what_is_over();
     if (!is_admitted_ && now >= hello_deadline_ && !link_.is_down()) {
         refuse_connection("timeout", "no hello within the time given");
     }
-    return !(give_up_ && now >= *give_up_ && runs_.empty() && shells_.empty());
+    return !(give_up_ && now >= *give_up_ && is_idle());
+}
+
+bool Session::is_idle() const {
+    return runs_.empty() && shells_.empty() && endings_.empty();
 }
 
 EventLoop::Time Session::next_deadline() const {
-    const bool is_idle = runs_.empty() && shells_.empty();
-    Time next = give_up_ && is_idle ? *give_up_ : EventLoop::kNever;
+    Time next = give_up_ && is_idle() ? *give_up_ : EventLoop::kNever;
+    for (const Ending& ending : endings_)
+        next = std::min(next, ending.next_deadline());
     for (const auto& [id, shell] : shells_)
         next = std::min(next, shell->next_deadline());
     if (!is_admitted_ && !link_.is_down()) next = std::min(next, hello_deadline_);
@@ -73,6 +80,7 @@ void Session::forget_what_is_over() {
     std::erase_if(shells_, [this](const auto& entry) {
         const Shell& shell = *entry.second;
         if (!shell.is_over()) return false;
+        if (!shell.is_closed()) note_left(shell.origin());
         link_.send(msg::ShellEnded{shell.id(), as_outcome(real_end(*shell.status()))});
         return true;
     });
@@ -83,6 +91,14 @@ void Session::forget_what_is_over() {
         link_.remove(*entry.second);
         return true;
     });
+
+    std::erase_if(endings_, [](const Ending& ending) { return ending.is_done(); });
+}
+
+// Of those before, who is still there: shells may come and go for long.
+void Session::note_left(const Origin& origin) {
+    left_.push_back(origin);
+    std::erase_if(left_, [](const Origin& one) { return started_by(one).empty(); });
 }
 
 void Session::note_end(const Run& run) const {
@@ -91,42 +107,53 @@ void Session::note_end(const Run& run) const {
 
 void Session::child_exited(const ExitStatus& status) {
     for (const auto& [channel, run] : runs_) {
-        if (run->pid() == status.pid) return run->exited(status);
+        if (run->awaits(status.pid)) return run->exited(status);
     }
     for (const auto& [id, shell] : shells_) {
-        if (shell->pid() == status.pid) return shell->exited(status);
+        if (shell->awaits(status.pid)) return shell->exited(status);
     }
     // An orphan of a run that came to us as its subreaper; nobody asked for its status.
 }
 
 void Session::refuse_connection(const std::string& reason, const std::string& message) {
-    log::info("refused: " + message);
+    if (!is_admitted_ && settings_.audit) {
+        settings_.audit->turned_away(message);
+    } else {
+        log::info("refused: " + message);
+    }
     link_.send(msg::Error{reason, message, std::nullopt});
     part();
 }
 
-void Session::part() {
+void Session::part(Ending::First first) {
     link_.close();
     give_up_ = EventLoop::Clock::now() + kLastWords;
-    end_all_runs();
+    end_all_runs(first);
 }
 
 void Session::terminate() {
     if (!link_.is_down()) refuse_connection("shutdown", "the server's session was told to end");
 }
 
-void Session::end_all_runs() {
+void Session::end_all_runs(Ending::First first) {
     const Time now = EventLoop::Clock::now();
+    // Who has nothing going on any more leaves as one does; what he left in the background may
+    // stay.
+    if (!shells_.empty() || !runs_.empty()) {
+        for (Origin& origin : left_)
+            endings_.emplace_back(std::move(origin), first, 2s, now);
+    }
+    left_.clear();
     for (const auto& [channel, run] : runs_)
-        run->disconnect(now);
+        run->disconnect(first, now);
     for (const auto& [id, shell] : shells_)
-        shell->end(Ending::First::HangUp, now);
+        shell->end(first, now);
 }
 
 void Session::on_link_down(const std::string& problem) {
     if (!problem.empty()) log::info("connection: " + problem);
     give_up_ = EventLoop::Clock::now() + kLastWords;
-    end_all_runs();
+    end_all_runs(Ending::First::HangUp);
 }
 
 Run* Session::find(Channel channel) {
@@ -226,8 +253,11 @@ void Session::handle(const msg::ShellClose& close) {
     if (found != shells_.end()) found->second->close();
 }
 
-void Session::handle(const msg::Bye&) {
-    part();
+void Session::handle(const msg::Bye& bye) {
+    const auto told = bye.signal ? signal_number(*bye.signal) : std::nullopt;
+    part(told == SIGTERM  ? Ending::First::Terminate
+         : told == SIGHUP ? Ending::First::AskedHangUp
+                          : Ending::First::HangUp);
 }
 
 void Session::handle(const msg::EndAck& ack) {

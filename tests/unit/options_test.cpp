@@ -80,19 +80,19 @@ TEST_CASE("options: each option of the client is understood") {
                                  "-vv",
                                  "host"});
     REQUIRE(options);
-    CHECK(options->port == 22);
-    CHECK(options->user == "me");
+    CHECK(options->settings.port == 22);
+    CHECK(options->settings.user == "me");
     CHECK(options->env == Strings{"A=1", "B=x=y"});
     CHECK(options->cwd == "/x");
     CHECK(options->stdin_null);
     CHECK(options->timeout == 1500ms);
     CHECK(options->idle_timeout == 120s);
     CHECK(options->max_output == 65536U);
-    REQUIRE(options->linger);
-    CHECK_FALSE(options->linger->time);
+    REQUIRE(options->settings.linger);
+    CHECK_FALSE(options->settings.linger->time);
     CHECK(options->status_fd == 2);
     CHECK(options->json);
-    CHECK(options->connect_timeout == 3s);
+    CHECK(options->settings.connect_timeout == 3s);
     CHECK(options->verbosity == 2);
     CHECK(options->words.empty());
 }
@@ -146,6 +146,31 @@ TEST_CASE("options: what a client asks a server for") {
     CHECK(frsh::is_run_id(argv.run));
 }
 
+TEST_CASE("options: whether there is to be a terminal, and what begins an escape on it") {
+    using frsh::Tty;
+    CHECK(client({"host"})->tty == Tty::Automatic);
+    CHECK(client({"-t", "host"})->tty == Tty::Wanted);
+    CHECK(client({"-tt", "host"})->tty == Tty::Forced);
+    CHECK(client({"-t", "-t", "host"})->tty == Tty::Forced);
+    CHECK(client({"-T", "host"})->tty == Tty::Never);
+    CHECK(client({"host"})->escape == '~');
+    CHECK(client({"-e", "%", "host"})->escape == '%');
+    CHECK(client({"-e", "^]", "host"})->escape == '\x1d');
+    CHECK(client({"-e", "^a", "host"})->escape == '\x01');
+    CHECK(client({"-e", "^", "host"})->escape == '^');
+    CHECK(client({"-e", "none", "host"})->escape == std::nullopt);
+    for (const char* const bad : {"", "no", "^", "^^^", "^1"}) {
+        if (std::string(bad) != "^") CHECK_FALSE(client({"-e", bad, "host"}));
+    }
+    for (const Strings& words : std::vector<Strings>{{"-t", "--json", "host"},
+                                                     {"-tt", "--json", "host"},
+                                                     {"-t", "--batch", "host"},
+                                                     {"-t", "--max-output", "1K", "host"}}) {
+        CHECK_FALSE(client(words));
+    }
+    CHECK(client({"-T", "--json", "host", "true"}));
+}
+
 TEST_CASE("options: a NUL in a command or an argument is refused in words") {
     auto options = client({"host"});
     REQUIRE(options);
@@ -156,22 +181,22 @@ TEST_CASE("options: a NUL in a command or an argument is refused in words") {
 }
 
 TEST_CASE("options: where a server listens") {
-    CHECK(server({})->unix_path == "");
-    CHECK(server({"--unix"})->unix_path == "");
-    CHECK(server({"--unix", "/x"})->unix_path == "/x");
+    CHECK_FALSE(server({})->settings.unix_path);
+    CHECK_FALSE(server({})->settings.listen);
+    CHECK(server({"--unix"})->settings.unix_path == "");
+    CHECK(server({"--unix", "/x"})->settings.unix_path == "/x");
     CHECK(server({"--stdio"})->stdio);
-    CHECK_FALSE(server({"--stdio"})->unix_path);
+    CHECK_FALSE(server({"--stdio"})->settings.unix_path);
     const auto options = server({"--listen", "1", "--listen", "[::1]:2", "--plaintext", "-v"});
     REQUIRE(options);
-    CHECK(options->listen == Strings{"1", "[::1]:2"});
-    CHECK_FALSE(options->unix_path);
-    CHECK(options->verbosity == 1);
+    CHECK(options->settings.listen == Strings{"1", "[::1]:2"});
+    CHECK_FALSE(options->settings.unix_path);
+    CHECK(options->settings.log_level == frsh::log::Level::Info);
 }
 
 TEST_CASE("options: a server's command line that makes no sense is refused") {
     for (const Strings& words : std::vector<Strings>{{"--stdio", "--unix"},
                                                      {"--stdio", "--listen", "1", "--plaintext"},
-                                                     {"--plaintext"},
                                                      {"--listen"},
                                                      {"word"},
                                                      {"--no-such-option"}}) {
