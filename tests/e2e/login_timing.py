@@ -2,8 +2,8 @@
 """Does the time of a refusal tell whether there is such a user? Prints a table; exit code 1 where it does.
 
 Logins with good signatures by a key that is not authorized, for users of each kind in turn, many at
-once; timed from the login to the refusal. As root, in a mount namespace of its own, whose users
-are made for this; otherwise only for the user's own name and one that does not exist.
+once; timed from the login to the refusal. As root the server sees users that are made for this; otherwise
+it is only the user's own name and one that does not exist.
 Usage: login_timing.py [TRIES_OF_EACH]    (200 unless said; about 20 a second)
 """
 
@@ -15,7 +15,6 @@ import pwd
 import random
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,34 +22,24 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from by_hand import Agent, Connection, auth  # noqa: E402
-from tls import TlsServer, make_key, write  # noqa: E402
+from tls import TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 # SECURITY.md: every no takes 0.4 s; what is under this was answered before the deadline.
 DEADLINE = 0.39
 AT_ONCE = 6  # Of eight that one source may have.
 
 
-def with_users_of_our_own():
-    """Starts this script again where /etc/passwd and /etc/shadow have four more users."""
-    with tempfile.TemporaryDirectory(prefix="frsh-timing-") as folder:
-        os.chmod(folder, 0o755)
-        with open("/etc/passwd") as file:
-            passwd = file.read()
-        with open("/etc/shadow") as file:
-            shadow = file.read()
-        for uid, (name, password, expires) in enumerate(
-                (("locked", "!*", ""), ("expired", "*", "1"), ("living", "*", "")), 54001):
-            home = os.path.join(folder, name)
-            write(os.path.join(home, ".ssh/authorized_keys"), "")
-            for path in (home, home + "/.ssh", home + "/.ssh/authorized_keys"):
-                os.chown(path, uid, uid)
-            passwd += f"t-{name}:x:{uid}:{uid}::{home}:/bin/sh\n"
-            shadow += f"t-{name}:{password}:20000:0:99999:7::{expires}:\n"
-        for name, text in (("passwd", passwd), ("shadow", shadow)):
-            write(os.path.join(folder, name), text, 0o644 if name == "passwd" else 0o600)
-        bind = 'mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/shadow" /etc/shadow && exec "$@"'
-        command = ["unshare", "--mount", "sh", "-c", bind, folder, sys.executable, *sys.argv]
-        return subprocess.run(command, env=dict(os.environ, FRSH_TIMING_USERS="1")).returncode
+def users_of_our_own(folder):
+    users = Users(os.path.join(folder, "etc"))
+    os.chmod(folder, 0o755)
+    for uid, (name, password, expires) in enumerate(
+            (("locked", "!*", ""), ("expired", "*", "1"), ("living", "*", "")), 54001):
+        home = os.path.join(folder, name)
+        write(os.path.join(home, ".ssh/authorized_keys"), "")
+        for path in (home, home + "/.ssh", home + "/.ssh/authorized_keys"):
+            os.chown(path, uid, uid)
+        users.add("t-" + name, uid, home, password=password, expires=expires)
+    return users.prefix
 
 
 def mann_whitney(one, other):
@@ -99,8 +88,6 @@ def measure(port, agent, key, users, tries):
 
 def main():
     tries = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    if os.geteuid() == 0 and "FRSH_TIMING_USERS" not in os.environ:
-        return with_users_of_our_own()
     own = pwd.getpwuid(os.geteuid()).pw_name
     users = {"no such user": "t-nobody-here", "wrong key": own}
     if os.geteuid() == 0:
@@ -109,7 +96,8 @@ def main():
     else:
         print("SKIPPED: locked and expired users; only root can have some")
     folder = tempfile.mkdtemp(prefix="frsh-timing-")
-    server, agent = TlsServer(folder), Agent(os.path.join(folder, "agent"))
+    prefix = users_of_our_own(folder) if os.geteuid() == 0 else ()
+    server, agent = TlsServer(make_folder(folder, "server"), prefix=prefix), Agent(os.path.join(folder, "agent"))
     try:
         make_key(os.path.join(folder, "id_ed25519"))
         key = agent.add(os.path.join(folder, "id_ed25519"))

@@ -6,20 +6,17 @@ has one server for all, in a mount namespace with these users.
 
 import concurrent.futures
 import os
-import pwd
-import re
 import shutil
 import socket
 import stat
-import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import Daemon, FRSHD, SANITIZED, environment, main, wait_until  # noqa: E402
-from tls import ROOT, Client, TlsServer, make_folder, make_key, write  # noqa: E402
-import unittest  # noqa: E402
+from harness import SANITIZED, main  # noqa: E402
+from tls import ROOT, Client, TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 FIRST_UID = 54100
 KEYS = ".ssh/authorized_keys"
@@ -120,23 +117,6 @@ ROOT_CASES = [
 ]
 
 
-class SharedServer(Daemon):
-    """Root's, with a user for each case."""
-
-    def __init__(self, folder, passwd):
-        bind = 'mount --bind "$0" /etc/passwd && exec "$@"'
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", bind, passwd, FRSHD, "-v", "--listen", "127.0.0.1:0",
-             "--host-key", os.path.join(folder, "host_key")] + (["--no-sandbox"] if SANITIZED else []),
-            env=environment(make_folder(folder, "run"), HOME=make_folder(folder, "home")),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
-        self.pid = self.process.pid
-        found = wait_until(lambda: "host key SHA256" in self.text() and re.search(
-            r"listening on 127\.0\.0\.1:(\d+) \(TLS\)", self.text()), "frshd to listen")
-        self.name = f"127.0.0.1:{found.group(1)}"
-
-
 class StrictModes(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="frsh-modes-")
@@ -190,15 +170,11 @@ class StrictModes(unittest.TestCase):
         if not ROOT:
             self.skipTest("not root: cannot be another user")
         cases = CASES + ROOT_CASES
-        passwd = os.path.join(self.folder, "etc/passwd")
-        with open("/etc/passwd") as file:
-            text = file.read()
+        users = Users(os.path.join(self.folder, "etc"))
         for index, (_, change, _) in enumerate(cases):
             uid = FIRST_UID + index
-            home = self.make_home(index, change, uid)
-            text += f"m{index}:x:{uid}:{uid}::{home}:/bin/sh\n"
-        write(passwd, text, 0o644)
-        server = SharedServer(self.folder, passwd)
+            users.add(f"m{index}", uid, self.make_home(index, change, uid))
+        server = TlsServer(make_folder(self.folder, "server"), prefix=users.prefix)
         try:
             self.assertEqual(self.client.run("--trust", server.name).code, 0)
 
