@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pty
-import pwd
 import re
 import shutil
 import signal
