@@ -311,8 +311,9 @@ class Repl {
         open.stdin_null = true;
         shell_.place(open);
         run_until_end(server_.open(std::move(open), out, err));
+        const std::string content = out.content();
         std::vector<std::string> env;
-        for (const std::string_view entry : split(out.content(), '\0')) {
+        for (const std::string_view entry : split(content, '\0')) {
             const std::string_view name = entry.substr(0, entry.find('='));
             const bool is_its_own = name == "TERM" || name == "_" || name == "SHLVL" ||
                                     name == "OLDPWD" || name.starts_with("FRSH_");
