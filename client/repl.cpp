@@ -330,6 +330,10 @@ class Repl {
             log::error(error.what());
             return;
         }
+        if (server_.is_known_to_lack("ptys")) {
+            log::error(":tty: this server gives no terminals");
+            return;
+        }
         open.env = shell_environment();
         open.cwd = shell_.cwd();
         open.max_output.reset();
