@@ -367,7 +367,12 @@ class AtOurs(Case):
         for place in self.everywhere():
             with self.login(place) as t:
                 took = []
-                for _ in range(3):
+                idle = []  # The way there and back, and a prompt, on a machine as busy as this one.
+                for _ in range(5):
+                    began = time.monotonic()
+                    t.keys("\r")
+                    t.wait_for_text("there> ")
+                    idle.append(time.monotonic() - began)
                     t.keys("yes $(seq 1000)\r")
                     until = time.monotonic() + 0.3
                     while time.monotonic() < until:
@@ -377,7 +382,9 @@ class AtOurs(Case):
                     t.keys("\x03")
                     t.wait_for_text("there> ")
                     took.append(time.monotonic() - began)
-                self.assertLess(min(took), 0.2, took)
+                if os.environ.get("FRSH_TEST_VERBOSE"):
+                    print(f"{place.name}: {sorted(took)}, idle {sorted(idle)}")
+                self.assertLess(min(took), max(0.2, 10 * sorted(idle)[2]), (took, idle))
                 t.keys("exit\r")
                 t.ended()
 
