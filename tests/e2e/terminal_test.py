@@ -221,7 +221,8 @@ class AtOurs(Case):
             t.keys(bytes(range(256)))
             t.wait_for_text(bytes(range(256)).hex())
             self.assertEqual(0, t.ended())
-        with self.terminal("trap 'echo int' INT; echo up; read x; echo end $?; cat; echo eof") as t:
+        with self.terminal("trap hit=1 INT; echo up; until [ $hit ]; do sleep 0.02; done; "
+                           "echo int; read x; echo end $?; cat; echo eof") as t:
             t.wait_for_text("up\r\n")
             t.keys("\x03")
             t.wait_for(rb"\^Cint\r\n")
