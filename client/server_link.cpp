@@ -56,10 +56,13 @@ void ServerLink::turn(EventLoop::Time deadline) {
 }
 
 void ServerLink::finish(EventLoop::Time deadline) {
+    const bool is_broken = link_.is_down() || link_.is_mute();
     link_.close();
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush()) {
         loop_.run_once(deadline);
     }
+    // What we cannot speak to any more may still wait for us to read, or write to us for ever.
+    if (is_broken) link_.hang_up();
     if (!child_) return;
     // It ends when the connection does. Not waiting would leave a zombie wherever nobody else
     // waits for orphans, as in many containers.

@@ -154,6 +154,13 @@ void Link::close() {
     down_ = true;
 }
 
+void Link::hang_up() {
+    closing_ = down_ = mute_ = true;
+    read_watch_.reset();
+    write_watch_.reset();
+    transport_.reset();
+}
+
 void Link::go_down(const std::string& problem) {
     if (down_) return;
     down_ = true;

@@ -59,8 +59,12 @@ class Link {
     // Nothing is said after what has been said so far, and nothing more is read. Flush until
     // is_flushed(), or give up and destroy it.
     void close();
+    // The connection itself is closed, whatever was said or not.
+    void hang_up();
     [[nodiscard]] bool is_flushed() const;
     [[nodiscard]] bool is_down() const { return down_; }
+    // The peer takes no more, or has been told that no more will come.
+    [[nodiscard]] bool is_mute() const { return mute_; }
 
   private:
     void on_readable();
