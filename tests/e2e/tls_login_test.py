@@ -346,10 +346,15 @@ class OtherUsers(TlsCase):
         try:
             user = pwd.getpwnam(name)
             client, line = self.trusting()
+            target = f"{name}@{self.target}"
+            # The key of a client's own opens the server of the same user, and no other.
+            write(os.path.join(home, ".config/frsh/id_ed25519.pub"), line + "\n")
+            for path in (".config", ".config/frsh", ".config/frsh/id_ed25519.pub"):
+                os.chown(os.path.join(home, path), user.pw_uid, user.pw_gid)
+            self.one_line(client.run(target, "id"), "login refused")
             write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
             for path in (".ssh", ".ssh/authorized_keys"):
                 os.chown(os.path.join(home, path), user.pw_uid, user.pw_gid)
-            target = f"{name}@{self.target}"
             result = client.run(target, "id -un; id -Gn; umask; pwd; echo $HOME $USER $SHELL; "
                                         "grep -E '^(Uid|Gid|CapEff)' /proc/self/status; "
                                         "true")
