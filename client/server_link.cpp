@@ -5,6 +5,8 @@
 #include "common/base/text.hpp"
 #include "common/net/socket.hpp"
 
+#include <algorithm>
+
 #include <sys/timerfd.h>
 
 namespace frsh {
@@ -48,6 +50,11 @@ RemoteRun& ServerLink::open(msg::Open open, Sink& out, Sink& err) {
 
 void ServerLink::forget(RemoteRun& run) {
     runs_.erase(run.channel());
+}
+
+bool ServerLink::is_known_to_lack(std::string_view feature) const {
+    return server_ && std::find(server_->features.begin(), server_->features.end(), feature) ==
+                          server_->features.end();
 }
 
 void ServerLink::turn(EventLoop::Time deadline) {
