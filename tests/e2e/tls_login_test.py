@@ -363,11 +363,16 @@ class OtherUsers(TlsCase):
         server = TlsServer(make_folder(self.folder, "whole"), prefix=users.prefix)
         try:
             client, line = self.trusting()
-            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
-            for path in (".", ".ssh", ".ssh/authorized_keys"):
-                os.chown(os.path.join(home, path), uid, uid)
             self.assertEqual(client.run("--trust", server.name).code, 0)
             target = f"{name}@{server.name}"
+            # The key of a client's own opens the server of the same user, and no other.
+            write(os.path.join(home, ".config/frsh/id_ed25519.pub"), line + "\n")
+            for path in (".", ".config", ".config/frsh", ".config/frsh/id_ed25519.pub"):
+                os.chown(os.path.join(home, path), uid, uid)
+            self.one_line(client.run(target, "id"), "login refused")
+            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
+            for path in (".ssh", ".ssh/authorized_keys"):
+                os.chown(os.path.join(home, path), uid, uid)
             result = client.run(target, "id -un; id -Gn; umask; pwd; echo $HOME $USER $SHELL; "
                                         "grep -E '^(Uid|Gid|CapEff)' /proc/self/status; "
                                         "true")
