@@ -5,6 +5,8 @@
 #include "common/base/text.hpp"
 #include "common/net/socket.hpp"
 
+#include <algorithm>
+
 #include <sys/timerfd.h>
 
 namespace frsh {
@@ -12,7 +14,6 @@ namespace {
 
 // The login's deadline is about a server that hangs, not about a race: looking now and then does.
 constexpr std::chrono::seconds kLookForLogin{1};
-constexpr std::chrono::seconds kLookForPeer{15};
 
 }  // namespace
 
@@ -26,6 +27,7 @@ ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
       login_deadline_(connection.login_deadline),
       on_login_(std::move(connection.on_login)),
       on_login_refused_(std::move(connection.on_login_refused)),
+      keep_alive_(connection.keep_alive),
       watched_socket_(tls_context_ ? connection.transport->read_fd() : -1),
       link_(loop, std::move(connection.transport), *this) {
     // Login, hello and the first requests leave in one flight; the server begins to read what is
@@ -48,6 +50,11 @@ RemoteRun& ServerLink::open(msg::Open open, Sink& out, Sink& err) {
 
 void ServerLink::forget(RemoteRun& run) {
     runs_.erase(run.channel());
+}
+
+bool ServerLink::is_known_to_lack(std::string_view feature) const {
+    return server_ && std::find(server_->features.begin(), server_->features.end(), feature) ==
+                          server_->features.end();
 }
 
 void ServerLink::turn(EventLoop::Time deadline) {
@@ -85,7 +92,7 @@ void ServerLink::watch_peer() {
 }
 
 void ServerLink::arm_timer() {
-    const itimerspec next{{0, 0}, {(server_ ? kLookForPeer : kLookForLogin).count(), 0}};
+    const itimerspec next{{0, 0}, {(server_ ? keep_alive_.interval : kLookForLogin).count(), 0}};
     check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
 }
 
@@ -95,8 +102,10 @@ void ServerLink::on_timer() {
     arm_timer();
     if (!server_ && EventLoop::Clock::now() >= login_deadline_) {
         give_up("no answer to the login in time (--connect-timeout)");
-    } else if (is_peer_silent(watched_socket_)) {
-        give_up("the server's machine has not answered for 45 seconds");
+    } else if (is_peer_silent(watched_socket_, keep_alive_)) {
+        const auto silent = keep_alive_.interval * keep_alive_.count;
+        give_up("the server's machine has not answered for " + std::to_string(silent.count()) +
+                " seconds");
     }
 }
 
@@ -149,7 +158,8 @@ void ServerLink::on_link_down(const std::string& problem) {
     if (refusal_) {
         const bool is_login = !server_ && refusal_->reason == "denied" && !login_name_.empty();
         const std::string words = escape_controls(refusal_->message);
-        problem_ = is_login ? login_name_ + ": " + words + "; " + login_tried_
+        problem_ = is_login ? login_name_ + ": Permission denied (publickey): " + words + "; " +
+                                  login_tried_
                             : "the server says: " + words;
         if (is_login && on_login_refused_) on_login_refused_();
         if (refusal_->retry_after) {

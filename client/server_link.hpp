@@ -35,6 +35,8 @@ class ServerLink : private Link::Handler {
     [[nodiscard]] const std::string& problem() const { return problem_; }
     // What the server said of itself, once it has.
     [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
+    // It has said what it can do, and this was not among it.
+    [[nodiscard]] bool is_known_to_lack(std::string_view feature) const;
 
     // Says nothing more, writes what was said, and waits for a server that we started to end; until
     // `deadline` at most.
@@ -59,6 +61,7 @@ class ServerLink : private Link::Handler {
     EventLoop::Time login_deadline_;
     std::function<void()> on_login_;
     std::function<void()> on_login_refused_;
+    KeepAlive keep_alive_;
     int watched_socket_ = -1;  // Lent by the transport; see watch_peer().
     std::optional<msg::Hello> server_;
     std::optional<msg::Error> refusal_;

@@ -36,6 +36,7 @@ SessionSettings settings_for(BaseEnvironment environment, std::string mark, cons
     SessionSettings settings;
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.user = current_user();
+    settings.launch.sftp_server = options.settings.sftp_server;
     settings.audit = std::make_shared<Audit>(
         audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
     settings.launch.env = base_environment(settings.launch.user, environment);
@@ -70,8 +71,9 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
 
 // The listener's child becomes the monitor of a login, and then the user's session.
 int serve_login(Listener::Connection connection, const TlsContext& context,
-                const ServerOptions& options, int audit_file) {
+                const ServerOptions& options, const GateUser& gate_user, int audit_file) {
     MonitorSettings monitor_settings;
+    monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
@@ -85,6 +87,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings;
     settings.launch.user = login->user;
+    settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
     settings.launch.env.push_back(std::move(login->ssh_connection));
@@ -172,16 +175,17 @@ int run(int argc, char** argv) {
     Fd states = stand_in_front();
     configure(*options);
     ServerSettings& settings = options->settings;
-    log::set_level(settings.log_level.value_or(log::Level::Error));
+    log::set_level(settings.log_level.value_or(log::Level::Notice));
     const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
     if (options->stdio) return serve_stdio(*options, audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const auto context = is_tls(*options, given) ? make_warm_context() : nullptr;
+    const GateUser gate_user = context ? find_gate_user() : GateUser{};
     // By here the listener and all it held is gone from a forked child's memory.
     auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
-        return serve_login(std::move(*connection), *context, *options, audit.get());
+        return serve_login(std::move(*connection), *context, *options, gate_user, audit.get());
     }
     return serve_connection(std::move(*connection), *options, audit.get());
 }

@@ -212,8 +212,7 @@ void Session::handle(const msg::Open& open) {
                 ? std::make_unique<Run>(loop_, open, NotStarted{"shell", 0, "the shell has ended"})
                 : std::make_unique<Run>(loop_, open, *shell->second);
     } else if (settings_.launch.forced_command) {
-        run = std::make_unique<Run>(loop_, force_command(open, *settings_.launch.forced_command),
-                                    settings_.launch);
+        run = std::make_unique<Run>(loop_, force_command(open, settings_.launch), settings_.launch);
     } else {
         run = std::make_unique<Run>(loop_, open, settings_.launch);
     }
@@ -288,6 +287,7 @@ void Session::handle(const OneOfARun& message) {
 }
 
 int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) {
+    settings.launch.oom_kills = std::make_shared<OomKills>();
     // Orphans of our runs come to us instead of to init, so that they are reaped and counted.
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});

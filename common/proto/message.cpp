@@ -25,7 +25,7 @@ constexpr std::size_t kMaxModes = 128;
 constexpr std::size_t kMaxModeName = 32;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
-constexpr std::array<std::string_view, 3> kModeNames = {"command", "argv", "login"};
+constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login", "subsystem"};
 
 // --- writing ---------------------------------------------------------------------------------
 
@@ -358,7 +358,9 @@ class Strings {
         return one(key);
     }
     void finish() const {
-        if (!rest_.empty()) fields_.refuse("len", "is more than the strings need");
+        if (!rest_.empty())
+            fields_.refuse("len",
+                           "is more than the strings need, each of which ends at its first NUL");
     }
 
   private:
@@ -492,7 +494,8 @@ Message read_end(const Fields& fields, std::string_view payload) {
     if (const Json& json = fields.member("usage"); !json.is_null()) {
         const Fields usage(json, "end: usage");
         end.usage = Usage{usage.number("wall_s"), usage.number("user_s"), usage.number("sys_s"),
-                          usage.whole("max_rss_kib", kMaxOffset)};
+                          usage.whole("max_rss_kib", kMaxOffset),
+                          usage.maybe_whole("oom_kills", kMaxOffset)};
     }
     end.holders = processes_from(fields, "holders");
     end.survivors = processes_from(fields, "survivors");
@@ -697,9 +700,9 @@ Message MessageDecoder::finish_open() {
     strings.finish();
     check_env(open.env, fields);
     check_env(open.forwarded, fields);
-    const bool fits = open.mode == msg::Open::Mode::Command ? open.args.size() == 1
+    const bool fits = open.mode == msg::Open::Mode::Argv    ? !open.args.empty()
                       : open.mode == msg::Open::Mode::Login ? open.args.empty()
-                                                            : !open.args.empty();
+                                                            : open.args.size() == 1;
     if (!fits) fields.refuse("args", "does not fit the mode");
 
     open.stdin_null = fields.flag("stdin_null");
@@ -734,10 +737,12 @@ Json to_json(const StreamSummary& summary) {
 }
 
 Json to_json(const Usage& usage) {
-    return Json::Object{{"wall_s", usage.wall_seconds},
-                        {"user_s", usage.user_seconds},
-                        {"sys_s", usage.system_seconds},
-                        {"max_rss_kib", usage.max_rss_kib}};
+    Json::Object members{{"wall_s", usage.wall_seconds},
+                         {"user_s", usage.user_seconds},
+                         {"sys_s", usage.system_seconds},
+                         {"max_rss_kib", usage.max_rss_kib}};
+    if (usage.oom_kills) members.emplace_back("oom_kills", *usage.oom_kills);
+    return members;
 }
 
 Json to_json(const std::vector<ProcessName>& processes) {

@@ -66,6 +66,8 @@ struct Usage {
     double user_seconds = 0;
     double system_seconds = 0;
     std::uint64_t max_rss_kib = 0;
+    // Processes that the kernel killed for want of memory meanwhile, this run's or a neighbour's.
+    std::optional<std::uint64_t> oom_kills = {};
     bool operator==(const Usage&) const = default;
 };
 
@@ -107,11 +109,11 @@ struct Pty {
 
 // Client to server: start a run.
 struct Open {
-    enum class Mode { Command, Argv, Login };
+    enum class Mode { Command, Argv, Login, Subsystem };
     Channel channel = 0;
     std::string run;
     Mode mode = Mode::Command;
-    std::vector<std::string> args;  // Command: exactly one. Login: none.
+    std::vector<std::string> args;  // Command, Subsystem: exactly one. Login: none.
     std::optional<std::string> cwd;
     std::vector<std::string> env;        // "K=V", asked for by name.
     std::vector<std::string> forwarded;  // "K=V" of the client's own, as far as the server allows.

@@ -62,6 +62,10 @@ std::vector<Message> one_of_each() {
     msg::Open login;
     login.run = "x";
     login.mode = msg::Open::Mode::Login;
+    msg::Open subsystem;
+    subsystem.run = "x";
+    subsystem.mode = msg::Open::Mode::Subsystem;
+    subsystem.args = {"sftp"};
     msg::Open on_terminal;
     on_terminal.run = "x";
     on_terminal.args = {"vi"};
@@ -73,7 +77,7 @@ std::vector<Message> one_of_each() {
     end.outcome = frsh::Signaled{"KILL", 9, true};
     end.out = summary(true);
     end.err = summary(false);
-    end.usage = frsh::Usage{1.5, 0.25, 0, 4096};
+    end.usage = frsh::Usage{1.5, 0.25, 0, 4096, 2};
     end.holders = {{7, "sleep"}, {8, "\xFF"}};
     end.survivors = {{9, "x"}};
     end.cwd = "/\xFD";
@@ -83,6 +87,7 @@ std::vector<Message> one_of_each() {
             open,
             in_shell,
             login,
+            subsystem,
             on_terminal,
             msg::Started{1, "r", 2},
             msg::Refused{1, "busy", "message"},
