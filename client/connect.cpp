@@ -126,6 +126,16 @@ Connection reach(const ClientOptions& options) {
     return dial(options);
 }
 
+Connection reach_and_tap(const ClientOptions& options, const std::shared_ptr<Fd>& wire) {
+    Connection connection = reach(options);
+    if (!wire) return connection;
+    auto log = std::make_unique<WireLog>(
+        [wire](std::string_view lines) { write_all(wire->get(), lines); });
+    connection.transport =
+        std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
+    return connection;
+}
+
 }  // namespace
 
 Connection connect_to(const ClientOptions& options) {
@@ -137,13 +147,12 @@ Connection connect_to(const ClientOptions& options) {
         wire = std::make_shared<Fd>(
             check(::open(options.wire.c_str(), kFlags, 0600), "--wire " + options.wire));
     }
-    Connection connection = reach(options);
-    if (wire) {
-        auto log = std::make_unique<WireLog>(
-            [wire](std::string_view lines) { write_all(wire->get(), lines); });
-        connection.transport =
-            std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
-    }
+    Connection connection = reach_and_tap(options, wire);
+    connection.redial = [options, wire](std::chrono::milliseconds patience) {
+        ClientOptions again = options;
+        again.connect_timeout = std::min(again.connect_timeout, patience);
+        return reach_and_tap(again, wire);
+    };
     return connection;
 }
 

@@ -15,6 +15,11 @@
 
 namespace frsh {
 
+struct Connection;
+// The same way to the same server once more, within this time. Throws as connect_to() does. May be
+// called from any thread.
+using Redial = std::function<Connection(std::chrono::milliseconds patience)>;
+
 struct Connection {
     std::unique_ptr<Transport> transport = {};
     // The server, or --via's command; ends when the connection does.
@@ -29,6 +34,8 @@ struct Connection {
     std::string login_tried = {};                        // and the key, for when it is refused.
     std::function<void()> on_login = {};
     std::function<void()> on_login_refused = {};
+
+    Redial redial = {};  // Empty: there is no second time.
 };
 
 // Throws UserError or SysError, ready to be shown.

@@ -3,6 +3,7 @@
 #include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
+#include "client/reconnect.hpp"
 #include "client/repl.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -38,7 +39,9 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
-        return run(argc, argv);
+        const int status = run(argc, argv);
+        if (frsh::is_dialing()) ::_exit(status);
+        return status;
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

@@ -212,6 +212,7 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     open.linger = kDefaultLinger;
     if (options.linger) open.linger = options.linger->time;
     open.max_output = options.max_output;
+    open.on_disconnect = options.on_disconnect;
     if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
     check_strings(open);
     return open;

@@ -42,7 +42,24 @@ std::optional<Linger> parse_linger(std::string_view text) {
     return Linger{time};
 }
 
-void declare(CLI::App& app, ClientOptions& options) {
+// A network fails by itself; on one machine a connection ends because somebody ended it.
+OnDisconnect usual_on_disconnect(const ClientOptions& options) {
+    const bool is_network = options.via.empty() && !options.plaintext &&
+                            options.target != "local" && !options.target.starts_with("unix:");
+    if (!is_network) return {};
+    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
+}
+
+std::optional<OnDisconnect> parse_on_disconnect(std::string_view text) {
+    constexpr std::string_view kGrace = "grace:";
+    if (text == "kill") return OnDisconnect{};
+    if (!text.starts_with(kGrace)) return std::nullopt;
+    const auto time = parse_duration(text.substr(kGrace.size()));
+    if (!time) return std::nullopt;
+    return OnDisconnect{OnDisconnect::Kind::Grace, *time};
+}
+
+void declare(CLI::App& app, ClientOptions& options, std::optional<OnDisconnect>& on_disconnect) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
     app.prefix_command();
@@ -83,6 +100,9 @@ void declare(CLI::App& app, ClientOptions& options) {
                "Keep the first and the last half of this of each stream, drop what lies between");
     add_parsed(app, "--linger", options.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
+    add_parsed(app, "--on-disconnect", on_disconnect, parse_on_disconnect, "kill|grace:DUR",
+               "When the connection is lost: end the command at once, or when nobody has come back "
+               "for it within DUR (grace:30s over a network, else kill)");
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
         ->check(CLI::Range(0, 1 << 20));
@@ -124,7 +144,8 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
 std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status) {
     ClientOptions options;
     CLI::App app{kUsage, "frsh"};
-    declare(app, options);
+    std::optional<OnDisconnect> on_disconnect;
+    declare(app, options, on_disconnect);
     const auto refuse = [&](const std::string& why) {
         log::error(escape_controls(why));
         status = 255;
@@ -144,6 +165,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     options.target = options.words[0];
     options.words.erase(options.words.begin());
     if (options.target.starts_with("-")) return refuse("unknown option " + options.target);
+    options.on_disconnect = on_disconnect.value_or(usual_on_disconnect(options));
     if (options.trust) {
         const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
         if (!is_tcp || options.words.size() > 1) {

@@ -1,6 +1,8 @@
 // The command line of frsh.
 #pragma once
 
+#include "common/proto/message.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -37,6 +39,7 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
     std::optional<Linger> linger;
+    OnDisconnect on_disconnect;  // As it was asked for, else what is usual for the target.
     std::chrono::milliseconds connect_timeout{10'000};
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.

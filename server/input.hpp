@@ -19,6 +19,10 @@ class Input {
     // once that no more is wanted.
     void close();
 
+    // A new connection, on which stdin goes on from here; what was said on the old one is said
+    // again.
+    Offset resume();
+
     [[nodiscard]] bool has_control() const { return stop_due_ || stream_.due_credit().has_value(); }
     void put_control(std::string& out, Channel channel);
 
@@ -30,7 +34,8 @@ class Input {
     ReceiveStream stream_;
     ByteQueue pending_;
     bool closed_ = false;
-    bool stop_due_ = false;
+    bool is_unwanted_ = false;  // Closed before the peer had said the end,
+    bool stop_due_ = false;     // and it has not been told.
     EventLoop::Watch watch_;
 };
 

@@ -24,7 +24,8 @@ Run::Run(const msg::Open& open)
       id_(open.run),
       started_(EventLoop::Clock::now()),
       idle_timeout_(open.idle_timeout),
-      linger_(open.linger) {
+      linger_(open.linger),
+      on_disconnect_(open.on_disconnect) {
     if (open.timeout) wall_deadline_ = started_ + *open.timeout;
 }
 
@@ -143,6 +144,13 @@ void Run::disconnect(Time now) {
     if (err_) err_->stop();
     if (state_ == State::Ended) state_ = State::Told;
     if (state_ != State::Told) begin_ending(Reason::Disconnected, Ending::First::HangUp, now);
+}
+
+Offset Run::resume(const msg::Resume::Point& point) {
+    if (out_) out_->resume(point.out);
+    if (err_) err_->resume(point.err);
+    if (state_ == State::Told) state_ = State::Ended;
+    return in_->resume();
 }
 
 void Run::begin_ending(Reason reason, Ending::First first, Time now) {
