@@ -206,16 +206,16 @@ class Batch {
         if (code_ == 0) code_ = code;
     }
 
-    void leave(int code) {
+    void leave(int code, std::optional<std::string> signal = {}) {
         code_ = code;
-        server_.link().send(msg::Bye{});
+        server_.link().send(msg::Bye{std::move(signal)});
         left_ = true;
     }
 
     // As for one command (see one_shot.cpp), for all that run; no more are started.
     void on_signal(int number) {
         stopping_ = true;
-        if (number != SIGINT) return leave(128 + number);
+        if (number != SIGINT) return leave(128 + number, signal_name(number));
         ++interrupts_;
         for (const auto& job : jobs_) {
             if (!job->run->is_finished()) job->run->interrupt(interrupts_);

@@ -1,7 +1,7 @@
 #include "client/line_editor.hpp"
 
+#include "client/lent_input.hpp"
 #include "common/base/error.hpp"
-#include "common/sys/fd.hpp"
 
 #include <clocale>
 #include <csignal>
@@ -28,6 +28,7 @@ struct LineEditor::State {
     EventLoop& loop;
     std::function<void()> turn;
     std::string history_path;
+    LentInput terminal{STDIN_FILENO};
     EditLine* editor = nullptr;
     History* history = nullptr;
     HistEvent event{};
@@ -60,7 +61,7 @@ struct LineEditor::State {
 
 void LineEditor::State::take_input() {
     char buffer[4096];
-    const IoResult result = read_some(STDIN_FILENO, buffer, sizeof buffer);
+    const IoResult result = terminal.read(buffer, sizeof buffer);
     if (result.status == IoResult::Status::EndOfFile) at_end = true;
     raw.append(buffer, result.bytes);
     sort_input();
@@ -162,7 +163,7 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
     state.interrupted = false;
     state.in_paste = false;
     const auto watch = state.loop.watch(
-        "terminal: a key", STDIN_FILENO, [] { return short{POLLIN}; },
+        "terminal: a key", state.terminal.fd(), [] { return short{POLLIN}; },
         [&state](short) { state.take_input(); });
     // libedit does so only after it has shown the prompt, when the first key may have been pressed.
     ::el_set(state.editor, EL_PREP_TERM, 1);

@@ -5,9 +5,9 @@
 
 namespace frsh {
 
-LineReader::LineReader(EventLoop& loop, int fd, std::function<bool()> wanted) : fd_(fd) {
+LineReader::LineReader(EventLoop& loop, int fd, std::function<bool()> wanted) : input_(fd) {
     watch_ = loop.watch(
-        "stdin: lines", fd,
+        "stdin: lines", input_.fd(),
         [this, wanted = std::move(wanted)]() -> short {
             const bool has_line = buffer_.find('\n', searched_) != std::string::npos;
             return !ended_ && !has_line && wanted() ? POLLIN : short{0};
@@ -18,7 +18,7 @@ LineReader::LineReader(EventLoop& loop, int fd, std::function<bool()> wanted) : 
 void LineReader::on_readable() {
     char piece[64 * 1024];
     try {
-        const IoResult result = read_some(fd_, piece, sizeof piece);
+        const IoResult result = input_.read(piece, sizeof piece);
         if (result.status == IoResult::Status::WouldBlock) return;
         ended_ = result.status == IoResult::Status::EndOfFile;
         buffer_.append(piece, result.bytes);

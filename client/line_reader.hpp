@@ -1,8 +1,8 @@
 // Lines of a descriptor, as they come.
 #pragma once
 
+#include "client/lent_input.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
 
 #include <functional>
 #include <optional>
@@ -23,7 +23,7 @@ class LineReader {
   private:
     void on_readable();
 
-    int fd_;
+    LentInput input_;
     std::string buffer_;
     std::size_t begin_ = 0;
     std::size_t searched_ = 0;  // No newline before this.

@@ -1,6 +1,7 @@
-// Our stdin, lent by whoever started us and left as it was (see sink.hpp), as the stdin of a run.
+// Our stdin as the stdin of a run.
 #pragma once
 
+#include "client/lent_input.hpp"
 #include "client/remote_run.hpp"
 
 namespace frsh {
@@ -13,9 +14,7 @@ class LocalInput {
   private:
     void on_readable();
 
-    int fd_;
-    Fd own_;  // A pipe, opened anew without waiting.
-    bool is_socket_ = false;
+    LentInput input_;
     bool is_done_ = false;
     RemoteRun& run_;
     EventLoop::Watch watch_;

@@ -81,8 +81,7 @@ class OneShot {
         if (run_.is_finished()) {
             left_ = true;  // Only our own reader keeps us.
         } else if (number != SIGINT) {
-            run_.signal(signal_name(number));
-            leave();
+            leave(signal_name(number));
         } else if (++interrupts_ <= 2) {
             run_.interrupt(interrupts_);
         } else {
@@ -93,8 +92,8 @@ class OneShot {
         }
     }
 
-    void leave() {
-        server_.link().send(msg::Bye{});
+    void leave(std::optional<std::string> signal = {}) {
+        server_.link().send(msg::Bye{std::move(signal)});
         left_ = true;
     }
 

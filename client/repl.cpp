@@ -1,5 +1,6 @@
 #include "client/repl.hpp"
 
+#include "client/lent_input.hpp"
 #include "client/line_editor.hpp"
 #include "client/one_shot.hpp"
 #include "client/record.hpp"
@@ -124,7 +125,7 @@ class Repl {
                     on_signal(number);
             });
         input_watch_ = loop_.watch(
-            "terminal: input for the command", STDIN_FILENO,
+            "terminal: input for the command", terminal_.fd(),
             [this]() -> short {
                 return run_ != nullptr && wants_input_ && run_->stdin_room() > 0 ? POLLIN
                                                                                  : short{0};
@@ -338,7 +339,7 @@ class Repl {
     void on_input() {
         char buffer[4096];
         const std::size_t size = std::min(sizeof buffer, run_->stdin_room());
-        const IoResult result = read_some(STDIN_FILENO, buffer, size);
+        const IoResult result = terminal_.read(buffer, size);
         if (result.status == IoResult::Status::EndOfFile) {
             wants_input_ = false;
             run_->finish_stdin();
@@ -352,6 +353,7 @@ class Repl {
         if (number == SIGWINCH) return editor_.resize();
         if (number == SIGTERM || number == SIGHUP) {
             leaving_ = was_told_to_go_ = true;
+            told_by_ = signal_name(number);
             leave_code_ = 128 + number;
             return editor_.interrupt();
         }
@@ -373,7 +375,7 @@ class Repl {
     void leave() {
         const Time deadline = EventLoop::Clock::now() + kPatience;
         if (was_told_to_go_) {
-            server_.link().send(msg::Bye{});
+            server_.link().send(msg::Bye{told_by_});
         } else {
             shell_.close(deadline);
         }
@@ -393,6 +395,7 @@ class Repl {
     RemoteShell shell_;
     LineEditor editor_;
     EventLoop::Watch signal_watch_;
+    LentInput terminal_{STDIN_FILENO};
     EventLoop::Watch input_watch_;
     RemoteRun* run_ = nullptr;
     bool wants_input_ = false;
@@ -402,6 +405,7 @@ class Repl {
     std::string last_record_;
     bool leaving_ = false;
     bool was_told_to_go_ = false;
+    std::optional<std::string> told_by_;
     bool said_kind_ = false;
     bool is_waiting_for_shell_ = false;
     bool shell_may_have_died_ = false;

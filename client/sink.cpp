@@ -40,8 +40,7 @@ LocalOutput::LocalOutput(EventLoop& loop, std::string name, int fd, WasOpen was_
     if (S_ISSOCK(info.st_mode)) {
         way_ = Way::Socket;
     } else if (S_ISFIFO(info.st_mode) || ::isatty(fd) == 1) {
-        const std::string path = "/proc/self/fd/" + std::to_string(fd);
-        own_ = Fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+        own_ = open_anew(fd, O_WRONLY);
         way_ = own_.is_open() ? Way::Reopened : Way::Cautious;
     }
     watch_ = loop.watch(

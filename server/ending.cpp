@@ -15,18 +15,19 @@ constexpr milliseconds kLongestPause{100};
 
 }  // namespace
 
-Ending::Ending(pid_t program, std::vector<std::string> marks, First first, milliseconds grace,
-               Time now)
-    : program_(program), marks_(std::move(marks)), grace_(grace) {
-    enter(first == First::HangUp      ? Step::HangUp
+Ending::Ending(Origin origin, First first, milliseconds grace, Time now)
+    : origin_(std::move(origin)),
+      hang_up_time_(first == First::AskedHangUp ? grace : kHangUpTime),
+      grace_(grace) {
+    enter(first == First::Kill        ? Step::Kill
           : first == First::Terminate ? Step::Terminate
-                                      : Step::Kill,
+                                      : Step::HangUp,
           now);
 }
 
 void Ending::enter(Step step, Time now) {
     step_ = step;
-    step_ends_ = now + (step == Step::HangUp      ? kHangUpTime
+    step_ends_ = now + (step == Step::HangUp      ? hang_up_time_
                         : step == Step::Terminate ? grace_
                                                   : kKillTime);
     next_look_ = now;
@@ -43,7 +44,7 @@ void Ending::tick(Time now) {
     if (now >= step_ends_ && step_ != Step::Kill) {
         enter(step_ == Step::HangUp ? Step::Terminate : Step::Kill, now);
     }
-    const std::vector<ProcessInfo> left = started_by(program_, marks_);
+    const std::vector<ProcessInfo> left = started_by(origin_);
     if (left.empty() || (step_ == Step::Kill && now >= step_ends_)) {
         survivors_ = left;
         is_done_ = true;
@@ -53,9 +54,14 @@ void Ending::tick(Time now) {
                        : step_ == Step::Terminate ? SIGTERM
                                                   : SIGKILL;
     bool any_will_go = false;
+    const auto asked_before = asked_;
+    const auto was_asked = [&asked_before](pid_t pid) {
+        const auto found = asked_before.lower_bound({pid, 0});
+        return found != asked_before.end() && found->first == pid;
+    };
     for (const ProcessInfo& process : left) {
         const bool is_new = asked_.emplace(process.pid, process.start).second;
-        if (!is_new && step_ != Step::Kill) {
+        if (step_ != Step::Kill && (!is_new || was_asked(process.parent))) {
             any_will_go = true;
             continue;
         }

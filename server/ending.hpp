@@ -2,8 +2,10 @@
 //
 //     hang up (HUP) ──500 ms──▶ ask (TERM) ──grace──▶ kill (KILL, again and again) ──5 s──▶ give up
 //
-// Any step that finds nobody left is the last. Asking happens once a process: one that appears
-// later is asked when it is seen. What cannot be killed, or will not die, is named at the end.
+// Any step that finds nobody left is the last. Asking happens once a process, when it is first
+// seen. What somebody starts who was asked already is how he tidies up, and is left in peace until
+// the next step. What cannot be killed, or will not die, is named at the end. A hang-up that
+// somebody asked for is an end of its own, with the whole grace before the next step.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -18,11 +20,10 @@ namespace frsh {
 class Ending {
   public:
     using Time = EventLoop::Time;
-    enum class First { HangUp, Terminate, Kill };
+    enum class First { HangUp, AskedHangUp, Terminate, Kill };
 
-    // Of `program` and all that carries these marks; see started_by().
-    Ending(pid_t program, std::vector<std::string> marks, First first,
-           std::chrono::milliseconds grace, Time now);
+    // Of everything from there; see started_by().
+    Ending(Origin origin, First first, std::chrono::milliseconds grace, Time now);
 
     // Looks again, and does what is due.
     void tick(Time now);
@@ -32,13 +33,15 @@ class Ending {
     [[nodiscard]] const std::vector<ProcessInfo>& survivors() const { return survivors_; }
     // Straight to the last step.
     void hurry(Time now);
+    // The first process was waited for.
+    void reaped(std::uint64_t when) { origin_.reaped = when; }
 
   private:
     enum class Step { HangUp, Terminate, Kill };
     void enter(Step step, Time now);
 
-    pid_t program_;
-    std::vector<std::string> marks_;
+    Origin origin_;
+    std::chrono::milliseconds hang_up_time_;
     std::chrono::milliseconds grace_;
     Step step_;
     Time step_ends_;

@@ -280,7 +280,7 @@ void Listener::reap_children() {
         if (status->signaled && !child.is_evicted) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
                        signal_name(status->signal) + "; ending what it started");
-            endings_.emplace_back(status->pid, std::vector{found->second.mark},
+            endings_.emplace_back(Origin{status->pid, {found->second.mark}, now_in_ticks()},
                                   Ending::First::HangUp, 2s, EventLoop::Clock::now());
         }
         children_.erase(found);

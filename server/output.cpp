@@ -38,7 +38,7 @@ Output::Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_
 bool Output::may_read() const {
     // Past the head nothing waits for the peer: it is kept back or dropped.
     const bool past_head = head_ && produced_ >= *head_;
-    return pipe_.is_open() && (stream_.room() > 0 || past_head);
+    return pipe_.is_open() && (is_discarding_ || stream_.room() > 0 || past_head);
 }
 
 void Output::on_readable() {
@@ -50,7 +50,13 @@ void Output::drain() {
     for (int reads = 0; reads < kReadsATurn && may_read(); ++reads) {
         IoResult result;
         std::size_t size = 0;
-        if (head_) {
+        if (is_discarding_) {
+            char dropped[ByteQueue::kBlockSize];
+            size = sizeof dropped;
+            result = read_some(pipe_.get(), dropped, size);
+            sum_.update({dropped, result.bytes});
+            produced_ += result.bytes;
+        } else if (head_) {
             char buffer[ByteQueue::kBlockSize];
             size = sizeof buffer;
             if (produced_ < *head_) size = std::min(size, stream_.room());
@@ -125,6 +131,12 @@ Fd Output::close() {
 void Output::stop() {
     finish(false);
     stream_.stop();
+}
+
+void Output::discard() {
+    head_.reset();
+    stream_.stop();
+    is_discarding_ = true;
 }
 
 void Output::credit(Offset consumed, Offset limit) {

@@ -29,6 +29,9 @@ class Output {
     Fd close();
     // The peer wants no more: the command's next write is its death, or EPIPE.
     void stop();
+    // The peer has gone: what still comes is read and dropped, so that a command that cleans up
+    // does not die of saying so.
+    void discard();
     void credit(Offset consumed, Offset limit);
     // A new connection, whose peer has everything below `at`. Throws ProtocolError.
     void resume(Offset at) { stream_.resume(at); }
@@ -63,6 +66,7 @@ class Output {
     Time last_activity_;
     int full_reads_ = 0;
     bool is_large_ = false;
+    bool is_discarding_ = false;
 
     // With a cap.
     std::optional<Offset> head_;  // Bytes that go out at once.

@@ -80,7 +80,7 @@ void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams st
 
 void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
     // Another client may have chosen the same id for its own run, on another link or server.
-    marks_ = {run_mark(id_), context.session_mark};
+    origin_.marks = {run_mark(id_), context.session_mark};
     auto planned = plan_launch(open, context);
     if (auto* const refused = std::get_if<NotStarted>(&planned)) {
         return fail(loop, std::move(*refused));
@@ -98,7 +98,7 @@ void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& con
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         return fail(loop, not_started(*failure, launch.request));
     }
-    pid_ = std::get<Spawned>(result).pid;
+    pid_ = origin_.program = std::get<Spawned>(result).pid;
 }
 
 void Run::on(const msg::Data& data) {
@@ -137,13 +137,14 @@ void Run::on(const msg::Cancel&) {
     begin_ending(Reason::Canceled, Ending::First::Terminate, EventLoop::Clock::now());
 }
 
-void Run::disconnect(Time now) {
+void Run::disconnect(Ending::First first, Time now) {
     is_disconnected_ = true;
     if (in_) in_->close();
-    if (out_) out_->stop();
-    if (err_) err_->stop();
+    if (out_) out_->discard();
+    if (err_) err_->discard();
     if (state_ == State::Ended) state_ = State::Told;
-    if (state_ != State::Told) begin_ending(Reason::Disconnected, Ending::First::HangUp, now);
+    if (state_ != State::Told) begin_ending(Reason::Disconnected, first, now);
+    check_progress(now);
 }
 
 Offset Run::resume(const msg::Resume::Point& point) {
@@ -175,11 +176,13 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         shell_deadline_ = now + kGrace;
         return;
     }
-    ending_.emplace(pid_, marks_, first, kGrace, now);
+    ending_.emplace(origin_, first, kGrace, now);
     ending_->tick(now);
 }
 
 void Run::exited(const ExitStatus& status) {
+    origin_.reaped = now_in_ticks();
+    if (ending_) ending_->reaped(*origin_.reaped);
     if (state_ != State::Running) return;  // It was given up as a survivor, and that has been told.
     status_ = status;
     drain_rest(EventLoop::Clock::now());
@@ -265,7 +268,7 @@ void Run::check_progress(Time now) {
     if (state_ == State::Running && ending_ && !ending_->survivors().empty()) return end(now);
     if (state_ != State::Draining) return;
     const bool saw_both_ends = !out_->is_open() && !err_->is_open();
-    if (saw_both_ends || now >= linger_deadline()) end(now);
+    if (saw_both_ends || is_disconnected_ || now >= linger_deadline()) end(now);
 }
 
 Outcome Run::outcome() const {

@@ -37,6 +37,8 @@ class Run : public Link::Source, private Shell::Guest {
     [[nodiscard]] Channel channel() const { return channel_; }
     [[nodiscard]] const std::string& id() const { return id_; }
     [[nodiscard]] pid_t pid() const { return pid_; }
+    // A child of ours that has not been waited for: only then is a status of that pid this run's.
+    [[nodiscard]] bool awaits(pid_t pid) const { return pid_ == pid && !origin_.reaped; }
 
     // From the client. Throw ProtocolError where it breaks the rules.
     void on(const msg::Data& data);
@@ -46,7 +48,7 @@ class Run : public Link::Source, private Shell::Guest {
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
     // The client is gone for good: end everything, and tell nobody.
-    void disconnect(Time now);
+    void disconnect(Ending::First first, Time now);
     // The client has come back on a new connection, with so much of each stream; what it has not
     // got is said again. Returns how much of stdin has arrived. Throws ProtocolError.
     Offset resume(const msg::Resume::Point& point);
@@ -92,8 +94,8 @@ class Run : public Link::Source, private Shell::Guest {
 
     Channel channel_;
     std::string id_;
-    std::vector<std::string> marks_;  // In the environment of all it started.
     pid_t pid_ = 0;
+    Origin origin_;  // The same, for finding what it started.
     State state_ = State::Running;
     Time started_;
     std::optional<Time> wall_deadline_;

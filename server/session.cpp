@@ -54,11 +54,13 @@ bool Session::run_once() {
     link_.flush();
     const Time next = next_deadline();
     const bool is_heard = !link_.is_down() || (!link_.is_flushed() && give_up_);
-    if (!is_heard && runs_.empty() && shells_.empty()) return false;
+    if (!is_heard && is_idle()) return false;
     loop_.run_once(next);
     const Time now = EventLoop::Clock::now();
     for (const auto& [id, shell] : shells_)
         shell->tick(now);
+    for (Ending& ending : endings_)
+        ending.tick(now);
     for (const auto& [channel, run] : runs_)
         run->tick(now);
     end_the_forsaken(now);
@@ -70,12 +72,17 @@ bool Session::run_once() {
         link_.drop();
         visit_.close();
     }
-    return !(give_up_ && now >= *give_up_ && runs_.empty() && shells_.empty());
+    return !(give_up_ && now >= *give_up_ && is_idle());
+}
+
+bool Session::is_idle() const {
+    return runs_.empty() && shells_.empty() && endings_.empty();
 }
 
 EventLoop::Time Session::next_deadline() const {
-    const bool is_idle = runs_.empty() && shells_.empty();
-    Time next = give_up_ && is_idle ? *give_up_ : EventLoop::kNever;
+    Time next = give_up_ && is_idle() ? *give_up_ : EventLoop::kNever;
+    for (const Ending& ending : endings_)
+        next = std::min(next, ending.next_deadline());
     for (const auto& [id, shell] : shells_)
         next = std::min(next, shell->next_deadline());
     if (!is_admitted_ && !link_.is_down()) next = std::min(next, hello_deadline_);
@@ -88,6 +95,7 @@ void Session::forget_what_is_over() {
     std::erase_if(shells_, [this](const auto& entry) {
         const Shell& shell = *entry.second;
         if (!shell.is_over()) return false;
+        if (!shell.is_closed()) note_left(shell.origin());
         link_.send(msg::ShellEnded{shell.id(), as_outcome(real_end(*shell.status()))});
         return true;
     });
@@ -98,6 +106,14 @@ void Session::forget_what_is_over() {
         link_.remove(*entry.second);
         return true;
     });
+
+    std::erase_if(endings_, [](const Ending& ending) { return ending.is_done(); });
+}
+
+// Of those before, who is still there: shells may come and go for long.
+void Session::note_left(const Origin& origin) {
+    left_.push_back(origin);
+    std::erase_if(left_, [](const Origin& one) { return started_by(one).empty(); });
 }
 
 void Session::note_end(const Run& run) const {
@@ -106,10 +122,10 @@ void Session::note_end(const Run& run) const {
 
 void Session::child_exited(const ExitStatus& status) {
     for (const auto& [channel, run] : runs_) {
-        if (run->pid() == status.pid) return run->exited(status);
+        if (run->awaits(status.pid)) return run->exited(status);
     }
     for (const auto& [id, shell] : shells_) {
-        if (shell->pid() == status.pid) return shell->exited(status);
+        if (shell->awaits(status.pid)) return shell->exited(status);
     }
     // An orphan of a run that came to us as its subreaper; nobody asked for its status.
 }
@@ -120,11 +136,11 @@ void Session::refuse_connection(const std::string& reason, const std::string& me
     part();
 }
 
-void Session::part() {
+void Session::part(Ending::First first) {
     is_parting_ = true;
     link_.close();
     give_up_ = EventLoop::Clock::now() + kLastWords;
-    end_all_runs();
+    end_all_runs(first);
 }
 
 void Session::terminate() {
@@ -132,15 +148,25 @@ void Session::terminate() {
         return refuse_connection("shutdown", "the server's session was told to end");
     }
     is_parting_ = true;
-    end_all_runs();
+    end_all_runs(Ending::First::HangUp);
 }
 
-void Session::end_all_runs() {
+// Who has nothing going on any more leaves as one does; what he left in the background may stay.
+void Session::end_what_is_left(Ending::First first, Time now) {
+    if (!shells_.empty() || !runs_.empty()) {
+        for (Origin& origin : left_)
+            endings_.emplace_back(std::move(origin), first, 2s, now);
+    }
+    left_.clear();
+}
+
+void Session::end_all_runs(Ending::First first) {
     const Time now = EventLoop::Clock::now();
+    end_what_is_left(first, now);
     for (const auto& [channel, run] : runs_)
-        run->disconnect(now);
+        run->disconnect(first, now);
     for (const auto& [id, shell] : shells_)
-        shell->end(Ending::First::HangUp, now);
+        shell->end(first, now);
 }
 
 void Session::on_link_down(const std::string& problem) {
@@ -176,7 +202,7 @@ void Session::end_the_forsaken(Time now) {
     if (!lonely_since_) return;
     for (const auto& [channel, run] : runs_) {
         if (!run->is_disconnected() && now >= forsaken_at(run->on_disconnect())) {
-            run->disconnect(now);
+            run->disconnect(Ending::First::HangUp, now);
         }
     }
     for (const auto& [id, shell] : shells_) {
@@ -184,6 +210,7 @@ void Session::end_the_forsaken(Time now) {
             shell->end(Ending::First::HangUp, now);
         }
     }
+    if (next_forsaken() == EventLoop::kNever) end_what_is_left(Ending::First::HangUp, now);
 }
 
 void Session::open_rendezvous(const OnDisconnect& wish) {
@@ -267,7 +294,8 @@ void Session::go_on(const msg::Resume& resume) {
     }
     for (const auto& [channel, run] : runs_) {
         // Of no interest any more: its end was acknowledged on the way, or nobody waits for it.
-        if (!wanted.contains(channel)) run->disconnect(EventLoop::Clock::now());
+        if (wanted.contains(channel)) continue;
+        run->disconnect(Ending::First::HangUp, EventLoop::Clock::now());
     }
     for (const auto& [id, shell] : shells_) {
         if (!shell->is_ending()) answer.shells.push_back(id);
@@ -380,8 +408,11 @@ void Session::handle(const msg::ShellClose& close) {
     if (found != shells_.end()) found->second->close();
 }
 
-void Session::handle(const msg::Bye&) {
-    part();
+void Session::handle(const msg::Bye& bye) {
+    const auto told = bye.signal ? signal_number(*bye.signal) : std::nullopt;
+    part(told == SIGTERM  ? Ending::First::Terminate
+         : told == SIGHUP ? Ending::First::AskedHangUp
+                          : Ending::First::HangUp);
 }
 
 void Session::handle(const msg::EndAck& ack) {

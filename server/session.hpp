@@ -65,8 +65,9 @@ class Session : private Link::Handler {
     void handle(const OneOfARun& message);
     void refuse_connection(const std::string& reason, const std::string& message);
     // Nothing more is said by either side; the peer sees the end when all is done.
-    void part();
-    void end_all_runs();
+    void part(Ending::First first = Ending::First::HangUp);
+    void end_all_runs(Ending::First first);
+    void end_what_is_left(Ending::First first, Time now);
     // The client is gone without a word: what asked for a grace waits for it, and ends then.
     void end_the_forsaken(Time now);
     [[nodiscard]] Time forsaken_at(const OnDisconnect& wish) const;
@@ -82,6 +83,9 @@ class Session : private Link::Handler {
     [[nodiscard]] Run* find(Channel channel);
     void forget_what_is_over();
     void note_end(const Run& run) const;
+    void note_left(const Origin& origin);
+    // Nothing of the client's is running or being ended.
+    [[nodiscard]] bool is_idle() const;
     [[nodiscard]] Time next_deadline() const;
 
     EventLoop& loop_;
@@ -89,6 +93,9 @@ class Session : private Link::Handler {
     std::map<ShellId, std::unique_ptr<Shell>> shells_;
     std::map<Channel, std::unique_ptr<Run>> runs_;  // After the shells, which they use.
     std::set<Channel> refused_;                     // Until the client has acknowledged that.
+    std::vector<Origin>
+        left_;  // By shells that died: it is the client's, as long as that is there.
+    std::vector<Ending> endings_;
     Link link_;                               // After the runs, which it lends out: it goes first.
     std::string name_;                        // As the client chose it; empty: it did not.
     std::unique_ptr<Rendezvous> rendezvous_;  // Once something may outlive a connection.

@@ -170,7 +170,7 @@ Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& c
       id_(open.shell),
       on_disconnect_(open.on_disconnect) {
     const std::string& folder = folder_.path();
-    marks_ = {run_mark(folder.substr(folder.rfind('/') + 1)), context.session_mark};
+    origin_.marks = {run_mark(folder.substr(folder.rfind('/') + 1)), context.session_mark};
     start(context, open);
 }
 
@@ -187,7 +187,7 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
     const std::string start_file = folder_.path() + "/start";
     const std::string dir = "__frsh_dir=" + shell_quote(folder_.path()) + "\n";
     SpawnRequest request;
-    request.env = run_environment(context, open.env, {}, marks_[0]);
+    request.env = run_environment(context, open.env, {}, origin_.marks[0]);
     request.cwd = open.cwd.value_or(context.user.home);
     Pty pty;
     if (bash.empty()) {
@@ -210,7 +210,7 @@ void Shell::start(const LaunchContext& context, const msg::ShellOpen& open) {
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         throw UserError(not_started(*failure, request).message);
     }
-    pid_ = std::get<Spawned>(result).pid;
+    pid_ = origin_.program = std::get<Spawned>(result).pid;
     terminal_ = std::move(pty);
     commands_ = std::move(commands.write_end);
     reports_ = std::move(reports.read_end);
@@ -446,18 +446,21 @@ void Shell::keep_reading(Fd pipe) {
 }
 
 void Shell::close() {
+    is_closed_ = true;
     commands_.close();
 }
 
 void Shell::end(Ending::First first, Time now) {
-    if (ending_ || status_) return;
-    ending_.emplace(pid_, marks_, first, 2000ms, now);
+    if (ending_ || (status_ && is_closed_)) return;
+    ending_.emplace(origin_, first, 2000ms, now);
     ending_->tick(now);
 }
 
 void Shell::exited(const ExitStatus& status) {
     if (reports_.is_open() && report_watch_) on_report();  // The last thing it said.
     status_ = status;
+    origin_.reaped = now_in_ticks();
+    if (ending_) ending_->reaped(*origin_.reaped);
     look_again_ = EventLoop::kNever;
     report_watch_.reset();
     commands_.close();

@@ -57,6 +57,8 @@ class Shell {
     Shell& operator=(const Shell&) = delete;
 
     [[nodiscard]] pid_t pid() const { return pid_; }
+    // A child of ours that has not been waited for.
+    [[nodiscard]] bool awaits(pid_t pid) const { return pid_ == pid && !status_; }
     [[nodiscard]] ShellId id() const { return id_; }
     [[nodiscard]] const std::string& kind() const { return kind_; }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
@@ -76,6 +78,10 @@ class Shell {
 
     // No more runs: it ends as at the end of its input.
     void close();
+    // It was asked to end by close(), so what it left running was let go.
+    [[nodiscard]] bool is_closed() const { return is_closed_; }
+    // Where to find what it started.
+    [[nodiscard]] const Origin& origin() const { return origin_; }
     // End it and everything it started.
     void end(Ending::First first, Time now);
     void exited(const ExitStatus& status);
@@ -136,15 +142,16 @@ class Shell {
     OnDisconnect on_disconnect_;
     std::string kind_;
     PrivateFolder folder_;
-    std::vector<std::string> marks_;
     std::string cwd_;
     pid_t pid_ = 0;
+    Origin origin_;
     Pty terminal_;  // Both sides: while one of them is ours, its end is not the shell's to make.
     Fd commands_;   // We write numbers of runs here.
     Fd reports_;
     std::string report_;               // Bytes of a field that is not whole yet.
     std::vector<std::string> fields_;  // Of a report that is not.
     bool is_ready_ = false;
+    bool is_closed_ = false;
     unsigned long next_number_ = 1;
     std::set<Guest*> guests_;
     std::deque<Turn> turns_;  // The first is the one that is evaluated.

@@ -267,8 +267,10 @@ void put(std::string& out, const msg::Resumed& resumed) {
     finish(out, std::move(members));
 }
 
-void put(std::string& out, const msg::Bye&) {
-    finish(out, header("bye"));
+void put(std::string& out, const msg::Bye& bye) {
+    auto members = header("bye");
+    if (bye.signal) members.emplace_back("signal", *bye.signal);
+    finish(out, std::move(members));
 }
 
 void put(std::string& out, const msg::Error& error) {
@@ -559,8 +561,10 @@ Message read_resumed(const Fields& fields, std::string_view) {
     return resumed;
 }
 
-Message read_bye(const Fields&, std::string_view) {
-    return msg::Bye{};
+Message read_bye(const Fields& fields, std::string_view) {
+    msg::Bye bye;
+    if (fields.has("signal")) bye.signal = fields.text("signal", 16);
+    return bye;
 }
 
 Message read_error(const Fields& fields, std::string_view) {

@@ -245,7 +245,9 @@ struct Resumed {
 };
 
 // Client to server: this end is wanted; do at once what was asked for the loss of the connection.
-struct Bye {};
+struct Bye {
+    std::optional<std::string> signal = {};  // What the client was told to go by, to be passed on.
+};
 
 // Both ways: why this connection ends here.
 struct Error {

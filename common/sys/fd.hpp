@@ -58,6 +58,12 @@ void write_all(int fd, std::string_view bytes);
 
 void set_nonblocking(int fd);
 
+// The pipe or terminal behind `fd` once more, non-blocking and close-on-exec, through
+// /proc/self/fd (proc(5)); `access` is O_RDONLY or O_WRONLY. O_NONBLOCK belongs to the open file,
+// which others may share: here it is ours alone. Not open where that cannot be had (a terminal of
+// another container, or that this user may not open).
+[[nodiscard]] Fd open_anew(int fd, int access);
+
 struct Pipe {
     Fd read_end;
     Fd write_end;

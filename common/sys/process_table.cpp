@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <optional>
+#include <set>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -108,29 +110,38 @@ std::vector<ProcessInfo> list_processes() {
     return processes;
 }
 
-std::vector<ProcessInfo> started_by(pid_t program, const std::vector<std::string>& marks) {
+std::uint64_t now_in_ticks() {
+    timespec now{};
+    check(::clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime");
+    const auto a_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return static_cast<std::uint64_t>(now.tv_sec) * a_second +
+           static_cast<std::uint64_t>(now.tv_nsec) * a_second / 1'000'000'000;
+}
+
+std::vector<ProcessInfo> started_by(const Origin& origin) {
     const std::vector<ProcessInfo> all = list_processes();
-    std::vector<bool> is_ours(all.size());
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        is_ours[i] =
-            all[i].pid == program || all[i].session == program || has_marks(all[i].pid, marks);
+    const bool is_session_ours =
+        origin.program > 0 && std::any_of(all.begin(), all.end(), [&](const ProcessInfo& one) {
+            return one.session == origin.program && (!origin.reaped || one.start < *origin.reaped);
+        });
+    std::set<pid_t> ours;
+    for (const ProcessInfo& one : all) {
+        const bool is_program = one.pid == origin.program && !origin.reaped;
+        const bool is_in_session = is_session_ours && one.session == origin.program;
+        if (is_program || is_in_session || has_marks(one.pid, origin.marks)) ours.insert(one.pid);
     }
     // Children of what is ours, until a pass finds no more.
-    for (bool grew = true; grew;) {
-        grew = false;
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            if (is_ours[i]) continue;
-            for (std::size_t j = 0; j < all.size(); ++j) {
-                if (is_ours[j] && all[i].parent == all[j].pid) is_ours[i] = grew = true;
-            }
+    for (std::size_t before = 0; before != ours.size();) {
+        before = ours.size();
+        for (const ProcessInfo& one : all) {
+            if (ours.contains(one.parent)) ours.insert(one.pid);
         }
     }
-    std::vector<ProcessInfo> ours;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const bool counts = is_ours[i] && !is_dead(all[i]) && all[i].pid != ::getpid();
-        if (counts) ours.push_back(all[i]);
+    std::vector<ProcessInfo> found;
+    for (const ProcessInfo& one : all) {
+        if (ours.contains(one.pid) && !is_dead(one) && one.pid != ::getpid()) found.push_back(one);
     }
-    return ours;
+    return found;
 }
 
 std::string program_of(pid_t pid) {

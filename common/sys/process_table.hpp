@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,12 +27,22 @@ struct ProcessInfo {
 // All processes there are, zombies included.
 [[nodiscard]] std::vector<ProcessInfo> list_processes();
 
-// Everything that a program started: its descendants, whoever is in its session (setsid(2)), and
-// whoever carries all of `marks` ("NAME=VALUE") in the environment it was started with. Marks
-// survive what the others do not: a daemon has left both the tree and the session. Zombies and this
-// process itself are left out.
-[[nodiscard]] std::vector<ProcessInfo> started_by(pid_t program,
-                                                  const std::vector<std::string>& marks);
+// Where to look for what a program started.
+struct Origin {
+    pid_t program = 0;                         // The first process, with a session of its own.
+    std::vector<std::string> marks;            // "NAME=VALUE"; in the environment of all of them.
+    std::optional<std::uint64_t> reaped = {};  // When it was waited for; see now_in_ticks().
+};
+// As ProcessInfo::start.
+[[nodiscard]] std::uint64_t now_in_ticks();
+
+// Everything from there: its descendants, whoever is in its session (setsid(2)), and whoever
+// carries all marks in the environment it was started with. Marks survive what the others do not: a
+// daemon has left both the tree and the session. Zombies and this process itself are left out.
+//
+// A pid that has been waited for may be a stranger's, and so may a session of that number. Not
+// while somebody is in it who was there before: the kernel gives no number away that is in use.
+[[nodiscard]] std::vector<ProcessInfo> started_by(const Origin& origin);
 
 // The path of what it executes; empty where it is gone or not ours to look at.
 [[nodiscard]] std::string program_of(pid_t pid);

@@ -2,11 +2,12 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import Case, Place, main  # noqa: E402
+from harness import Case, FRSHD, Place, main  # noqa: E402
 
 
 class Commands(Case):
@@ -72,23 +73,45 @@ class Commands(Case):
                                "echo ok")
             self.assertEqual((0, b"ok\n", b""), (result.code, result.out, result.err), first)
 
-    def test_c2_long_scripts_work_under_bash_and_dash(self):
-        # Other shells than the user's own, by a server whose user database says so: here through
-        # the same descriptor, as the server lends it.
-        script = "exec 3<&-; exec 3<&-\n" + (": " + "x" * 1000 + "\n") * 1100 + \
-            "ls -l /proc/self/fd | grep -c ' -> '; cat\n"
-        for shell in ("bash", "dash"):
-            memory = os.memfd_create("script", 0)
-            os.write(memory, script.encode())
-            os.lseek(memory, 0, os.SEEK_SET)
+    def account_with_shell(self, shell):
+        """A server over stdio, in a mount namespace where the user database names this shell."""
+        users = self.path(os.path.basename(shell))
+        with open(users, "w") as file:
+            file.write(f"root:x:0:0::/:{shell}\n")
+        unshare = ["unshare", "--mount"]
+        if os.geteuid() != 0:
+            unshare += ["--user", "--map-root-user"]
+        unshare += ["sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users]
+        probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE)
+        if probe.returncode != 0:
+            self.skipTest(f"no mount namespace of our own: {probe.stderr!r}")
+        return Place("via", self.folder, ["--via", shlex.join([*unshare, FRSHD, "--stdio"]), "x"])
 
-            def lend(fd=memory):
-                os.dup2(fd, 3)
+    def test_c2_a_mebibyte_of_script_in_an_account_with_bash_and_one_with_dash(self):
+        filler = [": " + "x" * 100000 + ";"] * 11
+        count = 'ls -l /proc/self/fd | grep -c " -> ";'  # With the folder that ls reads.
+        for shell in ("/bin/bash", "/bin/dash"):
+            if not os.path.exists(shell):
+                self.skipTest(f"no {shell}")
+            place = self.account_with_shell(shell)
+            for first in ("", "exec 3<&-;", "exec 3<&-\n", "exec 3</dev/null; exec 3<&-\n"):
+                result = place.run(
+                    [], first, *filler, "echo $SHELL $0; readlink /proc/$$/exe;", count, f"({count});",
+                    f"sh -c '{count}' & wait;", "cat; exit 9", stdin=b"stdin is free\n", record=True)
+                out = f"{shell} /dev/fd/3\n{os.path.realpath(shell)}\n4\n4\n4\nstdin is free\n"
+                self.assertEqual((9, out.encode(), b""), (result.code, result.out, result.err[:500]))
+                self.agrees(result)
+            # A short one sees the same, but for its name.
+            result = place.run([], "echo $SHELL $0;", count, "cat", stdin=b"in")
+            self.assertEqual(f"{shell} {os.path.basename(shell)}\n4\nin".encode(), result.out)
 
-            result = subprocess.run([shell, "/dev/fd/3"], input=b"in", capture_output=True,
-                                    preexec_fn=lend, pass_fds=(3,))
-            os.close(memory)
-            self.assertEqual((0, b"4\nin", b""), (result.returncode, result.stdout, result.stderr))
+    def test_c2_a_shell_that_reads_no_scripts_is_told_apart_and_no_lie_is_told(self):
+        place = self.account_with_shell("/bin/cat")
+        result = place.run([], *[": " + "x" * 100000 + ";"] * 2, record=True)
+        self.assertEqual((255, b""), (result.code, result.out), result)
+        self.assertEqual(("not_started", 7), tuple(result.record["outcome"][key] for key in
+                                                   ("kind", "errno")))
+        self.assertIn(b"/bin/cat: a command above 131071 bytes needs a POSIX shell", result.err)
 
     def test_c5_the_stdin_of_a_one_shot_is_the_clients(self):
         for place in self.everywhere():

@@ -8,8 +8,9 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import (Case, FULL, Place, Server, descendants, is_alive, main, open_descriptors,  # noqa: E402
-                     wait_until)
+from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, main,  # noqa: E402
+                     open_descriptors, wait_until)
+from wire import Wire  # noqa: E402
 
 
 class Life(Case):
@@ -58,6 +59,64 @@ class Life(Case):
                     process.send_signal(number)
                     self.assertEqual(128 + number, process.wait(20))
                 wait_until(lambda: os.path.exists(seen), f"{name} to reach the command")
+
+    def tidied_up(self, place, name, command):
+        """A command that is up, a way to see what it has written to a file, and the file's name."""
+        path = self.path(name + place.name.replace(" ", ""))
+        process = self.start(place, f"exec 3>{path}; {command}; echo up; while :; do sleep 0.02; done")
+
+        def content():
+            with open(path) as file:
+                return file.read()
+
+        return process, content
+
+    def test_l1_the_command_gets_the_clients_signal_alone_and_time_to_tidy_up(self):
+        for place in self.everywhere():
+            for name, other in (("TERM", "HUP"), ("HUP", "TERM")):
+                process, content = self.tidied_up(
+                    place, name, f"trap 'echo {other} >&3' {other}; trap 'sleep 1.2; echo {name} >&3; "
+                    f"sleep 0.1; seq 100000; echo whole >&3; exit' {name}")
+                with self.running(process):
+                    self.assertEqual(b"up\n", process.stdout.readline())
+                    number = getattr(signal, "SIG" + name)
+                    process.send_signal(number)
+                    self.assertEqual(128 + number, process.wait(20))
+                    process.stdout.close()
+                    wait_until(lambda: content() == f"{name}\nwhole\n",
+                               f"the end of tidying up, not {content()!r}", 10)
+                self.no_strays()
+
+    def test_l1_what_ignores_the_clients_signal_is_killed_in_the_end(self):
+        for name in ("TERM", "HUP"):
+            process, content = self.tidied_up(self.unix, name, "trap '' TERM HUP; echo $$ >&3")
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.send_signal(getattr(signal, "SIG" + name))
+                process.wait(20)
+                wait_until(lambda: not is_alive(int(content())), "the command to end", 10)
+            self.no_strays()
+
+    def test_l2_tidying_up_may_print_when_the_client_was_killed(self):
+        for place in self.everywhere():
+            process, content = self.tidied_up(
+                place, "marker", "trap 'echo cleaning; sleep 0.1; seq 100000; seq 100000 >&2; "
+                "echo whole >&3; exit' HUP TERM")
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.kill()
+                process.wait()
+                wait_until(lambda: content() == "whole\n", f"the whole marker, not {content()!r}", 10)
+            self.no_strays()
+
+    def test_l2_what_holds_a_stream_of_a_lost_client_and_never_stops_is_ended(self):
+        for command in ("yes", "(setsid yes &); sleep 0.1; exit", "trap '' HUP TERM PIPE; yes"):
+            process = self.start(self.unix, "echo up; " + command)
+            with self.running(process):
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.kill()
+                process.wait()
+            self.no_strays()
 
     def test_l2_a_killed_client_takes_everything_it_started_along(self):
         for place in self.everywhere():
@@ -212,6 +271,34 @@ class Life(Case):
             self.assertEqual(b"up\n", process.stdout.readline())
             wait_until(lambda: not [stat for stat in descendants(self.server.pid)
                                     if stat.state == "Z"], "zombies to be reaped")
+
+    def test_l5_a_pid_that_comes_again_is_the_new_runs(self):
+        """Also while the client keeps quiet about the end of the run that had it first."""
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        if os.geteuid() != 0:
+            unshare += ["--user", "--map-root-user"]
+        last = "/proc/sys/kernel/ns_last_pid"
+        probe = subprocess.run([*unshare, "sh", "-c", f"echo 99 > {last}; sh -c 'echo $$'"],
+                               capture_output=True)
+        if probe.stdout != b"100\n":
+            self.skipTest(f"no process numbers of our own: {probe.stderr!r}")
+        path = self.short_path()
+        with self.running(subprocess.Popen([*unshare, FRSHD, "--unix", path], stderr=subprocess.PIPE)):
+            wait_until(lambda: os.path.exists(path), "the server to listen")
+            with Wire(path) as wire:
+
+                def of(channel, what):
+                    return wire.next(lambda one: one["type"] == what and one["ch"] == channel, what)[0]
+
+                wire.open(1, "exit 3")
+                pid = of(1, "started")["pid"]
+                self.assertEqual({"kind": "exited", "code": 3}, of(1, "end")["outcome"])
+                # Not acknowledged. The shell itself writes: nobody else takes a number after it.
+                wire.open(2, f"echo {pid - 1} > {last}")
+                self.assertEqual({"kind": "exited", "code": 0}, of(2, "end")["outcome"])
+                wire.open(3, "exit 7")
+                self.assertEqual(pid, of(3, "started")["pid"])
+                self.assertEqual({"kind": "exited", "code": 7}, of(3, "end")["outcome"])
 
     def test_l7_nothing_of_its_own_goes_to_stdout_and_q_silences_stderr(self):
         failures = [([], ["kill -9 $$"], 137), (["--timeout", "100ms"], ["sleep 60"], 124),

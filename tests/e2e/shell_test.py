@@ -241,6 +241,30 @@ class Shells(Case):
             self.assertEqual("signaled", wire.shell_ended(1)["kind"])
         self.nothing_is_left()
 
+    def test_what_a_dead_shell_left_ends_with_a_client_that_is_lost(self):
+        for last_words in ("exit", "kill -9 $$"):
+            for is_lost in (True, False):
+                with self.wire() as wire:
+                    self.shell(wire)
+                    out = self.run_in(wire, 1, "nohup sleep 64 >&- 2>&- & echo $!; "
+                                      "setsid --wait sh -c 'echo $$; exec sleep 65 >&- 2>&-' &")[1]
+                    pids = [int(pid) for pid in out.split()]
+                    self.run_in(wire, 2, last_words)
+                    wire.shell_ended(1)
+                    wire.open_shell(2)
+                    wire.ready(2)
+                    if not is_lost:
+                        wire.send({"type": "shell_close", "shell": 2})
+                        wire.shell_ended(2)
+                for pid in pids:
+                    if is_lost:
+                        wait_until(lambda: not is_alive(pid), "the job to end")
+                    else:
+                        wait_until(lambda: not self.mine.sessions(), "the session to end")
+                        self.assertTrue(is_alive(pid), "whoever takes leave lets them go on")
+                        os.kill(pid, signal.SIGKILL)
+                self.nothing_is_left()
+
     def test_no_descriptor_is_left_after_many_runs_and_shells(self):
         with self.wire() as wire:
             self.shell(wire)

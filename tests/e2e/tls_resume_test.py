@@ -49,7 +49,8 @@ class TlsResume(TlsCase):
         result = self.own.run("--on-disconnect=kill", "--accept-new", f"127.0.0.1:{proxy.port}",
                               "yes")
         self.assertEqual(255, result.code, result)
-        self.assertRegex(result.err, r"\Afrsh: lost: [^\n]*\n\Z")
+        self.assertRegex(result.err, r"\nfrsh: lost: [^\n]*\n\Z")
+        self.assertNotIn("trying", result.err)
         self.assertEqual(1, proxy.count)
 
     def test_a_key_that_may_only_run_its_own_command_gets_its_own_session_back(self):

@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/net/transport.hpp"
+#include "common/sys/pty.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -99,6 +100,34 @@ TEST_CASE("fd: a file is read whole, or refused when it is too large") {
     CHECK_THROWS_AS((void)frsh::read_file(name, 49'999), frsh::SysError);
     ::unlink(name);
     CHECK_THROWS_AS((void)frsh::read_file(name, 1), frsh::SysError);
+}
+
+TEST_CASE("fd: a terminal opened anew does not wait, and the one that was lent still does") {
+    const frsh::Pty pty = frsh::open_pty();
+    REQUIRE((::fcntl(pty.slave.get(), F_GETFL) & O_NONBLOCK) == 0);
+    const Fd anew = frsh::open_anew(pty.slave.get(), O_RDONLY);
+    REQUIRE(anew.is_open());
+    char buffer[8];
+    // As after Ctrl-C, which empties a terminal that poll(2) has called readable.
+    CHECK(frsh::read_some(anew.get(), buffer, sizeof buffer).status ==
+          IoResult::Status::WouldBlock);
+    frsh::write_all(pty.master.get(), "a\n");
+    CHECK(frsh::read_some(anew.get(), buffer, sizeof buffer).bytes == 2);
+    CHECK((::fcntl(pty.slave.get(), F_GETFL) & O_NONBLOCK) == 0);
+    CHECK(::fcntl(anew.get(), F_GETFD) == FD_CLOEXEC);
+}
+
+TEST_CASE("fd: a pipe opened anew is the same pipe, and what cannot be opened is not open") {
+    const frsh::Pipe pipe = frsh::make_pipe();
+    const Fd anew = frsh::open_anew(pipe.read_end.get(), O_RDONLY);
+    char buffer[8];
+    CHECK(frsh::read_some(anew.get(), buffer, sizeof buffer).status ==
+          IoResult::Status::WouldBlock);
+    frsh::write_all(pipe.write_end.get(), "x");
+    CHECK(frsh::read_some(anew.get(), buffer, sizeof buffer).bytes == 1);
+    CHECK((::fcntl(pipe.read_end.get(), F_GETFL) & O_NONBLOCK) == 0);
+    const auto [one, two] = frsh::make_socketpair();
+    CHECK_FALSE(frsh::open_anew(one.get(), O_RDONLY).is_open());
 }
 
 TEST_CASE("transport: the end of writing leaves reading as it is") {

@@ -99,6 +99,7 @@ std::vector<Message> one_of_each() {
             msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
             msg::Resumed{{{1, 2}, {4, 0}}, {1, 4294967295}},
             msg::Bye{},
+            msg::Bye{"TERM"},
             msg::Error{"protocol", "message", 5}};
 }
 
@@ -136,6 +137,7 @@ bool is_optional(const std::string& type, const std::string& key) {
           "stdin_null", "on_disconnect"}},
         {"data", {"t"}},
         {"shell_open", {"env", "on_disconnect"}},
+        {"bye", {"signal"}},
         {"error", {"retry_after"}}};
     const auto found = kOptional.find(type);
     return found != kOptional.end() && found->second.contains(key);

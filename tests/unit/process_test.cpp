@@ -199,7 +199,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
         std::vector<std::string> marks;
         if (!mark.empty()) marks.emplace_back(mark);
         std::vector<std::string> found;
-        for (const auto& process : frsh::started_by(pid, marks))
+        for (const auto& process : frsh::started_by({pid, marks}))
             found.push_back(process.name);
         std::sort(found.begin(), found.end());
         return found;
@@ -220,7 +220,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
     }
     frsh::wait_for(pid);
     CHECK(wait_until([&] { return frsh::holders_of(pipe_name).empty(); }));
-    CHECK(frsh::started_by(pid, {"FRSH_TEST_MARK=unit"}).empty());
+    CHECK(frsh::started_by({pid, {"FRSH_TEST_MARK=unit"}}).empty());
 }
 
 TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
@@ -236,10 +236,28 @@ TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     CHECK(frsh::send_signal(earlier, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Sent);
     // A zombie is gone already.
-    CHECK(wait_until([&] { return frsh::started_by(pid, {}).empty(); }));
+    CHECK(wait_until([&] { return frsh::started_by({pid, {}}).empty(); }));
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::wait_for(pid).signal == SIGKILL);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
+}
+
+TEST_CASE("process table: once a pid was waited for, its session counts by who was in it before") {
+    auto result = frsh::spawn(shell("sleep 70 & echo; wait"));
+    const pid_t pid = std::get<Spawned>(result).pid;
+    REQUIRE(wait_until([&] { return frsh::started_by({pid, {}}).size() == 2; }));
+    const std::uint64_t start = frsh::started_by({pid, {}})[0].start;
+    CHECK(frsh::now_in_ticks() >= start);
+    CHECK(frsh::now_in_ticks() < start + 100 * 600);
+    // Whoever has the pid now came later: these are his.
+    CHECK(frsh::started_by({pid, {}, start}).empty());
+    // The program itself has gone, and what it left is still there.
+    REQUIRE(::kill(pid, SIGKILL) == 0);
+    frsh::wait_for(pid);
+    const auto left = frsh::started_by({pid, {}, start + 100 * 600});
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].name == "sleep");
+    CHECK(frsh::send_signal(left[0], SIGKILL) == frsh::Delivery::Sent);
 }
 
 TEST_CASE("process table: a name with blanks and parentheses is read whole") {
