@@ -90,7 +90,7 @@ class Batch {
                   }),
           lines_(loop_, STDIN_FILENO, [this] { return may_read(); }) {
         if (options.one_shell) {
-            shell_.emplace(server_, options.env, options.cwd, options.on_disconnect);
+            shell_.emplace(server_, options.env, options.cwd, on_disconnect_of(options));
         }
         signal_watch_ = loop_.watch(
             "signals: for the commands", signals_.fd(), [] { return short{POLLIN}; },

@@ -95,13 +95,9 @@ Connection local() {
 }
 
 Connection over_plain_tcp(const ClientOptions& options) {
-    const EventLoop::Time deadline = EventLoop::Clock::now() + options.connect_timeout;
-    std::string_view target = options.target;
-    if (const std::size_t at = target.rfind('@'); at != std::string_view::npos) {
-        target.remove_prefix(at + 1);
-    }
-    HostPort where = parse_host_port(target, BarePort::Refused);
-    if (options.port != 0) where.port = options.port;
+    const EventLoop::Time deadline =
+        EventLoop::Clock::now() + options.settings.connect_timeout.value_or(kDefaultConnectTimeout);
+    const HostPort where = place_of(options.target, options.settings);
     std::optional<SysError> last;
     for (const Address& address : resolve(where, false)) {
         if (!address.is_loopback()) {
@@ -119,7 +115,7 @@ Connection over_plain_tcp(const ClientOptions& options) {
 }
 
 Connection reach(const ClientOptions& options) {
-    if (!options.via.empty()) return start_via(options.via);
+    if (!options.settings.via.empty()) return start_via(options.settings.via);
     if (options.target == "local") return local();
     if (options.target.starts_with("unix:")) return over_unix(options.target.substr(5));
     if (options.plaintext) return over_plain_tcp(options);
@@ -150,7 +146,8 @@ Connection connect_to(const ClientOptions& options) {
     Connection connection = reach_and_tap(options, wire);
     connection.redial = [options, wire](std::chrono::milliseconds patience) {
         ClientOptions again = options;
-        again.connect_timeout = std::min(again.connect_timeout, patience);
+        auto& limit = again.settings.connect_timeout;
+        limit = std::min(limit.value_or(kDefaultConnectTimeout), patience);
         return reach_and_tap(again, wire);
     };
     return connection;

@@ -34,14 +34,8 @@ struct Target {
 
 Target parse_target(const ClientOptions& options) {
     Target target;
-    std::string_view text = options.target;
-    if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
-        target.user = text.substr(0, at);
-        text.remove_prefix(at + 1);
-    }
-    target.where = parse_host_port(text, BarePort::Refused);
-    if (options.port != 0) target.where.port = options.port;
-    if (!options.user.empty()) target.user = options.user;
+    target.where = place_of(options.target, options.settings);
+    target.user = options.settings.user;
     if (target.user.empty()) target.user = current_user().name;
     target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
                   std::to_string(target.where.port);
@@ -53,7 +47,8 @@ class Dial {
     Dial(const ClientOptions& options, Target target)
         : options_(options),
           target_(std::move(target)),
-          deadline_(EventLoop::Clock::now() + options.connect_timeout) {}
+          deadline_(EventLoop::Clock::now() +
+                    options.settings.connect_timeout.value_or(kDefaultConnectTimeout)) {}
 
     // Nothing where the host is unknown: host_key() is what to ask about.
     std::optional<Connection> run() {
@@ -219,7 +214,7 @@ class Dial {
 
     void prepare_login(Trust trust, Connection& connection) {
         const bool is_own_server = trust == Trust::Pinned && target_.user == current_user().name;
-        Identities identities(options_.identities, is_own_server);
+        Identities identities(options_.settings, is_own_server);
         std::vector<std::size_t> left;
         for (std::size_t i = 0; i < identities.candidates().size(); ++i)
             left.push_back(i);

@@ -56,25 +56,42 @@ std::vector<std::string> read_memory() {
 
 }  // namespace
 
-Identities::Identities(const std::vector<std::string>& named, bool is_own_server) {
-    for (const std::string& path : named)
+// Somebody has to be asked for a passphrase, or to touch a token.
+bool Identities::is_locked(const Source& source) {
+    return source.file && !source.file->key;
+}
+
+Identities::Identities(const ConnectionSettings& settings, bool is_own_server) {
+    for (const std::string& path : settings.identities)
         add_file(path, true);
-    if (!named.empty()) return;
+    if (!settings.identities.empty()) {
+        const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
+        if (any_is_locked) add_agent(Whose::OfOurFiles);
+        return;
+    }
     if (is_own_server) {
         add_own(true);
         return;
     }
-    add_agent();
+    for (const std::string& path : settings.first_identities)
+        add_file(path, false);
+    add_agent(Whose::All);
     for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
         add_file(home_folder() + "/.ssh/" + name, false);
     add_own(candidates_.empty());
 }
 
 void Identities::add(PublicKey key, std::string where, Source source) {
-    const bool is_known =
-        std::any_of(candidates_.begin(), candidates_.end(),
-                    [&](const Candidate& candidate) { return candidate.key == key; });
-    if (is_known) return;
+    const auto known =
+        std::find_if(candidates_.begin(), candidates_.end(),
+                     [&](const Candidate& candidate) { return candidate.key == key; });
+    if (known != candidates_.end()) {
+        Source& old = sources_[static_cast<std::size_t>(known - candidates_.begin())];
+        if (source.file || !is_locked(old)) return;
+        old = std::move(source);
+        known->where = std::move(where);
+        return;
+    }
     candidates_.push_back({std::move(key), std::move(where)});
     sources_.push_back(std::move(source));
 }
@@ -106,11 +123,14 @@ void Identities::add_file(const std::string& path, bool is_required) {
     add(std::move(key), path, {std::move(file)});
 }
 
-void Identities::add_agent() {
+void Identities::add_agent(Whose whose) {
     agent_ = SshAgent::connect();
     if (!agent_) return;
     for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
-        add(std::move(identity.key), "ssh-agent", {});
+        const bool is_ours =
+            std::any_of(candidates_.begin(), candidates_.end(),
+                        [&](const Candidate& candidate) { return candidate.key == identity.key; });
+        if (whose == Whose::All || is_ours) add(std::move(identity.key), "ssh-agent", {});
     }
 }
 

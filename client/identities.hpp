@@ -1,9 +1,11 @@
 // The keys that we could log in with, wherever they are: files, ssh-agent, and one of our own.
 //
-// The order is ssh's: what was named with -i; the agent's; the usual files; frsh's own. Making a
-// signature can mean asking a person, so a signer says so before it waits.
+// The order is ssh's: what was named with -i, and nothing else then; what ssh's configuration
+// names; the agent's; the usual files; frsh's own. Making a signature can mean asking a person, so
+// a signer says so before it waits; and where the agent holds the key of a locked file, it signs.
 #pragma once
 
+#include "client/settings.hpp"
 #include "common/net/key_file.hpp"
 #include "common/net/ssh_agent.hpp"
 
@@ -24,10 +26,10 @@ class Identities {
     // Called when somebody has to be asked before there is a signature.
     using OnAsking = std::function<void()>;
 
-    // `named` are the files of -i. `is_own_server` puts frsh's own key first, and makes it where
-    // there is none: the server of the same user takes it without any set-up. Throws UserError for
-    // a file of -i that cannot be used; others are passed over, with a word.
-    Identities(const std::vector<std::string>& named, bool is_own_server);
+    // `is_own_server` puts frsh's own key first, and makes it where there is none: the server of
+    // the same user takes it without any set-up. Throws UserError for a file that was named (-i)
+    // and cannot be used; others are passed over, with a word.
+    Identities(const ConnectionSettings& settings, bool is_own_server);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
@@ -41,8 +43,10 @@ class Identities {
         std::optional<KeyFile> file;  // Else the agent.
     };
 
+    [[nodiscard]] static bool is_locked(const Source& source);
     void add_file(const std::string& path, bool is_required);
-    void add_agent();
+    enum class Whose { All, OfOurFiles };
+    void add_agent(Whose whose);
     void add_own(bool make);
     void add(PublicKey key, std::string where, Source source);
 

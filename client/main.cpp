@@ -1,5 +1,6 @@
 // frsh: reads its command line and becomes what it asks for.
 #include "client/batch.hpp"
+#include "client/configuration.hpp"
 #include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
@@ -16,13 +17,14 @@ namespace {
 int run(int argc, char** argv) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
-    const auto options = frsh::parse_client_options(argc, argv, status);
+    auto options = frsh::parse_client_options(argc, argv, status);
     if (!options) return status;
     using Level = frsh::log::Level;
     frsh::log::set_level(options->quiet            ? Level::Quiet
                          : options->verbosity == 0 ? Level::Error
                          : options->verbosity == 1 ? Level::Info
                                                    : Level::Debug);
+    frsh::configure(*options);
     if (options->trust) {
         (void)frsh::dial(*options);
         return 0;

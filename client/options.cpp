@@ -35,57 +35,28 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
-std::optional<Linger> parse_linger(std::string_view text) {
-    if (text == "inf") return Linger{};
-    const auto time = parse_duration(text);
-    if (!time) return std::nullopt;
-    return Linger{time};
-}
-
-// A network fails by itself; on one machine a connection ends because somebody ended it.
-OnDisconnect usual_on_disconnect(const ClientOptions& options) {
-    const bool is_network = options.via.empty() && !options.plaintext &&
-                            options.target != "local" && !options.target.starts_with("unix:");
-    if (!is_network) return {};
-    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
-}
-
-std::optional<OnDisconnect> parse_on_disconnect(std::string_view text) {
-    constexpr std::string_view kGrace = "grace:";
-    if (text == "kill") return OnDisconnect{};
-    if (!text.starts_with(kGrace)) return std::nullopt;
-    const auto time = parse_duration(text.substr(kGrace.size()));
-    if (!time) return std::nullopt;
-    return OnDisconnect{OnDisconnect::Kind::Grace, *time};
-}
-
-void declare(CLI::App& app, ClientOptions& options, std::optional<OnDisconnect>& on_disconnect) {
+void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
     app.prefix_command();
-    app.add_option("-p,--port", options.port, "Port of a TCP target")->check(CLI::Range(1, 65535));
-    app.add_option("-l,--login", options.user, "User name on the target");
-    app.add_option("--via", options.via,
+    app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
+        ->check(CLI::Range(1, 65535));
+    app.add_option("-l,--login", options.settings.user, "User name on the target");
+    app.add_option("--via", options.settings.via,
                    "Connect over the stdin and stdout of this command, run by sh");
-    app.add_option("-i,--identity", options.identities,
+    app.add_option("-i,--identity", options.settings.identities,
                    "Log in with this private key file; may be repeated")
         ->type_name("FILE")
         ->allow_extra_args(false);
-    app.add_flag("--accept-new", options.accept_new,
-                 "Trust a host that is not known yet; a changed key is refused all the same");
+    app.add_flag_callback(
+        "--accept-new", [&options] { options.settings.accept_new = true; },
+        "Trust a host that is not known yet; a changed key is refused all the same");
     app.add_flag("--trust", options.trust,
                  "Run nothing: trust TARGET's key from now on, if it has the fingerprint that "
                  "may follow it");
     app.add_flag("--plaintext", options.plaintext, "TCP without TLS: loopback only");
-    app.add_option_function<std::string>(
-           "--connect-timeout",
-           [&options](const std::string& text) {
-               const auto time = parse_duration(text);
-               if (!time) throw CLI::ValidationError("'" + text + "' is no DUR");
-               options.connect_timeout = *time;
-           },
-           "Limit for reaching the server, name look-up included (10s)")
-        ->type_name("DUR");
+    add_parsed(app, "--connect-timeout", options.settings.connect_timeout, parse_duration, "DUR",
+               "Limit for reaching the server, name look-up included (10s)");
     app.add_flag("--argv", options.argv, "Run the words as a program and its arguments, no shell");
     app.add_option("--env", options.env, "Set a variable for the command; may be repeated")
         ->type_name("NAME=VALUE")
@@ -98,9 +69,10 @@ void declare(CLI::App& app, ClientOptions& options, std::optional<OnDisconnect>&
                "End the command when it has written nothing for this time (124)");
     add_parsed(app, "--max-output", options.max_output, parse_size, "SIZE",
                "Keep the first and the last half of this of each stream, drop what lies between");
-    add_parsed(app, "--linger", options.linger, parse_linger, "DUR|inf",
+    add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
-    add_parsed(app, "--on-disconnect", on_disconnect, parse_on_disconnect, "kill|grace:DUR",
+    add_parsed(app, "--on-disconnect", options.settings.on_disconnect, parse_on_disconnect,
+               "kill|grace:DUR",
                "When the connection is lost: end the command at once, or when nobody has come back "
                "for it within DUR (grace:30s over a network, else kill)");
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
@@ -144,8 +116,7 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
 std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status) {
     ClientOptions options;
     CLI::App app{kUsage, "frsh"};
-    std::optional<OnDisconnect> on_disconnect;
-    declare(app, options, on_disconnect);
+    declare(app, options);
     const auto refuse = [&](const std::string& why) {
         log::error(escape_controls(why));
         status = 255;
@@ -165,7 +136,6 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     options.target = options.words[0];
     options.words.erase(options.words.begin());
     if (options.target.starts_with("-")) return refuse("unknown option " + options.target);
-    options.on_disconnect = on_disconnect.value_or(usual_on_disconnect(options));
     if (options.trust) {
         const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
         if (!is_tcp || options.words.size() > 1) {
@@ -175,6 +145,15 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     if (const auto why = contradiction(options)) return refuse(*why);
     return options;
+}
+
+// A network fails by itself; on one machine a connection ends because somebody ended it.
+OnDisconnect on_disconnect_of(const ClientOptions& options) {
+    if (options.settings.on_disconnect) return *options.settings.on_disconnect;
+    const bool is_network = options.settings.via.empty() && !options.plaintext &&
+                            options.target != "local" && !options.target.starts_with("unix:");
+    if (!is_network) return {};
+    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
 }
 
 }  // namespace frsh

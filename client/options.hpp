@@ -1,7 +1,7 @@
 // The command line of frsh.
 #pragma once
 
-#include "common/proto/message.hpp"
+#include "client/settings.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -11,20 +11,11 @@
 
 namespace frsh {
 
-// How long to wait for somebody who holds a stream open after the command has ended.
-struct Linger {
-    std::optional<std::chrono::milliseconds> time;  // Nothing: for ever.
-};
-
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
-    unsigned port = 0;               // 0: not said.
-    std::string user;
-    std::string via;  // The command whose stdin and stdout are the connection.
+    ConnectionSettings settings;     // Whoever has a say; see settings.hpp.
     bool plaintext = false;
-    std::vector<std::string> identities;  // Key files.
-    bool accept_new = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
     bool argv = false;
@@ -38,9 +29,6 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
-    std::optional<Linger> linger;
-    OnDisconnect on_disconnect;  // As it was asked for, else what is usual for the target.
-    std::chrono::milliseconds connect_timeout{10'000};
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.
     bool quiet = false;
@@ -50,5 +38,9 @@ struct ClientOptions {
 // Nothing where there is nothing left to do (--help, --version); `status` is the exit code then.
 // A command line that makes no sense is said on stderr in one line.
 std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status);
+
+// What is to happen when the connection is lost: as it was asked for, else what is usual for such a
+// target.
+[[nodiscard]] OnDisconnect on_disconnect_of(const ClientOptions& options);
 
 }  // namespace frsh

@@ -115,7 +115,7 @@ class Repl {
                       at_line_start_),
           server_(loop_, connect_to(options),
                   [this](const Message& message) { shell_.on_message(message); }),
-          shell_(server_, options.env, options.cwd, options.on_disconnect),
+          shell_(server_, options.env, options.cwd, on_disconnect_of(options)),
           editor_(
               loop_, [this] { turn(); }, history_path()) {
         signal_watch_ = loop_.watch(
@@ -304,7 +304,7 @@ class Repl {
             return;
         }
         shell_.place(open);
-        open.linger = options_.linger ? options_.linger->time : kReplLinger;
+        open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
         interrupts_ = 0;
         wants_input_ = !open.stdin_null;
         run_ = &server_.open(std::move(open), screen_out_, screen_err_);

@@ -85,7 +85,7 @@ Trust judge_host(const ClientOptions& options, const HostPort& where, bool is_lo
         case HostKeyVerdict::Kind::Unknown:
             break;
     }
-    if (options.accept_new || options.trust) {
+    if (options.settings.accept_new.value_or(false) || options.trust) {
         add(where, key);
         return Trust::Known;
     }

@@ -24,6 +24,7 @@ DOORS = [
     (r"openssl/", r"(common/net|tests/unit|tests/fuzz|tests/integration)/.*"),
     (r"nlohmann/", r"(common/proto/.*\.cpp|tests/.*)"),
     (r"libdeflate", r"common/proto/checksum\.cpp"),
+    (r"toml", r"common/base/config\.cpp"),
     (r"CLI/", r"(client|server|client/demo)/options\.cpp"),
     (r"histedit", r"client/line_editor\.cpp"),
     (r"doctest/", r"tests/.*"),

@@ -3,11 +3,13 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/net/host_pattern.hpp"
 #include "common/net/ssh_wire.hpp"
 #include "common/net/trusted_file.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/process.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 
@@ -34,6 +36,27 @@ bool has_expired(const User& user) {
     while (::getspnam_r(user.name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)
         buffer.resize(buffer.size() * 2);
     return found != nullptr && found->sp_expire >= 0 && ::time(nullptr) / 86400 >= found->sp_expire;
+}
+
+std::vector<std::string> groups_of(const User& user) {
+    int count = 64;
+    std::vector<gid_t> ids(static_cast<std::size_t>(count));
+    while (::getgrouplist(user.name.c_str(), user.gid, ids.data(), &count) == -1)
+        ids.resize(static_cast<std::size_t>(count));  // It has said how many there are.
+    ids.resize(static_cast<std::size_t>(count));
+    std::vector<std::string> names;
+    for (const gid_t id : ids) {
+        if (const auto name = find_group_name(id)) names.push_back(*name);
+    }
+    return names;
+}
+
+bool matches_any(const std::vector<std::string>& names, const std::vector<std::string>& patterns) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+            return matches_pattern(name, pattern);
+        });
+    });
 }
 
 bool is_login_shell(const std::string& shell) {
@@ -172,6 +195,12 @@ std::optional<std::string> find_account_refusal(const User& user, const AccountP
     const bool is_given_by_root = ::geteuid() == 0;
     if (is_given_by_root && user.uid == 0 && !policy.permit_root_login) {
         return "root may not log in here (permit_root_login)";
+    }
+    if (policy.allow_users && !matches_any({user.name}, *policy.allow_users)) {
+        return "this account is not among those that may log in here (allow_users)";
+    }
+    if (policy.allow_groups && !matches_any(groups_of(user), *policy.allow_groups)) {
+        return "this account is in no group that may log in here (allow_groups)";
     }
     if (user.uid != 0 && ::access("/etc/nologin", F_OK) == 0) {
         return "logins are closed at the moment (/etc/nologin)";

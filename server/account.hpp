@@ -17,6 +17,10 @@ namespace frsh {
 struct AccountPolicy {
     bool permit_root_login = false;
     bool permit_user_environment = false;
+    // Patterns; see host_pattern.hpp. Where there are any, one must match: the user, or one of his
+    // groups.
+    std::optional<std::vector<std::string>> allow_users = {};
+    std::optional<std::vector<std::string>> allow_groups = {};
 };
 
 // Nothing for an account that does not exist or is not ours to give.

@@ -33,6 +33,13 @@ std::string in_seconds(double seconds) {
     return text;
 }
 
+std::string in_words(const std::vector<std::string>& tried) {
+    std::string text;
+    for (const std::string& key : tried)
+        text += (text.empty() ? "; tried " : ", ") + key;
+    return text;
+}
+
 std::string what_was_asked(const msg::Open& open) {
     std::string text;
     for (const std::string& arg : open.args) {
@@ -58,7 +65,8 @@ double Audit::age() const {
 }
 
 std::string Audit::who() const {
-    std::string text = subject_.from + ": " + escape_controls(subject_.user);
+    std::string text = subject_.from;
+    if (!subject_.user.empty()) text += ": " + escape_controls(subject_.user);
     if (!subject_.key.empty()) text += " " + subject_.key;
     return text;
 }
@@ -69,7 +77,11 @@ void Audit::write(const char* event, Json::Object members) const {
                       {"event", event},
                       {"session", subject_.session},
                       {"from", subject_.from}};
-    add_bytes(line, "user", subject_.user);
+    if (subject_.user.empty()) {
+        line.emplace_back("user", Json());
+    } else {
+        add_bytes(line, "user", subject_.user);
+    }
     line.emplace_back("key", subject_.key.empty() ? Json() : Json(subject_.key));
     for (auto& member : members)
         line.push_back(std::move(member));
@@ -86,9 +98,26 @@ void Audit::connected() const {
     write("connected", {});
 }
 
-void Audit::refused(const std::string& why) const {
-    log::notice(who() + ": refused: " + why);
-    write("refused", {{"reason", why}});
+void Audit::write(const char* event, const std::string& why,
+                  const std::vector<std::string>& tried) const {
+    Json::Object members{{"reason", why}};
+    if (!tried.empty()) members.emplace_back("tried", Json::Array(tried.begin(), tried.end()));
+    write(event, std::move(members));
+}
+
+void Audit::refused(const std::string& why, const std::vector<std::string>& tried) const {
+    log::notice(who() + ": refused: " + why + in_words(tried));
+    write("refused", why, tried);
+}
+
+void Audit::turned_away(const std::string& why, const std::vector<std::string>& tried) const {
+    log::info(who() + ": refused: " + why + in_words(tried));
+    write("refused", why, tried);
+}
+
+void Audit::left(const std::string& why, const std::vector<std::string>& tried) const {
+    log::info(who() + ": left: " + why + in_words(tried));
+    write("left", why, tried);
 }
 
 void Audit::disconnected() const {

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace frsh {
 
@@ -18,8 +19,8 @@ namespace frsh {
 struct AuditSubject {
     std::string session;  // The session's mark, which its runs carry, too.
     std::string from;     // "192.0.2.1:4711", "unix", "stdio"
-    std::string user;
-    std::string key;  // A fingerprint; empty where the kernel vouched for the user.
+    std::string user;     // Empty where nobody has said.
+    std::string key;      // A fingerprint; empty where the kernel vouched for the user.
 };
 
 class Audit {
@@ -28,14 +29,22 @@ class Audit {
     Audit(int file, AuditSubject subject);
 
     void connected() const;
-    void refused(const std::string& why) const;
     void disconnected() const;
+    // A login, after these keys had been shown without a signature.
+    void refused(const std::string& why, const std::vector<std::string>& tried) const;
+    // A connection, before there was a login; the log has it with -v only, since anybody may bring
+    // about thousands of these.
+    void turned_away(const std::string& why, const std::vector<std::string>& tried = {}) const;
+    // The peer went by himself, before there was one.
+    void left(const std::string& why, const std::vector<std::string>& tried) const;
 
     void run_asked(const msg::Open& open);
     void run_ended(const msg::End& end);
 
   private:
     void write(const char* event, Json::Object members) const;
+    void write(const char* event, const std::string& why,
+               const std::vector<std::string>& tried) const;
     [[nodiscard]] double age() const;
     [[nodiscard]] std::string who() const;
 

@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/net/host_pattern.hpp"
 #include "common/sys/signals.hpp"
 
 #include <algorithm>
@@ -77,6 +78,14 @@ std::string value_of(const std::vector<std::string>& env, std::string_view name)
     return "";
 }
 
+// What steers the dynamic linker or makes shells run code never is, whatever a pattern matches.
+bool is_accepted(const LaunchContext& context, std::string_view name) {
+    if (!context.accept_env) return is_forwardable(name);
+    return is_inheritable(name) &&
+           std::any_of(context.accept_env->begin(), context.accept_env->end(),
+                       [&](const std::string& pattern) { return matches_pattern(name, pattern); });
+}
+
 }  // namespace
 
 std::vector<std::string> base_environment(const User& user, BaseEnvironment kind) {
@@ -128,7 +137,7 @@ std::vector<std::string> run_environment(const LaunchContext& context,
                                          const std::string& mark) {
     std::vector<std::string> all = context.env;
     for (const std::string& entry : forwarded) {
-        if (is_forwardable(name_of_entry(entry))) set(all, entry);
+        if (is_accepted(context, name_of_entry(entry))) set(all, entry);
     }
     for (const std::string& entry : env)
         set(all, entry);

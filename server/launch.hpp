@@ -16,6 +16,8 @@ struct LaunchContext {
     User user;
     std::vector<std::string> env;  // "K=V"; the run's own come on top.
     std::string session_mark;      // "FRSH_SESSION=..."
+    // Patterns of what a client may pass on; see is_forwardable() for what that is by itself.
+    std::optional<std::vector<std::string>> accept_env = {};
     // Of a key that may run nothing else; see force_command().
     std::optional<std::string> forced_command = {};
 };

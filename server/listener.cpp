@@ -6,6 +6,7 @@
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
 #include "server/access.hpp"
+#include "server/audit.hpp"
 #include "server/host_key.hpp"
 #include "server/launch.hpp"
 #include "server/login_exit.hpp"
@@ -34,9 +35,20 @@ void raise_descriptor_limit(rlimit& given) {
     if (raised.rlim_cur > given.rlim_cur) (void)::setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+// For the log. Whoever is gone already has no address any more.
+std::string name_of_peer(int socket) {
+    try {
+        const Address peer = peer_address(socket);
+        return peer.family() == AF_UNIX ? "unix" : peer.text();
+    } catch (const SysError&) {
+        return "gone";
+    }
+}
+
 }  // namespace
 
-Listener::Listener() : owner_(::getpid()), signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}) {
+Listener::Listener(int audit_file)
+    : audit_file_(audit_file), owner_(::getpid()), signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}) {
     raise_descriptor_limit(given_descriptors_);
     signal_watch_ = loop_.watch(
         "listener: a session has ended, or we are to", signals_.fd(), [] { return short{POLLIN}; },
@@ -136,7 +148,7 @@ void Listener::admit_to_wait(Fd connection, Kind kind) {
 // unread bytes would reset the connection and take the message along, so that is left to the peer.
 void Listener::refuse(Fd socket, const std::string& reason, const std::string& message,
                       std::chrono::seconds retry_after) {
-    log::info("refused a connection: " + message);
+    note_turned_away(name_of_peer(socket.get()), "", message);
     msg::Error error{reason, message, std::nullopt};
     if (reason == "busy") error.retry_after = static_cast<std::uint64_t>(retry_after.count());
     std::string frame;
@@ -149,6 +161,11 @@ void Listener::refuse(Fd socket, const std::string& reason, const std::string& m
     ::shutdown(socket.get(), SHUT_WR);
     if (parting_.size() == kMaxParting) parting_.erase(parting_.begin());
     parting_.push_back({std::move(socket), EventLoop::Clock::now() + 1s});
+}
+
+void Listener::note_turned_away(const std::string& from, const std::string& mark,
+                                const std::string& why) const {
+    Audit(audit_file_, {mark, from, "", ""}).turned_away(why);
 }
 
 std::optional<Listener::Connection> Listener::serve() {
@@ -186,6 +203,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             continue;
         }
         const std::string mark = new_session_mark();
+        std::string from = name_of_peer(next.socket.get());
         const pid_t pid = ::fork();
         if (pid == -1) {
             refuse(std::move(next.socket), "busy", SysError("fork").what());
@@ -205,6 +223,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
         child.steps = std::move(steps.read_end);
         child.kind = next.door;
         child.mark = mark;
+        child.from = std::move(from);
         child.source = std::move(next.source);
         child.since = EventLoop::Clock::now();
         child.watch = loop_.watch(
@@ -276,6 +295,11 @@ void Listener::reap_children() {
         Child& child = found->second;
         if (child.steps.is_open()) follow(child);  // What it said last may not have been read.
         punish(child, *status);
+        if (child.is_evicted) {
+            note_turned_away(child.from, child.mark, "said nothing while others waited");
+        } else if (status->signaled && child.kind == Kind::Tls && !child.is_admitted) {
+            note_turned_away(child.from, child.mark, "the login died by a signal");
+        }
         forget_steps(child);
         if (status->signaled && !child.is_evicted) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
@@ -288,8 +312,8 @@ void Listener::reap_children() {
 }
 
 void Listener::tick(EventLoop::Time now) {
-    if (const std::size_t silent = waiting_.drop_silent(now)) {
-        log::info("dropped " + std::to_string(silent) + " connections that said nothing");
+    for (const WaitingRoom::Guest& silent : waiting_.drop_silent(now)) {
+        note_turned_away(name_of_peer(silent.socket.get()), "", "said nothing");
     }
     evict_silent(now);
     for (Ending& ending : endings_)

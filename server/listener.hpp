@@ -41,7 +41,8 @@ class Listener {
     static constexpr std::size_t kMaxUnknownOfASource = 8;
     static constexpr std::size_t kMaxWaiting = 1024;
 
-    Listener();
+    // `audit_file` is lent; see audit.hpp.
+    explicit Listener(int audit_file);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -66,6 +67,7 @@ class Listener {
         Fd steps;  // Not open once the peer is known, or the child has ended.
         Kind kind = Kind::Unix;
         std::string mark;
+        std::string from;  // For the log.
         Source source;
         EventLoop::Time since;
         bool has_greeted = false;  // See LoginStep.
@@ -84,6 +86,8 @@ class Listener {
     void accept_some(Socket& socket);
     void refuse(Fd socket, const std::string& reason, const std::string& message,
                 std::chrono::seconds retry_after = std::chrono::seconds(1));
+    void note_turned_away(const std::string& from, const std::string& mark,
+                          const std::string& why) const;
     void admit_to_wait(Fd connection, Kind kind);
     void follow(Child& child);
     void forget_steps(Child& child);
@@ -96,6 +100,7 @@ class Listener {
     [[nodiscard]] EventLoop::Time next_deadline() const;
     void stop_listening();
 
+    int audit_file_;
     pid_t owner_;  // Whose socket files these are; a forked child's copy removes nothing.
     EventLoop loop_;
     Signals signals_;

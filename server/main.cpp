@@ -4,6 +4,7 @@
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
 #include "server/access.hpp"
+#include "server/configuration.hpp"
 #include "server/host_key.hpp"
 #include "server/listener.hpp"
 #include "server/monitor.hpp"
@@ -28,8 +29,9 @@ Fd take_over(int standard_stream) {
 }
 
 SessionSettings settings_for(BaseEnvironment environment, std::string mark, const char* from,
-                             int audit_file) {
+                             const ServerOptions& options, int audit_file) {
     SessionSettings settings;
+    settings.launch.accept_env = options.settings.accept_env;
     settings.launch.user = current_user();
     settings.audit = std::make_shared<Audit>(
         audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
@@ -39,23 +41,32 @@ SessionSettings settings_for(BaseEnvironment environment, std::string mark, cons
 }
 
 bool is_tls(const ServerOptions& options) {
-    return !options.listen.empty() && !options.plaintext;
+    return options.settings.listen && !options.settings.listen->empty() && !options.plaintext;
 }
 
-int serve_stdio(int audit_file) {
+AccountPolicy policy_of(const ServerSettings& settings) {
+    AccountPolicy policy;
+    policy.permit_root_login = settings.permit_root_login.value_or(false);
+    policy.permit_user_environment = settings.permit_user_environment.value_or(false);
+    policy.allow_users = settings.allow_users;
+    policy.allow_groups = settings.allow_groups;
+    return policy;
+}
+
+int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
     return run_session(
         std::make_unique<FdTransport>(std::move(input), std::move(output)),
-        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", audit_file));
+        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", options, audit_file));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.
 int serve_login(Listener::Connection connection, const TlsContext& context,
                 const ServerOptions& options, int audit_file) {
     MonitorSettings monitor_settings;
-    monitor_settings.host_key = options.host_key;
-    monitor_settings.policy.permit_root_login = options.permit_root_login;
+    monitor_settings.host_key = options.settings.host_key;
+    monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;
     monitor_settings.session_mark = connection.mark;
@@ -67,6 +78,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings;
     settings.launch.user = login->user;
+    settings.launch.accept_env = options.settings.accept_env;
     settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
@@ -81,11 +93,12 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
                        std::move(settings));
 }
 
-int serve_connection(Listener::Connection connection, int audit_file) {
+int serve_connection(Listener::Connection connection, const ServerOptions& options,
+                     int audit_file) {
     const int socket = connection.socket.get();
     const bool is_plain = connection.kind == Listener::Kind::Plaintext;
     SessionSettings settings = settings_for(BaseEnvironment::Clean, connection.mark,
-                                            is_plain ? "plain TCP" : "unix", audit_file);
+                                            is_plain ? "plain TCP" : "unix", options, audit_file);
     if (is_plain) {
         tune_tcp(socket);
         settings.refusal = [socket] { return refuse_plaintext_peer(socket); };
@@ -101,24 +114,24 @@ int serve_connection(Listener::Connection connection, int audit_file) {
                        std::move(settings));
 }
 
-std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options) {
+std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options, int audit_file) {
     std::optional<PublicKey> host_key;
     if (is_tls(options)) {
-        host_key = prepare_host_key(options.host_key);
+        host_key = prepare_host_key(options.settings.host_key);
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
         } else {
             log::notice("no sandbox: who breaks TLS is this user");
         }
     }
-    Listener listener;
-    for (const std::string& where : options.listen)
+    Listener listener(audit_file);
+    for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
         listener.listen_on_tcp(where, host_key);
     if (host_key) {
-        log::notice("host key " + host_key->fingerprint() + " (" + options.host_key + ")");
+        log::notice("host key " + host_key->fingerprint() + " (" + options.settings.host_key + ")");
     }
-    if (options.unix_path) {
-        std::string path = *options.unix_path;
+    if (options.settings.unix_path) {
+        std::string path = *options.settings.unix_path;
         if (path.empty()) {
             const std::string folder = runtime_folder();
             make_private_folder(folder);
@@ -142,20 +155,20 @@ int run(int argc, char** argv) {
     int status = 0;
     auto options = parse_server_options(argc, argv, status);
     if (!options) return status;
-    if (options->verbosity > 0) {
-        log::set_level(options->verbosity > 1 ? log::Level::Debug : log::Level::Info);
-    }
-    const Fd audit = options->audit.empty() ? Fd() : open_audit_file(options->audit);
-    if (options->stdio) return serve_stdio(audit.get());
-    if (options->host_key.empty()) options->host_key = usual_host_key();
+    configure(*options);
+    ServerSettings& settings = options->settings;
+    log::set_level(settings.log_level.value_or(log::Level::Error));
+    const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
+    if (options->stdio) return serve_stdio(*options, audit.get());
+    if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const auto context = is_tls(*options) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
-    auto connection = listen_and_serve(*options);
+    auto connection = listen_and_serve(*options, audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
         return serve_login(std::move(*connection), *context, *options, audit.get());
     }
-    return serve_connection(std::move(*connection), audit.get());
+    return serve_connection(std::move(*connection), *options, audit.get());
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
             if (packet->empty()) return std::nullopt;
             ToMonitor message = parse_to_monitor(*packet);
             if (message.kind == ToMonitor::Kind::Failure) {
-                log::info(peer_ + ": " + escape_controls(message.payload));
+                refusal_ = escape_controls(message.payload);
                 return std::nullopt;
             }
             return message;
@@ -142,7 +142,8 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
         if (left.count() <= 0) {
-            refuse("timeout", "no login within the time given");
+            refusal_ = "no login within the time given";
+            refuse("timeout", refusal_);
             return std::nullopt;
         }
         pollfd polled{control_.get(), POLLIN, 0};
@@ -176,10 +177,13 @@ std::optional<Login> Monitor::admit() {
         }
     } catch (const ProtocolError& error) {
         log::error(peer_ + ": " + error.what());
+        refusal_ = error.what();
         exit_ = LoginExit::Crashed;
     } catch (const std::exception& error) {
         log::error(peer_ + ": " + error.what());
+        refusal_ = error.what();
     }
+    if (!is_noted_) note_end_without_login();
     part_from_gate();
     return std::nullopt;
 }
@@ -197,6 +201,9 @@ void Monitor::answer_probe(const std::string& payload) {
     std::string answer;
     try {
         const UserProbe probe = parse_user_probe(payload);
+        asked_user_ = probe.user;
+        for (const PublicKey& key : probe.keys)
+            tried_.push_back(key.fingerprint());
         const auto user = find_account(probe.user);
         if (user && !find_account_refusal(*user, settings_.policy)) {
             if (const auto found = find_grant(*user, probe.keys, address_)) {
@@ -250,10 +257,20 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     } catch (const ProtocolError& error) {
         why = error.what();
     }
-    Audit(settings_.audit_file, subject).refused(why);
+    is_noted_ = true;
+    Audit(settings_.audit_file, subject).refused(why, tried_);
     std::this_thread::sleep_until(answer_at);
     refuse("denied", words);
     return std::nullopt;
+}
+
+void Monitor::note_end_without_login() {
+    const Audit audit(settings_.audit_file, {settings_.session_mark, peer_, asked_user_, ""});
+    if (refusal_.empty()) {
+        audit.left(tried_.empty() ? "without a login" : "no key was acceptable", tried_);
+    } else {
+        audit.turned_away(refusal_, tried_);
+    }
 }
 
 void Monitor::tell_listener(LoginStep step) {

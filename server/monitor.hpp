@@ -56,6 +56,7 @@ class Monitor {
     bool prove_host(const std::string& binding);
     void answer_probe(const std::string& payload);
     std::optional<Login> judge(const std::string& payload);
+    void note_end_without_login();
     void refuse(const std::string& reason, const std::string& message);
     void part_from_gate();
     void tell_listener(LoginStep step);
@@ -74,6 +75,10 @@ class Monitor {
     ProofContext context_;
     std::optional<PublicKey> host_key_;
     LoginExit exit_ = LoginExit::Silent;
+    std::string asked_user_;          // By a probe, for the log,
+    std::vector<std::string> tried_;  // with these keys.
+    std::string refusal_;             // Why we ended it; empty where the peer did.
+    bool is_noted_ = false;           // There is a line about its end already.
 };
 
 }  // namespace frsh

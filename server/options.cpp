@@ -10,37 +10,44 @@ namespace frsh {
 
 std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& status) {
     ServerOptions options;
+    ServerSettings& settings = options.settings;
     bool no_sandbox = false;
+    int verbosity = 0;
     CLI::App app{
         "The server of frsh, the framed remote shell.\n"
         "Without --listen or --stdio it serves its own user on a unix socket.",
         "frshd"};
     app.set_version_flag("--version", "frshd " FRSH_VERSION);
+    app.add_option("--config", options.config,
+                   "Read this instead of /etc/frsh/frshd.toml (as root) or "
+                   "~/.config/frsh/frshd.toml; options come first")
+        ->type_name("FILE");
     app.add_option(
-           "--listen", options.listen,
+           "--listen", settings.listen.emplace(),
            "Listen on TCP with TLS; the default address is 127.0.0.1, port 0 takes a free one")
         ->type_name("[ADDR:]PORT")
         ->allow_extra_args(false);
-    app.add_option("--unix", options.unix_path,
+    app.add_option("--unix", settings.unix_path,
                    "Listen on a unix socket; without PATH in the runtime folder")
         ->type_name("[PATH]")
         ->expected(0, 1)
         ->default_str("");
     app.add_flag("--stdio", options.stdio, "Serve one connection on stdin and stdout");
-    app.add_option("--host-key", options.host_key,
+    app.add_option("--host-key", settings.host_key,
                    "The key that proves this host; as root /etc/ssh/ssh_host_ed25519_key, else "
                    "~/.config/frsh/host_ed25519")
         ->type_name("FILE");
-    app.add_flag("--permit-root-login", options.permit_root_login,
-                 "As root: let root log in over TCP, too");
+    app.add_flag_callback(
+        "--permit-root-login", [&settings] { settings.permit_root_login = true; },
+        "As root: let root log in over TCP, too");
     app.add_flag("--no-sandbox", no_sandbox,
                  "Leave the process that faces the network its rights (sanitizers need that)");
     app.add_flag("--plaintext", options.plaintext,
                  "Speak without TLS: on loopback and with your own user only");
-    app.add_option("--audit", options.audit,
+    app.add_option("--audit", settings.audit,
                    "Append a line of JSON for each connection, run and refusal")
         ->type_name("FILE");
-    app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
+    app.add_flag("-v,--verbose", verbosity, "Say what happens; twice: every event");
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
@@ -57,14 +64,12 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
         status = 255;
         return std::nullopt;
     };
-    if (options.stdio && (!options.listen.empty() || options.unix_path)) {
+    if (settings.listen->empty()) settings.listen.reset();
+    if (options.stdio && (settings.listen || settings.unix_path)) {
         return refuse("--stdio: serves one connection and listens nowhere");
     }
-    if (options.plaintext && options.listen.empty()) {
-        return refuse("--plaintext: goes with --listen");
-    }
     options.use_sandbox = !no_sandbox;
-    if (options.listen.empty() && !options.unix_path && !options.stdio) options.unix_path = "";
+    if (verbosity > 0) settings.log_level = verbosity > 1 ? log::Level::Debug : log::Level::Info;
     return options;
 }
 

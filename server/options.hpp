@@ -1,22 +1,39 @@
 // The command line of frshd.
 #pragma once
 
+#include "common/base/log.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace frsh {
 
-struct ServerOptions {
-    std::vector<std::string> listen;  // "[ADDR:]PORT"
-    bool plaintext = false;
-    std::string host_key;  // A path; empty: the usual one.
-    bool permit_root_login = false;
-    bool use_sandbox = true;
+// What the command line or the configuration may say (configuration.hpp), the former first. What
+// is empty was not said; a list that was said may well have nothing in it.
+struct ServerSettings {
+    using List = std::optional<std::vector<std::string>>;
+
+    List listen;                           // "[ADDR:]PORT"
     std::optional<std::string> unix_path;  // Empty: the usual place.
+    std::string host_key;                  // A path; empty: the usual one.
+    std::string audit;                     // A path; empty: none.
+    std::optional<log::Level> log_level;
+    std::optional<bool> permit_root_login;
+    std::optional<bool> permit_user_environment;
+    List allow_users;   // Patterns of user names; who matches none may not log in.
+    List allow_groups;  // The same of groups, of which the user must be in one.
+    List accept_env;    // Patterns of variables that a client may pass on; see is_forwardable().
+};
+
+struct ServerOptions {
+    ServerSettings settings;
+    std::string config;  // A path; empty: the usual one.
     bool stdio = false;
-    std::string audit;  // A path; empty: none.
-    int verbosity = 0;
+    bool plaintext = false;
+    bool use_sandbox = true;
+    // Whoever started us has opened them; see systemd.hpp.
+    bool listens_on_given_sockets = false;
 };
 
 // Nothing where there is nothing left to do (--help, --version); `status` is the exit code then.

@@ -131,7 +131,11 @@ void Session::child_exited(const ExitStatus& status) {
 }
 
 void Session::refuse_connection(const std::string& reason, const std::string& message) {
-    log::info("refused: " + message);
+    if (!is_admitted_ && settings_.audit) {
+        settings_.audit->turned_away(message);
+    } else {
+        log::info("refused: " + message);
+    }
     link_.send(msg::Error{reason, message, std::nullopt});
     part();
 }

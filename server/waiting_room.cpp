@@ -99,15 +99,19 @@ std::optional<WaitingRoom::Guest> WaitingRoom::give_up_one() {
     return guest;
 }
 
-std::size_t WaitingRoom::drop_silent(Time now) {
-    std::size_t dropped = 0;
+std::vector<WaitingRoom::Guest> WaitingRoom::drop_silent(Time now) {
+    std::vector<Guest> dropped;
     for (auto& [source, seats] : rows_) {
-        dropped += std::erase_if(seats, [now](const auto& seat) {
-            return seat->is_gone || (!seat->guest.is_ready && now >= seat->guest.since + kSilence);
+        std::erase_if(seats, [&](const auto& seat) {
+            const bool is_silent = !seat->guest.is_ready && now >= seat->guest.since + kSilence;
+            if (!seat->is_gone && !is_silent) return false;
+            seat->watch.reset();
+            dropped.push_back(std::move(seat->guest));
+            return true;
         });
     }
     std::erase_if(rows_, [](const auto& row) { return row.second.empty(); });
-    size_ -= dropped;
+    size_ -= dropped.size();
     return dropped;
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace frsh {
 
@@ -40,8 +41,8 @@ class WaitingRoom {
     std::optional<Guest> take_next(const May& may);
     [[nodiscard]] bool has_ready() const;
 
-    // Who has said too little for too long is dropped. Returns how many.
-    std::size_t drop_silent(Time now);
+    // Who has said too little for too long, or left, is dropped: those are returned.
+    std::vector<Guest> drop_silent(Time now);
     [[nodiscard]] Time next_deadline() const;
 
     [[nodiscard]] std::size_t size() const { return size_; }

@@ -31,8 +31,8 @@ const sockaddr_in6& v6(const Address& address) {
 
 }  // namespace
 
-HostPort parse_host_port(std::string_view text, BarePort bare_port,
-                         const std::string& default_host) {
+HostPort parse_host_port(std::string_view text, BarePort bare_port, const std::string& default_host,
+                         unsigned default_port) {
     if (text.empty()) throw UserError("an empty address");
     const bool all_digits = text.find_first_not_of("0123456789") == std::string_view::npos;
     if (all_digits && bare_port == BarePort::Allowed) return {default_host, port_of(text, text)};
@@ -41,7 +41,7 @@ HostPort parse_host_port(std::string_view text, BarePort bare_port,
         if (close == std::string_view::npos) {
             throw UserError("'" + escape_controls(text) + "': no ']' after the address");
         }
-        HostPort result{std::string(text.substr(1, close - 1))};
+        HostPort result{std::string(text.substr(1, close - 1)), default_port};
         const std::string_view rest = text.substr(close + 1);
         if (rest.empty()) return result;
         if (rest[0] != ':') {
@@ -51,7 +51,8 @@ HostPort parse_host_port(std::string_view text, BarePort bare_port,
         return result;
     }
     const auto colons = std::count(text.begin(), text.end(), ':');
-    if (colons == 0 || colons > 1) return {std::string(text)};  // A name, or a bare V6 address.
+    // A name, or a bare V6 address.
+    if (colons == 0 || colons > 1) return {std::string(text), default_port};
     const std::size_t colon = text.find(':');
     if (colon == 0) return {default_host, port_of(text.substr(1), text)};
     return {std::string(text.substr(0, colon)), port_of(text.substr(colon + 1), text)};

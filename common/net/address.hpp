@@ -20,7 +20,8 @@ struct HostPort {
 // is `default_host` then). Throws UserError.
 enum class BarePort { Refused, Allowed };
 [[nodiscard]] HostPort parse_host_port(std::string_view text, BarePort bare_port,
-                                       const std::string& default_host = "");
+                                       const std::string& default_host = "",
+                                       unsigned default_port = kDefaultPort);
 
 // One socket address, as the kernel takes it.
 struct Address {

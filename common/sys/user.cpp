@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,9 +44,23 @@ std::optional<User> find_user(const std::string& name) {
     return ask_database([&](auto... into) { return ::getpwnam_r(name.c_str(), into...); });
 }
 
+std::optional<std::string> find_group_name(gid_t gid) {
+    std::vector<char> buffer(16384);
+    group entry{};
+    group* found = nullptr;
+    while (::getgrgid_r(gid, &entry, buffer.data(), buffer.size(), &found) == ERANGE)
+        buffer.resize(buffer.size() * 2);
+    if (found == nullptr) return std::nullopt;
+    return found->gr_name;
+}
+
 std::string home_folder() {
     const char* const given = std::getenv("HOME");
     return given != nullptr && given[0] == '/' ? given : current_user().home;
+}
+
+std::string expand_home(std::string_view path) {
+    return path.starts_with("~/") ? home_folder().append(path.substr(1)) : std::string(path);
 }
 
 std::string config_folder() {

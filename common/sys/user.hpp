@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <sys/types.h>
 
@@ -23,9 +24,13 @@ struct User {
 // By name, from the database; nothing for a name that is not in it.
 [[nodiscard]] std::optional<User> find_user(const std::string& name);
 
+[[nodiscard]] std::optional<std::string> find_group_name(gid_t gid);
+
 // Our own files are below $HOME where that is set, as everybody's are; else where the database
 // says.
 [[nodiscard]] std::string home_folder();
+// "~/x" as a path below home_folder(); any other path as it is.
+[[nodiscard]] std::string expand_home(std::string_view path);
 // "~/.config/frsh", below home_folder().
 [[nodiscard]] std::string config_folder();
 // Makes the folder and those above it that are missing, 0700 each. Throws SysError.

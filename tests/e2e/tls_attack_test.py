@@ -251,7 +251,7 @@ class Life(TlsCase):
 
     def test_a_killed_gate_is_a_lost_connection_and_nothing_else(self):
         marker = os.path.join(self.folder, "pid")
-        process = self.own.popen(self.target, f"echo $$ > {marker}; exec sleep 1000")
+        process = self.own.popen("--on-disconnect=kill", self.target, f"echo $$ > {marker}; exec sleep 1000")
         wait_until(lambda: os.path.exists(marker) and os.path.getsize(marker), "the run")
         gate, = self.gates()
         os.kill(gate.pid, signal.SIGKILL)

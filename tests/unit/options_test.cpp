@@ -80,19 +80,19 @@ TEST_CASE("options: each option of the client is understood") {
                                  "-vv",
                                  "host"});
     REQUIRE(options);
-    CHECK(options->port == 22);
-    CHECK(options->user == "me");
+    CHECK(options->settings.port == 22);
+    CHECK(options->settings.user == "me");
     CHECK(options->env == Strings{"A=1", "B=x=y"});
     CHECK(options->cwd == "/x");
     CHECK(options->stdin_null);
     CHECK(options->timeout == 1500ms);
     CHECK(options->idle_timeout == 120s);
     CHECK(options->max_output == 65536U);
-    REQUIRE(options->linger);
-    CHECK_FALSE(options->linger->time);
+    REQUIRE(options->settings.linger);
+    CHECK_FALSE(options->settings.linger->time);
     CHECK(options->status_fd == 2);
     CHECK(options->json);
-    CHECK(options->connect_timeout == 3s);
+    CHECK(options->settings.connect_timeout == 3s);
     CHECK(options->verbosity == 2);
     CHECK(options->words.empty());
 }
@@ -156,22 +156,22 @@ TEST_CASE("options: a NUL in a command or an argument is refused in words") {
 }
 
 TEST_CASE("options: where a server listens") {
-    CHECK(server({})->unix_path == "");
-    CHECK(server({"--unix"})->unix_path == "");
-    CHECK(server({"--unix", "/x"})->unix_path == "/x");
+    CHECK_FALSE(server({})->settings.unix_path);
+    CHECK_FALSE(server({})->settings.listen);
+    CHECK(server({"--unix"})->settings.unix_path == "");
+    CHECK(server({"--unix", "/x"})->settings.unix_path == "/x");
     CHECK(server({"--stdio"})->stdio);
-    CHECK_FALSE(server({"--stdio"})->unix_path);
+    CHECK_FALSE(server({"--stdio"})->settings.unix_path);
     const auto options = server({"--listen", "1", "--listen", "[::1]:2", "--plaintext", "-v"});
     REQUIRE(options);
-    CHECK(options->listen == Strings{"1", "[::1]:2"});
-    CHECK_FALSE(options->unix_path);
-    CHECK(options->verbosity == 1);
+    CHECK(options->settings.listen == Strings{"1", "[::1]:2"});
+    CHECK_FALSE(options->settings.unix_path);
+    CHECK(options->settings.log_level == frsh::log::Level::Info);
 }
 
 TEST_CASE("options: a server's command line that makes no sense is refused") {
     for (const Strings& words : std::vector<Strings>{{"--stdio", "--unix"},
                                                      {"--stdio", "--listen", "1", "--plaintext"},
-                                                     {"--plaintext"},
                                                      {"--listen"},
                                                      {"word"},
                                                      {"--no-such-option"}}) {

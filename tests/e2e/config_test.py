@@ -1,0 +1,294 @@
+"""Configuration files: frsh's own, and what ssh's say."""
+
+import contextlib
+import grp
+import os
+import pwd
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import FRSHD, PATIENCE, environment, main, wait_until  # noqa: E402
+from tls import ROOT, TlsCase, TlsServer, make_folder, make_key, write  # noqa: E402
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+
+class ClientFile(TlsCase):
+    def configured(self, text):
+        """A stranger with a key in an unusual place, and this config.toml."""
+        client = self.stranger()
+        line = make_key(os.path.join(client.home, "keys/work"))
+        self.authorize(line)
+        write(os.path.join(client.home, ".config/frsh/config.toml"), text)
+        return client
+
+    def host(self, extra=""):
+        return (f'[hosts.box]\naddress = "127.0.0.1"\nport = {self.server.port}\n'
+                f'user = "{ME}"\nidentity = "~/keys/work"\naccept_new = true\n{extra}')
+
+    def test_a_host_is_reached_as_it_is_written_down(self):
+        client = self.configured('[defaults]\nuser = "nobody"\nport = 1\n' + self.host())
+        result = client.run("box", "echo hi")
+        self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
+        # What is said on the command line comes first.
+        self.one_line(client.run("-p", "1", "box", "true"), "127.0.0.1:1", "Connection refused")
+        self.one_line(client.run("box:1", "true"), "127.0.0.1:1", "Connection refused")
+        self.one_line(client.run("no-such-user@box", "true"), "no-such-user@127.0.0.1", "login refused")
+        self.one_line(client.run("-l", "no-such-user", "box", "true"), "login refused")
+        missing = os.path.join(client.home, "none")
+        self.one_line(client.run("-i", missing, "box", "true"), "no such key file")
+
+    def test_defaults_are_for_every_target(self):
+        client = self.configured(f'[defaults]\nport = {self.server.port}\nidentity = "~/keys/work"\n'
+                                 "accept_new = true\n")
+        self.assertEqual(client.run("127.0.0.1", "echo hi").out, b"hi\n")
+        self.assertEqual(client.run("local", "echo hi").out, b"hi\n")
+
+    def test_linger(self):
+        client = self.configured(self.host('linger = "10ms"\n'))
+        began = time.monotonic()
+        result = client.run("box", "sleep 20 & echo hi")
+        self.assertIn("held open by sleep", result.err)
+        self.assertLess(time.monotonic() - began, 2)
+
+    def test_via(self):
+        client = self.configured(f'[hosts.box]\nvia = "{FRSHD} --stdio"\n')
+        self.assertEqual(client.run("box", "echo hi").out, b"hi\n")
+
+    def test_what_is_wrong_is_one_line_with_name_and_line(self):
+        client = self.configured("[hosts.box]\nprot = 1\n")
+        path = os.path.join(client.home, ".config/frsh/config.toml")
+        for target in ("box", "other", "local"):
+            self.one_line(client.run(target, "true"), f"frsh: {path}:2: unknown key: prot\n")
+        write(path, "[hosts.box]\nport = 0\n")
+        self.one_line(client.run("box", "true"), f"frsh: {path}:2: port: ")
+        write(path, "")
+        self.assertEqual(client.run("local", "echo hi").out, b"hi\n")
+
+    def test_a_file_that_others_could_have_written_is_not_believed(self):
+        client = self.configured(self.host())
+        path = os.path.join(client.home, ".config/frsh/config.toml")
+        os.chmod(path, 0o622)
+        self.one_line(client.run("box", "true"), "not trusted", path, "others can write it")
+        os.unlink(path)
+        os.mkfifo(path)
+        self.one_line(client.run("box", "true"), "not trusted", "not a regular file")
+
+
+class SshFile(TlsCase):
+    def configured(self, text):
+        client, _ = self.trusting()
+        os.rename(os.path.join(client.home, ".ssh/id_ed25519"), os.path.join(client.home, "held"))
+        os.rename(os.path.join(client.home, ".ssh/id_ed25519.pub"), os.path.join(client.home, "held.pub"))
+        with open(os.path.join(client.home, "held.pub")) as file:
+            self.authorize(file.read())
+        write(os.path.join(client.home, ".ssh/config"), text)
+        return client
+
+    def host(self):
+        return f"Host box\n HostName 127.0.0.1\n Port 1\n User {ME}\n IdentityFile %d/held\n"
+
+    def test_name_user_and_key_are_taken_and_the_port_is_not(self):
+        client = self.configured(self.host().replace("%d/held", "~/held"))
+        port = str(self.server.port)
+        result = client.run("-p", port, "box", "echo hi")
+        self.assertEqual((result.code, result.out, result.err), (0, b"hi\n", ""), result)
+        self.assertEqual(client.run(f"box:{port}", "echo hi").out, b"hi\n")
+        # The same with a token in place of the home.
+        self.assertEqual(self.configured(self.host()).run(f"box:{port}", "echo hi").out, b"hi\n")
+        # frsh's own port, not sshd's.
+        result = client.run("-v", "--connect-timeout", "2s", "box", "true")
+        self.assertIn("127.0.0.1:7722", result.err)
+
+    def test_a_key_that_is_named_there_is_no_reason_to_leave_out_the_usual_ones(self):
+        client = self.configured(self.host().replace("%d/held", "%d/none"))
+        self.authorize(make_key(os.path.join(client.home, ".ssh/id_ed25519")))
+        self.assertEqual(client.run(f"box:{self.server.port}", "echo hi").out, b"hi\n")
+
+    def test_frshs_own_file_comes_first(self):
+        client = self.configured(self.host().replace(ME, "no-such-user"))
+        write(os.path.join(client.home, ".config/frsh/config.toml"),
+              f'[hosts.box]\nuser = "{ME}"\nport = {self.server.port}\n')
+        self.assertEqual(client.run("box", "echo hi").out, b"hi\n")
+        self.one_line(client.run(f"no-such-user@box:{self.server.port}", "true"), "no-such-user@")
+
+    def test_ssh_is_not_started_where_its_file_has_nothing_to_say(self):
+        client = self.configured(self.host())
+        asked = os.path.join(client.home, "asked")
+        write(os.path.join(client.home, "bin/ssh"), f"#!/bin/sh\necho >>{asked}\nexit 1\n", 0o700)
+        client.env["PATH"] = os.path.join(client.home, "bin") + ":/usr/bin:/bin"
+        # 127.0.0.1 is no "Host box".
+        client.run(f"127.0.0.1:{self.server.port}", "true")
+        client.run("local", "true")
+        self.assertFalse(os.path.exists(asked))
+        self.one_line(client.run("box", "true"), "ssh -G box", "ssh_config")
+        self.assertTrue(os.path.exists(asked))
+
+    def test_a_file_that_ssh_does_not_understand_is_an_error_with_a_way_out(self):
+        client = self.configured("Nonsense yes\n" + self.host())
+        self.one_line(client.run("box", "true"), "ssh -G box", 'ssh_config = "none"')
+        write(os.path.join(client.home, ".config/frsh/config.toml"), '[defaults]\nssh_config = "none"\n')
+        key = os.path.join(client.home, "held")
+        self.assertEqual(client.run("-i", key, self.target, "echo hi").out, b"hi\n")
+
+    def test_an_ssh_that_hangs_is_ended(self):
+        client = self.configured('Match exec "sleep 3600"\n User x\n')
+        began = time.monotonic()
+        self.one_line(client.run(self.target, "true"), "within five seconds")
+        self.assertLess(time.monotonic() - began, 20)
+
+    def test_where_there_is_no_ssh_its_file_is_left_aside(self):
+        client = self.configured(self.host())
+        client.env["PATH"] = make_folder(client.home, "empty")
+        key = os.path.join(client.home, "held")
+        result = client.run("-v", "-i", key, "-p", str(self.server.port), "box.invalid", "true")
+        self.assertNotIn("left aside", result.err)  # It has nothing on that one.
+        result = client.run("-v", "-p", str(self.server.port), "box", "true")
+        self.assertIn("left aside", result.err)
+
+    def test_a_locked_key_that_the_agent_holds_asks_for_no_passphrase(self):
+        client = self.configured(self.host().replace("%d/held", "%d/locked"))
+        locked = os.path.join(client.home, "locked")
+        self.authorize(make_key(locked, passphrase="sesame"))
+        sock = os.path.join(client.home, "agent")
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: os.path.exists(sock), "the agent")
+            ask = os.path.join(client.home, "ask")
+            write(ask, "#!/bin/sh\necho sesame\n", 0o700)
+            subprocess.run(["ssh-add", "-q", locked], check=True, stdin=subprocess.DEVNULL,
+                           env=dict(os.environ, SSH_AUTH_SOCK=sock, SSH_ASKPASS=ask,
+                                    SSH_ASKPASS_REQUIRE="force"))
+            client.env.update(SSH_AUTH_SOCK=sock, SSH_ASKPASS="/bin/false", SSH_ASKPASS_REQUIRE="force")
+            for words in (["-p", str(self.server.port), "box"], ["-i", locked, self.target]):
+                result = client.run(*words, "echo hi")
+                self.assertEqual(result.out, b"hi\n", result)
+        finally:
+            agent.terminate()
+            agent.wait()
+
+
+class ServerFile(TlsCase):
+    def serve(self, text, *arguments):
+        type(self).count += 1
+        folder = make_folder(self.folder, f"server-{self.count}")
+        path = os.path.join(folder, "frshd.toml")
+        write(path, text)
+        server = TlsServer(folder, "--config", path, *arguments)
+        self.addCleanup(server.end)
+        return server
+
+    def user_of(self, server):
+        """A client that the server's user let in, and that user's file of keys."""
+        client = self.stranger()
+        line = make_key(os.path.join(client.home, ".ssh/id_ed25519"))
+        write(os.path.join(server.home, ".ssh/authorized_keys"), line + "\n")
+        self.assertEqual(client.run("--trust", server.name).code, 0)
+        return client, line
+
+    def refusal(self, text, *arguments, mode=0o600):
+        path = os.path.join(self.folder, "bad.toml")
+        write(path, text, mode)
+        result = subprocess.run([FRSHD, "--config", path, *arguments], capture_output=True,
+                                env=environment(self.folder, HOME=self.folder), timeout=PATIENCE)
+        self.assertEqual(result.returncode, 255, result)
+        text = result.stderr.decode()
+        self.assertEqual(text.count("\n"), 1, text)
+        return text.replace(path, "F")
+
+    def test_what_is_wrong_is_one_line_with_name_and_line(self):
+        self.assertEqual(self.refusal("# x\nlisten_on = 1\n"), "frshd: F:2: unknown key: listen_on\n")
+        self.assertIn("F:1: permit_root_login: ", self.refusal("permit_root_login = 'no'\n"))
+        self.assertIn("frshd: not trusted: F: others can write it", self.refusal("", mode=0o620))
+        self.assertIn("--plaintext: goes with --listen", self.refusal("", "--plaintext"))
+        result = subprocess.run([FRSHD, "--config", "/no/such"], capture_output=True, timeout=PATIENCE,
+                                env=environment(self.folder, HOME=self.folder))
+        self.assertEqual(result.stderr, b"frshd: /no/such: no such file\n")
+
+    def test_somebody_elses_file_is_not_believed(self):
+        if not ROOT:
+            self.skipTest("needs root to give a file away")
+        path = os.path.join(self.folder, "given.toml")
+        write(path, "")
+        os.chown(path, 65534, 65534)
+        result = subprocess.run([FRSHD, "--config", path], capture_output=True, timeout=PATIENCE,
+                                env=environment(self.folder, HOME=self.folder))
+        self.assertIn(b"belongs to somebody else (uid 65534)", result.stderr)
+
+    def test_where_it_listens_comes_from_the_file_unless_the_command_line_says_it(self):
+        runtime = make_folder(self.folder, "listen")
+        path = os.path.join(runtime, "frshd.toml")
+        key = os.path.join(runtime, "key")
+        sock = os.path.join(runtime, "s")
+        write(path, f'listen = "127.0.0.1:0"\nunix = "{sock}"\nhost_key = "{key}"\n'
+                    f'audit = "{runtime}/audit"\nlog_level = "info"\n')
+        for words, seen in (([], ["127.0.0.1:", sock]), (["--unix", sock + "2"], [sock + "2"])):
+            log = os.path.join(runtime, "log")
+            with open(log, "wb") as file:
+                server = subprocess.Popen([FRSHD, "--config", path, "--no-sandbox", *words], stderr=file,
+                                          env=environment(runtime, HOME=runtime))
+            try:
+                def lines():
+                    with open(log) as file:
+                        return [line.split("listening on ")[1] for line in file if "listening on" in line]
+
+                wait_until(lambda: len(lines()) == len(seen), "frshd to listen")
+                for line, start in zip(lines(), seen):
+                    self.assertTrue(line.startswith(start), lines())
+            finally:
+                server.terminate()
+                server.wait()
+            self.assertTrue(os.path.exists(runtime + "/audit"))
+
+    def test_a_plain_users_server_has_a_file_of_its_own(self):
+        if ROOT:
+            self.skipTest("root's is /etc/frsh/frshd.toml; the same suite also runs as a plain user")
+        home = make_folder(self.folder, "plain")
+        write(os.path.join(home, ".config/frsh/frshd.toml"), "unknown = 1\n")
+        result = subprocess.run([FRSHD], capture_output=True, timeout=PATIENCE,
+                                env=environment(home, HOME=home))
+        self.assertIn(b"/.config/frsh/frshd.toml:1: unknown key: unknown", result.stderr)
+
+    def test_who_is_not_allowed_hears_so_in_the_words_and_the_time_of_every_refusal(self):
+        for rule, name in ((f'allow_users = ["{ME}-not"]', "allow_users"), ("allow_users = []", "allow_users"),
+                           ('allow_groups = "no-such-group"', "allow_groups"),
+                           (f'allow_users = "{ME}"\nallow_groups = []', "allow_groups")):
+            server = self.serve(rule)
+            client, _ = self.user_of(server)
+            began = time.monotonic()
+            self.one_line(client.run(server.name, "true"), "login refused: ", f"({name})")
+            self.assertGreater(time.monotonic() - began, 0.39)
+            # Without the key nobody learns that there is a rule.
+            other = self.stranger()
+            make_key(os.path.join(other.home, ".ssh/id_ed25519"))
+            self.assertEqual(other.run("--trust", server.name).code, 0)
+            result = other.run(server.name, "true")
+            self.one_line(result, "no such user here, or not with this key")
+            self.assertNotIn("allow", result.err)
+        rules = f'allow_users = ["x", "{ME[0]}*"]\n'
+        with contextlib.suppress(KeyError):
+            rules += f'allow_groups = ["x", "{grp.getgrgid(os.getegid()).gr_name}"]\n'
+        server = self.serve(rules)
+        client, _ = self.user_of(server)
+        self.assertEqual(client.run(server.name, "echo hi").out, b"hi\n")
+
+    def test_which_variables_are_passed_on(self):
+        plain, strict = self.serve(""), self.serve('accept_env = ["LC_A*", "LD_*"]')
+        for server, seen in ((plain, b"en 1 2\n"), (strict, b"none 1 none\n")):
+            client, _ = self.user_of(server)
+            client.env.update(LANG="en", LC_A1="1", LC_B="2")
+            result = client.run(server.name, "echo ${LANG:-none} $LC_A1 ${LC_B:-none}")
+            self.assertEqual(result.out, seen, result)
+
+    def test_variables_of_a_key_only_when_configured(self):
+        for text, seen in (("", b"none\n"), ("permit_user_environment = true", b"yes\n")):
+            server = self.serve(text)
+            client, line = self.user_of(server)
+            write(os.path.join(server.home, ".ssh/authorized_keys"), f'environment="OF_KEY=yes" {line}\n')
+            self.assertEqual(client.run(server.name, "echo ${OF_KEY:-none}").out, seen)
+
+
+if __name__ == "__main__":
+    main()
