@@ -32,7 +32,8 @@ int run(int argc, char** argv) {
     if (options->batch) return frsh::run_batch(*options, streams);
     // No command, and a person at both ends of it.
     const bool is_prompt = options->words.empty() && !options->json &&
-                           ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+                           options->tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
+                           ::isatty(STDOUT_FILENO) == 1;
     if (is_prompt) return frsh::run_repl(*options);
     return frsh::run_one_shot(*options, streams);
 }

@@ -4,6 +4,7 @@
 #include "client/record.hpp"
 #include "client/report.hpp"
 #include "client/server_link.hpp"
+#include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -37,20 +38,44 @@ std::vector<std::string> forwarded_environment() {
     return entries;
 }
 
+// Is the command to have a terminal? As ssh, -t alone is about ours.
+bool wants_terminal(const ClientOptions& options) {
+    if (options.tty == Tty::Forced) return true;
+    if (options.tty != Tty::Wanted) return false;
+    const bool has_one = !options.stdin_null && ::isatty(STDIN_FILENO) == 1;
+    if (!has_one) log::error("-t: stdin is no terminal, so the command gets none (-tt insists)");
+    return has_one;
+}
+
+std::vector<int> signals_for(bool has_keys) {
+    std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP};
+    if (!has_keys) return numbers;
+    for (const int number : TerminalSession::signals())
+        numbers.push_back(number);
+    return numbers;
+}
+
 class OneShot {
   public:
     OneShot(const ClientOptions& options, const StandardStreams& streams)
         : options_(options),
           asked_{options.target, options.words, options.argv},
-          signals_({SIGINT, SIGTERM, SIGHUP}),
+          has_terminal_(wants_terminal(options)),
+          has_keys_(has_terminal_ && !options.stdin_null && ::isatty(STDIN_FILENO) == 1),
+          signals_(signals_for(has_keys_)),
           out_(loop_, "stdout", STDOUT_FILENO,
                streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           server_(loop_, connect_to(options)),
-          run_(server_.open(open_for(options, options.words),
-                            options.json ? static_cast<Sink&>(held_out_) : out_,
+          run_(server_.open(open_request(), options.json ? static_cast<Sink&>(held_out_) : out_,
                             options.json ? static_cast<Sink&>(held_err_) : err_)) {
-        if (!options.stdin_null) input_.emplace(loop_, STDIN_FILENO, run_);
+        if (has_terminal_ && options.stdin_null) {
+            run_.finish_stdin();
+        } else if (has_keys_) {
+            terminal_.emplace(loop_, STDIN_FILENO, run_, options.escape);
+        } else if (!options.stdin_null) {
+            input_.emplace(loop_, STDIN_FILENO, run_);
+        }
         signal_watch_ = loop_.watch(
             "signals: for the command", signals_.fd(), [] { return short{POLLIN}; },
             [this](short) {
@@ -61,6 +86,8 @@ class OneShot {
 
     int run() {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            if (terminal_) obey_terminal();
+            if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
                 leave_at_ = EventLoop::Clock::now() + kPatience;
@@ -69,14 +96,37 @@ class OneShot {
             loop_.run_once(leave_at_);
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
+        terminal_.reset();  // Ours again, before there is anything to say.
+        if (has_escaped_) log::error("left; what ran there is ended");
         const int code = conclude();
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code;
     }
 
   private:
+    msg::Open open_request() {
+        msg::Open open = open_for(options_, options_.words);
+        if (has_terminal_) {
+            open.pty = describe_terminal();
+            open.stdin_null = false;  // It is the terminal, on which nothing will be typed.
+        }
+        return open;
+    }
+
+    void obey_terminal() {
+        using Wish = TerminalSession::Wish;
+        if (terminal_->wish() == Wish::Stay || left_) return;
+        has_escaped_ = terminal_->wish() == Wish::Leave;
+        leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;
+        leave();
+    }
+
     // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
     void on_signal(int number) {
+        if (number == SIGWINCH || number == SIGTSTP || number == SIGCONT) {
+            if (terminal_) terminal_->on_signal(number);
+            return;
+        }
         leave_code_ = 128 + number;
         if (run_.is_finished()) {
             left_ = true;  // Only our own reader keeps us.
@@ -160,6 +210,8 @@ class OneShot {
 
     const ClientOptions& options_;
     Asked asked_;
+    bool has_terminal_;  // The run is on one,
+    bool has_keys_;      // and ours is where its keys come from.
     EventLoop loop_;
     Signals signals_;
     LocalOutput out_;
@@ -169,6 +221,8 @@ class OneShot {
     ServerLink server_;
     RemoteRun& run_;
     std::optional<LocalInput> input_;
+    std::optional<TerminalSession> terminal_;
+    bool has_escaped_ = false;
     EventLoop::Watch signal_watch_;
     int interrupts_ = 0;
     int leave_code_ = 0;

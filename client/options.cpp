@@ -35,6 +35,16 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
+// ssh's: a character, ^ and a letter for a control character, or none.
+std::optional<std::optional<char>> parse_escape(std::string_view text) {
+    using Escape = std::optional<char>;
+    if (text == "none") return Escape();
+    if (text.size() == 1) return Escape(text[0]);
+    const bool is_control = text.size() == 2 && text[0] == '^' && text[1] >= '?' && text[1] <= '~';
+    if (is_control) return Escape(static_cast<char>(text[1] & 31));
+    return std::nullopt;
+}
+
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
     // From the first word that is no option on, everything belongs to TARGET and the command.
@@ -63,6 +73,22 @@ void declare(CLI::App& app, ClientOptions& options) {
         ->allow_extra_args(false);
     app.add_option("--cwd", options.cwd, "Run the command in this folder")->type_name("DIR");
     app.add_flag("-n", options.stdin_null, "The command's stdin is /dev/null");
+    app.add_flag_function(
+        "-t",
+        [&options](std::int64_t times) { options.tty = times > 1 ? Tty::Forced : Tty::Wanted; },
+        "Run it on a terminal, where there is one here; -tt: in any case; without a command: a "
+        "login shell");
+    app.add_flag_callback(
+        "-T", [&options] { options.tty = Tty::Never; }, "No terminal, and no prompt");
+    app.add_option_function<std::string>(
+           "-e",
+           [&options](const std::string& text) {
+               const auto escape = parse_escape(text);
+               if (!escape) throw CLI::ValidationError("'" + text + "' is no CHAR, ^CHAR or none");
+               options.escape = *escape;
+           },
+           "What begins an escape at the start of a line on a terminal (~)")
+        ->type_name("CHAR|none");
     add_parsed(app, "--timeout", options.timeout, parse_duration, "DUR",
                "End the command after this time (exit code 124)");
     add_parsed(app, "--idle-timeout", options.idle_timeout, parse_duration, "DUR",
@@ -99,6 +125,12 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (!options.words.empty()) return "--batch: the commands come from stdin, not as words";
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
+    }
+    if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
+        const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
+        if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
+        if (options.max_output)
+            return "-t: nothing is left out on a terminal; not with --max-output";
     }
     if (options.argv && options.words.empty()) return "--argv: no program was named";
     if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";

@@ -11,6 +11,14 @@
 
 namespace frsh {
 
+// Is the command to have a terminal there?
+enum class Tty {
+    Automatic,  // A command gets none; without one there is a prompt.
+    Never,      // -T
+    Wanted,     // -t: where we have one ourselves.
+    Forced,     // -tt
+};
+
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
@@ -18,6 +26,8 @@ struct ClientOptions {
     bool plaintext = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
+    Tty tty = Tty::Automatic;
+    std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
     bool stdin_null = false;
     bool json = false;

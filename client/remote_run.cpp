@@ -21,8 +21,10 @@ std::string new_run_id() {
 }
 
 RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err, Ask ask)
-    : link_(link), open_(std::move(open)), out_{out, {}, {}, 0, {}, false}, err_{err, {}, {},
-                                                                                 0,   {}, false} {
+    : link_(link),
+      open_(std::move(open)),
+      out_{out, ReceiveStream(open_.pty ? kTerminalWindow : kWindow), {}, 0, {}, false},
+      err_{err, ReceiveStream(), {}, 0, {}, false} {
     // What a sink has used before this run is not to be credited to it.
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
@@ -68,6 +70,7 @@ void RemoteRun::resume(Offset in) {
         incoming->stream.resume();
         incoming->stop_sent = false;
     }
+    resize_ = size_;
     is_suspended_ = false;
     for (const Message& message : std::exchange(held_back_, {}))
         link_.send(message);
@@ -112,6 +115,7 @@ void RemoteRun::on_message(const Message& message) {
     } else if (const auto* const started = std::get_if<msg::Started>(&message)) {
         has_started_ = true;
         log::info("run " + started->run + " started, pid " + std::to_string(started->pid));
+        if (on_start_) on_start_();
     } else if (const auto* const refused = std::get_if<msg::Refused>(&message)) {
         link_.send(msg::EndAck{open_.channel, open_.run});
         outcome_ = NotStarted{"server", 0, "refused by the server: " + refused->message};
@@ -170,7 +174,7 @@ StreamSummary RemoteRun::received(StreamId stream) const {
 
 bool RemoteRun::has_output() const {
     if (is_finished() || is_suspended_) return false;
-    if (in_.has_piece() || in_.is_eof_due()) return true;
+    if (in_.has_piece() || in_.is_eof_due() || resize_) return true;
     for (const Incoming* const in : {&out_, &err_}) {
         if (in->sink.failure() != 0 && !in->stop_sent) return true;
         if (in->stream.due_credit()) return true;
@@ -180,6 +184,9 @@ bool RemoteRun::has_output() const {
 
 void RemoteRun::put_control(std::string& out) {
     if (is_finished() || is_suspended_) return;
+    if (const auto size = std::exchange(resize_, std::nullopt)) {
+        encode(out, msg::Resize{open_.channel, *size});
+    }
     for (const auto& [in, id] :
          {std::pair(&out_, StreamId::Stdout), std::pair(&err_, StreamId::Stderr)}) {
         in->stream.consume(static_cast<std::size_t>(in->sink.take_used()));

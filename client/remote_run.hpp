@@ -39,6 +39,9 @@ class RemoteRun : public Link::Source {
     // Ctrl-C for the `time`th time: it is asked, then asked firmly, then ended.
     void interrupt(int time);
 
+    // The run's terminal has this size from now on; of several that wait, only the last is told.
+    void resize(const WindowSize& size) { resize_ = size_ = size; }
+
     // A message for this channel. Throws ProtocolError.
     void on_message(const Message& message);
     // The connection is gone: without an end, this run is lost.
@@ -58,6 +61,8 @@ class RemoteRun : public Link::Source {
     void refused(const std::string& why);
 
     [[nodiscard]] bool has_started() const { return has_started_; }
+    // Called once it has, before anything that it wrote.
+    void on_start(std::function<void()> callback) { on_start_ = std::move(callback); }
     // The outcome is known, checked and final. What was received may still wait in the sinks.
     [[nodiscard]] bool is_finished() const { return outcome_.has_value(); }
     [[nodiscard]] const Outcome& outcome() const { return *outcome_; }
@@ -92,9 +97,12 @@ class RemoteRun : public Link::Source {
     SendStream in_;
     Incoming out_;
     Incoming err_;
+    std::optional<WindowSize> resize_;  // To be said.
+    std::optional<WindowSize> size_;    // As it was said last.
     bool has_started_ = false;
     bool is_suspended_ = false;
     std::vector<Message> held_back_;  // Signals of meanwhile.
+    std::function<void()> on_start_;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;
 };

@@ -32,6 +32,8 @@ f.off = ProtoField.uint64("frsh.off", "Offset", base.DEC)
 f.time = ProtoField.uint64("frsh.t", "Time since the run began (us)", base.DEC)
 f.consumed = ProtoField.uint64("frsh.consumed", "Consumed", base.DEC)
 f.limit = ProtoField.uint64("frsh.limit", "Limit", base.DEC)
+f.columns = ProtoField.uint32("frsh.columns", "Columns", base.DEC)
+f.rows = ProtoField.uint32("frsh.rows", "Rows", base.DEC)
 f.len = ProtoField.uint32("frsh.len", "Payload length", base.DEC)
 f.payload = ProtoField.bytes("frsh.payload", "Payload")
 f.text = ProtoField.string("frsh.text", "Payload as text")
@@ -191,6 +193,10 @@ local function show_frame(tvb, pinfo, tree, at, header_len, payload_len, header)
     add_long(branch, f.time, head, header.t)
     add_long(branch, f.consumed, head, header.consumed)
     add_long(branch, f.limit, head, header.limit)
+    if header.columns then
+        add_number(branch, f.columns, head, header.columns)
+        add_number(branch, f.rows, head, header.rows)
+    end
     if header.type == "signal" then add(branch, f.signal, head, header.name) end
     if type(header.outcome) == "table" then
         add(branch, f.outcome, head, header.outcome.kind)

@@ -91,7 +91,7 @@ void Gate::greet() {
     std::string greeting;
     encode(greeting, msg::Hello{kProtocolVersion,
                                 "frshd/" FRSH_VERSION,
-                                {"runs", "shells"},
+                                {"runs", "shells", "ptys"},
                                 "",
                                 "",
                                 answer.payload.substr(0, kNonceSize)});

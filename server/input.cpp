@@ -1,10 +1,13 @@
 #include "server/input.hpp"
 
+#include "common/base/error.hpp"
+#include "common/sys/pty.hpp"
+
 #include <fcntl.h>
 
 namespace frsh {
 
-Input::Input(EventLoop& loop, Fd pipe) : pipe_(std::move(pipe)) {
+Input::Input(EventLoop& loop, Fd pipe, Kind kind) : pipe_(std::move(pipe)), kind_(kind) {
     if (!pipe_.is_open()) {
         closed_ = true;
         return;
@@ -12,8 +15,23 @@ Input::Input(EventLoop& loop, Fd pipe) : pipe_(std::move(pipe)) {
     set_nonblocking(pipe_.get());
     watch_ = loop.watch(
         "stdin: room for bytes to the command", pipe_.get(),
-        [this]() -> short { return pending_.is_empty() ? short{0} : POLLOUT; },
+        [this]() -> short { return pending_.is_empty() && !is_eof_due() ? short{0} : POLLOUT; },
         [this](short) { write_pending(); });
+}
+
+IoResult Input::attempt(std::string_view bytes) {
+    try {
+        const IoResult result = write_some(pipe_.get(), bytes);
+        if (result.bytes > 0) {
+            const char last = bytes[result.bytes - 1];
+            is_line_open_ = last != '\n' && last != '\r';
+        }
+        return result;
+    } catch (const SysError& error) {
+        // Of a terminal that nobody has open any more.
+        if (kind_ != Kind::Terminal || error.code().value() != EIO) throw;
+        return {IoResult::Status::EndOfFile};
+    }
 }
 
 void Input::data(const msg::Data& data) {
@@ -25,7 +43,7 @@ void Input::data(const msg::Data& data) {
     std::string_view bytes = data.bytes;
     if (pending_.is_empty()) {
         // Straight through where the pipe has room: the common case copies nothing.
-        const IoResult result = write_some(pipe_.get(), bytes);
+        const IoResult result = attempt(bytes);
         if (result.status == IoResult::Status::EndOfFile) {
             close();
             stream_.consume(bytes.size());
@@ -45,7 +63,7 @@ void Input::eof(Offset offset) {
 void Input::write_pending() {
     while (!pending_.is_empty()) {
         const std::string_view piece = pending_.piece();
-        const IoResult result = write_some(pipe_.get(), piece);
+        const IoResult result = attempt(piece);
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) return close();
         stream_.consume(result.bytes);
@@ -54,9 +72,24 @@ void Input::write_pending() {
     finish_if_done();
 }
 
+bool Input::is_eof_due() const {
+    return stream_.is_finished() && pending_.is_empty() && !closed_;
+}
+
+// Whoever reads lines takes it for the end of his input; in the middle of a line it only ends that,
+// and a second one is needed. False: there is no room for it now.
+bool Input::type_eof() {
+    const auto character = eof_character(pipe_.get());
+    if (!character) return true;
+    for (; is_line_open_; is_line_open_ = false) {
+        if (attempt({&*character, 1}).status == IoResult::Status::WouldBlock) return false;
+    }
+    return attempt({&*character, 1}).status != IoResult::Status::WouldBlock;
+}
+
 // Half-close: the command sees the end of its input after the last byte, and goes on writing.
 void Input::finish_if_done() {
-    if (!stream_.is_finished() || !pending_.is_empty() || closed_) return;
+    if (!is_eof_due() || (kind_ == Kind::Terminal && !type_eof())) return;
     closed_ = true;
     watch_.reset();
     pipe_.close();

@@ -1,4 +1,4 @@
-// The stdin of a run: from the link to the command's pipe.
+// The stdin of a run: from the link to the command's pipe, or to the keyboard side of its terminal.
 #pragma once
 
 #include "common/link/link.hpp"
@@ -8,8 +8,11 @@ namespace frsh {
 
 class Input {
   public:
-    // `pipe` is the write end; not open where the command's stdin is /dev/null.
-    Input(EventLoop& loop, Fd pipe);
+    // A pipe ends where the input does. A terminal has no end: there its EOF character is typed.
+    enum class Kind { Pipe, Terminal };
+    // `pipe` is the write end, or a terminal's master; not open where the command's stdin is
+    // /dev/null.
+    Input(EventLoop& loop, Fd pipe, Kind kind = Kind::Pipe);
 
     // Throw ProtocolError where the peer breaks the rules of stream.hpp.
     void data(const msg::Data& data);
@@ -27,10 +30,15 @@ class Input {
     void put_control(std::string& out, Channel channel);
 
   private:
+    IoResult attempt(std::string_view bytes);
+    [[nodiscard]] bool is_eof_due() const;
+    bool type_eof();
     void write_pending();
     void finish_if_done();
 
     Fd pipe_;
+    Kind kind_;
+    bool is_line_open_ = false;  // Of what was typed, the last byte ended no line.
     ReceiveStream stream_;
     ByteQueue pending_;
     bool closed_ = false;

@@ -146,10 +146,17 @@ std::vector<std::string> run_environment(const LaunchContext& context,
     return all;
 }
 
-std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context) {
+std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context,
+                                             const std::string& terminal) {
     Launch launch;
     SpawnRequest& request = launch.request;
-    request.env = run_environment(context, open.env, open.forwarded, run_mark(open.run));
+    std::vector<std::string> env;
+    if (open.pty) {
+        if (!open.pty->term.empty()) env.push_back("TERM=" + open.pty->term);
+        env.push_back("SSH_TTY=" + terminal);  // Scripts and prompts ask for it by this name.
+    }
+    env.insert(env.end(), open.env.begin(), open.env.end());
+    request.env = run_environment(context, env, open.forwarded, run_mark(open.run));
     request.cwd = open.cwd.value_or(context.user.home);
     const std::string& shell = context.user.shell;
     const std::string name(base_name(shell));

@@ -20,6 +20,7 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> accept_env = {};
     // Of a key that may run nothing else; see force_command().
     std::optional<std::string> forced_command = {};
+    bool may_have_pty = true;
 };
 
 // Makes of any run one of this command, in the home folder and with no variable of the client's
@@ -51,8 +52,10 @@ struct Launch {
     SpawnRequest request;
     Fd script;  // Holds a command that is too long for an argument.
 };
+// `terminal` is the name of the run's own, where it has one.
 [[nodiscard]] std::variant<Launch, NotStarted> plan_launch(const msg::Open& open,
-                                                           const LaunchContext& context);
+                                                           const LaunchContext& context,
+                                                           const std::string& terminal = "");
 
 // How a process really ended, as the record has it.
 [[nodiscard]] RealEnd real_end(const ExitStatus& status);

@@ -89,6 +89,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     settings.launch.session_mark = connection.mark;
     settings.audit = std::make_shared<Audit>(audit_file, std::move(login->subject));
     settings.launch.forced_command = login->grant.key.command;
+    settings.launch.may_have_pty = login->grant.key.may_have_pty;
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
                        std::move(settings));
 }

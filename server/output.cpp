@@ -19,11 +19,17 @@ constexpr int kReadsATurn = 4;
 }  // namespace
 
 Output::Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-               std::function<void()> on_change)
+               std::function<void()> on_change, Offset window)
     : id_(id),
       pipe_(std::move(pipe)),
       on_change_(std::move(on_change)),
+      stream_(window),
       last_activity_(EventLoop::Clock::now()) {
+    if (!pipe_.is_open()) {
+        eof_ = true;
+        stream_.finish();
+        return;
+    }
     set_nonblocking(pipe_.get());
     if (cap) {
         head_ = *cap - *cap / 2;

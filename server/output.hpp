@@ -1,4 +1,4 @@
-// One output stream of a run: from the command's pipe to the link.
+// One output stream of a run: from the command's pipe, or its terminal, to the link.
 //
 // Bytes are counted and summed as they leave the pipe, so that what the record says is what the
 // command produced. They wait in a stream of at most one window; while it is full the pipe is not
@@ -19,9 +19,10 @@ class Output {
   public:
     using Time = EventLoop::Time;
 
-    // `on_change` is called after bytes came or the stream ended. `pipe` is the read end.
+    // `on_change` is called after bytes came or the stream ended. `pipe` is the read end, or a
+    // terminal's master; a stream without one has ended. At most `window` bytes wait here.
     Output(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-           std::function<void()> on_change);
+           std::function<void()> on_change, Offset window = kWindow);
 
     // Takes what the pipe holds right now, as far as there is room.
     void drain();

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include <fcntl.h>
+
 namespace frsh {
 namespace {
 
@@ -16,6 +18,12 @@ using std::chrono::milliseconds;
 constexpr milliseconds kGrace{2000};
 // How long a pipe may stay open once everything of the run has been ended.
 constexpr milliseconds kAfterEnding{200};
+
+// A terminal's master is one descriptor for both directions. Its reader and its writer each own a
+// duplicate, and the terminal hangs up with the last of them.
+Fd duplicate(const Fd& fd) {
+    return Fd(check(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3), "dup"));
+}
 
 }  // namespace
 
@@ -70,10 +78,11 @@ void Run::fail(EventLoop& loop, NotStarted why) {
 void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams) {
     const auto changed = [this] { check_progress(EventLoop::Clock::now()); };
     out_ = std::make_unique<Output>(loop, StreamId::Stdout, std::move(streams.out), open.max_output,
-                                    changed);
+                                    changed, open.pty ? kTerminalWindow : kWindow);
     err_ = std::make_unique<Output>(loop, StreamId::Stderr, std::move(streams.err), open.max_output,
                                     changed);
-    in_ = std::make_unique<Input>(loop, std::move(streams.in));
+    in_ = std::make_unique<Input>(loop, std::move(streams.in),
+                                  open.pty ? Input::Kind::Terminal : Input::Kind::Pipe);
     next_ = out_.get();
     after_next_ = err_.get();
 }
@@ -81,24 +90,62 @@ void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams st
 void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
     // Another client may have chosen the same id for its own run, on another link or server.
     origin_.marks = {run_mark(id_), context.session_mark};
-    auto planned = plan_launch(open, context);
+    if (open.pty) {
+        if (!context.may_have_pty) {
+            return fail(loop, {"pty", EPERM, "this key may have no terminal"});
+        }
+        try {
+            terminal_ = open_pty();
+        } catch (const SysError& error) {
+            return fail(loop, {"pty", error.code().value(), error.what()});
+        }
+    }
+    auto planned = plan_launch(open, context, terminal_.name);
     if (auto* const refused = std::get_if<NotStarted>(&planned)) {
         return fail(loop, std::move(*refused));
     }
     auto& launch = std::get<Launch>(planned);
-    // Pipes, not sockets: bash reads ~/.bashrc when its stdin is a socket, and /dev/stdout cannot
-    // be opened on one.
-    Pipe in = open.stdin_null ? Pipe{} : make_pipe();
-    Pipe out = make_pipe();
-    Pipe err = make_pipe();
-    launch.request.stdio = {in.read_end.get(), out.write_end.get(), err.write_end.get()};
+    std::array<Fd, 3> theirs;
     take_streams(loop, open,
-                 {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)});
+                 open.pty ? make_terminal(open, launch.request, theirs)
+                          : make_pipes(open, launch.request, theirs));
     auto result = spawn(launch.request);
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         return fail(loop, not_started(*failure, launch.request));
     }
     pid_ = origin_.program = std::get<Spawned>(result).pid;
+}
+
+// Pipes, not sockets: bash reads ~/.bashrc when its stdin is a socket, and /dev/stdout cannot be
+// opened on one.
+Shell::Streams Run::make_pipes(const msg::Open& open, SpawnRequest& request,
+                               std::array<Fd, 3>& theirs) {
+    Pipe in = open.stdin_null ? Pipe{} : make_pipe();
+    Pipe out = make_pipe();
+    Pipe err = make_pipe();
+    theirs = {std::move(in.read_end), std::move(out.write_end), std::move(err.write_end)};
+    request.stdio = {theirs[0].get(), theirs[1].get(), theirs[2].get()};
+    return {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)};
+}
+
+Shell::Streams Run::make_terminal(const msg::Open& open, SpawnRequest& request,
+                                  std::array<Fd, 3>& theirs) {
+    theirs[0] = std::move(terminal_.slave);
+    const int slave = theirs[0].get();
+    set_terminal_modes(slave, open.pty->modes);
+    set_window_size(slave, open.pty->size);
+    request.stdio = {open.stdin_null ? -1 : slave, slave, slave};
+    request.controlling_terminal = slave;
+    // One stream for both of what it prints; the other has ended before it began.
+    return {open.stdin_null ? Fd() : duplicate(terminal_.master), duplicate(terminal_.master),
+            Fd()};
+}
+
+void Run::hang_up() {
+    if (!terminal_.master.is_open()) return;
+    in_->close();
+    out_->stop();
+    terminal_.master.close();
 }
 
 void Run::on(const msg::Data& data) {
@@ -122,6 +169,8 @@ void Run::on(const msg::Stop& stop) {
     if (stop.stream == StreamId::Stdin) throw ProtocolError("a stop for a stream of the client's");
     const auto& output = stop.stream == StreamId::Stdout ? out_ : err_;
     if (output) output->stop();
+    // Nobody looks at it any more; on pipes the next write would be its end.
+    if (stop.stream == StreamId::Stdout) hang_up();
     check_progress(EventLoop::Clock::now());
 }
 
@@ -129,8 +178,15 @@ void Run::on(const msg::Signal& signal) {
     const auto number = signal_number(signal.name);
     if (!number) return;  // Not one of this machine's.
     if (shell_ != nullptr) return shell_->signal(*this, *number);
+    if (state_ != State::Running || pid_ <= 0) return;
     // The command leads a process group of its own: the group is what a terminal would signal.
-    if (state_ == State::Running && pid_ > 0) ::kill(-pid_, *number);
+    const pid_t group =
+        terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
+    ::kill(group > 0 ? -group : -pid_, *number);
+}
+
+void Run::on(const msg::Resize& resize) {
+    if (terminal_.master.is_open()) set_window_size(terminal_.master.get(), resize.size);
 }
 
 void Run::on(const msg::Cancel&) {
@@ -294,7 +350,9 @@ std::vector<ProcessName> Run::find_holders() const {
     std::vector<ProcessName> holders;
     for (const Output* const output : {out_.get(), err_.get()}) {
         if (output == nullptr || !output->is_open()) continue;
-        for (const ProcessInfo& process : holders_of(descriptor_name(output->pipe()))) {
+        const std::string held =
+            terminal_.name.empty() ? descriptor_name(output->pipe()) : terminal_.name;
+        for (const ProcessInfo& process : holders_of(held)) {
             const ProcessName name{process.pid, process.name};
             if (std::find(holders.begin(), holders.end(), name) == holders.end()) {
                 holders.push_back(name);
@@ -320,6 +378,7 @@ void Run::end(Time now) {
     } else {
         record.out.eof = record.err.eof = true;  // No program ran, so nothing is missing.
     }
+    terminal_ = {};
     if (ending_) {
         for (const ProcessInfo& process : ending_->survivors()) {
             record.survivors.push_back({process.pid, process.name});

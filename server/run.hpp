@@ -11,12 +11,14 @@
 // the main process is reaped and nothing it started is left.
 #pragma once
 
+#include "common/sys/pty.hpp"
 #include "server/ending.hpp"
 #include "server/input.hpp"
 #include "server/launch.hpp"
 #include "server/output.hpp"
 #include "server/shell.hpp"
 
+#include <array>
 #include <memory>
 #include <optional>
 
@@ -47,6 +49,7 @@ class Run : public Link::Source, private Shell::Guest {
     void on(const msg::Stop& stop);
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
+    void on(const msg::Resize& resize);
     // The client is gone for good: end everything, and tell nobody.
     void disconnect(Ending::First first, Time now);
     // The client has come back on a new connection, with so much of each stream; what it has not
@@ -77,6 +80,13 @@ class Run : public Link::Source, private Shell::Guest {
     explicit Run(const msg::Open& open);
     void start(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
     void take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams);
+    // Its three streams, ours and, in `theirs`, the command's own ends.
+    Shell::Streams make_pipes(const msg::Open& open, SpawnRequest& request,
+                              std::array<Fd, 3>& theirs);
+    Shell::Streams make_terminal(const msg::Open& open, SpawnRequest& request,
+                                 std::array<Fd, 3>& theirs);
+    // As when a window is closed: whoever uses the terminal gets HUP, and it is of no use any more.
+    void hang_up();
     void fail(EventLoop& loop, NotStarted why);
     void shell_finished(int code, const std::string& cwd) override;
     void shell_died(const ExitStatus& status) override;
@@ -105,6 +115,7 @@ class Run : public Link::Source, private Shell::Guest {
     Time ended_at_{};  // The main process.
     std::optional<ExitStatus> status_;
     std::optional<NotStarted> not_started_;
+    Pty terminal_;  // Its master, of which both streams have a duplicate; on pipes there is none.
     std::unique_ptr<Output> out_;
     std::unique_ptr<Output> err_;
     std::unique_ptr<Input> in_;

@@ -9,12 +9,13 @@ namespace {
 
 Level current = Level::Error;
 std::string program = "frsh";
+LineEnd line_end = LineEnd::Plain;
 
 void say(std::string_view text) {
     std::string line = program;
     line += ": ";
     line += text;
-    line += '\n';
+    line += line_end == LineEnd::Raw ? "\r\n" : "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
@@ -33,6 +34,10 @@ void set_level(Level level) {
 }
 Level level() {
     return current;
+}
+
+void set_line_end(LineEnd end) {
+    line_end = end;
 }
 
 void error(std::string_view text) {

@@ -19,6 +19,10 @@ constexpr std::uint64_t kMaxMilliseconds = 32'000'000'000'000;
 constexpr std::size_t kMaxStrings = 512 * 1024;
 constexpr std::size_t kNonce = 16;
 constexpr std::size_t kMaxProbedKeys = 6;
+constexpr std::size_t kMaxTerm = 128;
+constexpr std::uint64_t kMaxCells = 65535;  // A terminal's size is in 16 bits everywhere.
+constexpr std::size_t kMaxModes = 128;
+constexpr std::size_t kMaxModeName = 32;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
 constexpr std::array<std::string_view, 3> kModeNames = {"command", "argv", "login"};
@@ -95,6 +99,24 @@ void add_on_disconnect(Json::Object& members, const OnDisconnect& wish) {
     }
 }
 
+void add_size(Json::Object& members, const WindowSize& size) {
+    members.emplace_back("columns", size.columns);
+    members.emplace_back("rows", size.rows);
+    if (size.width != 0) members.emplace_back("width", size.width);
+    if (size.height != 0) members.emplace_back("height", size.height);
+}
+
+Json to_json(const msg::Pty& pty) {
+    Json::Object members;
+    if (!pty.term.empty()) members.emplace_back("term", pty.term);
+    add_size(members, pty.size);
+    Json::Object modes;
+    for (const auto& [name, value] : pty.modes)
+        modes.emplace_back(name, value);
+    if (!modes.empty()) members.emplace_back("modes", std::move(modes));
+    return members;
+}
+
 void put(std::string& out, const msg::Open& open) {
     auto members = header("open", open.channel);
     members.emplace_back("run", open.run);
@@ -110,6 +132,7 @@ void put(std::string& out, const msg::Open& open) {
     if (open.max_output) members.emplace_back("max_output", *open.max_output);
     if (open.shell) members.emplace_back("shell", *open.shell);
     add_on_disconnect(members, open.on_disconnect);
+    if (open.pty) members.emplace_back("pty", to_json(*open.pty));
 
     std::string strings;
     for (const std::string& arg : open.args)
@@ -182,6 +205,12 @@ void put(std::string& out, const msg::Signal& signal) {
 
 void put(std::string& out, const msg::Cancel& cancel) {
     finish(out, header("cancel", cancel.channel));
+}
+
+void put(std::string& out, const msg::Resize& resize) {
+    auto members = header("resize", resize.channel);
+    add_size(members, resize.size);
+    finish(out, std::move(members));
 }
 
 void put(std::string& out, const msg::End& end) {
@@ -329,6 +358,37 @@ OnDisconnect on_disconnect_of(const Fields& fields) {
         wish.grace = milliseconds(fields.whole("grace_ms", kMaxMilliseconds));
     }
     return wish;
+}
+
+WindowSize size_of(const Fields& fields) {
+    const auto cells = [&](std::uint64_t value) { return static_cast<unsigned>(value); };
+    return {cells(fields.whole("columns", kMaxCells)), cells(fields.whole("rows", kMaxCells)),
+            cells(fields.maybe_whole("width", kMaxCells).value_or(0)),
+            cells(fields.maybe_whole("height", kMaxCells).value_or(0))};
+}
+
+TerminalModes modes_from(const Json& json) {
+    const Fields fields(json, "open: pty: modes");
+    TerminalModes modes;
+    if (json.object()->size() > kMaxModes) throw ProtocolError("open: pty: too many modes");
+    for (const auto& [name, value] : *json.object()) {
+        if (name.size() > kMaxModeName)
+            throw ProtocolError("open: pty: the name of a mode is too long");
+        modes[name] = static_cast<std::uint32_t>(fields.whole(name, UINT32_MAX));
+    }
+    return modes;
+}
+
+msg::Pty pty_from(const Json& json) {
+    const Fields fields(json, "open: pty");
+    msg::Pty pty;
+    if (fields.has("term")) {
+        pty.term = fields.text("term", kMaxTerm);
+        if (!is_term(pty.term)) fields.refuse("term", "is no name of a terminal");
+    }
+    pty.size = size_of(fields);
+    if (fields.has("modes")) pty.modes = modes_from(fields.member("modes"));
+    return pty;
 }
 
 // A payload of NUL-terminated strings, taken one after another.
@@ -498,6 +558,10 @@ Message read_end(const Fields& fields, std::string_view payload) {
     return end;
 }
 
+Message read_resize(const Fields& fields, std::string_view) {
+    return msg::Resize{channel_of(fields), size_of(fields)};
+}
+
 Message read_end_ack(const Fields& fields, std::string_view) {
     return msg::EndAck{channel_of(fields), run_of(fields)};
 }
@@ -596,6 +660,7 @@ constexpr std::array kReaders = {
     Reader{"stop", read_stop},
     Reader{"signal", read_signal},
     Reader{"cancel", read_cancel},
+    Reader{"resize", read_resize},
     Reader{"shell_open", read_shell_open, true},
     Reader{"shell_ready", read_shell_ready, true},
     Reader{"shell_ended", read_shell_ended},
@@ -625,6 +690,11 @@ bool is_session_name(std::string_view text) {
 bool is_forwardable(std::string_view variable) {
     return variable == "LANG" || variable.starts_with("LC_") || variable == "COLORTERM" ||
            variable == "GIT_PROTOCOL";
+}
+
+bool is_term(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxTerm &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
 }
 
 std::string_view name_of(StreamId stream) {
@@ -737,6 +807,10 @@ Message MessageDecoder::finish_open() {
         if (open.mode != msg::Open::Mode::Command) fields.refuse("mode", "does not fit a shell");
     }
     open.on_disconnect = on_disconnect_of(fields);
+    if (fields.has("pty")) {
+        if (open.shell) fields.refuse("pty", "does not fit a shell");
+        open.pty = pty_from(fields.member("pty"));
+    }
     return open;
 }
 

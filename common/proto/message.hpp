@@ -5,6 +5,7 @@
 // of a link can judge (an unknown channel, an offset that does not follow) is the link's business.
 #pragma once
 
+#include "common/base/terminal.hpp"
 #include "common/proto/frame.hpp"
 #include "common/proto/outcome.hpp"
 #include "common/proto/stream.hpp"
@@ -43,6 +44,9 @@ enum class StreamId { Stdin, Stdout, Stderr };
 // What of a client's own environment may come along with a run: how text looks, and what git asks
 // its server. The client offers no more, and the server takes no more.
 [[nodiscard]] bool is_forwardable(std::string_view variable);
+
+// The name of a terminal's kind, as it may travel: visible ASCII, at most 128 of it.
+[[nodiscard]] bool is_term(std::string_view text);
 
 struct ProcessName {
     std::int64_t pid = 0;
@@ -109,6 +113,14 @@ struct Auth {           // From the client: the signature. All that follows is f
     std::string payload;
 };
 
+// The terminal that a run is to have.
+struct Pty {
+    std::string term;  // Of terminfo(5): printable ASCII without blanks; empty: not known.
+    WindowSize size;
+    TerminalModes modes;
+    bool operator==(const Pty&) const = default;
+};
+
 // Client to server: start a run.
 struct Open {
     enum class Mode { Command, Argv, Login };
@@ -126,6 +138,7 @@ struct Open {
     std::optional<std::uint64_t> max_output;          // Of each stream, in bytes.
     std::optional<ShellId> shell;                     // Evaluate in this shell.
     OnDisconnect on_disconnect;
+    std::optional<Pty> pty;  // Its streams are one terminal.
 };
 
 // Server to client: the answer to an open.
@@ -180,6 +193,10 @@ struct Signal {
 };
 struct Cancel {
     Channel channel = 0;
+};
+struct Resize {
+    Channel channel = 0;
+    WindowSize size;
 };
 
 // Server to client: the last message of a run. Client to server: it has been seen.
@@ -258,11 +275,12 @@ struct Error {
 
 }  // namespace msg
 
-using Message = std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending,
-                             msg::Auth, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof,
-                             msg::Gap, msg::Credit, msg::Stop, msg::Signal, msg::Cancel, msg::End,
-                             msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded,
-                             msg::ShellClose, msg::Resume, msg::Resumed, msg::Bye, msg::Error>;
+using Message =
+    std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending, msg::Auth,
+                 msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap, msg::Credit,
+                 msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::End, msg::EndAck,
+                 msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Resume,
+                 msg::Resumed, msg::Bye, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -7,8 +7,8 @@
 namespace frsh {
 
 std::size_t SendStream::room() const {
-    if (stopped_ || waiting_.size() >= kWindow) return 0;
-    return kWindow - waiting_.size();
+    if (stopped_ || waiting_.size() >= window_) return 0;
+    return static_cast<std::size_t>(window_) - waiting_.size();
 }
 
 void SendStream::append(std::string_view bytes) {
@@ -133,9 +133,9 @@ void ReceiveStream::finish(Offset offset) {
 
 std::optional<ReceiveStream::Credit> ReceiveStream::due_credit() const {
     if (finished_) return std::nullopt;
-    const Offset wanted = consumed_ + kWindow;
+    const Offset wanted = consumed_ + window_;
     if (is_credit_due_) return Credit{consumed_, std::max(wanted, limit_)};
-    if (wanted < limit_ + kWindow / 2) return std::nullopt;
+    if (wanted < limit_ + window_ / 2) return std::nullopt;
     return Credit{consumed_, wanted};
 }
 

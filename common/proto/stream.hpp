@@ -15,6 +15,7 @@
 
 #include "common/base/byte_queue.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -27,6 +28,9 @@ using Offset = std::uint64_t;  // In bytes, from the start of the stream.
 inline constexpr Offset kInitialWindow = 256 * 1024;
 // How far above what is consumed a receiver lets the sender go, in bytes.
 inline constexpr Offset kWindow = 1024 * 1024;
+// Both of these for the output of a run on a terminal: what is on its way is shown after the Ctrl-C
+// that was to end it, so it is less.
+inline constexpr Offset kTerminalWindow = 64 * 1024;
 // The most that one data frame carries, in bytes.
 inline constexpr std::size_t kMaxData = 64 * 1024;
 
@@ -36,6 +40,9 @@ class SendStream {
         Offset offset;
         std::string_view bytes;  // Lent until the stream is changed.
     };
+
+    explicit SendStream(Offset window = kWindow)
+        : window_(window), limit_(std::min(window, kInitialWindow)) {}
 
     // Bytes that may still be appended before the stream holds a full window.
     [[nodiscard]] std::size_t room() const;
@@ -96,7 +103,8 @@ class SendStream {
     Offset begin_ = 0;    // All below is consumed by the peer, and forgotten here.
     Offset sent_ = 0;     // What this connection has carried.
     Offset highest_ = 0;  // What any connection has carried; the peer may claim no more than this.
-    Offset limit_ = kInitialWindow;
+    Offset window_;
+    Offset limit_;
     std::optional<Gap> gap_;  // Not below begin_.
     bool finished_ = false;
     bool eof_sent_ = false;
@@ -109,6 +117,9 @@ class ReceiveStream {
         Offset consumed;
         Offset limit;
     };
+
+    explicit ReceiveStream(Offset window = kWindow)
+        : window_(window), limit_(std::min(window, kInitialWindow)) {}
 
     // Bytes arrived at this offset. Throws ProtocolError unless they follow what came before and
     // stay below the limit we gave. Takes no copy: what to do with them is the caller's business.
@@ -137,7 +148,8 @@ class ReceiveStream {
   private:
     Offset received_ = 0;
     Offset consumed_ = 0;
-    Offset limit_ = kInitialWindow;
+    Offset window_;
+    Offset limit_;
     bool finished_ = false;
     bool is_credit_due_ = false;  // Whatever the window says.
     bool may_end_again_ = false;

@@ -1,10 +1,12 @@
 #include "common/sys/pty.hpp"
 
 #include "common/base/error.hpp"
+#include "common/sys/terminal_modes.hpp"
 
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -25,11 +27,41 @@ Pty open_pty() {
     // O_NOCTTY: opening a terminal must not make it ours.
     pty.slave = Fd(check(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), "open pty"));
     set_nonblocking(pty.master.get());
+    pty.name = name;
     return pty;
 }
 
 pid_t foreground_group(int master) {
     return ::tcgetpgrp(master);
+}
+
+std::optional<WindowSize> window_size(int terminal) {
+    winsize size{};
+    if (::ioctl(terminal, TIOCGWINSZ, &size) == -1) return std::nullopt;
+    return WindowSize{size.ws_col, size.ws_row, size.ws_xpixel, size.ws_ypixel};
+}
+
+void set_window_size(int terminal, const WindowSize& size) {
+    const auto cells = [](unsigned value) { return static_cast<unsigned short>(value); };
+    winsize wanted{};
+    wanted.ws_col = cells(size.columns);
+    wanted.ws_row = cells(size.rows);
+    wanted.ws_xpixel = cells(size.width);
+    wanted.ws_ypixel = cells(size.height);
+    (void)::ioctl(terminal, TIOCSWINSZ, &wanted);  // A terminal that is gone has no size.
+}
+
+void set_terminal_modes(int terminal, const TerminalModes& modes) {
+    termios now{};
+    check(::tcgetattr(terminal, &now), "tcgetattr");
+    set_modes(now, modes);
+    check(::tcsetattr(terminal, TCSANOW, &now), "tcsetattr");
+}
+
+std::optional<char> eof_character(int terminal) {
+    termios now{};
+    if (::tcgetattr(terminal, &now) == -1 || now.c_cc[VEOF] == _POSIX_VDISABLE) return std::nullopt;
+    return static_cast<char>(now.c_cc[VEOF]);
 }
 
 }  // namespace frsh

@@ -11,7 +11,7 @@
 
 namespace frsh {
 
-Signals::Signals(std::initializer_list<int> numbers) {
+Signals::Signals(const std::vector<int>& numbers) {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : numbers)

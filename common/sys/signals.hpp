@@ -6,7 +6,6 @@
 
 #include "common/sys/fd.hpp"
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +17,7 @@ class Signals {
   public:
     // Blocks these signals for the process and delivers them through `fd()` from now on.
     // Also ignores SIGPIPE: a reader that has gone is a return value (see fd.hpp).
-    explicit Signals(std::initializer_list<int> numbers);
+    explicit Signals(const std::vector<int>& numbers);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
     // The signals that have arrived since the last call; several of one kind count as one.

@@ -245,5 +245,8 @@ class Terminal:
     def send_signal(self, name):
         os.kill(self.pid, getattr(signal, "SIG" + name))
 
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def modes_now(self):
         return termios.tcgetattr(self.slave)

@@ -63,6 +63,11 @@ std::vector<Message> one_of_each() {
     msg::Open login;
     login.run = "x";
     login.mode = msg::Open::Mode::Login;
+    msg::Open on_terminal;
+    on_terminal.run = "x";
+    on_terminal.args = {"vi"};
+    on_terminal.pty =
+        msg::Pty{"xterm-256color", {80, 24, 800, 480}, {{"ECHO", 1}, {"VINTR", 3}, {"VEOL", 255}}};
     msg::End end;
     end.channel = 1;
     end.run = "r";
@@ -79,6 +84,7 @@ std::vector<Message> one_of_each() {
             open,
             in_shell,
             login,
+            on_terminal,
             msg::Started{1, "r", 2},
             msg::Refused{1, "busy", "message"},
             msg::Data{1, StreamId::Stdout, 5, 6, {}},
@@ -89,6 +95,7 @@ std::vector<Message> one_of_each() {
             msg::Stop{1, StreamId::Stdin},
             msg::Signal{1, "INT"},
             msg::Cancel{1},
+            msg::Resize{1, {65535, 0, 1, 2}},
             end,
             bare,
             msg::EndAck{1, "r"},
@@ -134,7 +141,8 @@ bool is_optional(const std::string& type, const std::string& key) {
         {"hello", {"user", "host", "session"}},
         {"open",
          {"env", "forwarded", "timeout_ms", "idle_ms", "linger_ms", "max_output", "shell",
-          "stdin_null", "on_disconnect"}},
+          "stdin_null", "pty", "on_disconnect"}},
+        {"resize", {"width", "height"}},
         {"data", {"t"}},
         {"shell_open", {"env", "on_disconnect"}},
         {"bye", {"signal"}},
@@ -253,8 +261,8 @@ TEST_CASE("message: a key that is not known is ignored") {
 
 TEST_CASE("message: a payload where none belongs is refused") {
     for (const char* const type :
-         {"eof", "gap", "credit", "stop", "signal", "cancel", "end_ack", "started", "refused",
-          "shell_ended", "shell_close", "bye", "error"}) {
+         {"eof", "gap", "credit", "stop", "signal", "cancel", "resize", "end_ack", "started",
+          "refused", "shell_ended", "shell_close", "bye", "error"}) {
         for (const Message& message : one_of_each()) {
             auto [header, payload] = parts(encoded(message));
             if (*header.find("type")->string() != type) continue;
@@ -330,6 +338,50 @@ TEST_CASE("message: the number of arguments must fit the mode") {
     CHECK(open("shell", "1", one));
     CHECK(open("argv", "1", one, R"(,"shell":1)"));
     CHECK_FALSE(open("command", "1", one, R"(,"shell":1)"));
+}
+
+TEST_CASE("message: a terminal that makes no sense is refused") {
+    const auto pty = [](const std::string& members, const std::string& more = "") {
+        return is_refused(R"({"type":"open","ch":1,"run":"r","mode":"command","args":1,"len":2,)" +
+                              more + R"("pty":{)" + members + "}}",
+                          std::string("a\0", 2));
+    };
+    const std::string size = R"("columns":80,"rows":24)";
+    const auto modes = [](int count) {
+        std::string text;
+        for (int i = 0; i < count; ++i)
+            text += (i == 0 ? "\"M" : ",\"M") + std::to_string(i) + "\":0";
+        return R"(,"modes":{)" + text + "}";
+    };
+    CHECK_FALSE(pty(size));
+    CHECK_FALSE(pty(R"("columns":0,"rows":65535,"later":{})"));
+    CHECK_FALSE(pty(size + R"(,"term":"vt100","modes":{})"));
+    CHECK_FALSE(pty(size + modes(128)));
+    for (const std::string& bad : {
+             std::string(R"("columns":80)"),
+             std::string(R"("rows":24)"),
+             std::string(R"("columns":65536,"rows":24)"),
+             std::string(R"("columns":80,"rows":-1)"),
+             std::string(R"("columns":80,"rows":24.0)"),
+             size + R"(,"width":65536)",
+             size + R"(,"term":"")",
+             size + R"(,"term":"a b")",
+             size + R"(,"term":"a\u0000")",
+             size + R"(,"term":"\u001b[31m")",
+             size + R"(,"term":")" + std::string(129, 'x') + "\"",
+             size + R"(,"term":1)",
+             size + R"(,"modes":[])",
+             size + R"(,"modes":{"ECHO":true})",
+             size + R"(,"modes":{"ECHO":-1})",
+             size + R"(,"modes":{"ECHO":4294967296})",
+             size + R"(,"modes":{"ECHO":1,"ECHO":1})",
+             size + R"(,"modes":{")" + std::string(33, 'x') + "\":1}",
+             size + modes(129),
+         }) {
+        CAPTURE(bad);
+        CHECK(pty(bad));
+    }
+    CHECK(pty(size, R"("shell":1,)"));  // A shell's runs have streams of their own kind.
 }
 
 TEST_CASE("message: an open larger than a frame travels in several, cut at any byte") {

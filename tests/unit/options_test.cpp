@@ -146,6 +146,31 @@ TEST_CASE("options: what a client asks a server for") {
     CHECK(frsh::is_run_id(argv.run));
 }
 
+TEST_CASE("options: whether there is to be a terminal, and what begins an escape on it") {
+    using frsh::Tty;
+    CHECK(client({"host"})->tty == Tty::Automatic);
+    CHECK(client({"-t", "host"})->tty == Tty::Wanted);
+    CHECK(client({"-tt", "host"})->tty == Tty::Forced);
+    CHECK(client({"-t", "-t", "host"})->tty == Tty::Forced);
+    CHECK(client({"-T", "host"})->tty == Tty::Never);
+    CHECK(client({"host"})->escape == '~');
+    CHECK(client({"-e", "%", "host"})->escape == '%');
+    CHECK(client({"-e", "^]", "host"})->escape == '\x1d');
+    CHECK(client({"-e", "^a", "host"})->escape == '\x01');
+    CHECK(client({"-e", "^", "host"})->escape == '^');
+    CHECK(client({"-e", "none", "host"})->escape == std::nullopt);
+    for (const char* const bad : {"", "no", "^", "^^^", "^1"}) {
+        if (std::string(bad) != "^") CHECK_FALSE(client({"-e", bad, "host"}));
+    }
+    for (const Strings& words : std::vector<Strings>{{"-t", "--json", "host"},
+                                                     {"-tt", "--json", "host"},
+                                                     {"-t", "--batch", "host"},
+                                                     {"-t", "--max-output", "1K", "host"}}) {
+        CHECK_FALSE(client(words));
+    }
+    CHECK(client({"-T", "--json", "host", "true"}));
+}
+
 TEST_CASE("options: a NUL in a command or an argument is refused in words") {
     auto options = client({"host"});
     REQUIRE(options);
