@@ -193,7 +193,7 @@ class Batch {
     }
 
     bool flush_output() {
-        while (!out_.is_drained() || !err_.is_drained())
+        while (!left_ && (!out_.is_drained() || !err_.is_drained()))
             loop_.run_once();
         out_.close();
         if (out_.failure() == 0 || out_.failure() == EPIPE) return true;
@@ -217,9 +217,14 @@ class Batch {
         stopping_ = true;
         if (number != SIGINT) return leave(128 + number, signal_name(number));
         ++interrupts_;
+        bool any_runs = false;
         for (const auto& job : jobs_) {
-            if (!job->run->is_finished()) job->run->interrupt(interrupts_);
+            if (job->run->is_finished()) continue;
+            job->run->interrupt(interrupts_);
+            any_runs = true;
         }
+        if (!any_runs)
+            return leave(128 + number);  // Only our own reader keeps us, or the next line.
         if (code_ == 0) code_ = 128 + SIGINT;
         if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kPatience;
     }

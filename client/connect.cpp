@@ -29,6 +29,7 @@ Connection over(Fd socket) {
 // One socket for both directions, as the child's stdin and stdout.
 Connection start_child(SpawnRequest request, const std::string& what) {
     auto [ours, theirs] = make_socketpair();
+    set_blocking(theirs.get());  // As any program expects its standard streams to be.
     request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
     auto result = spawn(request);
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {

@@ -10,6 +10,7 @@
 #include <cwchar>
 #include <deque>
 
+#include <fcntl.h>
 #include <histedit.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +21,25 @@ namespace {
 constexpr int kHistorySize = 5000;
 constexpr std::string_view kPasteBegin = "\x1b[200~";
 constexpr std::string_view kPasteEnd = "\x1b[201~";
+// As H_SAVE writes it: this line, then one entry a line as vis(3) has it.
+constexpr std::string_view kHistoryHead = "_HiStOrY_V2_\n";
+constexpr off_t kMaxHistoryFile = 4 * 1024 * 1024;
 constexpr char kQuoteNext = 0x16;  // Ctrl-V: libedit takes the next character as it is.
+
+std::string history_entry(const std::string& line) {
+    std::string entry;
+    for (const char c : line) {
+        if (c > ' ' && c < 0x7F && c != '\\') {
+            entry += c;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(c);
+        entry += '\\';
+        for (const int shift : {6, 3, 0})
+            entry += static_cast<char>('0' + (byte >> shift & 7));
+    }
+    return entry + "\n";
+}
 
 }  // namespace
 
@@ -57,6 +76,8 @@ struct LineEditor::State {
     void sort_input();
     void take_pasted(char byte);
     int next(wchar_t* character);
+    void load_history();
+    void save_entry(const std::string& line);
 };
 
 void LineEditor::State::take_input() {
@@ -120,6 +141,31 @@ int LineEditor::State::next(wchar_t* character) {
     }
 }
 
+void LineEditor::State::load_history() {
+    if (history_path.empty()) return;
+    ::history(history, &event, H_LOAD, history_path.c_str());
+    struct stat info {};
+    if (::stat(history_path.c_str(), &info) == -1 || info.st_size <= kMaxHistoryFile) return;
+    // Only what was loaded of it is worth keeping.
+    const std::string shorter = history_path + ".new";
+    if (::history(history, &event, H_SAVE, shorter.c_str()) != -1) {
+        (void)::rename(shorter.c_str(), history_path.c_str());
+    }
+}
+
+// At once and at the end: nothing is lost whichever way we go, and not what another of us saves.
+// What cannot be saved is no reason to stop anybody.
+void LineEditor::State::save_entry(const std::string& line) {
+    if (history_path.empty()) return;
+    const Fd file(
+        ::open(history_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    struct stat info {};
+    if (!file.is_open() || ::fstat(file.get(), &info) == -1) return;
+    const std::string entry = history_entry(line);
+    const std::string text = info.st_size == 0 ? std::string(kHistoryHead) + entry : entry;
+    (void)!::write(file.get(), text.data(), text.size());
+}
+
 LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string history_path)
     : state_(std::make_unique<State>(loop, std::move(turn), std::move(history_path))) {
     // Characters are the user's, where the locale says what they are; else UTF-8.
@@ -134,9 +180,7 @@ LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string 
     state.history = ::history_init();
     ::history(state.history, &state.event, H_SETSIZE, kHistorySize);
     ::history(state.history, &state.event, H_SETUNIQUE, 1);
-    if (!state.history_path.empty()) {
-        ::history(state.history, &state.event, H_LOAD, state.history_path.c_str());
-    }
+    state.load_history();
     ::el_set(state.editor, EL_CLIENTDATA, &state);
     ::el_set(state.editor, EL_PROMPT_ESC, &State::prompt_of, '\1');
     ::el_set(state.editor, EL_EDITOR, "emacs");
@@ -148,11 +192,6 @@ LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string 
 
 LineEditor::~LineEditor() {
     State& state = *state_;
-    if (!state.history_path.empty()) {
-        const mode_t before = ::umask(077);  // What somebody typed is his own business.
-        ::history(state.history, &state.event, H_SAVE, state.history_path.c_str());
-        ::umask(before);
-    }
     ::history_end(state.history);
     ::el_end(state.editor);
 }
@@ -191,6 +230,7 @@ void LineEditor::resize() {
 void LineEditor::remember(const std::string& line) {
     if (line.empty() || line[0] == ' ') return;
     ::history(state_->history, &state_->event, H_ENTER, line.c_str());
+    state_->save_entry(line);
 }
 
 }  // namespace frsh

@@ -118,7 +118,7 @@ class OneShot {
         if (terminal_->wish() == Wish::Stay || left_) return;
         has_escaped_ = terminal_->wish() == Wish::Leave;
         leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;
-        leave();
+        leave(has_escaped_ ? std::nullopt : std::optional(signal_name(SIGHUP)));
     }
 
     // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
@@ -127,8 +127,9 @@ class OneShot {
             if (terminal_) terminal_->on_signal(number);
             return;
         }
+        ++signals_seen_;
         leave_code_ = 128 + number;
-        if (run_.is_finished()) {
+        if (run_.is_finished() || left_) {
             left_ = true;  // Only our own reader keeps us.
         } else if (number != SIGINT) {
             leave(signal_name(number));
@@ -144,6 +145,7 @@ class OneShot {
 
     void leave(std::optional<std::string> signal = {}) {
         server_.link().send(msg::Bye{std::move(signal)});
+        server_.link().flush();
         left_ = true;
     }
 
@@ -157,7 +159,6 @@ class OneShot {
         const Outcome end = outcome();
         if (!left_) tell(end);
         int code = exit_code(end);
-        if (left_) code = leave_code_;
         // Whatever the command did: what it wrote did not get where it was meant to go.
         if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const Sink*, const char*>(&out_, "stdout"),
@@ -169,7 +170,7 @@ class OneShot {
             code = 255;
         }
         if (!write_records(end)) code = 255;
-        return code;
+        return left_ ? leave_code_ : code;
     }
 
     // What the exit code alone cannot say, on stderr.
@@ -188,13 +189,15 @@ class OneShot {
     bool write_records(const Outcome& end) {
         try {
             if (options_.status_fd >= 0) {
-                write_all(options_.status_fd,
-                          record_of(run_, end, asked_, nullptr, nullptr) + "\n");
+                LocalOutput status(loop_, "the record", options_.status_fd,
+                                   LocalOutput::WasOpen::Yes);
+                status.write(record_of(run_, end, asked_, nullptr, nullptr) + "\n");
+                wait_for_reader(status);
+                if (status.failure() != 0) throw SysError("write", status.failure());
             }
             if (options_.json) {
                 out_.write(record_of(run_, end, asked_, &held_out_, &held_err_) + "\n");
-                while (!out_.is_drained())
-                    loop_.run_once();
+                wait_for_reader(out_);
             }
             out_.close();
         } catch (const SysError& error) {
@@ -206,6 +209,14 @@ class OneShot {
             return false;
         }
         return out_.failure() == 0 || out_.failure() == EPIPE;
+    }
+
+    // As long as he likes, unless we are told to go.
+    void wait_for_reader(const LocalOutput& output) {
+        const int seen = signals_seen_;
+        const Time until = left_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
+        while (!output.is_drained() && signals_seen_ == seen && EventLoop::Clock::now() < until)
+            loop_.run_once(until);
     }
 
     const ClientOptions& options_;
@@ -225,6 +236,7 @@ class OneShot {
     bool has_escaped_ = false;
     EventLoop::Watch signal_watch_;
     int interrupts_ = 0;
+    int signals_seen_ = 0;
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;

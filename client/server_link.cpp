@@ -76,10 +76,13 @@ void ServerLink::turn(EventLoop::Time deadline) {
 }
 
 void ServerLink::finish(EventLoop::Time deadline) {
+    const bool is_broken = link_.is_down() || link_.is_mute();
     link_.close();
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush()) {
         loop_.run_once(deadline);
     }
+    // What we cannot speak to any more may still wait for us to read, or write to us for ever.
+    if (is_broken) link_.drop();
     for (const Spawned& child : old_children_)
         (void)reap(child.pid);  // One that has not ended yet has somebody else to wait for it.
     if (!child_) return;

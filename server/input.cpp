@@ -7,8 +7,9 @@
 
 namespace frsh {
 
-Input::Input(EventLoop& loop, Fd pipe, Kind kind) : pipe_(std::move(pipe)), kind_(kind) {
-    if (!pipe_.is_open()) {
+Input::Input(EventLoop& loop, Fd pipe, Kind kind)
+    : pipe_(std::move(pipe)), kind_(kind), has_reader_(pipe_.is_open()) {
+    if (!has_reader_) {
         closed_ = true;
         return;
     }
@@ -116,7 +117,7 @@ void Input::put_control(std::string& out, Channel channel) {
         encode(out, msg::Stop{channel, StreamId::Stdin});
         stop_due_ = false;
     }
-    if (const auto credit = stream_.due_credit(); credit) {
+    if (const auto credit = stream_.due_credit(); credit && has_reader_) {
         encode(out, msg::Credit{channel, StreamId::Stdin, credit->consumed, credit->limit});
         stream_.credit_sent(*credit);
     }

@@ -11,7 +11,8 @@ class Input {
     // A pipe ends where the input does. A terminal has no end: there its EOF character is typed.
     enum class Kind { Pipe, Terminal };
     // `pipe` is the write end, or a terminal's master; not open where the command's stdin is
-    // /dev/null.
+    // /dev/null, or no command ran: then what comes is dropped, and no more than the first window
+    // is asked for.
     Input(EventLoop& loop, Fd pipe, Kind kind = Kind::Pipe);
 
     // Throw ProtocolError where the peer breaks the rules of stream.hpp.
@@ -26,7 +27,9 @@ class Input {
     // again.
     Offset resume();
 
-    [[nodiscard]] bool has_control() const { return stop_due_ || stream_.due_credit().has_value(); }
+    [[nodiscard]] bool has_control() const {
+        return stop_due_ || (has_reader_ && stream_.due_credit().has_value());
+    }
     void put_control(std::string& out, Channel channel);
 
   private:
@@ -41,6 +44,7 @@ class Input {
     bool is_line_open_ = false;  // Of what was typed, the last byte ended no line.
     ReceiveStream stream_;
     ByteQueue pending_;
+    bool has_reader_;
     bool closed_ = false;
     bool is_unwanted_ = false;  // Closed before the peer had said the end,
     bool stop_due_ = false;     // and it has not been told.

@@ -35,6 +35,11 @@ void raise_descriptor_limit(rlimit& given) {
     if (raised.rlim_cur > given.rlim_cur) (void)::setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+[[noreturn]] void refuse_plain(const Address& address) {
+    throw UserError("listen " + address.text() +
+                    ": plain TCP is for loopback only (127.0.0.1 or [::1])");
+}
+
 // For the log. Whoever is gone already has no address any more.
 std::string name_of_peer(int socket) {
     try {
@@ -67,25 +72,36 @@ Listener::~Listener() {
 void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
     const HostPort host_port = parse_host_port(where, BarePort::Allowed, "127.0.0.1");
     for (const Address& address : resolve(host_port, true)) {
-        if (!host_key && !address.is_loopback()) {
-            throw UserError("listen " + address.text() +
-                            ": plain TCP is for loopback only (127.0.0.1 or [::1])");
-        }
-        Fd fd = listen_tcp(address);
-        const Address own = local_address(fd.get());
-        log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
-        std::string pin;
-        if (host_key) {
-            try {
-                pin = leave_pin(own.port(), *host_key);
-            } catch (const std::runtime_error& error) {
-                // Clients of this user are asked about the key then, as others are.
-                log::notice(std::string("no pin for local clients: ") + error.what());
-            }
-        }
-        add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
+        if (!host_key && !address.is_loopback()) refuse_plain(address);
+        add_tcp(listen_tcp(address), host_key);
         if (host_port.port == 0) break;  // A second family would get another port.
     }
+}
+
+void Listener::listen_on(Fd socket, const std::optional<PublicKey>& host_key) {
+    const Address own = local_address(socket.get());
+    if (own.family() == AF_UNIX) {
+        log::notice("listening on a unix socket that was given");
+        add(std::move(socket), Kind::Unix, "");
+        return;
+    }
+    if (!host_key && !own.is_loopback()) refuse_plain(own);
+    add_tcp(std::move(socket), host_key);
+}
+
+void Listener::add_tcp(Fd fd, const std::optional<PublicKey>& host_key) {
+    const Address own = local_address(fd.get());
+    log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
+    std::string pin;
+    if (host_key) {
+        try {
+            pin = leave_pin(own.port(), *host_key);
+        } catch (const std::runtime_error& error) {
+            // Clients of this user are asked about the key then, as others are.
+            log::notice(std::string("no pin for local clients: ") + error.what());
+        }
+    }
+    add(std::move(fd), host_key ? Kind::Tls : Kind::Plaintext, std::move(pin));
 }
 
 void Listener::listen_on_unix(const std::string& path) {
@@ -168,12 +184,21 @@ void Listener::note_turned_away(const std::string& from, const std::string& mark
     Audit(audit_file_, {mark, from, "", ""}).turned_away(why);
 }
 
-std::optional<Listener::Connection> Listener::serve() {
+void Listener::tell(ServiceState state) {
+    const char byte = static_cast<char>(state);
+    if (states_.is_open()) (void)write_some(states_.get(), {&byte, 1});
+}
+
+std::optional<Listener::Connection> Listener::serve(Fd states) {
+    states_ = std::move(states);
+    tell(ServiceState::Ready);
     for (;;) {
         if (told_to_end_ && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(children_.size()) +
                         " sessions go on");
             stop_listening();
+            tell(ServiceState::Stopping);
+            states_.close();
         }
         if (auto connection = fork_waiting()) return connection;
         if (told_to_end_ && children_.empty() && endings_.empty()) return std::nullopt;

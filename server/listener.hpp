@@ -13,6 +13,7 @@
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 #include "server/ending.hpp"
+#include "server/service.hpp"
 #include "server/waiting_room.hpp"
 
 #include <map>
@@ -51,10 +52,13 @@ class Listener {
     // clients of the same user. Without one plain TCP, on loopback only.
     void listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key);
     void listen_on_unix(const std::string& path);
+    // A socket that listens already, TCP or unix.
+    void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
     // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
     // then, in the parent; in each forked child it returns that child's connection.
-    std::optional<Connection> serve();
+    // Says both ends of listening to `states` (service.hpp), which may be not open.
+    std::optional<Connection> serve(Fd states);
 
   private:
     struct Socket {
@@ -83,6 +87,8 @@ class Listener {
     };
 
     void add(Fd fd, Kind kind, std::string path);
+    void add_tcp(Fd fd, const std::optional<PublicKey>& host_key);
+    void tell(ServiceState state);
     void accept_some(Socket& socket);
     void refuse(Fd socket, const std::string& reason, const std::string& message,
                 std::chrono::seconds retry_after = std::chrono::seconds(1));
@@ -113,6 +119,7 @@ class Listener {
     std::vector<Ending> endings_;     // Of what sessions left that died by a signal.
     EventLoop::Time accept_again_{};  // Out of descriptors: not before then.
     bool told_to_end_ = false;
+    Fd states_;
     rlimit given_descriptors_{};  // For the sessions; we raised our own.
     EventLoop::Watch signal_watch_;
 };

@@ -10,7 +10,10 @@
 #include "server/monitor.hpp"
 #include "server/options.hpp"
 #include "server/sandbox.hpp"
+#include "server/service.hpp"
 #include "server/session.hpp"
+
+#include <algorithm>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -40,8 +43,12 @@ SessionSettings settings_for(BaseEnvironment environment, std::string mark, cons
     return settings;
 }
 
-bool is_tls(const ServerOptions& options) {
-    return options.settings.listen && !options.settings.listen->empty() && !options.plaintext;
+bool is_tls(const ServerOptions& options, const std::vector<Fd>& given) {
+    const auto is_tcp = [](const Fd& socket) {
+        return local_address(socket.get()).family() != AF_UNIX;
+    };
+    const bool listens = options.settings.listen && !options.settings.listen->empty();
+    return !options.plaintext && (listens || std::any_of(given.begin(), given.end(), is_tcp));
 }
 
 AccountPolicy policy_of(const ServerSettings& settings) {
@@ -115,9 +122,11 @@ int serve_connection(Listener::Connection connection, const ServerOptions& optio
                        std::move(settings));
 }
 
-std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options, int audit_file) {
+std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options,
+                                                     std::vector<Fd> given, Fd states,
+                                                     int audit_file) {
     std::optional<PublicKey> host_key;
-    if (is_tls(options)) {
+    if (is_tls(options, given)) {
         host_key = prepare_host_key(options.settings.host_key);
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
@@ -128,6 +137,8 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     Listener listener(audit_file);
     for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
         listener.listen_on_tcp(where, host_key);
+    for (Fd& socket : given)
+        listener.listen_on(std::move(socket), host_key);
     if (host_key) {
         log::notice("host key " + host_key->fingerprint() + " (" + options.settings.host_key + ")");
     }
@@ -140,7 +151,7 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
         }
         listener.listen_on_unix(path);
     }
-    return listener.serve();
+    return listener.serve(std::move(states));
 }
 
 // Made before the first fork, so that all connections share what OpenSSL looked up and made.
@@ -156,15 +167,18 @@ int run(int argc, char** argv) {
     int status = 0;
     auto options = parse_server_options(argc, argv, status);
     if (!options) return status;
+    std::vector<Fd> given = take_given_sockets();
+    options->listens_on_given_sockets = !given.empty();
+    Fd states = stand_in_front();
     configure(*options);
     ServerSettings& settings = options->settings;
     log::set_level(settings.log_level.value_or(log::Level::Error));
     const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
     if (options->stdio) return serve_stdio(*options, audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
-    const auto context = is_tls(*options) ? make_warm_context() : nullptr;
+    const auto context = is_tls(*options, given) ? make_warm_context() : nullptr;
     // By here the listener and all it held is gone from a forked child's memory.
-    auto connection = listen_and_serve(*options, audit.get());
+    auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
         return serve_login(std::move(*connection), *context, *options, audit.get());

@@ -32,7 +32,7 @@ struct ServerOptions {
     bool stdio = false;
     bool plaintext = false;
     bool use_sandbox = true;
-    // Whoever started us has opened them; see systemd.hpp.
+    // Whoever started us has opened them; see service.hpp.
     bool listens_on_given_sockets = false;
 };
 

@@ -44,14 +44,17 @@ constexpr PrivateNumbers kShNumbers{8, 9};
 // user's must not stay. An interrupt that comes late may tear the number that is being read, so
 // numbers are said again and only a whole and new one counts. The condition of the `if` hands the
 // last status on as $?, without a fork and neither seen by `set -e` nor by an ERR trap. The loop
-// that runs once is for a `break` that somebody types. stderr is redirected last, so that `set -x`
-// shows nothing of ours.
+// that runs once is for a `break` that somebody types; a `break 9` leaves all of ours, and they are
+// entered anew. stderr is redirected last, so that `set -x` shows nothing of ours. A TMOUT that
+// cannot be unset has started an alarm before bash came here, which would log out in the middle of
+// a command; a trap takes it.
 constexpr std::string_view kBashLoop = R"sh(
-unset HISTFILE PROMPT_COMMAND TMOUT
+builtin unset HISTFILE PROMPT_COMMAND TMOUT 2>/dev/null
 PS1= PS2=
 __frsh_n=0
-__frsh_status() { builtin return "$__frsh_s"; }
+__frsh_status() { __frsh_t=$__frsh_s; __frsh_s=0; builtin return "$__frsh_t"; }
 __frsh_loop='__frsh_s=$?
+if [[ -n ${TMOUT-} ]]; then builtin trap : ALRM; fi
 while builtin :; do
     PROMPT_COMMAND=$__frsh_loop
     builtin printf "\0=%s\0%s\0%s\0.\0" "$__frsh_n" "$__frsh_s" "${PWD-}" >&60
@@ -75,14 +78,15 @@ while builtin :; do
         } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out"
         __frsh_s=$?
     done
-done'
+done
+builtin eval "$__frsh_loop"'
 PROMPT_COMMAND=$__frsh_loop
 )sh";
 
 constexpr std::string_view kShLoop = R"sh(
 __frsh_n=0 __frsh_s=0
-__frsh_status() { return "$__frsh_s"; }
-while :; do
+__frsh_status() { __frsh_t=$__frsh_s; __frsh_s=0; return "$__frsh_t"; }
+__frsh_loop='while :; do
     printf "\0=%s\0%s\0%s\0.\0" "$__frsh_n" "$__frsh_s" "${PWD-}" >&8
     IFS= read -r __frsh_n <&9 || exit 0
     __frsh_n=${__frsh_n#:} __frsh_n=${__frsh_n%:}
@@ -96,6 +100,8 @@ while :; do
         __frsh_s=$?
     done
 done
+eval "$__frsh_loop"'
+eval "$__frsh_loop"
 )sh";
 
 void write_file(const std::string& path, std::string_view content) {
@@ -146,14 +152,36 @@ void remove_abandoned(const std::string& parent) {
         remove_folder(path);
 }
 
+// The runtime folder, which may be gone: it lasts as long as the user's logins do.
+std::string usable_folder() {
+    std::string folder = runtime_folder();
+    try {
+        make_private_folder(folder);
+    } catch (const SysError&) {
+        folder = "/tmp/frsh-" + std::to_string(::geteuid());
+        make_private_folder(folder);
+    }
+    return folder;
+}
+
 }  // namespace
 
-Shell::PrivateFolder::PrivateFolder() {
-    const std::string parent = runtime_folder();
-    make_private_folder(parent);
-    remove_abandoned(parent);
-    path_ = parent + "/" + std::string(kFolderPrefix) + "XXXXXX";
-    if (::mkdtemp(path_.data()) == nullptr) throw SysError("mkdtemp " + parent);
+Shell::PrivateFolder::PrivateFolder() : parent_(usable_folder()) {
+    remove_abandoned(parent_);
+    path_ = parent_ + "/" + std::string(kFolderPrefix) + "XXXXXX";
+    if (::mkdtemp(path_.data()) == nullptr) throw SysError("mkdtemp " + parent_);
+    lock();
+}
+
+void Shell::PrivateFolder::ensure() {
+    make_private_folder(parent_);
+    make_private_folder(path_);
+    struct stat info {};
+    const bool is_the_old_one = lock_.is_open() && ::fstat(lock_.get(), &info) == 0;
+    if (!is_the_old_one || info.st_nlink == 0) lock();
+}
+
+void Shell::PrivateFolder::lock() {
     lock_ = Fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     // Not every file system can lock; then nobody else can either, and nothing is swept.
     if (lock_.is_open()) (void)::flock(lock_.get(), LOCK_EX | LOCK_NB);
@@ -241,6 +269,13 @@ void Shell::remove_files(unsigned long number) {
 
 Shell::Streams Shell::enter(Guest& guest, const std::string& command, bool stdin_null) {
     if (status_ || !commands_.is_open()) throw UserError("the shell has ended");
+    try {
+        folder_.ensure();
+    } catch (const std::exception&) {
+        // Nothing can be handed to this shell any more, and the next may find another place.
+        end(Ending::First::HangUp, EventLoop::Clock::now());
+        throw;
+    }
     Turn turn{next_number_++, &guest, {}, {}, false, {}};
     try {
         Streams streams = make_streams(turn, command, stdin_null);

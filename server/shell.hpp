@@ -102,8 +102,13 @@ class Shell {
         PrivateFolder(const PrivateFolder&) = delete;
         PrivateFolder& operator=(const PrivateFolder&) = delete;
         [[nodiscard]] const std::string& path() const { return path_; }
+        // Makes it anew where somebody tidied it away. Throws SysError or UserError where it is
+        // not ours alone any more, or cannot be.
+        void ensure();
 
       private:
+        void lock();
+        std::string parent_;
         std::string path_;
         Fd lock_;  // Held while this lives: without it, the folder is an abandoned one.
     };

@@ -76,6 +76,8 @@ class Link {
     [[nodiscard]] bool is_down() const { return down_; }
     // We have ended it: it was closed, or the peer broke the protocol.
     [[nodiscard]] bool is_closing() const { return closing_; }
+    // The peer takes no more, or has been told that no more will come.
+    [[nodiscard]] bool is_mute() const { return mute_; }
 
   private:
     void watch();

@@ -70,6 +70,11 @@ void set_nonblocking(int fd) {
     check(::fcntl(fd, F_SETFL, flags | O_NONBLOCK), "fcntl");
 }
 
+void set_blocking(int fd) {
+    const int flags = check(::fcntl(fd, F_GETFL), "fcntl");
+    check(::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK), "fcntl");
+}
+
 Fd open_anew(int fd, int access) {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     return Fd(::open(path.c_str(), access | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));

@@ -57,6 +57,7 @@ std::string read_file(const std::string& path, std::size_t limit);
 void write_all(int fd, std::string_view bytes);
 
 void set_nonblocking(int fd);
+void set_blocking(int fd);
 
 // The pipe or terminal behind `fd` once more, non-blocking and close-on-exec, through
 // /proc/self/fd (proc(5)); `access` is O_RDONLY or O_WRONLY. O_NONBLOCK belongs to the open file,

@@ -9,7 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import Case, Place, SANITIZED, code_of, is_alive, main, resident_kib  # noqa: E402
+from harness import (Case, Place, SANITIZED, code_of, is_alive, main, resident_kib,  # noqa: E402
+                     wait_until_full)
 
 
 class Batch(Case):
@@ -214,6 +215,20 @@ class Batch(Case):
                 self.assertEqual(130, process.wait(20))
                 self.assertEqual(b"", process.stdout.read())
             self.no_strays()
+
+    def test_ctrl_c_ends_the_wait_for_a_reader_that_has_stopped(self):
+        for options in ([], ["--json"]):
+            process = self.start(["head -c 100000000 /dev/zero | tr '\\0' x"] if not options else
+                                 ["head -c 1000000 /dev/zero"], *options, place=self.unix)
+            with self.running(process):
+                process.stdin.close()
+                process.stdin = None
+                wait_until_full(process.stdout)
+                # A record is all that is left; or the command is, which waits for the reader too.
+                for _ in range(1 if options else 3):
+                    process.send_signal(signal.SIGINT)
+                    time.sleep(0.3)  # Or three would be one.
+                self.assertEqual(130, process.wait(10))
 
     def test_the_third_ctrl_c_ends_what_will_not(self):
         process = self.start(["trap '' INT TERM; echo up; while :; do sleep 0.05; done"])

@@ -340,5 +340,20 @@ class Life(Case):
         self.assertTrue(re.match(rb"frsh: lost: protocol error", result.err), result)
 
 
+    def test_a_server_of_ours_that_cannot_be_spoken_to_is_not_waited_for(self):
+        """It writes no frames, and does not look whether anybody listens."""
+        started = time.monotonic()
+        chatter = "sh -c 'echo hello world; while sleep 0.05; do echo and so on; done'"
+        result = Place("via", self.folder, ["--via", chatter, "x"]).run(["-n"], "true")
+        self.assertEqual(255, result.code, result)
+        self.assertLess(time.monotonic() - started, 1.9)
+
+    def test_via_a_command_that_expects_its_streams_to_wait(self):
+        relay = f"sh -c 'cat | {FRSHD} --stdio | cat'"
+        place = Place("via", self.folder, ["--via", relay, "x"])
+        result = place.run([], "cat; exit 5", stdin=b"x" * 3000000)
+        self.assertEqual((5, 3000000), (result.code, len(result.out)), result)
+
+
 if __name__ == "__main__":
     main()

@@ -4,11 +4,12 @@ import base64
 import binascii
 import json
 import os
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import Case, Place, code_of, main  # noqa: E402
+from harness import Case, Place, code_of, main, wait_until_full  # noqa: E402
 
 KEYS = ["run", "target", "command", "outcome", "stdout", "stderr", "usage", "holders", "survivors"]
 
@@ -94,6 +95,37 @@ class Record(Case):
             lines = (result.out if number == 1 else result.err).splitlines()
             self.assertEqual(2, len(lines), result)
             self.assertEqual(4, json.loads(lines[1])["outcome"]["code"])
+
+    def stalled(self, options, *words):
+        """A client whose reader does not read, once the pipe between them is full."""
+        read_end, write_end = os.pipe()
+        self.addCleanup(os.close, read_end)
+        process = self.unix.popen([option.format(write_end) for option in options], *words,
+                                  stdin=subprocess.DEVNULL, pass_fds=(write_end,),
+                                  stdout=write_end if "--json" in options else subprocess.DEVNULL)
+        os.close(write_end)
+        wait_until_full(read_end)
+        return process
+
+    def test_ctrl_c_ends_the_wait_for_a_reader_of_the_record_that_has_stopped(self):
+        long = [": " + "x" * 100000 + ";"] * 3
+        for options, words in ((["--json"], ["head -c 1000000 /dev/zero"]),
+                               (["--status-fd", "{}"], long),
+                               (["--status-fd", "{}", "-q"], long)):
+            for name in ("INT", "TERM"):
+                process = self.stalled(options, *words)
+                with self.running(process):
+                    number = getattr(signal, "SIG" + name)
+                    process.send_signal(number)
+                    self.assertEqual(128 + number, process.wait(10))
+
+    def test_a_reader_of_the_record_that_has_gone_is_never_success(self):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        result = self.unix.run(["--status-fd", str(write_end)], "true", pass_fds=(write_end,))
+        os.close(write_end)
+        self.assertEqual(255, result.code, result)
+        self.assertIn(b"the record: write: Broken pipe", result.err)
 
     def test_a_run_without_a_server_has_no_record_and_is_255(self):
         place = Place("nowhere", self.folder, ["unix:/no/such/socket"])

@@ -322,6 +322,42 @@ class Repl(Case):
             self.assertEqual("on\n", t.run("echo on"))
             self.assertEqual(0, t.leave())
 
+    def test_history_is_saved_line_by_line_and_survives_a_kill_and_a_neighbour(self):
+        env = {"XDG_STATE_HOME": self.path("state")}
+        odd = "echo 'a\\b é %s' #x"
+        with self.at_prompt(env=dict(env)) as one, self.at_prompt(env=dict(env)) as two:
+            one.run(odd % "one")
+            two.run(odd % "two")
+            one.run("echo last")
+            one.process.kill()
+            one.process.wait()
+            two.leave()
+        with self.at_prompt(env=dict(env)) as t:
+            for ups, line in ((1, "echo last"), (2, odd % "two"), (3, odd % "one")):
+                t.keys(b"\x1b[A" * ups)
+                t.wait_for_text(line.rsplit(" ", 2)[1])
+                t.keys(b"\x01\x0b")  # To the start, and cut from there.
+            t.leave()
+        with open(os.path.join(env["XDG_STATE_HOME"], "frsh/history")) as file:
+            self.assertEqual(["_HiStOrY_V2_", r"echo\040'a\134b\040\303\251\040one'\040#x"],
+                             file.read().splitlines()[:2])
+
+    def test_a_history_that_has_grown_large_is_cut_to_what_is_used(self):
+        state = self.path("state")
+        path = os.path.join(state, "frsh/history")
+        os.makedirs(os.path.dirname(path))
+        with open(path, "w") as file:
+            file.write("_HiStOrY_V2_\n")
+            for i in range(50000):
+                file.write(f"echo\\040{i}\\040{'x' * 100}\n")
+        with self.at_prompt(env={"XDG_STATE_HOME": state}) as t:
+            t.keys(b"\x1b[A")
+            t.wait_for_text("echo 49999")
+            t.leave(b"\x01\x0b\x04")
+        self.assertLess(os.path.getsize(path), 1 << 20)
+        with open(path) as file:
+            self.assertEqual(5001, len(file.readlines()))
+
     def test_editing_counts_characters_not_bytes(self):
         with self.at_prompt() as t:
             prompt = t.screen()[-1].rstrip()

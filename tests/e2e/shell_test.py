@@ -1,15 +1,19 @@
 """The stateful shell as a client sees it that does what ours never would (PROTOCOL.md, Shells)."""
 
+import contextlib
 import os
 import random
+import resource
 import shutil
 import signal
+import stat
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import (Case, Server, descendants, is_alive, main, open_descriptors,  # noqa: E402
-                     wait_until)
+from harness import (Case, FRSHD, Server, descendants, is_alive, main,  # noqa: E402
+                     open_descriptors, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -197,7 +201,7 @@ class Shells(Case):
             pid = self.shell(wire)
             wire.open(1, "sleep 60", shell=1)
             session = self.mine.sessions()[0].pid
-            wait_until(lambda: [s for s in descendants(session) if s.name == "sleep"], "sleep")
+            wait_until(lambda: [one for one in descendants(session) if one.name == "sleep"], "sleep")
             os.kill(session, signal.SIGKILL)
             wait_until(lambda: not is_alive(pid), "the shell to end")
         left = self.folders()
@@ -217,20 +221,157 @@ class Shells(Case):
             self.assertEqual(b"on\n", self.run_in(living, 1, "echo on")[1])
         self.nothing_is_left()
 
-    def test_a_runtime_folder_that_vanishes_is_said_run_by_run(self):
+    def test_a_runtime_folder_that_vanishes_is_made_anew(self):
+        with self.wire() as wire:
+            pid = self.shell(wire)
+            self.assertEqual(b"on\n", self.run_in(wire, 1, "echo on")[1])
+            for what in (self.folders()[0], ""):
+                shutil.rmtree(os.path.join(self.runtime, "frsh", what).rstrip("/"))
+                for channel in (2, 3):
+                    self.assertEqual(f"{pid}\n".encode(), self.run_in(wire, channel, "echo $$")[1])
+                self.assertEqual(1, len(self.folders()))
+            folder = os.path.join(self.runtime, "frsh", self.folders()[0])
+            self.assertEqual(0o700, stat.S_IMODE(os.stat(folder).st_mode))
+            os.utime(folder, (1, 1))
+            self.shell(wire, 2)
+            self.assertIn(os.path.basename(folder), self.folders(), "nobody sweeps it away")
+        self.nothing_is_left()
+
+    def test_a_runtime_folder_that_cannot_be_made_anew_ends_the_shell_and_the_next_finds_a_place(self):
+        own = f"/tmp/frsh-{os.getuid()}"
         with self.wire() as wire:
             self.shell(wire)
-            self.assertEqual(b"on\n", self.run_in(wire, 1, "echo on")[1])
-            shutil.rmtree(os.path.join(self.runtime, "frsh"))
-            outcome = self.run_in(wire, 2, "echo on")[0]["outcome"]
+            shutil.rmtree(self.runtime)
+            outcome = self.run_in(wire, 1, "echo on")[0]["outcome"]
             self.assertEqual(("not_started", "shell"), (outcome["kind"], outcome["stage"]))
-            wire.open(3, "echo plain")
-            self.assertEqual(b"plain\n", wire.end(3)[1])
-            # A new shell makes itself a new one.
-            wire.open_shell(2)
-            wire.ready(2)
-            wire.open(4, "echo on", shell=2)
-            self.assertEqual(b"on\n", wire.end(4)[1])
+            self.assertIn(self.runtime, outcome["message"])
+            wire.shell_ended(1)
+            pid = self.shell(wire)
+            self.assertEqual(b"on\n", self.run_in(wire, 2, "echo on")[1])
+            with open(f"/proc/{pid}/cmdline") as file:
+                folder = os.path.dirname(file.read().split("\0")[3])
+            self.assertEqual(own, os.path.dirname(folder))
+        wait_until(lambda: not self.mine.sessions(), "the session to end")
+        self.assertFalse(os.path.exists(folder))
+
+    def test_a_runtime_folder_that_became_somebody_elses_is_not_used(self):
+        with self.wire() as wire:
+            self.shell(wire)
+            os.chmod(os.path.join(self.runtime, "frsh"), 0o777)
+            outcome = self.run_in(wire, 1, "echo on")[0]["outcome"]
+            self.assertEqual(("not_started", "shell"), (outcome["kind"], outcome["stage"]))
+            self.assertIn("open to other users", outcome["message"])
+            wire.shell_ended(1)
+        wait_until(lambda: not self.mine.sessions(), "the session to end")
+
+    def test_without_a_descriptor_left_a_run_says_so_and_the_others_go_on(self):
+        with self.wire() as wire:
+            self.shell(wire)
+            session = self.mine.sessions()[0].pid
+            self.run_in(wire, 1, "true")
+            before = open_descriptors(session)
+            limit = resource.prlimit(session, resource.RLIMIT_NOFILE)
+            wire.open(2, "read x; echo $x", shell=1)
+            resource.prlimit(session, resource.RLIMIT_NOFILE, (len(before) + 12, limit[1]))
+            kinds = set()
+            for channel in range(3, 9):
+                wire.open(channel, f"echo {channel}", shell=1)
+            for channel in range(8, 2, -1):
+                # Who waits for his turn does so still.
+                header = wire.next(lambda one: one["type"] in ("end", "credit") and
+                                   one["ch"] == channel)[0]
+                kinds.add(header["type"])
+                if header["type"] == "end":
+                    wire.send({"type": "end_ack", "ch": channel, "run": f"run-{channel}"})
+                    outcome = header["outcome"]
+                    self.assertEqual(("not_started", "shell", 24),
+                                     (outcome["kind"], outcome["stage"], outcome["errno"]))
+            self.assertEqual({"end", "credit"}, kinds, "some had room, and some had none")
+            wire.send({"type": "data", "ch": 2, "stream": "stdin", "off": 0}, payload=b"hi\n")
+            self.assertEqual(b"hi\n", wire.end(2)[1])
+            self.assertEqual(b"3\n", wire.end(3)[1])
+            resource.prlimit(session, resource.RLIMIT_NOFILE, limit)
+            self.assertEqual(b"on\n", self.run_in(wire, 20, "echo on")[1])
+        self.nothing_is_left()
+
+    def test_of_jobs_that_go_on_writing_the_oldest_are_cut_off(self):
+        """Each costs a descriptor: 64 are read, and who was there before them gets a broken pipe."""
+        over = 3
+        marker = self.path("cut-off")
+        with self.wire() as wire:
+            self.shell(wire)
+            for channel in range(64 + over):
+                self.run_in(wire, channel, f"(trap '' PIPE; while echo x; do sleep 0.2; done; "
+                            f"echo {channel} >>{marker}) 2>/dev/null &", linger_ms=1)
+
+            def cut_off():
+                with contextlib.suppress(FileNotFoundError), open(marker) as file:
+                    return sorted(file.read().split(), key=int)
+
+            wait_until(lambda: cut_off() == ["0", "1", "2"], "the oldest to be cut off")
+            time.sleep(0.5)  # Nothing is waited for: nothing more is what shall happen.
+            self.assertEqual(["0", "1", "2"], cut_off())
+        self.nothing_is_left()
+
+    def test_where_there_is_no_bash_long_commands_and_any_bytes_are_evaluated_too(self):
+        hide = "for b in /bin/bash /usr/bin/bash /usr/local/bin/bash; do " \
+               "[ -e $b ] && mount --bind /dev/null $b; done; exec \"$@\""
+        unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+                   "sh", "-c", hide, "sh"]
+        probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE)
+        if probe.returncode != 0:
+            self.skipTest(f"no mount namespace of our own: {probe.stderr!r}")
+        path = self.short_path()
+        environment = {"XDG_RUNTIME_DIR": self.runtime, "PATH": os.environ["PATH"]}
+        with self.running(subprocess.Popen([*unshare, FRSHD, "--unix", path], env=environment,
+                                           stderr=subprocess.DEVNULL)):
+            wait_until(lambda: os.path.exists(path), "the server to listen")
+            with Wire(path) as wire:
+                wire.open_shell(1, "HOME=/nonexistent")
+                self.assertEqual("sh", wire.ready(1)[0]["kind"])
+                _, out, _ = self.run_in(wire, 1, "x='" + "y" * 900000 + "'; echo ${#x}")
+                self.assertEqual(b"900000\n", out)
+                _, out, _ = self.run_in(wire, 2, b"printf %s '\xff\xfe\xc3' \"$0\"")
+                self.assertTrue(out.startswith(b"\xff\xfe\xc3"), out)
+                for channel, line in enumerate(("break 5", "continue 5", "(exit 3); break 2"), 3):
+                    header, _, _ = self.run_in(wire, channel, line)
+                    self.assertEqual({"kind": "exited", "code": 0}, header["outcome"], line)
+                header, _, _ = self.run_in(wire, 7, "return 4")
+                self.assertEqual({"kind": "exited", "code": 4}, header["outcome"])
+                self.assertEqual(b"900000\n", self.run_in(wire, 8, "echo ${#x}")[1])
+                self.assertEqual(["start"], os.listdir(os.path.join(self.runtime, "frsh",
+                                                                    self.folders()[0])))
+        wait_until(lambda: not self.folders(), "the shell's folder to go")
+
+    def test_break_out_of_every_loop_keeps_the_shell_and_is_a_success(self):
+        with self.wire() as wire:
+            pid = self.shell(wire)
+            for channel, line in enumerate(("break 2", "break 99", "continue 2", "continue 99",
+                                            "(exit 3); break 2", "(exit 3); continue 2") * 20, 1):
+                header, _, _ = self.run_in(wire, channel, line)
+                self.assertEqual({"kind": "exited", "code": 0}, header["outcome"], line)
+            header, out, _ = self.run_in(wire, 900, "for i in 1 2; do for j in a b; do echo $i$j; "
+                                         "break 2; done; done; echo $$; (exit 6)")
+            self.assertEqual((f"1a\n{pid}\n".encode(), 6), (out, header["outcome"]["code"]))
+        self.nothing_is_left()
+
+    def test_a_tmout_that_cannot_be_unset_does_not_log_out_in_the_middle_of_a_command(self):
+        home = self.path("home")
+        os.mkdir(home)
+        with open(os.path.join(home, ".bashrc"), "w") as file:
+            file.write("readonly TMOUT=1\n")
+        with self.wire() as wire:
+            wire.open_shell(1, "HOME=" + home)
+            pid = wire.ready(1)[0]["pid"]
+            self.assertEqual(b"one\n", self.run_in(wire, 1, "sleep 1.5; echo one")[1])
+            wire.open(2, "sleep 60", shell=1)
+            wait_until(lambda: [one for one in descendants(pid) if one.name == "sleep"], "sleep")
+            wire.send({"type": "signal", "ch": 2, "name": "INT"})
+            self.assertEqual(130, wire.end(2)[0]["outcome"]["code"])
+            self.assertEqual(f"{pid}\n".encode(), self.run_in(wire, 3, "sleep 1.5; echo $$")[1])
+            # It is the shell's business alone: a program has the signal as it always does.
+            header, _, _ = self.run_in(wire, 4, "sh -c 'kill -ALRM $$'")
+            self.assertEqual(142, header["outcome"]["code"])
         self.nothing_is_left()
 
     def test_a_folder_name_without_end_ends_the_shell_and_nothing_hangs(self):

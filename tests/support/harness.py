@@ -6,6 +6,7 @@ lets them, conditions are waited for with a deadline, and whatever a test starts
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -53,6 +55,16 @@ def wait_until(condition, what, patience=None):
             raise AssertionError("waited in vain for " + what)
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
+
+
+def wait_until_full(pipe):
+    """Until somebody waits to write more into this pipe, whose read end it is."""
+
+    def is_full():
+        waiting = fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(waiting, sys.byteorder) > 60000
+
+    wait_until(is_full, "a pipe to be full")
 
 
 class Stat:

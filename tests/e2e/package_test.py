@@ -1,0 +1,115 @@
+"""The packages: what is in them, and whose it is."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import BIN, SANITIZED, main  # noqa: E402
+
+BUILD = os.path.dirname(os.path.abspath(BIN))
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(BUILD, "CPackConfig.cmake")), "no build folder here")
+@unittest.skipUnless(shutil.which("dpkg-shlibdeps"), "no dpkg-dev here")
+@unittest.skipIf(SANITIZED, "nobody packs a sanitizer")
+class Packages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="frsh-package-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        result = subprocess.run(["cpack", "-G", "DEB", "-B", cls.folder], cwd=BUILD, capture_output=True,
+                                text=True, timeout=120)
+        assert result.returncode == 0, result
+        cls.packages = {name.split("_")[0]: os.path.join(cls.folder, name)
+                        for name in os.listdir(cls.folder) if name.endswith(".deb")}
+
+    def ask(self, *words):
+        return subprocess.run(["dpkg-deb", *words], capture_output=True, text=True, check=True).stdout
+
+    def files(self, package):
+        """Path: (mode, owner), without folders."""
+        found = {}
+        for line in self.ask("-c", self.packages[package]).splitlines():
+            mode, owner, _, _, _, path = line.split(None, 5)
+            self.assertEqual(owner, "root/root", line)
+            self.assertNotIn("w", mode[5] + mode[8], line)
+            if not mode.startswith("d"):
+                found[path.removeprefix(".")] = mode
+        return found
+
+    def test_two_packages(self):
+        self.assertEqual(sorted(self.packages), ["frsh", "frshd"])
+
+    def test_the_client(self):
+        files = self.files("frsh")
+        self.assertEqual(files["/usr/bin/frsh"], "-rwxr-xr-x")
+        self.assertIn("/usr/bin/frsh-demo", files)
+        self.assertFalse([path for path in files if not path.startswith("/usr/")])
+        self.assertIn("libc6", self.ask("-f", self.packages["frsh"], "Depends"))
+
+    def test_the_server(self):
+        files = self.files("frshd")
+        self.assertEqual(files, {
+            "/usr/bin/frshd": "-rwxr-xr-x",
+            "/etc/frsh/frshd.toml": "-rw-r--r--",
+            "/usr/lib/systemd/system/frshd.service": "-rw-r--r--",
+            "/usr/lib/systemd/system/frshd.socket": "-rw-r--r--",
+            "/usr/lib/systemd/user/frshd.service": "-rw-r--r--",
+            "/usr/share/doc/frshd/copyright": "-rw-r--r--"})
+        depends = self.ask("-f", self.packages["frshd"], "Depends")
+        for package in ("adduser", "libc6", "libssl3"):
+            self.assertIn(package, depends)
+
+    def test_what_the_server_is_told_at_first_keeps_it_on_loopback(self):
+        place = os.path.join(self.folder, "x")
+        self.ask("-x", self.packages["frshd"], place)
+        with open(os.path.join(place, "etc/frsh/frshd.toml")) as file:
+            said = [line for line in file.read().splitlines() if line and not line.startswith("#")]
+        self.assertEqual(said, ['listen = ["127.0.0.1:7722"]', 'log_level = "info"'])
+        with open(os.path.join(place, "usr/lib/systemd/system/frshd.socket")) as file:
+            self.assertEqual(re.findall("^ListenStream=.*", file.read(), re.M), ["ListenStream=127.0.0.1:7722"])
+        for kind in ("system", "user"):
+            with open(os.path.join(place, f"usr/lib/systemd/{kind}/frshd.service")) as file:
+                self.assertIn("\nExecStart=/usr/bin/frshd\n", file.read())
+
+    def test_every_key_that_the_first_file_names_is_one(self):
+        place = os.path.join(self.folder, "y")
+        self.ask("-x", self.packages["frshd"], place)
+        config = os.path.join(self.folder, "all.toml")
+        with open(os.path.join(place, "etc/frsh/frshd.toml")) as file:
+            text = re.sub(r"^#(?=[a-z_]+ = )", "", file.read(), flags=re.M)
+        for key in ("audit", "allow_users", "allow_groups", "permit_root_login", "permit_user_environment",
+                    "accept_env", "host_key"):
+            self.assertRegex(text, f"(?m)^{key} = ")
+        with open(config, "w") as file:
+            file.write(text.replace("/var/log", self.folder))
+        os.chmod(config, 0o644)
+        # It has nowhere to listen on a command line with --stdio, and a peer that says nothing.
+        result = subprocess.run([os.path.join(place, "usr/bin/frshd"), "--config", config, "--stdio"],
+                                stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        self.assertNotIn(b"unknown key", result.stderr)
+        self.assertEqual(result.returncode, 0, result)
+
+    def test_what_is_done_at_the_installation(self):
+        control = os.path.join(self.folder, "control")
+        self.ask("-e", self.packages["frshd"], control)
+        with open(os.path.join(control, "conffiles")) as file:
+            self.assertEqual(file.read(), "/etc/frsh/frshd.toml\n")
+        for script in ("postinst", "prerm", "postrm"):
+            path = os.path.join(control, script)
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o755)
+            subprocess.run(["sh", "-n", path], check=True)
+            with open(path) as file:
+                text = file.read()
+            self.assertNotRegex(text, r"systemctl (enable|start|restart)")
+        with open(os.path.join(control, "postinst")) as file:
+            self.assertRegex(file.read(), r"adduser[^;]*--system[^;]* _frsh\n")
+
+
+if __name__ == "__main__":
+    main()
