@@ -19,10 +19,13 @@ from cutting_proxy import WAYS, CuttingProxy, Fate  # noqa: E402
 from harness import (FRSH, FULL, PATIENCE, SANITIZED, Case, environment, is_alive, main,  # noqa: E402
                      resident_kib, wait_until)
 
-GRACE = "grace:10s"
+GRACE = "grace:20s"
 
 
 class Resume(Case):
+    def tearDown(self):
+        self.no_strays(40)  # An acknowledgement that was cut off costs a grace.
+
     def through(self, fate):
         proxy = CuttingProxy(self.server.socket, fate, near=self.short_path())
         self.addCleanup(proxy.close)
@@ -144,7 +147,7 @@ class Resume(Case):
         code, out, err = self.run_through(proxy, "echo one; sleep 0.3; echo two; exit 4")
         self.assertEqual((4, b"one\ntwo\n"), (code, out), err)
         self.assertRegex(err, rb"\Afrsh: the connection was lost[^\n]*; trying to get it back for "
-                         rb"10 s\n\Z")
+                         rb"20 s\n\Z")
 
     def test_a_server_that_is_not_reached_again_makes_it_lost_and_the_grace_ends_the_run(self):
         pid_file = self.path("pid")
@@ -180,10 +183,10 @@ class Resume(Case):
                 self.assertLess(most, 16 * 1024)
 
     def test_a_client_that_was_killed_costs_one_grace_and_one_that_leaves_none(self):
-        for number, least in ((signal.SIGKILL, 0.9), (signal.SIGTERM, 0)):
+        for number, grace, least, most in ((signal.SIGKILL, 1, 0.9, 30), (signal.SIGTERM, 20, 0, 15)):
             pid_file = self.path(f"pid{number}")
             proxy = self.through(lambda n: None)
-            process = self.popen(proxy, f"echo $$ > {pid_file}; exec sleep 60", grace="grace:1s")
+            process = self.popen(proxy, f"echo $$ > {pid_file}; exec sleep 60", grace=f"grace:{grace}s")
             with self.running(process):
                 pid = self.pid_from(pid_file)
                 process.send_signal(number)
@@ -191,8 +194,7 @@ class Resume(Case):
                 begin = time.monotonic()
                 wait_until(lambda: not is_alive(pid), "the run to end")
                 self.assertGreaterEqual(time.monotonic() - begin, least)
-                if not least:
-                    self.assertLess(time.monotonic() - begin, 0.9, "told to go: at once")
+                self.assertLess(time.monotonic() - begin, most)
 
     def test_a_session_that_was_killed_meanwhile_is_lost_and_nothing_stays(self):
         session_file = self.path("session")
