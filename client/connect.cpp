@@ -1,6 +1,7 @@
 #include "client/connect.hpp"
 
 #include "client/dial.hpp"
+#include "client/target.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -27,7 +28,7 @@ Connection over(Fd socket) {
 }
 
 // One socket for both directions, as the child's stdin and stdout.
-Connection start_child(SpawnRequest request, const std::string& what) {
+Via start_child(SpawnRequest request, const std::string& what) {
     auto [ours, theirs] = make_socketpair();
     set_blocking(theirs.get());  // As any program expects its standard streams to be.
     request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
@@ -35,8 +36,12 @@ Connection start_child(SpawnRequest request, const std::string& what) {
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         throw UserError("start " + what + ": " + std::strerror(failure->error));
     }
-    Connection connection = over(std::move(ours));
-    connection.child = std::move(std::get<Spawned>(result));
+    return {std::move(ours), std::move(std::get<Spawned>(result))};
+}
+
+Connection over(Via via) {
+    Connection connection = over(std::move(via.socket));
+    connection.child = std::move(via.child);
     return connection;
 }
 
@@ -56,21 +61,7 @@ Connection start_server() {
             request.env.push_back(std::string(name) + "=" + value);
         }
     }
-    return start_child(std::move(request), "frshd");
-}
-
-Connection start_via(const std::string& command) {
-    SpawnRequest request;
-    request.programs = {"/bin/sh"};
-    // exec: one process less, and signals reach the command itself.
-    request.argv = {"sh", "-c", "exec " + command};
-    for (char** entry = environ; *entry != nullptr; ++entry)
-        request.env.emplace_back(*entry);
-    // It stays in our session, so that it can ask for a passphrase on our terminal; Ctrl-C there is
-    // for the remote command, and goes over the connection.
-    request.new_session = false;
-    request.ignore_interrupts = true;
-    return start_child(std::move(request), command);
+    return over(start_child(std::move(request), "frshd"));
 }
 
 Connection over_unix(const std::string& path) {
@@ -96,11 +87,9 @@ Connection local() {
 }
 
 Connection over_plain_tcp(const ClientOptions& options) {
-    const EventLoop::Time deadline =
-        EventLoop::Clock::now() + options.settings.connect_timeout.value_or(kDefaultConnectTimeout);
-    const HostPort where = place_of(options.target, options.settings);
+    const EventLoop::Time deadline = deadline_of(options);
     std::optional<SysError> last;
-    for (const Address& address : resolve(where, false)) {
+    for (const Address& address : resolve(parse_target(options).where, false)) {
         if (!address.is_loopback()) {
             throw UserError(address.text() + ": --plaintext is for loopback only");
         }
@@ -116,9 +105,10 @@ Connection over_plain_tcp(const ClientOptions& options) {
 }
 
 Connection reach(const ClientOptions& options) {
-    if (!options.settings.via.empty()) return start_via(options.settings.via);
-    if (options.target == "local") return local();
-    if (options.target.starts_with("unix:")) return over_unix(options.target.substr(5));
+    if (!options.settings.via.empty()) return over(start_via(options.settings.via));
+    if (!is_host(options)) {
+        return options.target == "local" ? local() : over_unix(options.target.substr(5));
+    }
     if (options.plaintext) return over_plain_tcp(options);
     return dial(options);
 }
@@ -135,6 +125,20 @@ Connection reach_and_tap(const ClientOptions& options, const std::shared_ptr<Fd>
 
 }  // namespace
 
+Via start_via(const std::string& command) {
+    SpawnRequest request;
+    request.programs = {"/bin/sh"};
+    // exec: one process less, and signals reach the command itself.
+    request.argv = {"sh", "-c", "exec " + command};
+    for (char** entry = environ; *entry != nullptr; ++entry)
+        request.env.emplace_back(*entry);
+    // It stays in our session, so that it can ask for a passphrase on our terminal; Ctrl-C there is
+    // for the remote command, and goes over the connection.
+    request.new_session = false;
+    request.ignore_interrupts = true;
+    return start_child(std::move(request), command);
+}
+
 Connection connect_to(const ClientOptions& options) {
     std::shared_ptr<Fd> wire;
     if (options.wire == "-") {
@@ -148,7 +152,8 @@ Connection connect_to(const ClientOptions& options) {
     connection.redial = [options, wire](std::chrono::milliseconds patience) {
         ClientOptions again = options;
         auto& limit = again.settings.connect_timeout;
-        limit = std::min(limit.value_or(kDefaultConnectTimeout), patience);
+        const auto usual = limit.value_or(kDefaultConnectTimeout);
+        limit = usual.count() == 0 ? patience : std::min(usual, patience);
         return reach_and_tap(again, wire);
     };
     return connection;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/options.hpp"
+#include "common/net/socket.hpp"
 #include "common/net/tls.hpp"
 #include "common/net/transport.hpp"
 #include "common/proto/message.hpp"
@@ -34,9 +35,17 @@ struct Connection {
     std::string login_tried = {};                        // and the key, for when it is refused.
     std::function<void()> on_login = {};
     std::function<void()> on_login_refused = {};
+    KeepAlive keep_alive = {};
 
     Redial redial = {};  // Empty: there is no second time.
 };
+
+// A command, run by sh, whose stdin and stdout are one socket: our end of it.
+struct Via {
+    Fd socket;
+    Spawned child;
+};
+[[nodiscard]] Via start_via(const std::string& command);
 
 // Throws UserError or SysError, ready to be shown.
 [[nodiscard]] Connection connect_to(const ClientOptions& options);

@@ -1,6 +1,7 @@
 #include "client/dial.hpp"
 
 #include "client/identities.hpp"
+#include "client/target.hpp"
 #include "client/trust.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -11,6 +12,7 @@
 #include "common/sys/user.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include <poll.h>
 
@@ -25,43 +27,33 @@ using Time = EventLoop::Time;
 constexpr auto kPersonTakes = 120s;
 // A server answers this many probes on one connection.
 constexpr int kProbeRounds = 2;
+constexpr auto kBetweenAttempts = 1s;
 
-struct Target {
-    HostPort where;
-    std::string user;
-    std::string name;  // "alice@host:7722", as in messages.
-};
-
-Target parse_target(const ClientOptions& options) {
-    Target target;
-    target.where = place_of(options.target, options.settings);
-    target.user = options.settings.user;
-    if (target.user.empty()) target.user = current_user().name;
-    target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
-                  std::to_string(target.where.port);
-    return target;
+int family_of(std::optional<AddressFamily> family) {
+    return family == AddressFamily::V4   ? AF_INET
+           : family == AddressFamily::V6 ? AF_INET6
+                                         : AF_UNSPEC;
 }
 
 class Dial {
   public:
     Dial(const ClientOptions& options, Target target)
-        : options_(options),
-          target_(std::move(target)),
-          deadline_(EventLoop::Clock::now() +
-                    options.settings.connect_timeout.value_or(kDefaultConnectTimeout)) {}
+        : options_(options), target_(std::move(target)), deadline_(deadline_of(options)) {}
 
     // Nothing where the host is unknown: host_key() is what to ask about.
     std::optional<Connection> run() {
         connect();
         shake_hands();
         read_greeting();
-        const Trust trust = judge_host(options_, target_.where, is_loopback_, proof_->key);
+        const Trust trust = judge_host(options_, target_, is_loopback_, proof_->key);
         if (trust == Trust::Unknown) return std::nullopt;
         Connection connection;
         if (!options_.trust) prepare_login(trust, connection);
         connection.tls_context = std::move(context_);
         connection.transport = std::move(tls_);
         connection.login_deadline = deadline_;
+        connection.keep_alive = keep_alive_;
+        connection.child = std::move(proxy_);
         return connection;
     }
 
@@ -69,11 +61,32 @@ class Dial {
 
   private:
     void connect() {
-        std::optional<SysError> last;
-        for (const Address& address : resolve(target_.where, false)) {
+        if (has_proxy()) return connect_by_command();
+        for (unsigned left = std::max(1U, settings().connection_attempts.value_or(1));; --left) {
             try {
-                Fd socket = connect_tcp(address, deadline_);
-                tune_tcp(socket.get());
+                return connect_to_any();
+            } catch (const SysError& error) {
+                const Time again = EventLoop::Clock::now() + kBetweenAttempts;
+                if (left == 1 || again >= deadline_) throw;
+                log::info(std::string(error.what()) + "; trying again");
+                std::this_thread::sleep_until(again);
+            }
+        }
+    }
+
+    [[nodiscard]] const ConnectionSettings& settings() const { return options_.settings; }
+
+    [[nodiscard]] bool has_proxy() const {
+        return !settings().proxy_command.empty() && settings().proxy_command != "none";
+    }
+
+    void connect_to_any() {
+        const int family = family_of(settings().family);
+        std::optional<SysError> last;
+        for (const Address& address : look_up(target_.where, family, deadline_)) {
+            try {
+                Fd socket = connect_from(address);
+                tune_tcp(socket.get(), keep_alive_);
                 is_loopback_ = address.is_loopback();
                 context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
                 tls_ = std::make_unique<TlsTransport>(std::move(socket), *context_);
@@ -83,6 +96,24 @@ class Dial {
             }
         }
         throw SysError(*last);
+    }
+
+    Fd connect_from(const Address& address) {
+        if (settings().bind_address.empty()) return connect_tcp(address, deadline_);
+        const HostPort own{settings().bind_address, 0};
+        return connect_tcp(address, deadline_, &look_up(own, address.family(), deadline_).front());
+    }
+
+    void connect_by_command() {
+        const auto command = expand_tokens(settings().proxy_command, target_.tokens);
+        if (!command) {
+            throw UserError("ProxyCommand: '" + escape_controls(settings().proxy_command) +
+                            "' has a % that means nothing");
+        }
+        Via via = start_via(*command);
+        context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
+        tls_ = std::make_unique<TlsTransport>(std::move(via.socket), *context_);
+        proxy_ = std::move(via.child);
     }
 
     void wait(short events) {
@@ -214,7 +245,7 @@ class Dial {
 
     void prepare_login(Trust trust, Connection& connection) {
         const bool is_own_server = trust == Trust::Pinned && target_.user == current_user().name;
-        Identities identities(options_.settings, is_own_server);
+        Identities identities(settings(), target_, is_own_server);
         std::vector<std::size_t> left;
         for (std::size_t i = 0; i < identities.candidates().size(); ++i)
             left.push_back(i);
@@ -242,7 +273,8 @@ class Dial {
         std::string tried;
         for (const Identities::Candidate& candidate : identities.candidates())
             tried += (tried.empty() ? "" : ", ") + describe(candidate);
-        throw UserError(target_.name + ": no key was accepted; tried: " + tried);
+        throw UserError(target_.name + ": Permission denied (publickey): no key was accepted; " +
+                        (tried.empty() ? "there is none" : "tried: " + tried));
     }
 
     void note_for_next_time(const Identities& identities, const Identities::Candidate& chosen,
@@ -261,7 +293,8 @@ class Dial {
     }
 
     [[nodiscard]] std::string host_name() const {
-        return known_host_name(target_.where.host, static_cast<std::uint16_t>(target_.where.port));
+        return known_host_name(target_.known_as.host,
+                               static_cast<std::uint16_t>(target_.known_as.port));
     }
 
     static std::string describe(const Identities::Candidate& candidate) {
@@ -271,6 +304,8 @@ class Dial {
 
     const ClientOptions& options_;
     Target target_;
+    KeepAlive keep_alive_ = keep_alive_of(options_.settings);
+    std::optional<Spawned> proxy_;
     Time deadline_;
     bool is_loopback_ = false;
     int probes_ = 0;
@@ -283,6 +318,11 @@ class Dial {
 
 }  // namespace
 
+EventLoop::Time deadline_of(const ClientOptions& options) {
+    const auto limit = options.settings.connect_timeout.value_or(kDefaultConnectTimeout);
+    return limit.count() == 0 ? EventLoop::kNever : EventLoop::Clock::now() + limit;
+}
+
 Connection dial(const ClientOptions& options) {
     const Target target = parse_target(options);
     std::optional<PublicKey> unknown;
@@ -292,7 +332,7 @@ Connection dial(const ClientOptions& options) {
         unknown = attempt.host_key();
     }
     // A person takes time, and no server should wait for that.
-    ask_about(target.where, *unknown);
+    ask_about(options, target, *unknown);
     if (auto connection = Dial(options, target).run()) return std::move(*connection);
     throw UserError(target.name + ": has another key now than a moment ago");
 }

@@ -16,4 +16,7 @@ namespace frsh {
 // a key's passphrase); the limit of --connect-timeout leaves that time out.
 [[nodiscard]] Connection dial(const ClientOptions& options);
 
+// When the time for reaching a server is over, from now.
+[[nodiscard]] EventLoop::Time deadline_of(const ClientOptions& options);
+
 }  // namespace frsh

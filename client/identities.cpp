@@ -61,24 +61,37 @@ bool Identities::is_locked(const Source& source) {
     return source.file && !source.file->key;
 }
 
-Identities::Identities(const ConnectionSettings& settings, bool is_own_server) {
+Identities::Identities(const ConnectionSettings& settings, const Target& target,
+                       bool is_own_server) {
+    const bool is_named = !settings.identities.empty();
+    const bool is_files_only = is_named || settings.identities_only.value_or(false);
     for (const std::string& path : settings.identities)
-        add_file(path, true);
-    if (!settings.identities.empty()) {
-        const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
-        if (any_is_locked) add_agent(Whose::OfOurFiles);
-        return;
-    }
-    if (is_own_server) {
+        add_file(expand_path(path, target), true);
+    if (!is_named && is_own_server) {
         add_own(true);
         return;
     }
-    for (const std::string& path : settings.first_identities)
-        add_file(path, false);
-    add_agent(Whose::All);
-    for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
-        add_file(home_folder() + "/.ssh/" + name, false);
-    add_own(candidates_.empty());
+    if (!is_named) {
+        for (const std::string& path : settings.first_identities)
+            add_file(path, false);
+        if (!is_files_only) add_agent(Whose::All, settings.identity_agent);
+        for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
+            add_file(home_folder() + "/.ssh/" + name, false);
+        add_own(candidates_.empty());
+    }
+    const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
+    if (is_files_only && any_is_locked) add_agent(Whose::OfOurFiles, settings.identity_agent);
+    if (settings.batch_mode.value_or(false)) leave_out_locked();
+}
+
+void Identities::leave_out_locked() {
+    for (std::size_t i = candidates_.size(); i-- > 0;) {
+        if (!is_locked(sources_[i])) continue;
+        log::info(candidates_[i].where + ": needs somebody to unlock it (BatchMode)");
+        const auto at = static_cast<std::ptrdiff_t>(i);
+        candidates_.erase(candidates_.begin() + at);
+        sources_.erase(sources_.begin() + at);
+    }
 }
 
 void Identities::add(PublicKey key, std::string where, Source source) {
@@ -123,8 +136,10 @@ void Identities::add_file(const std::string& path, bool is_required) {
     add(std::move(key), path, {std::move(file)});
 }
 
-void Identities::add_agent(Whose whose) {
-    agent_ = SshAgent::connect();
+void Identities::add_agent(Whose whose, const std::string& socket) {
+    if (socket == "none") return;
+    const bool is_usual = socket.empty() || socket == "SSH_AUTH_SOCK";
+    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(socket);
     if (!agent_) return;
     for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
         const bool is_ours =

@@ -5,7 +5,7 @@
 // a signer says so before it waits; and where the agent holds the key of a locked file, it signs.
 #pragma once
 
-#include "client/settings.hpp"
+#include "client/target.hpp"
 #include "common/net/key_file.hpp"
 #include "common/net/ssh_agent.hpp"
 
@@ -29,7 +29,7 @@ class Identities {
     // `is_own_server` puts frsh's own key first, and makes it where there is none: the server of
     // the same user takes it without any set-up. Throws UserError for a file that was named (-i)
     // and cannot be used; others are passed over, with a word.
-    Identities(const ConnectionSettings& settings, bool is_own_server);
+    Identities(const ConnectionSettings& settings, const Target& target, bool is_own_server);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
@@ -46,7 +46,9 @@ class Identities {
     [[nodiscard]] static bool is_locked(const Source& source);
     void add_file(const std::string& path, bool is_required);
     enum class Whose { All, OfOurFiles };
-    void add_agent(Whose whose);
+    void add_agent(Whose whose, const std::string& socket);
+    // What would have to ask somebody, where nobody can be asked.
+    void leave_out_locked();
     void add_own(bool make);
     void add(PublicKey key, std::string where, Source source);
 

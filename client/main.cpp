@@ -6,10 +6,12 @@
 #include "client/options.hpp"
 #include "client/reconnect.hpp"
 #include "client/repl.hpp"
+#include "client/target.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace {
@@ -19,16 +21,24 @@ int run(int argc, char** argv) {
     int status = 0;
     auto options = frsh::parse_client_options(argc, argv, status);
     if (!options) return status;
-    using Level = frsh::log::Level;
-    frsh::log::set_level(options->quiet            ? Level::Quiet
-                         : options->verbosity == 0 ? Level::Error
-                         : options->verbosity == 1 ? Level::Info
-                                                   : Level::Debug);
+    frsh::log::set_level(options->log_level);
+    frsh::Fd log_file;
+    if (!options->log_file.empty()) {
+        constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+        log_file = frsh::Fd(frsh::check(::open(options->log_file.c_str(), kFlags, 0600),
+                                        "-E " + options->log_file));
+        frsh::log::set_descriptor(log_file.get());
+    }
     frsh::configure(*options);
+    if (options->print_config) {
+        frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
+        return 0;
+    }
     if (options->trust) {
         (void)frsh::dial(*options);
         return 0;
     }
+    if (options->no_command) return frsh::run_without_command(*options);
     if (options->batch) return frsh::run_batch(*options, streams);
     // No command, and a person at both ends of it.
     const bool is_prompt = options->words.empty() && !options->json &&

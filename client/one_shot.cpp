@@ -8,6 +8,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/net/host_pattern.hpp"
 #include "common/sys/signals.hpp"
 
 #include <csignal>
@@ -29,13 +30,32 @@ constexpr std::uint64_t kJsonMaxOutput = 16 * 1024 * 1024;
 // From the moment our reader has gone, or that we were told to leave, until we do.
 constexpr auto kPatience = 2s;
 
-std::vector<std::string> forwarded_environment() {
-    std::vector<std::string> entries;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view text = *entry;
-        if (is_forwardable(text.substr(0, text.find('=')))) entries.emplace_back(text);
+std::string_view name_of(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+// What any server takes, and what SendEnv adds to that or, with a dash, takes away.
+bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
+    bool is_sent = is_forwardable(name);
+    for (const std::string& pattern : patterns) {
+        if (pattern.starts_with('-')) {
+            if (matches_pattern(name, std::string_view(pattern).substr(1))) is_sent = false;
+        } else if (matches_pattern(name, pattern)) {
+            is_sent = true;
+        }
     }
-    return entries;
+    return is_sent;
+}
+
+void add_environment(const ClientOptions& options, msg::Open& open) {
+    open.env = options.env;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        if (is_to_be_sent(name_of(*entry), options.send_env)) open.forwarded.emplace_back(*entry);
+    }
+    for (const std::string& entry : options.set_env) {
+        // What may come from any client may do so for a key with a command of its own, too.
+        (is_forwardable(name_of(entry)) ? open.forwarded : open.env).push_back(entry);
+    }
 }
 
 // Is the command to have a terminal? As ssh, -t alone is about ours.
@@ -94,6 +114,7 @@ class OneShot {
                 leave_code_ = 128 + SIGPIPE;
             }
             loop_.run_once(leave_at_);
+            if (options_.background && !is_background_ && server_.server()) leave_terminal();
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
         terminal_.reset();  // Ours again, before there is anything to say.
@@ -141,6 +162,15 @@ class OneShot {
             if (leave_at_ == EventLoop::kNever) leave_at_ = EventLoop::Clock::now() + kPatience;
             if (interrupts_ > 3) leave();
         }
+    }
+
+    // The login was good: whoever started us goes on, the command's output still goes to its
+    // terminal. Everything that we hold is inherited.
+    void leave_terminal() {
+        const pid_t child = check(::fork(), "fork");
+        if (child != 0) ::_exit(0);
+        check(::setsid(), "setsid");
+        is_background_ = true;
     }
 
     void leave(std::optional<std::string> signal = {}) {
@@ -240,11 +270,12 @@ class OneShot {
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;
+    bool is_background_ = false;
 };
 
 void check_strings(const msg::Open& open) {
     std::size_t total = 0;
-    for (const auto* const strings : {&open.args, &open.env}) {
+    for (const auto* const strings : {&open.args, &open.env, &open.forwarded}) {
         for (const std::string& text : *strings) {
             if (text.find('\0') != std::string::npos) {
                 throw UserError("command: has a NUL byte in it, which no program can be given");
@@ -263,14 +294,16 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     if (options.argv) {
         open.mode = msg::Open::Mode::Argv;
         open.args = std::move(words);
+    } else if (options.subsystem) {
+        open.mode = msg::Open::Mode::Subsystem;
+        open.args = {join_words(words)};
     } else {
         const std::string command = join_words(words);
         open.mode = command.empty() ? msg::Open::Mode::Login : msg::Open::Mode::Command;
         if (!command.empty()) open.args = {command};
     }
     open.cwd = options.cwd;
-    open.env = options.env;
-    open.forwarded = forwarded_environment();
+    add_environment(options, open);
     open.stdin_null = options.stdin_null;
     open.timeout = options.timeout;
     open.idle_timeout = options.idle_timeout;
@@ -281,6 +314,34 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
     check_strings(open);
     return open;
+}
+
+int run_without_command(const ClientOptions& options) {
+    EventLoop loop;
+    Signals signals({SIGINT, SIGTERM, SIGHUP});
+    int told = 0;
+    const auto watch = loop.watch(
+        "signals: to leave", signals.fd(), [] { return short{POLLIN}; },
+        [&](short) {
+            for (const int number : signals.take())
+                told = number;
+        });
+    ServerLink server(loop, connect_to(options));
+    bool is_background = false;
+    while (told == 0 && !server.is_down()) {
+        server.turn();
+        if (!options.background || is_background || !server.server()) continue;
+        if (check(::fork(), "fork") != 0) ::_exit(0);
+        check(::setsid(), "setsid");
+        is_background = true;
+    }
+    if (told != 0) {
+        server.link().send(msg::Bye{});
+        server.finish(EventLoop::Clock::now() + kPatience);
+        return 128 + told;
+    }
+    log::error(server.problem().empty() ? "the connection closed" : server.problem());
+    return 255;
 }
 
 int run_one_shot(const ClientOptions& options, const StandardStreams& streams) {

@@ -11,6 +11,9 @@ namespace frsh {
 // one the login shell reads stdin. Throws UserError for a NUL in anything that may have none.
 [[nodiscard]] msg::Open open_for(const ClientOptions& options, std::vector<std::string> words);
 
+// Logs in, runs nothing and stays until the server or a signal ends that (-N). The exit code.
+int run_without_command(const ClientOptions& options);
+
 // The program's exit code.
 int run_one_shot(const ClientOptions& options, const StandardStreams& streams);
 

@@ -2,10 +2,12 @@
 
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/fd.hpp"
 
-#include <sstream>
+#include <algorithm>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 namespace frsh {
 namespace {
@@ -15,10 +17,27 @@ constexpr const char* kUsage =
     "Runs a command on TARGET and hands back exactly what it did. Without a command: a prompt, "
     "or,\n"
     "where stdin is no terminal, a login shell that reads it.\n\n"
-    "TARGET is local, unix:PATH or [user@]host[:port].\n"
+    "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
+    "ssh's;\n"
+    "they may also follow TARGET. Not there: forwarding (-A -D -J -L -R -W -w -X).\n"
     "Exit code: the command's own; 128+N for signal N; 124 timed out; 130 canceled; 127 not "
     "found;\n"
     "126 not executable; 255 frsh's own failure, a lost run included.";
+
+constexpr const char* kShort =
+    "Short options are ssh's, and so are their values; they may be bundled, and follow TARGET:\n"
+    "  -t                 Run it on a terminal, where there is one here; -tt: in any case; "
+    "without\n"
+    "                     a command: a login shell\n"
+    "  -T                 No terminal, and no prompt\n"
+    "  -e CHAR|none       What begins an escape at the start of a line on a terminal (~)\n"
+    "  -n                 The command's stdin is /dev/null\n"
+    "  -s                 The command is a subsystem: sftp\n"
+    "  -N, -f             No command, only the login; to the background once logged in\n"
+    "  -o KEY=VALUE       As in ssh_config(5); README.md says which\n"
+    "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
+    "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
+    "  -G, -V             Print what was resolved; print the version";
 
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
@@ -35,20 +54,9 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
         ->type_name(type);
 }
 
-// ssh's: a character, ^ and a letter for a control character, or none.
-std::optional<std::optional<char>> parse_escape(std::string_view text) {
-    using Escape = std::optional<char>;
-    if (text == "none") return Escape();
-    if (text.size() == 1) return Escape(text[0]);
-    const bool is_control = text.size() == 2 && text[0] == '^' && text[1] >= '?' && text[1] <= '~';
-    if (is_control) return Escape(static_cast<char>(text[1] & 31));
-    return std::nullopt;
-}
-
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", "frsh " FRSH_VERSION);
-    // From the first word that is no option on, everything belongs to TARGET and the command.
-    app.prefix_command();
+    app.footer(kShort);
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
         ->check(CLI::Range(1, 65535));
     app.add_option("-l,--login", options.settings.user, "User name on the target");
@@ -72,23 +80,6 @@ void declare(CLI::App& app, ClientOptions& options) {
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
     app.add_option("--cwd", options.cwd, "Run the command in this folder")->type_name("DIR");
-    app.add_flag("-n", options.stdin_null, "The command's stdin is /dev/null");
-    app.add_flag_function(
-        "-t",
-        [&options](std::int64_t times) { options.tty = times > 1 ? Tty::Forced : Tty::Wanted; },
-        "Run it on a terminal, where there is one here; -tt: in any case; without a command: a "
-        "login shell");
-    app.add_flag_callback(
-        "-T", [&options] { options.tty = Tty::Never; }, "No terminal, and no prompt");
-    app.add_option_function<std::string>(
-           "-e",
-           [&options](const std::string& text) {
-               const auto escape = parse_escape(text);
-               if (!escape) throw CLI::ValidationError("'" + text + "' is no CHAR, ^CHAR or none");
-               options.escape = *escape;
-           },
-           "What begins an escape at the start of a line on a terminal (~)")
-        ->type_name("CHAR|none");
     add_parsed(app, "--timeout", options.timeout, parse_duration, "DUR",
                "End the command after this time (exit code 124)");
     add_parsed(app, "--idle-timeout", options.idle_timeout, parse_duration, "DUR",
@@ -112,8 +103,49 @@ void declare(CLI::App& app, ClientOptions& options) {
                  "With --batch: in one shell that keeps its state");
     app.add_option("--wire", options.wire, "Show every frame, both ways; - is stderr")
         ->type_name("FILE|-");
-    app.add_flag("-q,--quiet", options.quiet, "Say nothing on stderr");
-    app.add_flag("-v,--verbose", options.verbosity, "Say what happens; twice: every event");
+    app.add_flag_callback(
+        "-q,--quiet", [&options] { options.log_level = log::Level::Quiet; },
+        "Say nothing on stderr");
+    app.add_flag_callback(
+        "-v,--verbose", [&options] { options.log_level = log::Level::Info; },
+        "Say what happens; -vv: every event");
+}
+
+// What ssh's part of the command line says, over what long options said.
+void apply(SshOptions said, ClientOptions& options) {
+    const auto take = [](auto& field, auto& value) {
+        if (value) field = std::move(*value);
+    };
+    options.target = std::move(said.target);
+    options.words = std::move(said.words);
+    if (said.remote_command) options.words = {std::move(*said.remote_command)};
+    if (said.config_file) said.settings.ssh_config = std::move(*said.config_file);
+    fill_in(said.settings, options.settings);
+    options.settings = std::move(said.settings);
+    take(options.log_level, said.log_level);
+    take(options.log_file, said.log_file);
+    take(options.stdin_null, said.stdin_null);
+    take(options.tty, said.tty);
+    if (said.escape) options.escape = *said.escape;
+    options.print_config = said.print_config;
+    options.subsystem = said.subsystem;
+    options.no_command = said.no_command;
+    options.background = said.background;
+    options.send_env = std::move(said.send_env);
+    options.set_env = std::move(said.set_env);
+}
+
+// Called by its name: the defaults that differ.
+void take_sshs_rules(ClientOptions& options) {
+    if (!options.settings.linger) options.settings.linger = Linger{};
+    if (!options.settings.on_disconnect) options.settings.on_disconnect = OnDisconnect{};
+    // A login shell on a terminal, where frsh has a prompt.
+    const bool is_login = options.words.empty() && !options.no_command;
+    if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
+}
+
+bool is_called_ssh(std::string_view program) {
+    return program.substr(program.rfind('/') + 1) == "ssh";
 }
 
 // What cannot be asked for together.
@@ -126,6 +158,7 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
+    if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
     if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
         const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
         if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
@@ -134,6 +167,14 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
     }
     if (options.argv && options.words.empty()) return "--argv: no program was named";
     if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";
+    const bool has_work = !options.words.empty() || options.no_command;
+    if (options.background && !has_work) {
+        return "-f: Cannot fork into background without a command to execute";
+    }
+    const std::string& user = options.settings.user;
+    if (!user.empty() && !is_safe_user(user)) {
+        return "'" + escape_controls(user) + "': no user has such a name";
+    }
     for (const std::string& entry : options.env) {
         const std::size_t equals = entry.find('=');
         if (equals == std::string::npos || equals == 0) {
@@ -154,8 +195,24 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         status = 255;
         return std::nullopt;
     };
+    const auto takes_value = [&app](const std::string& name) -> std::optional<bool> {
+        const CLI::Option* const option = app.get_option_no_throw(name);
+        if (option == nullptr) return std::nullopt;
+        return option->get_items_expected_max() > 0;
+    };
+    auto parsed = parse_ssh_options({argv + std::min(argc, 1), argv + argc}, takes_value);
+    if (const auto* const why = std::get_if<std::string>(&parsed)) return refuse(*why);
+    auto& said = std::get<SshOptions>(parsed);
+    if (said.version) {
+        const std::string_view line = "frsh " FRSH_VERSION "\n";
+        write_all(STDERR_FILENO, line);
+        status = 0;
+        return std::nullopt;
+    }
+    std::vector<std::string> own(said.long_options.rbegin(), said.long_options.rend());
+    if (said.help) own.insert(own.begin(), "--help");
     try {
-        app.parse(argc, argv);
+        app.parse(std::move(own));
     } catch (const CLI::Success& success) {
         app.exit(success);
         status = 0;
@@ -163,11 +220,9 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     } catch (const CLI::ParseError& error) {
         return refuse(error.what());
     }
-    options.words = app.remaining();
-    if (options.words.empty()) return refuse("no target; try frsh --help");
-    options.target = options.words[0];
-    options.words.erase(options.words.begin());
-    if (options.target.starts_with("-")) return refuse("unknown option " + options.target);
+    apply(std::move(said), options);
+    if (options.target.empty()) return refuse("no target; try frsh --help");
+    if (argc > 0 && is_called_ssh(argv[0])) take_sshs_rules(options);
     if (options.trust) {
         const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
         if (!is_tcp || options.words.size() > 1) {

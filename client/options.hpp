@@ -1,7 +1,9 @@
-// The command line of frsh.
+// The command line of frsh: ssh's short options and keywords (ssh_options.hpp), and long ones of
+// its own.
 #pragma once
 
 #include "client/settings.hpp"
+#include "client/ssh_options.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -10,14 +12,6 @@
 #include <vector>
 
 namespace frsh {
-
-// Is the command to have a terminal there?
-enum class Tty {
-    Automatic,  // A command gets none; without one there is a prompt.
-    Never,      // -T
-    Wanted,     // -t: where we have one ourselves.
-    Forced,     // -tt
-};
 
 struct ClientOptions {
     std::string target;
@@ -41,8 +35,16 @@ struct ClientOptions {
     std::optional<std::uint64_t> max_output;
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.
-    bool quiet = false;
-    int verbosity = 0;
+    log::Level log_level = log::Level::Notice;
+    std::string log_file;  // Where diagnostics go instead of stderr.
+
+    // ssh's.
+    bool print_config = false;  // Only say what was resolved.
+    bool subsystem = false;     // The word is one's name.
+    bool no_command = false;    // Log in, and stay.
+    bool background = false;    // Leave the terminal once logged in.
+    std::vector<std::string> send_env;
+    std::vector<std::string> set_env;
 };
 
 // Nothing where there is nothing left to do (--help, --version); `status` is the exit code then.

@@ -14,7 +14,6 @@ namespace {
 
 // The login's deadline is about a server that hangs, not about a race: looking now and then does.
 constexpr std::chrono::seconds kLookForLogin{1};
-constexpr std::chrono::seconds kLookForPeer{15};
 
 bool knows(const msg::Hello& hello, std::string_view feature) {
     return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
@@ -39,6 +38,7 @@ void ServerLink::take_terms(Connection& connection) {
     login_deadline_ = connection.login_deadline;
     on_login_ = std::move(connection.on_login);
     on_login_refused_ = std::move(connection.on_login_refused);
+    keep_alive_ = connection.keep_alive;
     watched_socket_ = tls_context_ ? link_.transport()->read_fd() : -1;
 }
 
@@ -108,7 +108,8 @@ void ServerLink::watch_peer() {
 }
 
 void ServerLink::arm_timer() {
-    const itimerspec next{{0, 0}, {(is_greeted_ ? kLookForPeer : kLookForLogin).count(), 0}};
+    const itimerspec next{{0, 0},
+                          {(is_greeted_ ? keep_alive_.interval : kLookForLogin).count(), 0}};
     check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
 }
 
@@ -118,8 +119,10 @@ void ServerLink::on_timer() {
     arm_timer();
     if (!is_greeted_ && EventLoop::Clock::now() >= login_deadline_) {
         give_up("no answer to the login in time (--connect-timeout)");
-    } else if (is_peer_silent(watched_socket_)) {
-        give_up("the server's machine has not answered for 45 seconds");
+    } else if (is_peer_silent(watched_socket_, keep_alive_)) {
+        const auto silent = keep_alive_.interval * keep_alive_.count;
+        give_up("the server's machine has not answered for " + std::to_string(silent.count()) +
+                " seconds");
     }
 }
 
@@ -176,7 +179,8 @@ std::string ServerLink::refusal_text() {
     const bool is_login = !is_greeted_ && refusal_->reason == "denied" && !login_name_.empty();
     const std::string words = escape_controls(refusal_->message);
     std::string text =
-        is_login ? login_name_ + ": " + words + "; " + login_tried_ : "the server says: " + words;
+        is_login ? login_name_ + ": Permission denied (publickey): " + words + "; " + login_tried_
+                 : "the server says: " + words;
     if (is_login && on_login_refused_) on_login_refused_();
     if (refusal_->retry_after) {
         text += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";

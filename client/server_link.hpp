@@ -80,6 +80,7 @@ class ServerLink : private Link::Handler {
     EventLoop::Time login_deadline_;
     std::function<void()> on_login_;
     std::function<void()> on_login_refused_;
+    KeepAlive keep_alive_;
     int watched_socket_ = -1;           // Lent by the transport; see watch_peer().
     std::optional<msg::Hello> server_;  // As it was at first.
     bool is_greeted_ = false;           // On this connection.

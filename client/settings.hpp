@@ -26,6 +26,8 @@ struct Linger {
 // "kill" or "grace:DUR".
 [[nodiscard]] std::optional<OnDisconnect> parse_on_disconnect(std::string_view text);
 
+enum class AddressFamily { Any, V4, V6 };
+
 struct ConnectionSettings {
     std::string address;                  // What to look up; empty: the target's own name.
     unsigned port = 0;                    // 0: not said.
@@ -35,9 +37,26 @@ struct ConnectionSettings {
     std::string via;         // The command whose stdin and stdout are the connection.
     std::string ssh_config;  // The file for `ssh -G`, or "none"; empty: ssh's own.
     std::optional<bool> accept_new;
-    std::optional<std::chrono::milliseconds> connect_timeout;
+    std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
     std::optional<OnDisconnect> on_disconnect;
+
+    std::optional<AddressFamily> family;
+    std::string bind_address;   // The own end's.
+    std::string proxy_command;  // Its stdin and stdout lead to the server; "none".
+    std::optional<unsigned> connection_attempts;
+    // The peer's kernel is asked this often, and is dead when so many times pass in silence.
+    std::optional<std::chrono::seconds> alive_interval;
+    std::optional<unsigned> alive_count;
+
+    std::optional<bool> identities_only;  // Nothing that only an agent has.
+    std::string identity_agent;           // A socket; empty: SSH_AUTH_SOCK's; "none".
+    std::optional<bool> batch_mode;       // Nobody can be asked.
+    std::optional<bool> refuse_unknown;   // A host that is not known is not asked about, either.
+    std::string host_key_alias;           // The host's name in known_hosts.
+    // Files, the first one to be written to; none if empty.
+    std::optional<std::vector<std::string>> user_known_hosts;
+    std::optional<std::vector<std::string>> global_known_hosts;
 };
 
 inline constexpr std::chrono::milliseconds kDefaultConnectTimeout{10'000};

@@ -12,8 +12,14 @@
 namespace frsh {
 namespace {
 
-std::string own_file() {
-    return config_folder() + "/known_hosts";
+constexpr const char* kFailed = ": Host key verification failed: ";
+
+// Where a key is written down; empty where the user wants that nowhere.
+std::string own_file(const ClientOptions& options, const Target& target) {
+    if (!options.settings.user_known_hosts) return config_folder() + "/known_hosts";
+    if (options.settings.user_known_hosts->empty()) return "";
+    const std::string path = expand_path(options.settings.user_known_hosts->front(), target);
+    return path == "/dev/null" ? "" : path;
 }
 
 std::string name_of(const HostPort& where) {
@@ -41,9 +47,11 @@ std::optional<PublicKey> find_pin(unsigned port) {
     }
 }
 
-void add(const HostPort& where, const PublicKey& key) {
-    add_known_host(own_file(), where.host, static_cast<std::uint16_t>(where.port), key);
-    log::notice("added " + target_of(where) + " " + describe(key) + " to " + own_file());
+void add(const std::string& path, const Target& target, const PublicKey& key) {
+    const HostPort& where = target.known_as;
+    if (path.empty()) return;
+    add_known_host(path, where.host, static_cast<std::uint16_t>(where.port), key);
+    log::notice("added " + target_of(where) + " " + describe(key) + " to " + path);
 }
 
 // Whoever gave a fingerprint on the command line means that one.
@@ -56,60 +64,71 @@ void check_expected(const ClientOptions& options, const HostPort& where, const P
 
 }  // namespace
 
-HostKeySources host_key_sources(const HostPort& where, bool is_loopback) {
-    HostKeySources sources{own_file(),
-                           {home_folder() + "/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"},
-                           std::nullopt};
-    if (is_loopback) sources.pin = find_pin(where.port);
+HostKeySources host_key_sources(const ClientOptions& options, const Target& target,
+                                bool is_loopback) {
+    HostKeySources sources{own_file(options, target), {}, std::nullopt};
+    const auto add_all = [&](const std::optional<std::vector<std::string>>& said,
+                             const std::string& usual) {
+        if (!said) sources.ssh.push_back(usual);
+        for (const std::string& path : said.value_or(std::vector<std::string>()))
+            sources.ssh.push_back(expand_path(path, target));
+    };
+    add_all(options.settings.user_known_hosts, home_folder() + "/.ssh/known_hosts");
+    add_all(options.settings.global_known_hosts, "/etc/ssh/ssh_known_hosts");
+    if (is_loopback) sources.pin = find_pin(target.where.port);
     return sources;
 }
 
-Trust judge_host(const ClientOptions& options, const HostPort& where, bool is_loopback,
+Trust judge_host(const ClientOptions& options, const Target& target, bool is_loopback,
                  const PublicKey& key) {
-    const HostKeySources sources = host_key_sources(where, is_loopback);
+    const HostPort& where = target.known_as;
+    const HostKeySources sources = host_key_sources(options, target, is_loopback);
     const HostKeyVerdict verdict =
         judge_host_key(sources, where.host, static_cast<std::uint16_t>(where.port), key);
     const std::string place = verdict.path + ":" + std::to_string(verdict.line);
+    const std::string failed = target_of(where) + kFailed;
     check_expected(options, where, key);
     switch (verdict.kind) {
         case HostKeyVerdict::Kind::Known:
             return sources.pin && *sources.pin == key ? Trust::Pinned : Trust::Known;
         case HostKeyVerdict::Kind::Changed:
-            throw UserError(target_of(where) + ": THE HOST KEY HAS CHANGED, or this is another " +
-                            "machine: " + place + " has " + verdict.recorded->fingerprint() +
-                            ", it proved " + describe(key) + "; if that is expected: ssh-keygen " +
-                            "-R " + shell_quote(name_of(where)) + " -f " + shell_quote(own_file()));
+            throw UserError(failed + "THE HOST KEY HAS CHANGED, or this is another " + "machine: " +
+                            place + " has " + verdict.recorded->fingerprint() + ", it proved " +
+                            describe(key) + "; if that is expected: ssh-keygen " + "-R " +
+                            shell_quote(name_of(where)) + " -f " + shell_quote(sources.own));
         case HostKeyVerdict::Kind::Revoked:
-            throw UserError(target_of(where) + ": its key " + describe(key) + " is revoked (" +
-                            place + ")");
+            throw UserError(failed + "its key " + describe(key) + " is revoked (" + place + ")");
         case HostKeyVerdict::Kind::Unknown:
             break;
     }
-    if (options.settings.accept_new.value_or(false) || options.trust) {
-        add(where, key);
+    const ConnectionSettings& settings = options.settings;
+    if (settings.accept_new.value_or(false) || options.trust) {
+        add(sources.own, target, key);
         return Trust::Known;
     }
-    if (::isatty(STDERR_FILENO) == 1) return Trust::Unknown;
-    throw UserError(target_of(where) + ": unknown host, its key is " + describe(key) +
+    const bool may_ask =
+        !settings.refuse_unknown.value_or(false) && !settings.batch_mode.value_or(false);
+    if (may_ask && ::isatty(STDERR_FILENO) == 1) return Trust::Unknown;
+    throw UserError(failed + "unknown host, its key is " + describe(key) +
                     "; if that is right: frsh --trust " + target_of(where) + " " +
                     key.fingerprint() + " (or use --accept-new)");
 }
 
-void ask_about(const HostPort& where, const PublicKey& key) {
+void ask_about(const ClientOptions& options, const Target& target, const PublicKey& key) {
+    const std::string place = target_of(target.known_as);
     // The terminal itself: stdin is the command's.
     const Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
-    const std::string refusal = target_of(where) + ": not trusted, its key is " + describe(key);
+    const std::string refusal = place + kFailed + "not trusted, its key is " + describe(key);
     if (!terminal.is_open()) throw UserError(refusal + "; use --trust or --accept-new");
-    write_all(terminal.get(), "frsh: " + target_of(where) +
-                                  " is not known here; its key is\nfrsh: " + describe(key) +
-                                  "\nTrust it from now on? (yes/no/fingerprint) ");
+    write_all(terminal.get(), "frsh: " + place + " is not known here; its key is\nfrsh: " +
+                                  describe(key) + "\nTrust it from now on? (yes/no/fingerprint) ");
     char answer[256];
     const IoResult got = read_some(terminal.get(), answer, sizeof answer);
     std::string_view words(answer, got.bytes);
     while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
         words.remove_suffix(1);
     if (words != "yes" && words != key.fingerprint()) throw UserError(refusal);
-    add(where, key);
+    add(own_file(options, target), target, key);
 }
 
 }  // namespace frsh

@@ -41,7 +41,7 @@ std::string in_words(const std::vector<std::string>& tried) {
 }
 
 std::string what_was_asked(const msg::Open& open) {
-    std::string text;
+    std::string text = open.mode == msg::Open::Mode::Subsystem ? "subsystem" : "";
     for (const std::string& arg : open.args) {
         if (!text.empty()) text += ' ';
         text += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
@@ -77,12 +77,13 @@ void Audit::write(const char* event, Json::Object members) const {
                       {"event", event},
                       {"session", subject_.session},
                       {"from", subject_.from}};
+    const Json null;  // One for all: GCC 12 takes a moved temporary for uninitialized.
     if (subject_.user.empty()) {
-        line.emplace_back("user", Json());
+        line.emplace_back("user", null);
     } else {
         add_bytes(line, "user", subject_.user);
     }
-    line.emplace_back("key", subject_.key.empty() ? Json() : Json(subject_.key));
+    line.emplace_back("key", subject_.key.empty() ? null : Json(subject_.key));
     for (auto& member : members)
         line.push_back(std::move(member));
     try {

@@ -43,6 +43,7 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     }
     if (settings.host_key.empty()) settings.host_key = file.host_key;
     if (settings.audit.empty()) settings.audit = file.audit;
+    if (settings.sftp_server.empty()) settings.sftp_server = file.sftp_server;
     if (!settings.log_level) settings.log_level = file.log_level;
     if (!settings.permit_root_login) settings.permit_root_login = file.permit_root_login;
     // These have no option: they are too long for a command line.
@@ -88,6 +89,7 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("allow_groups", settings.allow_groups);
     table.take("accept_env", settings.accept_env);
     table.take("audit", settings.audit);
+    table.take("sftp_server", settings.sftp_server);
     table.take("log_level", settings.log_level, parse_level, "\"error\", \"info\" or \"debug\"");
     table.finish();
     return settings;

@@ -105,8 +105,23 @@ std::vector<std::string> base_environment(const User& user, BaseEnvironment kind
     return env;
 }
 
-msg::Open force_command(msg::Open open, const std::string& command) {
+std::optional<std::string> find_subsystem(const std::string& name, const LaunchContext& context) {
+    if (name != "sftp") return std::nullopt;
+    if (!context.sftp_server.empty()) return context.sftp_server;
+    for (const char* const path :
+         {"/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server",
+          "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"}) {
+        if (::access(path, X_OK) == 0) return path;
+    }
+    return std::nullopt;
+}
+
+msg::Open force_command(msg::Open open, const LaunchContext& context) {
     std::string asked;
+    if (open.mode == msg::Open::Mode::Subsystem) {
+        // The command that it would have been, as sshd tells it.
+        open.args = {find_subsystem(open.args[0], context).value_or(open.args[0])};
+    }
     for (const std::string& arg : open.args) {
         if (!asked.empty()) asked += ' ';
         asked += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
@@ -116,7 +131,7 @@ msg::Open force_command(msg::Open open, const std::string& command) {
         open.env = {"FRSH_ORIGINAL_COMMAND=" + asked, "SSH_ORIGINAL_COMMAND=" + asked};
     }
     open.mode = msg::Open::Mode::Command;
-    open.args = {command};
+    open.args = {*context.forced_command};
     open.cwd.reset();
     return open;
 }
@@ -160,6 +175,7 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
     request.cwd = open.cwd.value_or(context.user.home);
     const std::string& shell = context.user.shell;
     const std::string name(base_name(shell));
+    std::string command = open.args.empty() ? "" : open.args[0];
 
     switch (open.mode) {
         case msg::Open::Mode::Argv:
@@ -171,15 +187,25 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
             request.argv = {"-" + name};
             request.programs = {shell};
             break;
+        case msg::Open::Mode::Subsystem:
+            if (const auto found = find_subsystem(command, context)) {
+                // By the user's shell: where that allows little, so does this.
+                command = *found;
+            } else {
+                return NotStarted{"subsystem", ENOENT,
+                                  "subsystem request failed: there is no '" +
+                                      escape_controls(command) + "' here"};
+            }
+            [[fallthrough]];
         case msg::Open::Mode::Command:
             request.programs = {shell};
-            request.argv = {name, "-c", open.args[0]};
-            if (open.args[0].size() > kMaxArgument) {
+            request.argv = {name, "-c", command};
+            if (command.size() > kMaxArgument) {
                 if (!reads_scripts(shell)) {
                     return NotStarted{"exec", E2BIG,
                                       shell + ": a command above 131071 bytes needs a POSIX shell"};
                 }
-                launch.script = script_of(open.args[0]);
+                launch.script = script_of(command);
                 request.extra = {{launch.script.get(), 3}};
                 request.argv = {name, "/dev/fd/3"};
             }

@@ -20,12 +20,17 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> accept_env = {};
     // Of a key that may run nothing else; see force_command().
     std::optional<std::string> forced_command = {};
+    std::string sftp_server = {};  // A path; empty: wherever the system has it.
     bool may_have_pty = true;
 };
 
 // Makes of any run one of this command, in the home folder and with no variable of the client's
 // choosing; what was asked for is in FRSH_ORIGINAL_COMMAND and SSH_ORIGINAL_COMMAND.
-[[nodiscard]] msg::Open force_command(msg::Open open, const std::string& command);
+[[nodiscard]] msg::Open force_command(msg::Open open, const LaunchContext& context);
+
+// What the name of a subsystem stands for, as a shell's command; nothing for one that is not here.
+[[nodiscard]] std::optional<std::string> find_subsystem(const std::string& name,
+                                                        const LaunchContext& context);
 
 // The environment that runs start from. Clean, as after a login; or inherited from us where whoever
 // started us meant it for the commands, as `docker exec` does. What steers the dynamic linker or

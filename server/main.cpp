@@ -36,6 +36,7 @@ SessionSettings settings_for(BaseEnvironment environment, std::string mark, cons
     SessionSettings settings;
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.user = current_user();
+    settings.launch.sftp_server = options.settings.sftp_server;
     settings.audit = std::make_shared<Audit>(
         audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
     settings.launch.env = base_environment(settings.launch.user, environment);
@@ -85,6 +86,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings;
     settings.launch.user = login->user;
+    settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
     settings.launch.env.push_back(std::move(login->ssh_connection));
@@ -172,7 +174,7 @@ int run(int argc, char** argv) {
     Fd states = stand_in_front();
     configure(*options);
     ServerSettings& settings = options->settings;
-    log::set_level(settings.log_level.value_or(log::Level::Error));
+    log::set_level(settings.log_level.value_or(log::Level::Notice));
     const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
     if (options->stdio) return serve_stdio(*options, audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();

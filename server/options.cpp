@@ -47,6 +47,9 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     app.add_option("--audit", settings.audit,
                    "Append a line of JSON for each connection, run and refusal")
         ->type_name("FILE");
+    app.add_option("--sftp-server", settings.sftp_server,
+                   "What a client's `-s sftp` starts; the system's, if not given")
+        ->type_name("COMMAND");
     app.add_flag("-v,--verbose", verbosity, "Say what happens; twice: every event");
     try {
         app.parse(argc, argv);

@@ -18,6 +18,7 @@ struct ServerSettings {
     std::optional<std::string> unix_path;  // Empty: the usual place.
     std::string host_key;                  // A path; empty: the usual one.
     std::string audit;                     // A path; empty: none.
+    std::string sftp_server;               // A command; empty: the system's.
     std::optional<log::Level> log_level;
     std::optional<bool> permit_root_login;
     std::optional<bool> permit_user_environment;

@@ -367,8 +367,7 @@ void Session::handle(const msg::Open& open) {
                 ? std::make_unique<Run>(loop_, open, NotStarted{"shell", 0, "the shell has ended"})
                 : std::make_unique<Run>(loop_, open, *shell->second);
     } else if (settings_.launch.forced_command) {
-        run = std::make_unique<Run>(loop_, force_command(open, *settings_.launch.forced_command),
-                                    settings_.launch);
+        run = std::make_unique<Run>(loop_, force_command(open, settings_.launch), settings_.launch);
     } else {
         run = std::make_unique<Run>(loop_, open, settings_.launch);
     }

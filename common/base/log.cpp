@@ -7,8 +7,9 @@
 namespace frsh::log {
 namespace {
 
-Level current = Level::Error;
+Level current = Level::Notice;
 std::string program = "frsh";
+int descriptor = STDERR_FILENO;
 LineEnd line_end = LineEnd::Plain;
 
 void say(std::string_view text) {
@@ -18,7 +19,7 @@ void say(std::string_view text) {
     line += line_end == LineEnd::Raw ? "\r\n" : "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
-        const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+        const ssize_t written = ::write(descriptor, rest.data(), rest.size());
         if (written <= 0) return;  // Nowhere left to complain to.
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
@@ -28,6 +29,9 @@ void say(std::string_view text) {
 
 void set_program(std::string_view name) {
     program = name;
+}
+void set_descriptor(int fd) {
+    descriptor = fd;
 }
 void set_level(Level level) {
     current = level;
@@ -44,7 +48,7 @@ void error(std::string_view text) {
     if (current >= Level::Error) say(text);
 }
 void notice(std::string_view text) {
-    error(text);
+    if (current >= Level::Notice) say(text);
 }
 void info(std::string_view text) {
     if (current >= Level::Info) say(text);

@@ -8,9 +8,10 @@
 
 namespace frsh::log {
 
-enum class Level { Quiet, Error, Info, Debug };
+enum class Level { Quiet, Error, Notice, Info, Debug };
 
 void set_program(std::string_view name);  // "frsh" or "frshd"; kept as it is for the whole life.
+void set_descriptor(int fd);              // Instead of stderr; lent for the whole life.
 void set_level(Level level);
 [[nodiscard]] Level level();
 // Of a terminal in raw mode, where a line feed alone does not go back to the first column.
@@ -20,7 +21,7 @@ void set_line_end(LineEnd end);
 // Each writes "name: text" and a line end with one write(2), so that lines of several processes
 // never mix.
 void error(std::string_view text);   // Said unless quiet.
-void notice(std::string_view text);  // The same: what was asked for, and is no error.
+void notice(std::string_view text);  // The same, unless only errors are wanted.
 void info(std::string_view text);    // Said with -v.
 void debug(std::string_view text);   // Said with -vv.
 

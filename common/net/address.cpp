@@ -29,6 +29,22 @@ const sockaddr_in6& v6(const Address& address) {
     return reinterpret_cast<const sockaddr_in6&>(address.storage);
 }
 
+std::string reason_of(int result) {
+    return result == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(result);
+}
+
+std::vector<Address> take_addresses(addrinfo* found) {
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    std::vector<Address> addresses;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        Address address;
+        std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+        address.size = one->ai_addrlen;
+        addresses.push_back(address);
+    }
+    return addresses;
+}
+
 }  // namespace
 
 HostPort parse_host_port(std::string_view text, BarePort bare_port, const std::string& default_host,
@@ -98,19 +114,52 @@ std::vector<Address> resolve(const HostPort& where, bool passive) {
     const std::string port = std::to_string(where.port);
     const int result = ::getaddrinfo(where.host.empty() ? nullptr : where.host.c_str(),
                                      port.c_str(), &hints, &found);
-    if (result != 0) {
-        throw UserError(escape_controls(where.host) + ": " +
-                        (result == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(result)));
+    if (result != 0) throw UserError(escape_controls(where.host) + ": " + reason_of(result));
+    return take_addresses(found);
+}
+
+std::vector<Address> look_up(const HostPort& where, int family,
+                             std::chrono::steady_clock::time_point deadline) {
+    const std::string failure = "Could not resolve hostname " + escape_controls(where.host) + ": ";
+    // On the heap, and left there if the answer does not come in time: the C library goes on
+    // writing into it.
+    struct Question {
+        std::string host;
+        std::string port;
+        addrinfo hints{};
+        gaicb request{};
+    };
+    auto question = std::make_unique<Question>();
+    question->host = where.host;
+    question->port = std::to_string(where.port);
+    question->hints.ai_family = family;
+    question->hints.ai_socktype = SOCK_STREAM;
+    question->hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
+    // An address needs nobody to be asked.
+    addrinfo* found = nullptr;
+    if (::getaddrinfo(where.host.c_str(), question->port.c_str(), &question->hints, &found) == 0) {
+        return take_addresses(found);
     }
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-    std::vector<Address> addresses;
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-        Address address;
-        std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
-        address.size = one->ai_addrlen;
-        addresses.push_back(address);
+    question->hints.ai_flags = AI_NUMERICSERV;
+    question->request.ar_name = question->host.c_str();
+    question->request.ar_service = question->port.c_str();
+    question->request.ar_request = &question->hints;
+    gaicb* requests[] = {&question->request};
+    int result = ::getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr);
+    if (result != 0) throw UserError(failure + reason_of(result));
+    while ((result = ::gai_error(&question->request)) == EAI_INPROGRESS) {
+        const auto left = deadline - std::chrono::steady_clock::now();
+        if (left.count() <= 0) {
+            if (::gai_cancel(&question->request) != EAI_CANCELED) (void)question.release();
+            throw UserError(failure + "no answer in time (--connect-timeout)");
+        }
+        const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+        const timespec wait{std::min<std::int64_t>(whole.count(), 3600),
+                            std::chrono::nanoseconds(left - whole).count()};
+        (void)::gai_suspend(requests, 1, &wait);
     }
-    return addresses;
+    if (result != 0) throw UserError(failure + reason_of(result));
+    return take_addresses(question->request.ar_result);
 }
 
 Address local_address(int socket) {

@@ -1,6 +1,7 @@
 // Where to listen or connect: "7722", "127.0.0.1:7722", "[::1]:7722", "localhost:7722".
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,11 @@ struct Address {
 
 // getaddrinfo(3), in the order to be tried. Blocks while names are looked up. Throws UserError.
 [[nodiscard]] std::vector<Address> resolve(const HostPort& where, bool passive);
+
+// The same to connect to, but for `deadline`, and of one family (AF_INET, AF_INET6) or of any
+// (AF_UNSPEC). Throws UserError ("Could not resolve hostname box: ...").
+[[nodiscard]] std::vector<Address> look_up(const HostPort& where, int family,
+                                           std::chrono::steady_clock::time_point deadline);
 
 [[nodiscard]] Address local_address(int socket);
 [[nodiscard]] Address peer_address(int socket);

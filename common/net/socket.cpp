@@ -22,11 +22,9 @@ constexpr int kBacklog = 4096;
 // Unsent bytes in the kernel above which the socket is not writable. More only means that a signal
 // waits longer behind data; less, that the network may run dry between two turns.
 constexpr int kNotSentLow = 128 * 1024;
-// A silent peer is asked after 15 seconds, and twice more: dead after 45 without any answer.
-constexpr int kKeepIdle = 15;
-constexpr int kKeepInterval = 15;
-constexpr int kKeepCount = 2;
-constexpr unsigned kSilent = 45'000;  // Milliseconds.
+// What tcp(7) takes for an interval and for a count at most.
+constexpr std::int64_t kMaxInterval = 32767;
+constexpr unsigned kMaxCount = 127;
 
 sockaddr_un unix_address(const std::string& path) {
     sockaddr_un address{};
@@ -122,10 +120,13 @@ std::optional<Fd> accept_connection(int listening) {
     }
 }
 
-Fd connect_tcp(const Address& address, EventLoop::Time deadline) {
+Fd connect_tcp(const Address& address, EventLoop::Time deadline, const Address* own) {
     const std::string attempt = "connect " + address.text();
     Fd socket(
         check(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    if (own != nullptr) {
+        check(::bind(socket.get(), own->get(), own->size), "bind " + own->host_text());
+    }
     if (::connect(socket.get(), address.get(), address.size) == 0) return socket;
     if (errno != EINPROGRESS) throw SysError(attempt);
     // A non-blocking connect is writable once the handshake has ended, well or not.
@@ -159,26 +160,30 @@ Fd connect_unix(const std::string& path) {
     return socket;
 }
 
-void tune_tcp(int socket) {
+void tune_tcp(int socket, const KeepAlive& keep_alive) {
     const int on = 1;
     check(::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "setsockopt");
     check(::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kNotSentLow, sizeof kNotSentLow),
           "setsockopt");
     check(::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), "setsockopt");
-    for (const auto& [option, value] : {std::pair(TCP_KEEPIDLE, kKeepIdle),
-                                        {TCP_KEEPINTVL, kKeepInterval},
-                                        {TCP_KEEPCNT, kKeepCount}}) {
+    const int interval =
+        static_cast<int>(std::clamp<std::int64_t>(keep_alive.interval.count(), 1, kMaxInterval));
+    // Asked after the first interval, and then again for each of the others.
+    const int count = static_cast<int>(std::clamp(keep_alive.count, 2U, kMaxCount) - 1);
+    for (const auto& [option, value] :
+         {std::pair(TCP_KEEPIDLE, interval), {TCP_KEEPINTVL, interval}, {TCP_KEEPCNT, count}}) {
         check(::setsockopt(socket, IPPROTO_TCP, option, &value, sizeof value), "setsockopt");
     }
 }
 
-bool is_peer_silent(int socket) {
+bool is_peer_silent(int socket, const KeepAlive& keep_alive) {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
-    // Keepalive makes a living peer answer every 15 seconds, so the last answer is never older
+    // Keepalive makes a living peer answer in every interval, so the last answer is never older
     // for a reason of its own.
-    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > kSilent;
+    const std::chrono::milliseconds silent = keep_alive.interval * keep_alive.count;
+    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > silent.count();
 }
 
 uid_t peer_uid(int unix_socket) {

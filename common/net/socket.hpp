@@ -7,6 +7,7 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -26,19 +27,25 @@ namespace frsh {
 // where the kernel has no descriptor or memory to give (EMFILE, ENFILE, ENOBUFS, ENOMEM).
 std::optional<Fd> accept_connection(int listening);
 
-// Blocks until connected or `deadline`. Throws SysError ("connect 127.0.0.1:7722": ...).
-[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline);
+// Blocks until connected or `deadline`; from `own`, where there is one. Throws SysError ("connect
+// 127.0.0.1:7722": ...).
+[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline,
+                             const Address* own = nullptr);
 // Throws SysError.
 [[nodiscard]] Fd connect_unix(const std::string& path);
 
 // Control frames must not wait in the kernel either: Nagle's algorithm off, a short send queue.
 // And the kernel asks a silent peer's kernel whether it is still there.
-void tune_tcp(int socket);
+struct KeepAlive {
+    std::chrono::seconds interval{15};
+    unsigned count = 3;  // So many intervals without a word: dead.
+};
+void tune_tcp(int socket, const KeepAlive& keep_alive = {});
 
-// The peer's kernel has left our bytes unanswered for 45 seconds. That is how a machine that is
-// gone is told from a program that is stopped, whose kernel still answers. Keepalive alone does not
-// see it, since it waits while there are bytes to be sent.
-[[nodiscard]] bool is_peer_silent(int socket);
+// The peer's kernel has left our bytes unanswered for as long as `keep_alive` says. That is how a
+// machine that is gone is told from a program that is stopped, whose kernel still answers.
+// Keepalive alone does not see it, since it waits while there are bytes to be sent.
+[[nodiscard]] bool is_peer_silent(int socket, const KeepAlive& keep_alive = {});
 
 // The uid of the process that connected, or bound, the other end, as the kernel noted it then.
 [[nodiscard]] uid_t peer_uid(int unix_socket);

@@ -25,7 +25,7 @@ constexpr std::size_t kMaxModes = 128;
 constexpr std::size_t kMaxModeName = 32;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
-constexpr std::array<std::string_view, 3> kModeNames = {"command", "argv", "login"};
+constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login", "subsystem"};
 constexpr std::array<std::string_view, 2> kDisconnectNames = {"kill", "grace"};
 
 // --- writing ---------------------------------------------------------------------------------
@@ -792,9 +792,9 @@ Message MessageDecoder::finish_open() {
     strings.finish();
     check_env(open.env, fields);
     check_env(open.forwarded, fields);
-    const bool fits = open.mode == msg::Open::Mode::Command ? open.args.size() == 1
+    const bool fits = open.mode == msg::Open::Mode::Argv    ? !open.args.empty()
                       : open.mode == msg::Open::Mode::Login ? open.args.empty()
-                                                            : !open.args.empty();
+                                                            : open.args.size() == 1;
     if (!fits) fields.refuse("args", "does not fit the mode");
 
     open.stdin_null = fields.flag("stdin_null");

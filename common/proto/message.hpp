@@ -123,11 +123,11 @@ struct Pty {
 
 // Client to server: start a run.
 struct Open {
-    enum class Mode { Command, Argv, Login };
+    enum class Mode { Command, Argv, Login, Subsystem };
     Channel channel = 0;
     std::string run;
     Mode mode = Mode::Command;
-    std::vector<std::string> args;  // Command: exactly one. Login: none.
+    std::vector<std::string> args;  // Command, Subsystem: exactly one. Login: none.
     std::optional<std::string> cwd;
     std::vector<std::string> env;        // "K=V", asked for by name.
     std::vector<std::string> forwarded;  // "K=V" of the client's own, as far as the server allows.

@@ -12,7 +12,7 @@ namespace {
 class Quiet {
   public:
     Quiet() { log::set_level(log::Level::Quiet); }
-    ~Quiet() { log::set_level(log::Level::Error); }
+    ~Quiet() { log::set_level(log::Level::Notice); }
 };
 
 std::string frame(const std::string& header, const std::string& payload = "") {

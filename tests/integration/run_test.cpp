@@ -22,7 +22,7 @@ std::string noise(std::size_t size) {
 class Quiet {
   public:
     Quiet() { log::set_level(log::Level::Quiet); }
-    ~Quiet() { log::set_level(log::Level::Error); }
+    ~Quiet() { log::set_level(log::Level::Notice); }
 };
 
 }  // namespace

@@ -114,7 +114,10 @@ TEST_CASE("launch: a forced command leaves a client no say but its words") {
     open.args = {"a b", "c"};
     open.cwd = "/tmp";
     open.env = {"LD_PRELOAD=/tmp/x.so"};
-    const msg::Open forced = force_command(open, "backup");
+    LaunchContext context;
+    context.forced_command = "backup";
+    context.sftp_server = "/opt/sftp-server";
+    const msg::Open forced = force_command(open, context);
     CHECK(forced.mode == msg::Open::Mode::Command);
     CHECK(forced.args == std::vector<std::string>{"backup"});
     CHECK(!forced.cwd);
@@ -122,5 +125,12 @@ TEST_CASE("launch: a forced command leaves a client no say but its words") {
                                                  "SSH_ORIGINAL_COMMAND='a b' c"});
     open.mode = msg::Open::Mode::Login;
     open.args.clear();
-    CHECK(force_command(open, "backup").env.empty());
+    CHECK(force_command(open, context).env.empty());
+    open.mode = msg::Open::Mode::Subsystem;
+    open.args = {"sftp"};
+    const msg::Open subsystem = force_command(open, context);
+    CHECK(subsystem.mode == msg::Open::Mode::Command);
+    CHECK(subsystem.args == std::vector<std::string>{"backup"});
+    CHECK(subsystem.env == std::vector<std::string>{"FRSH_ORIGINAL_COMMAND=/opt/sftp-server",
+                                                    "SSH_ORIGINAL_COMMAND=/opt/sftp-server"});
 }

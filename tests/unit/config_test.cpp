@@ -166,8 +166,8 @@ TEST_CASE("settings: nobody overwrites what was said before him") {
     second.identities = {"x"};
     second.linger = Linger{};
     second.connect_timeout = 2s;
-    second.address = "y";
-    second.via = "v";
+    second.address = std::string("y");  // GCC 12 warns of the short form, wrongly.
+    second.via = std::string("v");
     second.ssh_config = "none";
     second.first_identities = {"z"};
     fill_in(first, second);

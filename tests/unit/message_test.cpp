@@ -63,6 +63,10 @@ std::vector<Message> one_of_each() {
     msg::Open login;
     login.run = "x";
     login.mode = msg::Open::Mode::Login;
+    msg::Open subsystem;
+    subsystem.run = "x";
+    subsystem.mode = msg::Open::Mode::Subsystem;
+    subsystem.args = {"sftp"};
     msg::Open on_terminal;
     on_terminal.run = "x";
     on_terminal.args = {"vi"};
@@ -84,6 +88,7 @@ std::vector<Message> one_of_each() {
             open,
             in_shell,
             login,
+            subsystem,
             on_terminal,
             msg::Started{1, "r", 2},
             msg::Refused{1, "busy", "message"},

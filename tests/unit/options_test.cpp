@@ -47,7 +47,7 @@ TEST_CASE("options: everything after the target belongs to the command") {
     REQUIRE(options);
     CHECK(options->target == "host");
     CHECK(options->words == Strings{"ls", "-l", "--json", "--", "-n"});
-    CHECK(options->quiet);
+    CHECK(options->log_level == frsh::log::Level::Quiet);
     CHECK_FALSE(options->json);
     CHECK_FALSE(options->stdin_null);
 }
@@ -93,7 +93,7 @@ TEST_CASE("options: each option of the client is understood") {
     CHECK(options->status_fd == 2);
     CHECK(options->json);
     CHECK(options->settings.connect_timeout == 3s);
-    CHECK(options->verbosity == 2);
+    CHECK(options->log_level == frsh::log::Level::Debug);
     CHECK(options->words.empty());
 }
 
