@@ -19,6 +19,11 @@ void report_names(const std::vector<ProcessName>& processes, std::string line) {
 
 void report_processes(const RemoteRun& run, const std::string& where) {
     if (!run.end()) return;
+    if (const auto& usage = run.end()->usage; usage && usage->oom_kills) {
+        log::error(where + "for want of memory the kernel killed " +
+                   std::to_string(*usage->oom_kills) +
+                   (*usage->oom_kills == 1 ? " process" : " processes") + " meanwhile");
+    }
     report_names(run.end()->holders, where + "output still held open by ");
     report_names(run.end()->survivors, where + "could not be ended: ");
 }

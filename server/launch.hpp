@@ -2,9 +2,11 @@
 #pragma once
 
 #include "common/proto/message.hpp"
+#include "common/sys/oom_kills.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/user.hpp"
 
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -14,8 +16,9 @@ namespace frsh {
 // What every run of a session shares.
 struct LaunchContext {
     User user;
-    std::vector<std::string> env;  // "K=V"; the run's own come on top.
-    std::string session_mark;      // "FRSH_SESSION=..."
+    std::vector<std::string> env;                    // "K=V"; the run's own come on top.
+    std::string session_mark;                        // "FRSH_SESSION=..."
+    std::shared_ptr<const OomKills> oom_kills = {};  // May be null.
     // Patterns of what a client may pass on; see is_forwardable() for what that is by itself.
     std::optional<std::vector<std::string>> accept_env = {};
     // Of a key that may run nothing else; see force_command().

@@ -90,6 +90,8 @@ void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams st
 void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& context) {
     // Another client may have chosen the same id for its own run, on another link or server.
     origin_.marks = {run_mark(id_), context.session_mark};
+    oom_kills_ = context.oom_kills;
+    if (oom_kills_) oom_kills_before_ = oom_kills_->count();
     if (open.pty) {
         if (!context.may_have_pty) {
             return fail(loop, {"pty", EPERM, "this key may have no terminal"});
@@ -362,6 +364,17 @@ std::vector<ProcessName> Run::find_holders() const {
     return holders;
 }
 
+std::optional<Usage> Run::usage(Time now) const {
+    if (!status_ || status_->pid == 0) return std::nullopt;
+    const std::chrono::duration<double> wall = now - started_;
+    Usage usage{wall.count(), status_->user_seconds, status_->system_seconds, status_->max_rss_kib};
+    const auto oom_kills = oom_kills_before_ ? oom_kills_->count() : std::nullopt;
+    if (oom_kills && *oom_kills > *oom_kills_before_) {
+        usage.oom_kills = *oom_kills - *oom_kills_before_;
+    }
+    return usage;
+}
+
 void Run::end(Time now) {
     msg::End record;
     record.channel = channel_;
@@ -385,11 +398,7 @@ void Run::end(Time now) {
         }
     }
     record.cwd = cwd_;
-    const std::chrono::duration<double> wall = now - started_;
-    if (status_ && status_->pid != 0) {
-        record.usage = Usage{wall.count(), status_->user_seconds, status_->system_seconds,
-                             status_->max_rss_kib};
-    }
+    record.usage = usage(now);
     record_ = std::move(record);
     state_ = is_disconnected_ ? State::Told : State::Ended;
 }

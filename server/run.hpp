@@ -100,6 +100,7 @@ class Run : public Link::Source, private Shell::Guest {
     [[nodiscard]] Time idle_deadline() const;
     [[nodiscard]] Time linger_deadline() const;
     [[nodiscard]] Outcome outcome() const;
+    [[nodiscard]] std::optional<Usage> usage(Time now) const;
     [[nodiscard]] std::vector<ProcessName> find_holders() const;
 
     Channel channel_;
@@ -114,6 +115,8 @@ class Run : public Link::Source, private Shell::Guest {
     OnDisconnect on_disconnect_;
     Time ended_at_{};  // The main process.
     std::optional<ExitStatus> status_;
+    std::shared_ptr<const OomKills> oom_kills_;
+    std::optional<std::uint64_t> oom_kills_before_;
     std::optional<NotStarted> not_started_;
     Pty terminal_;  // Its master, of which both streams have a duplicate; on pipes there is none.
     std::unique_ptr<Output> out_;

@@ -446,6 +446,7 @@ void Session::handle(const OneOfARun& message) {
 }
 
 int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) {
+    settings.launch.oom_kills = std::make_shared<OomKills>();
     // Orphans of our runs come to us instead of to init, so that they are reaped and counted.
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});

@@ -415,7 +415,9 @@ class Strings {
         return one(key);
     }
     void finish() const {
-        if (!rest_.empty()) fields_.refuse("len", "is more than the strings need");
+        if (!rest_.empty())
+            fields_.refuse("len",
+                           "is more than the strings need, each of which ends at its first NUL");
     }
 
   private:
@@ -550,7 +552,8 @@ Message read_end(const Fields& fields, std::string_view payload) {
     if (const Json& json = fields.member("usage"); !json.is_null()) {
         const Fields usage(json, "end: usage");
         end.usage = Usage{usage.number("wall_s"), usage.number("user_s"), usage.number("sys_s"),
-                          usage.whole("max_rss_kib", kMaxOffset)};
+                          usage.whole("max_rss_kib", kMaxOffset),
+                          usage.maybe_whole("oom_kills", kMaxOffset)};
     }
     end.holders = processes_from(fields, "holders");
     end.survivors = processes_from(fields, "survivors");
@@ -830,10 +833,12 @@ Json to_json(const StreamSummary& summary) {
 }
 
 Json to_json(const Usage& usage) {
-    return Json::Object{{"wall_s", usage.wall_seconds},
-                        {"user_s", usage.user_seconds},
-                        {"sys_s", usage.system_seconds},
-                        {"max_rss_kib", usage.max_rss_kib}};
+    Json::Object members{{"wall_s", usage.wall_seconds},
+                         {"user_s", usage.user_seconds},
+                         {"sys_s", usage.system_seconds},
+                         {"max_rss_kib", usage.max_rss_kib}};
+    if (usage.oom_kills) members.emplace_back("oom_kills", *usage.oom_kills);
+    return members;
 }
 
 Json to_json(const std::vector<ProcessName>& processes) {

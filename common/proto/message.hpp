@@ -81,6 +81,8 @@ struct Usage {
     double user_seconds = 0;
     double system_seconds = 0;
     std::uint64_t max_rss_kib = 0;
+    // Processes that the kernel killed for want of memory meanwhile, this run's or a neighbour's.
+    std::optional<std::uint64_t> oom_kills = {};
     bool operator==(const Usage&) const = default;
 };
 

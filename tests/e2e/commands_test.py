@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import Case, FRSHD, Place, main  # noqa: E402
+from wire import Wire  # noqa: E402
 
 
 class Commands(Case):
@@ -112,6 +113,25 @@ class Commands(Case):
         self.assertEqual(("not_started", 7), tuple(result.record["outcome"][key] for key in
                                                    ("kind", "errno")))
         self.assertIn(b"/bin/cat: a command above 131071 bytes needs a POSIX shell", result.err)
+
+    def test_c3_a_nul_in_a_command_an_argument_or_a_variable_is_refused_in_words(self):
+        # Nothing can come through our own command line; lines of a batch are in batch_test.py.
+        for mode, args, env, payload in (
+                ("command", 1, 0, b"echo a\0b\0"), ("argv", 2, 0, b"echo\0a\0b\0"),
+                ("argv", 1, 0, b"echo\0a\0"), ("command", 1, 1, b"echo\0A=1\0002\0"),
+                ("command", 1, 2, b"echo\0A=1\0B=\0003\0")):
+            with Wire(self.server.socket) as wire:
+                wire.send({"type": "open", "ch": 1, "run": "r", "mode": mode, "args": args,
+                           "env": env}, payload=payload)
+                error = wire.next(lambda one: one["type"] not in ("hello",))[0]
+                self.assertEqual(("error", "protocol"), (error["type"], error["reason"]), payload)
+                self.assertIn("NUL", error["message"])
+        # With one string too many for the NUL it is another variable, which is none.
+        with Wire(self.server.socket) as wire:
+            wire.send({"type": "open", "ch": 1, "run": "r", "mode": "command", "args": 1, "env": 2},
+                      payload=b"echo\0A=1\0002\0")
+            error = wire.next(lambda one: one["type"] not in ("hello",))[0]
+            self.assertIn("NAME=VALUE", error["message"])
 
     def test_c5_the_stdin_of_a_one_shot_is_the_clients(self):
         for place in self.everywhere():

@@ -1,7 +1,9 @@
 """How a run ended (SEMANTICS.md, E1 to E8), and that record and exit code never disagree."""
 
+import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -185,6 +187,46 @@ class Outcomes(Case):
         self.assertEqual(124, result.code, result)
         pid = self.pid_from(pid_file)
         wait_until(lambda: not is_alive(pid), "the escaped process to end")
+
+    def small_group(self):
+        """A command's first words that put it into a control group of 64 MiB."""
+        folder = None
+        for top in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
+            path = os.path.join(top, f"frsh-test-{os.getpid()}")
+            try:
+                os.mkdir(path)
+            except OSError:
+                continue
+            self.addCleanup(os.rmdir, path)
+            for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max"):
+                with contextlib.suppress(OSError), open(os.path.join(path, name), "w") as file:
+                    file.write(str(64 << 20))
+                    folder = path
+            if folder:
+                return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', folder]
+        self.skipTest("no control group of our own that limits memory")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer itself needs more memory than that")
+    def test_e8_a_death_for_want_of_memory_is_told_as_such(self):
+        words = shlex.join([*self.small_group(), FRSHD, "--stdio"])
+        place = Place("small", self.folder, ["--via", words, "x"])
+        eat = "head -c 300000000 /dev/zero | tail"
+        told = b"frsh: for want of memory the kernel killed 1 process meanwhile\n"
+        for options, command, outcome in (
+                ([], eat, {"kind": "exited", "code": 137}),
+                (["--argv"], "tail", {"kind": "signaled", "signal": "KILL", "number": 9,
+                                      "core": False})):
+            with open("/dev/zero", "rb") as zeros:
+                result = place.run(options, command, stdin=zeros, record=True)
+            self.agrees(result)
+            self.assertEqual(outcome, result.record["outcome"])
+            self.assertEqual(1, result.record["usage"].get("oom_kills"), result)
+            self.assertIn(told, result.err)
+        # Of one that has enough nothing is said, nor of a kill by anybody else.
+        for command in ("true", "kill -9 $$"):
+            result = place.run(["-n"], command, record=True)
+            self.assertNotIn("oom_kills", result.record["usage"])
+            self.assertNotIn(b"memory", result.err)
 
     @unittest.skipIf(SANITIZED, "UBSan looks at memory through a pipe(2), which is not to be had")
     def test_e8_a_server_without_descriptors_left_says_so_for_the_run(self):

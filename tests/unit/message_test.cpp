@@ -78,7 +78,7 @@ std::vector<Message> one_of_each() {
     end.outcome = frsh::Signaled{"KILL", 9, true};
     end.out = summary(true);
     end.err = summary(false);
-    end.usage = frsh::Usage{1.5, 0.25, 0, 4096};
+    end.usage = frsh::Usage{1.5, 0.25, 0, 4096, 2};
     end.holders = {{7, "sleep"}, {8, "\xFF"}};
     end.survivors = {{9, "x"}};
     end.cwd = "/\xFD";
