@@ -74,23 +74,23 @@ class CuttingProxy:
         limit = {near: fate.up, far: fate.down}
         other = {near: far, far: near}
         reading = {near, far}
-        is_cut = False
-        try:
-            if 0 in (fate.up, fate.down):
-                is_cut = True
-            while reading and not is_cut:
-                for end in select.select(list(reading), [], [])[0]:
+        is_cut = 0 in (fate.up, fate.down)
+        while reading and not is_cut:
+            for end in select.select(list(reading), [], [])[0]:
+                piece = b""
+                # One way may end, or break, with bytes still on the other.
+                with contextlib.suppress(OSError):
                     piece = end.recv(min(65536, limit[end] - moved[end]))
-                    if not piece:
+                try:
+                    if piece:
+                        moved[end] += len(piece)
+                        other[end].sendall(piece)
+                    else:
                         reading.discard(end)
                         other[end].shutdown(socket.SHUT_WR)
-                        continue
-                    moved[end] += len(piece)
-                    other[end].sendall(piece)
-                    if moved[end] >= limit[end]:
-                        is_cut = True
-        except OSError:
-            pass
+                except OSError:
+                    reading.discard(end)
+                is_cut = is_cut or moved[end] >= limit[end]
         with self.lock:
             self.up += moved[near]
             self.down += moved[far]
