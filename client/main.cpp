@@ -16,13 +16,13 @@
 
 namespace {
 
-int run(int argc, char** argv) {
+// `log_file` outlives whatever is to be said in it.
+int run(int argc, char** argv, frsh::Fd& log_file) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
     auto options = frsh::parse_client_options(argc, argv, status);
     if (!options) return status;
     frsh::log::set_level(options->log_level);
-    frsh::Fd log_file;
     if (!options->log_file.empty()) {
         constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
         log_file = frsh::Fd(frsh::check(::open(options->log_file.c_str(), kFlags, 0600),
@@ -51,8 +51,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    frsh::Fd log_file;
     try {
-        const int status = run(argc, argv);
+        const int status = run(argc, argv, log_file);
         if (frsh::is_dialing()) ::_exit(status);
         return status;
     } catch (const std::exception& error) {

@@ -4,6 +4,9 @@
 #include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -16,8 +19,8 @@ using Handshake = TlsTransport::Handshake;
 // For the peer to read our last words and close as well.
 constexpr auto kLastWords = 2s;
 constexpr std::size_t kRelay = std::size_t{64} * 1024;
-// How often a silent connection is asked whether its peer is still there; see is_peer_silent().
-constexpr int kLookAgain = 15'000;
+// How often the kernel is asked whether the peer is still there; see is_peer_silent().
+constexpr auto kLookAgain = 15s;
 // More than any honest client needs.
 constexpr int kMaxProbeRounds = 2;
 constexpr int kMaxPendings = 8;
@@ -190,6 +193,8 @@ bool Gate::handle(const Message& message) {
 // Each direction holds at most one buffer, and reads only when that is empty: whoever is slow
 // stops the other through the kernel's buffers.
 void Gate::relay() {
+    using Clock = std::chrono::steady_clock;
+    auto look_at = Clock::now() + kLookAgain;
     while (!session_ended_ || !down_.empty() || tls_.has_unsent()) {
         short peer_events = 0;
         short session_events = 0;
@@ -202,13 +207,15 @@ void Gate::relay() {
         pollfd polled[] = {{peer_events != 0 ? tls_.read_fd() : -1, peer_events, 0},
                            {session_events != 0 ? session_.get() : -1, session_events, 0}};
         const bool is_ready = (peer_events & POLLIN) != 0 && tls_.has_buffered();
-        wait(polled, 2, is_ready ? 0 : kLookAgain);
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(look_at - Clock::now()).count();
+        wait(polled, 2, is_ready ? 0 : static_cast<int>(std::max<std::int64_t>(left, 0)));
         move_up(is_ready || polled[0].revents != 0 ? MayRead::Yes : MayRead::No);
         move_down(polled[1].revents != 0 ? MayRead::Yes : MayRead::No);
-        const bool is_quiet = polled[0].revents == 0 && polled[1].revents == 0 && !is_ready;
-        if (is_quiet && is_peer_silent(tls_.read_fd())) {
-            throw SysError("the peer's machine", ETIMEDOUT);
-        }
+        // On a timer of its own: a command that says a little now and then must not hide it.
+        if (Clock::now() < look_at) continue;
+        look_at = Clock::now() + kLookAgain;
+        if (is_peer_silent(tls_.read_fd())) throw SysError("the peer's machine", ETIMEDOUT);
     }
 }
 

@@ -3,7 +3,6 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/net/key_file.hpp"
-#include "common/net/sshsig.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
 
@@ -17,13 +16,6 @@ namespace {
 
 constexpr const char* kMachineKey = "/etc/ssh/ssh_host_ed25519_key";
 constexpr const char* kRootKey = "/etc/frsh/host_ed25519";
-
-PrivateKey load(const std::string& path) {
-    auto file = load_key_file(path);
-    if (!file) throw UserError(path + ": no such host key");
-    if (!file->key) throw UserError(path + ": a host key must be in OpenSSH's format, unencrypted");
-    return std::move(*file->key);
-}
 
 }  // namespace
 
@@ -41,13 +33,14 @@ PublicKey prepare_host_key(const std::string& path) {
             log::info("made a host key: " + path);
         }
     }
-    return load(path).public_key();
+    return load_host_key(path).public_key();
 }
 
-std::string sign_host_proof(const std::string& path, const ProofContext& context) {
-    const PrivateKey key = load(path);
-    return encode(
-        HostProof{key.public_key(), sign_sshsig(key, kHostNamespace, host_proof_message(context))});
+PrivateKey load_host_key(const std::string& path) {
+    auto file = load_key_file(path);
+    if (!file) throw UserError(path + ": no such host key");
+    if (!file->key) throw UserError(path + ": a host key must be in OpenSSH's format, unencrypted");
+    return std::move(*file->key);
 }
 
 std::string leave_pin(unsigned port, const PublicKey& key) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "common/net/private_key.hpp"
-#include "common/net/proof.hpp"
 
 #include <string>
 
@@ -15,8 +14,8 @@ namespace frsh {
 // Loads the key, or makes it where it is our own and there is none. Throws UserError or SysError.
 [[nodiscard]] PublicKey prepare_host_key(const std::string& path);
 
-// Loads the key, signs once, forgets it. The payload of a `proof`.
-[[nodiscard]] std::string sign_host_proof(const std::string& path, const ProofContext& context);
+// As above, of a key that must be there.
+[[nodiscard]] PrivateKey load_host_key(const std::string& path);
 
 // Leaves PORT.pub in the runtime folder, which only the same user can: clients take it as pin.
 // Returns its path.

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <random>
 
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -137,9 +137,9 @@ msg::Open force_command(msg::Open open, const LaunchContext& context) {
 }
 
 std::string new_session_mark() {
-    std::random_device random;
-    const auto high = static_cast<std::uint64_t>(random()) << 32;
-    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(high | random());
+    std::uint64_t random = 0;
+    check(::getrandom(&random, sizeof random, 0), "getrandom");
+    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(random);
 }
 
 std::string run_mark(const std::string& run) {

@@ -71,8 +71,9 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
 
 // The listener's child becomes the monitor of a login, and then the user's session.
 int serve_login(Listener::Connection connection, const TlsContext& context,
-                const ServerOptions& options, int audit_file) {
+                const ServerOptions& options, const GateUser& gate_user, int audit_file) {
     MonitorSettings monitor_settings;
+    monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
@@ -179,11 +180,12 @@ int run(int argc, char** argv) {
     if (options->stdio) return serve_stdio(*options, audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const auto context = is_tls(*options, given) ? make_warm_context() : nullptr;
+    const GateUser gate_user = context ? find_gate_user() : GateUser{};
     // By here the listener and all it held is gone from a forked child's memory.
     auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
-        return serve_login(std::move(*connection), *context, *options, audit.get());
+        return serve_login(std::move(*connection), *context, *options, gate_user, audit.get());
     }
     return serve_connection(std::move(*connection), *options, audit.get());
 }

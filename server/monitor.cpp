@@ -6,6 +6,7 @@
 #include "common/net/crypto.hpp"
 #include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
+#include "common/net/sshsig.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
@@ -41,17 +42,6 @@ constexpr auto kPartingTime = 3s;
 // The socket between gate and session: short, so that control never waits behind much data.
 constexpr int kSessionBuffer = 64 * 1024;
 
-// One gate's uid is nobody else's where the package has made it; else nobody's.
-SandboxSettings unprivileged_user(int highest_descriptor) {
-    SandboxSettings settings;
-    settings.highest_descriptor = highest_descriptor;
-    if (const auto user = find_user("_frsh")) {
-        settings.uid = user->uid;
-        settings.gid = user->gid;
-    }
-    return settings;
-}
-
 // "ADDRESS PORT", as sshd writes it.
 std::string describe_as_ssh(const Address& address) {
     return address.host_text() + " " + std::to_string(address.port());
@@ -66,6 +56,11 @@ void make_short(const Fd& socket) {
 }
 
 }  // namespace
+
+GateUser find_gate_user() {
+    if (const auto user = find_user("_frsh")) return {user->uid, user->gid};
+    return {};
+}
 
 Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps)
     : settings_(std::move(settings)),
@@ -105,7 +100,6 @@ void Monitor::become_gate(Fd peer, const TlsContext& context, Fd control, Fd ses
             lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
         for (int i = 0; i < 3; ++i)
             check(::dup3(lifted[i], 3 + i, O_CLOEXEC), "dup");
-        const SandboxSettings sandbox = unprivileged_user(5);  // May read files.
         check(::close_range(6, ~0U, 0), "close_range");
         const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
         // Without a sandbox, what a sanitizer has to say still reaches stderr.
@@ -116,7 +110,7 @@ void Monitor::become_gate(Fd peer, const TlsContext& context, Fd control, Fd ses
         auto* const gate = new Gate(Fd(3), context, Fd(4), Fd(5));
         if (settings_.use_sandbox) {
             // What it may warn of was said when the server started.
-            enter_sandbox(sandbox);
+            enter_sandbox({settings_.gate_user.uid, settings_.gate_user.gid, 5});
         }
         gate->run();
         status = 0;
@@ -155,8 +149,11 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
 
 std::optional<Login> Monitor::admit() {
     try {
+        // Read while the gate is at the handshake. It signs once, and is gone from this memory.
+        std::optional<PrivateKey> host_key = load_host_key(settings_.host_key);
         const auto binding = wait_for_gate();
-        if (binding && binding->kind == ToMonitor::Kind::Binding && prove_host(binding->payload)) {
+        if (binding && binding->kind == ToMonitor::Kind::Binding &&
+            prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
             deadline_ = EventLoop::Clock::now() + kLoginTime;
             tell_listener(LoginStep::Hello);
             while (const auto message = wait_for_gate()) {
@@ -188,12 +185,13 @@ std::optional<Login> Monitor::admit() {
     return std::nullopt;
 }
 
-bool Monitor::prove_host(const std::string& binding) {
+bool Monitor::prove_host(const PrivateKey& key, const std::string& binding) {
     context_ = {binding, random_bytes(kNonceSize)};
-    const std::string proof = sign_host_proof(settings_.host_key, context_);
-    host_key_ = parse_host_proof(proof).key;
+    host_key_ = key.public_key();
+    const HostProof proof{*host_key_,
+                          sign_sshsig(key, kHostNamespace, host_proof_message(context_))};
     return send_packet(control_.get(),
-                       encode(ToGate{ToGate::Kind::HostProof, context_.nonce + proof}));
+                       encode(ToGate{ToGate::Kind::HostProof, context_.nonce + encode(proof)}));
 }
 
 void Monitor::answer_probe(const std::string& payload) {

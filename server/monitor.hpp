@@ -6,6 +6,7 @@
 // peer.
 #pragma once
 
+#include "common/net/private_key.hpp"
 #include "common/net/proof.hpp"
 #include "common/net/tls.hpp"
 #include "common/sys/event_loop.hpp"
@@ -19,10 +20,20 @@
 
 namespace frsh {
 
+// Who the gates of a server that is root are.
+struct GateUser {
+    uid_t uid = 65534;  // nobody
+    gid_t gid = 65534;
+};
+// The user that the package has made for them, or nobody. Asked once, before the first fork: the
+// answer takes longer than the sandbox.
+[[nodiscard]] GateUser find_gate_user();
+
 struct MonitorSettings {
     std::string host_key;  // A path.
     AccountPolicy policy;
     bool use_sandbox = true;
+    GateUser gate_user;
     int audit_file = -1;       // Lent; see audit.hpp.
     std::string session_mark;  // For it.
 };
@@ -53,7 +64,7 @@ class Monitor {
     [[noreturn]] void become_gate(Fd peer, const TlsContext& context, Fd control, Fd session);
     // The gate's next packet; nothing once the deadline or the gate's life is over.
     std::optional<ToMonitor> wait_for_gate();
-    bool prove_host(const std::string& binding);
+    bool prove_host(const PrivateKey& key, const std::string& binding);
     void answer_probe(const std::string& payload);
     std::optional<Login> judge(const std::string& payload);
     void note_end_without_login();

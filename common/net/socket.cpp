@@ -176,14 +176,20 @@ void tune_tcp(int socket, const KeepAlive& keep_alive) {
     }
 }
 
+bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer,
+                const KeepAlive& keep_alive) {
+    // Keepalive makes a living peer answer in every interval, so the last answer is never older
+    // for a reason of its own. One that has stopped reading answers, too: with a window of nothing,
+    // and then there is nothing unanswered.
+    return unanswered > 0 && since_last_answer > keep_alive.interval * keep_alive.count;
+}
+
 bool is_peer_silent(int socket, const KeepAlive& keep_alive) {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == -1) return false;
-    // Keepalive makes a living peer answer in every interval, so the last answer is never older
-    // for a reason of its own.
-    const std::chrono::milliseconds silent = keep_alive.interval * keep_alive.count;
-    return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > silent.count();
+    return is_silence(info.tcpi_unacked, std::chrono::milliseconds(info.tcpi_last_ack_recv),
+                      keep_alive);
 }
 
 uid_t peer_uid(int unix_socket) {

@@ -46,6 +46,9 @@ void tune_tcp(int socket, const KeepAlive& keep_alive = {});
 // machine that is gone is told from a program that is stopped, whose kernel still answers.
 // Keepalive alone does not see it, since it waits while there are bytes to be sent.
 [[nodiscard]] bool is_peer_silent(int socket, const KeepAlive& keep_alive = {});
+// The rule: so many segments unanswered, and so long since the last answer.
+[[nodiscard]] bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer,
+                              const KeepAlive& keep_alive = {});
 
 // The uid of the process that connected, or bound, the other end, as the kernel noted it then.
 [[nodiscard]] uid_t peer_uid(int unix_socket);

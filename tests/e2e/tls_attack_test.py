@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from random import Random
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import FULL, SANITIZED, descendants, main, wait_until  # noqa: E402
@@ -245,9 +246,113 @@ class InTheMiddle(TlsCase):
             self.assertEqual(file.read(), "x\n")
 
 
+class CuttingRelay(Relay):
+    """Cuts a connection behind so many bytes of one direction: by an end, or by a reset."""
+
+    def __init__(self, port):
+        self.way, self.after, self.reset = None, 0, False
+        self.seen = {"up": 0, "down": 0}
+        super().__init__(port, lambda way, piece, number: None)
+
+    def cut(self, way, after):
+        self.way, self.after, self.reset = way, after, after % 2 == 1
+        self.seen = {"up": 0, "down": 0}
+
+    def _pump(self, source, sink, way, number):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                if way == self.way:
+                    piece = piece[:self.after - self.seen[way]]
+                self.seen[way] += len(piece)
+                sink.sendall(piece)
+                if way == self.way and self.seen[way] >= self.after:
+                    break
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                if self.reset:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.shutdown(socket.SHUT_WR if self.way is None else socket.SHUT_RDWR)
+                if self.way is not None or way == "down":
+                    one.close()
+
+
+class Cut(TlsCase):
+    def test_cut_behind_every_byte_of_a_login_and_a_run(self):
+        relay = CuttingRelay(self.server.port)
+        self.addCleanup(relay.close)
+        client, line = self.trusting()
+        self.authorize(line)
+        target = f"127.0.0.1:{relay.port}"
+        self.assertEqual(client.run("--accept-new", target, "echo answer").out, b"answer\n")
+        sizes = dict(relay.seen)
+        lost = whole = 0
+        for way, size in sizes.items():
+            for after in range(1, size + 1, 1 if FULL else 89):
+                relay.cut(way, after)
+                result = client.run(target, "echo answer")
+                if result.code == 0:
+                    # What was cut were goodbyes.
+                    self.assertEqual((result.out, result.err), (b"answer\n", ""), (way, after))
+                    whole += 1
+                else:
+                    self.assertEqual(result.code, 255, (way, after, result))
+                    self.assertRegex(result.err, r"\Afrsh: [^\n]+\n\Z", (way, after))
+                    lost += 1
+        self.assertGreater(lost, 10)
+        print(f"cut {lost + whole} times, of {sizes} bytes: {lost} runs lost, {whole} whole", file=sys.stderr)
+        relay.cut(None, 0)
+        self.assertEqual(client.run(target, "echo answer").out, b"answer\n")
+        wait_until(lambda: not descendants(self.server.pid), "nobody left")
+        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
+        self.assertNotIn("the gate died", self.server.text())
+
+
 class Life(TlsCase):
     def gates(self):
         return [stat for stat in descendants(self.server.pid) if stat.name == "frshd-gate"]
+
+    def test_a_gate_killed_at_any_moment_is_a_lost_connection_and_nothing_else(self):
+        random = Random(7)
+        data = os.urandom(1 << 20) * 24
+        # A moment of the login, of a silent run, and of much data both ways.
+        commands = (("true", None), ("sleep 1000", None), ("cat", data))
+        ends = {0: 0, 255: 0}
+        for i in range(240 if FULL else 18):
+            command, stdin = commands[i % 3]
+            process = self.own.popen(self.target, command, stdin=subprocess.PIPE)
+            feeder = threading.Thread(target=self.feed, args=(process.stdin, stdin or b""))
+            feeder.start()
+            began = time.monotonic()
+            while not (gates := self.gates()) and process.poll() is None:
+                time.sleep(0.0005)
+            time.sleep(random.random() * (0.02 if stdin is None else 0.15))
+            for gate in gates:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(gate.pid, signal.SIGKILL)
+            out, err = process.stdout.read(), process.stderr.read().decode()
+            feeder.join()
+            process.stdout.close()
+            process.stderr.close()
+            code = process.wait(30)
+            ends[code] += 1
+            if code == 0:  # It was over before.
+                self.assertTrue(out == (stdin or b""), (i, len(out)))
+            else:
+                self.assertRegex(err, r"\Afrsh: [^\n]+\n\Z", i)
+            self.assertLess(time.monotonic() - began, 30)
+            wait_until(lambda: not descendants(self.server.pid), "the run to be ended", 20)
+        print(f"ends after the gate was killed: {ends}", file=sys.stderr)
+        self.assertGreater(ends[255], 0)
+        self.assertIsNone(self.server.process.poll())
+        self.assertLess(len(os.listdir(f"/proc/{self.server.pid}/fd")), 12)
+        self.assertEqual(self.own.run(self.target, "echo hi").out, b"hi\n")
+
+    @staticmethod
+    def feed(pipe, data):
+        with contextlib.suppress(OSError):
+            pipe.write(data)
+        with contextlib.suppress(OSError):
+            pipe.close()
 
     def test_a_killed_gate_is_a_lost_connection_and_nothing_else(self):
         marker = os.path.join(self.folder, "pid")
@@ -309,7 +414,7 @@ class Floods(TlsCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         count = min(2000, min(4096, hard) - 100)
-        crowd = []
+        crowd, slowest = [], 0
         try:
             for i in range(count):
                 one = socket.socket()
@@ -319,14 +424,18 @@ class Floods(TlsCase):
                 if i % 2:
                     one.send(b"\x16")
                 crowd.append(one)
-            for _ in range(3):
+            for _ in range(15 if FULL else 3):
                 began = time.monotonic()
                 result = self.own.run(self.target, "echo hi")
                 self.assertEqual(result.out, b"hi\n", result)
                 self.assertLess(time.monotonic() - began, 10 if SANITIZED else 2)
-                for one in crowd[::3]:  # One more byte a second, as it were.
+                slowest = max(slowest, time.monotonic() - began)
+                for one in crowd[::3]:
                     with contextlib.suppress(OSError):
                         one.send(b"\x03")
+                if FULL:  # One more byte a second; else as fast as it goes.
+                    time.sleep(max(0, began + 1 - time.monotonic()))
+            print(f"beside {count} others the slowest of our logins took {slowest:.2f} s", file=sys.stderr)
         finally:
             for one in crowd:
                 one.close()

@@ -4,16 +4,17 @@ import contextlib
 import json
 import os
 import pty
-import pwd
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import main, wait_until  # noqa: E402
-from tls import ROOT, Relay, TlsCase, TlsServer, make_key, write  # noqa: E402
+from tls import ROOT, Relay, TlsCase, TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 
 class SameUser(TlsCase):
@@ -319,7 +320,6 @@ class OtherUsers(TlsCase):
     def test_another_user_of_this_machine_is_refused(self):
         if not ROOT:
             self.skipTest("not root: cannot be another user")
-        import shutil
         from harness import FRSH
         home = os.path.join("/tmp", os.path.basename(self.folder) + "-nobody")
         os.mkdir(home, 0o700)
@@ -338,39 +338,41 @@ class OtherUsers(TlsCase):
     def test_root_becomes_the_user_whole(self):
         if not ROOT:
             self.skipTest("not root: cannot become somebody else")
-        name = f"frsht{os.getpid() % 100000}"
-        home = os.path.join("/tmp", name)
-        if subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", "-G", "audio", name],
-                          capture_output=True).returncode != 0:
-            self.skipTest("no user could be made")
+        name, uid = "frsh-tester", 54099
+        place = tempfile.mkdtemp(prefix="frsh-home-")
+        self.addCleanup(shutil.rmtree, place, True)
+        home = make_folder(place, "home")
+        os.chmod(place, 0o755)
+        users = Users(os.path.join(self.folder, "etc"))
+        users.add(name, uid, home, group="audio")
+        server = TlsServer(make_folder(self.folder, "whole"), prefix=users.prefix)
         try:
-            user = pwd.getpwnam(name)
             client, line = self.trusting()
             write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
-            for path in (".ssh", ".ssh/authorized_keys"):
-                os.chown(os.path.join(home, path), user.pw_uid, user.pw_gid)
-            target = f"{name}@{self.target}"
+            for path in (".", ".ssh", ".ssh/authorized_keys"):
+                os.chown(os.path.join(home, path), uid, uid)
+            self.assertEqual(client.run("--trust", server.name).code, 0)
+            target = f"{name}@{server.name}"
             result = client.run(target, "id -un; id -Gn; umask; pwd; echo $HOME $USER $SHELL; "
                                         "grep -E '^(Uid|Gid|CapEff)' /proc/self/status; "
                                         "true")
             lines = result.out.decode().splitlines()
-            uid, gid = str(user.pw_uid), str(user.pw_gid)
             self.assertEqual(lines[0], name, result)
             self.assertIn("audio", lines[1])
             self.assertEqual(lines[2:5], ["0022", home, f"{home} {name} /bin/sh"], result)
-            self.assertEqual(lines[5].split()[1:], [uid] * 4)
-            self.assertEqual(lines[6].split()[1:], [gid] * 4)
+            self.assertEqual(lines[5].split()[1:], [str(uid)] * 4)
+            self.assertEqual(lines[6].split()[1:], [str(uid)] * 4)
             self.assertEqual(lines[7].split()[1], "0" * 16)
             # Who holds an output open is still found, though the session came from root.
             result = client.run("--linger", "200ms", target, "sleep 7 & true")
             self.assertIn("held open by sleep", result.err)
             self.assertEqual(client.run(target, "true").code, 0)
-            subprocess.run(["usermod", "-s", "/usr/sbin/nologin", name], check=True)
+            users.add(name, uid, home, "/usr/sbin/nologin")
             self.one_line(client.run(target, "true"), "/etc/shells")
-            subprocess.run(["usermod", "-s", "/bin/sh", "-e", "1", name], check=True)
+            users.add(name, uid, home, expires="1")
             self.one_line(client.run(target, "true"), "the account has expired")
         finally:
-            subprocess.run(["userdel", "-f", "-r", name], capture_output=True)
+            server.end()
 
     def test_root_itself_only_when_configured(self):
         if not ROOT:

@@ -29,7 +29,7 @@ class Result:
 class TlsServer(Daemon):
     """`home` has the server's files; a client with the same home and runtime is the same user's."""
 
-    def __init__(self, folder, *arguments, home=None, runtime=None):
+    def __init__(self, folder, *arguments, home=None, runtime=None, prefix=()):
         self.home = home or make_folder(folder, "home")
         self.runtime = runtime or make_folder(folder, "run")
         self.host_key = os.path.join(folder, "host_key")
@@ -38,7 +38,7 @@ class TlsServer(Daemon):
         command += ["--no-sandbox"] if SANITIZED else []
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command + list(arguments), env=environment(self.runtime, HOME=self.home),
+            [*prefix, *command, *arguments], env=environment(self.runtime, HOME=self.home),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
         self.pid = self.process.pid
         self.port = int(wait_until(self._listening, "frshd to listen").group(1))
@@ -75,6 +75,38 @@ class Client:
             process.kill()
             raise AssertionError(f"hung: {words} {process.communicate()}")
         return Result(process, out, err)
+
+
+class Users:
+    """root's own: whoever is started with `prefix` sees these users beside the machine's. The machine's
+    files are not touched: one that is replaced would undo what other tests do in this way."""
+
+    def __init__(self, folder):
+        make_folder(folder)
+        os.chmod(folder, 0o755)
+        self.files = {name: os.path.join(folder, name) for name in ("passwd", "group", "shadow")}
+        self.texts, self.added = {}, {name: {} for name in self.files}
+        for name in self.files:
+            with open("/etc/" + name) as file:
+                self.texts[name] = file.read()
+        self._write()
+        binds = "".join(f'mount --bind "{path}" /etc/{name} && ' for name, path in self.files.items())
+        self.prefix = ["unshare", "--mount", "sh", "-c", binds + 'exec "$@"', "sh"]
+
+    def add(self, name, uid, home, shell="/bin/sh", *, password="*", expires="", group=None):
+        """Again with the same name, it is changed."""
+        self.added["passwd"][name] = f"{name}:x:{uid}:{uid}::{home}:{shell}\n"
+        self.added["shadow"][name] = f"{name}:{password}:20000:0:99999:7::{expires}:\n"
+        self.added["group"][name] = f"{name}:x:{uid}:\n"
+        if group:
+            self.texts["group"] = re.sub(rf"(?m)^({group}:.*:.*)$", rf"\1{name}", self.texts["group"])
+        self._write()
+
+    def _write(self):
+        for name, path in self.files.items():
+            with open(path, "w") as file:  # In place: it may be mounted already.
+                os.chmod(path, 0o600 if name == "shadow" else 0o644)
+                file.write(self.texts[name] + "".join(self.added[name].values()))
 
 
 def make_folder(*parts):

@@ -1,0 +1,191 @@
+"""Peers on another machine: penalties, and machines that are gone (SECURITY.md, SEMANTICS L3).
+
+Three network namespaces, client - router - server; a router that no longer forwards is a cut cable, and
+nobody is told. Needs root, who may make some; the long tests only with FRSH_TEST_FULL=1.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import FRSH, FRSHD, FULL, SANITIZED, Daemon, environment, main, wait_until  # noqa: E402
+from tls import ROOT, Result, make_folder, make_key, write  # noqa: E402
+
+SERVER = "10.77.1.2"
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+class Network:
+    def __init__(self):
+        tag = f"f{os.getpid() % 1000000}"
+        self.server, self.router, self.client = (f"{tag}{end}" for end in "src")
+        self.made = []
+        for name in (self.server, self.router, self.client):
+            ip("netns", "add", name)
+            self.made.append(name)
+            ip("-n", name, "link", "set", "lo", "up")
+        for number, end in ((1, self.server), (2, self.client)):
+            ip("link", "add", "e0", "netns", end, "type", "veth", "peer", "name", f"r{number}",
+               "netns", self.router)
+            ip("-n", end, "addr", "add", f"10.77.{number}.2/24", "dev", "e0")
+            ip("-n", self.router, "addr", "add", f"10.77.{number}.1/24", "dev", f"r{number}")
+            ip("-n", end, "link", "set", "e0", "up")
+            ip("-n", self.router, "link", "set", f"r{number}", "up")
+            ip("-n", end, "route", "add", "default", "via", f"10.77.{number}.1")
+        self.forward("1")
+
+    def forward(self, value):
+        subprocess.run(["ip", "netns", "exec", self.router, "sh", "-c",
+                        f"echo {value} > /proc/sys/net/ipv4/ip_forward"], check=True, capture_output=True)
+
+    def close(self):
+        for name in self.made:
+            ip("netns", "del", name)
+
+
+class Server(Daemon):
+    def __init__(self, network, folder):
+        self.home, self.runtime = make_folder(folder, "home"), make_folder(folder, "run")
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", network.server, FRSHD, "-v", "--listen", "0.0.0.0:7722",
+             "--permit-root-login", "--host-key", os.path.join(folder, "host_key")] +
+            (["--no-sandbox"] if SANITIZED else []),
+            env=environment(self.runtime, HOME=self.home), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=self.log)
+        self.pid = self.process.pid
+        wait_until(lambda: "host key SHA256" in self.text(), "frshd to listen")
+
+
+@unittest.skipUnless(ROOT, "SKIP: not root, who alone may make network namespaces")
+class OverANetwork(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="frsh-net-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        try:
+            cls.network = Network()
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise unittest.SkipTest(f"SKIP: no network namespaces here: {error}") from None
+        cls.addClassCleanup(cls.network.close)
+        cls.home, cls.runtime = make_folder(cls.folder, "client"), make_folder(cls.folder, "client-run")
+        cls.line = make_key(os.path.join(cls.home, ".ssh/id_ed25519"))
+        make_key(os.path.join(cls.home, "wrong"))
+
+    def setUp(self):
+        self.server = Server(self.network, make_folder(self.folder, self.id().rsplit(".", 1)[1]))
+        self.addCleanup(self.server.end)
+        write(os.path.join(self.server.home, ".ssh/authorized_keys"), self.line + "\n")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.home, ".config/frsh/known_hosts"))
+        result = self.run_client("--accept-new", SERVER, "echo in")
+        self.assertEqual((result.code, result.out), (0, b"in\n"), result)
+
+    def popen(self, *words, where=None):
+        return subprocess.Popen(["ip", "netns", "exec", where or self.network.client, FRSH, *words],
+                                env=environment(self.runtime, HOME=self.home), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run_client(self, *words, where=None):
+        process = self.popen(*words, where=where)
+        out, err = process.communicate(timeout=30)
+        return Result(process, out, err)
+
+    def test_a_source_that_keeps_failing_is_kept_out_for_a_while_and_nobody_else(self):
+        tries = 0
+        while True:
+            result = self.run_client("-i", os.path.join(self.home, "wrong"), SERVER, "true")
+            self.assertEqual(result.code, 255)
+            if "login refused" not in result.err:
+                break
+            tries += 1
+            self.assertLess(tries, 10, "for ever")
+        # Five seconds for each, and from fifteen on.
+        self.assertGreaterEqual(tries, 3)
+        self.assertRegex(result.err, r"failed too often of late \(try again in \d+ s\)\n\Z")
+        # Also with the right key; but another source is not meant.
+        result = self.run_client(SERVER, "echo in")
+        self.assertEqual(result.code, 255, result)
+        wait = int(re.search(r"again in (\d+) s", result.err).group(1))
+        self.assertLessEqual(wait, 5 * tries)
+        self.assertIn("10.77.2.2 has failed too often", self.server.text())
+        result = self.run_client("--accept-new", SERVER, "echo in", where=self.network.server)
+        self.assertEqual(result.out, b"in\n", result)
+        if FULL:
+            time.sleep(wait + 0.5)
+            self.assertEqual(self.run_client(SERVER, "echo in").out, b"in\n")
+
+    @unittest.skipUnless(FULL, "SKIP: takes two minutes; FRSH_TEST_FULL=1")
+    def test_a_machine_that_is_gone_is_found_out_and_a_program_that_is_stopped_is_not(self):
+        def pid_of(name):
+            path = os.path.join(self.folder, name)
+            def look():
+                with contextlib.suppress(FileNotFoundError):
+                    with open(path) as file:
+                        return file.read().strip()
+                return ""
+            return wait_until(look, name)
+
+        commands = {"idle": "exec sleep 1000", "much": "exec yes",
+                    "little": "while echo x; do sleep 1; done", "silent": "exec sleep 1000"}
+        processes, pids = {}, {}
+        for name, command in commands.items():
+            path = os.path.join(self.folder, name)
+            processes[name] = self.popen(SERVER, f"echo $$ > {path}; {command}")
+            # Their output is read until the cable is cut, by nobody for "much".
+            pids[name] = pid_of(name)
+        # On the same machine as the server, and so not cut off: stopped in the middle of much data.
+        stopped = self.popen("--accept-new", SERVER, "seq 1 5000000", where=self.network.server)
+        time.sleep(0.5)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        self.network.forward("0")
+        cut = time.monotonic()
+        found = {}
+        os.kill(processes["silent"].pid, signal.SIGSTOP)  # Gone and stopped: the machine counts.
+        # "much" has nobody who reads its output, and so waits for one; "silent" is stopped.
+        while len(found) < 2 * len(commands) - 2 and time.monotonic() < cut + 150:
+            for name in commands:
+                if f"server, {name}" not in found and not os.path.exists(f"/proc/{pids[name]}"):
+                    found[f"server, {name}"] = time.monotonic() - cut
+                if f"client, {name}" not in found and name in ("idle", "little") and \
+                        processes[name].poll() is not None:
+                    found[f"client, {name}"] = time.monotonic() - cut
+            time.sleep(0.1)
+        try:
+            print({name: round(took, 1) for name, took in sorted(found.items())}, file=sys.stderr)
+            for name in commands:
+                with self.subTest(name):
+                    self.assertGreater(found[f"server, {name}"], 40)
+                    self.assertLess(found[f"server, {name}"], 90)
+            for name in ("idle", "little"):
+                self.assertGreater(found[f"client, {name}"], 40)
+                self.assertLess(found[f"client, {name}"], 90)
+                err = processes[name].stderr.read().decode()
+                self.assertEqual(processes[name].returncode, 255)
+                self.assertRegex(err, r"\Afrsh: [^\n]*lost[^\n]*\n\Z")
+            # Stopped for longer than any of these, and still connected.
+            self.assertGreater(time.monotonic() - cut, 60)
+            os.kill(stopped.pid, signal.SIGCONT)
+            out, err = stopped.communicate(timeout=60)
+            self.assertEqual((stopped.returncode, err), (0, b""))
+            self.assertTrue(out == b"".join(b"%d\n" % i for i in range(1, 5000001)))
+        finally:
+            for process in [*processes.values(), stopped]:
+                process.kill()
+                process.communicate()
+            self.network.forward("1")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+#include "common/net/socket.hpp"
+
+#include <cstring>
+#include <string>
+
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using namespace frsh;
+
+TEST_CASE("socket: silence is bytes without an answer for 45 seconds, and nothing else") {
+    CHECK(is_silence(1, 45'001ms));
+    CHECK(is_silence(100, 600s));
+    // The last answer is not that old.
+    CHECK_FALSE(is_silence(1, 45s));
+    CHECK_FALSE(is_silence(100, 0s));
+    // Nothing was asked: a connection may be idle as long as it likes.
+    CHECK_FALSE(is_silence(0, 46s));
+    CHECK_FALSE(is_silence(0, 24h));
+    // Whoever wants to know sooner says so.
+    CHECK(is_silence(1, 2'001ms, KeepAlive{1s, 2}));
+    CHECK_FALSE(is_silence(1, 2s, KeepAlive{1s, 2}));
+}
+
+TEST_CASE("socket: a peer that does not read is not silent, its kernel answers") {
+    const Fd listening = listen_tcp(resolve({"127.0.0.1", 0}, true).at(0));
+    const Fd near = connect_tcp(local_address(listening.get()), EventLoop::kNever);
+    tune_tcp(near.get());
+    const auto far = accept_connection(listening.get());
+    REQUIRE(far);
+    const std::string much(std::size_t{1} << 20, 'x');
+    while (write_some(near.get(), much).status == IoResult::Status::Done) {
+    }
+    CHECK_FALSE(is_peer_silent(near.get()));
+}
