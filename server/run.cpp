@@ -228,6 +228,7 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         has_turn_ = false;
         return drain_rest(now);
     }
+    if (has_turn_ && reason == Reason::Disconnected) return;  // The shell is ended, and it with it.
     if (has_turn_) {
         // The shell is to survive this, if it can be brought to end only the command.
         shell_->signal(*this, SIGINT);

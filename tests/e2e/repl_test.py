@@ -1,9 +1,11 @@
 """The prompt (SEMANTICS.md C4, L1, L6, L7), in a real pseudo-terminal."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -527,6 +529,27 @@ class Repl(Case):
             self.assertTrue(is_alive(pid))
         finally:
             os.kill(pid, signal.SIGKILL)
+
+    def test_what_runs_in_the_shell_gets_the_clients_signal_and_time_to_tidy_up(self):
+        for name, others in (("TERM", ("INT", "HUP")), ("HUP", ("INT", "TERM"))):
+            for place in (self.unix, self.stdio):
+                path = self.path(name + place.name)
+                with self.at_prompt(place=place) as t:
+                    traps = "; ".join(f"trap 'echo {other} >>{path}' {other}" for other in others)
+                    script = f"{traps}; trap 'trap \"\" HUP; sleep 0.7; echo {name} >>{path}; exit' " \
+                             f"{name}; echo U''P; while :; do sleep 0.02; done"
+                    t.enter(f"sh -c {shlex.quote(script)}")
+                    t.wait_for_text("UP\r\n")
+                    t.send_signal(name)
+                    self.assertEqual(128 + getattr(signal, "SIG" + name), t.ended())
+
+                def content():
+                    with contextlib.suppress(FileNotFoundError), open(path) as file:
+                        return file.read()
+
+                wait_until(content, "the end of tidying up", 10)
+                self.assertEqual(name + "\n", content())
+                self.no_strays()
 
     def test_a_killed_client_leaves_nothing_behind(self):
         with self.at_prompt(place=self.unix) as t:

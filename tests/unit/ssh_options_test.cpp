@@ -166,6 +166,23 @@ TEST_CASE("ssh options: -o takes Key=value and Key value, in any case, with blan
     CHECK(good({"-oIgnoreUnknown=Use*,nosuch*", "-oNoSuchKey=1", "host"}).target == "host");
 }
 
+TEST_CASE("ssh options: of a key said twice the first one wins") {
+    const auto options =
+        good({"-oConnectTimeout=1", "-oConnectTimeout=2", "-oBatchMode=yes", "-oBatchMode=no",
+              "-oProxyCommand=a", "-oProxyCommand=b", "-oUserKnownHostsFile=a",
+              "-oUserKnownHostsFile=b", "-oEscapeChar=a", "-e", "b", "-oSetEnv=A=1", "-oSetEnv=A=2",
+              "-oLogLevel=ERROR", "-oLogLevel=QUIET", "-oHostName=a", "host", "-oHostName=b"});
+    CHECK(options.settings.connect_timeout == 1s);
+    CHECK(options.settings.batch_mode == true);
+    CHECK(options.settings.proxy_command == "a");
+    CHECK(options.settings.user_known_hosts == Strings{"a"});
+    CHECK(options.settings.address == "a");
+    CHECK(options.escape == std::optional<char>('a'));
+    CHECK(options.set_env == Strings{"A=1"});
+    CHECK(options.log_level == Level::Error);
+    CHECK(good({"-t", "-oRequestTTY=no", "host"}).tty == Tty::Wanted);
+}
+
 TEST_CASE("ssh options: every key that is acted on") {
     CHECK(key("AddressFamily=inet6").settings.family == AddressFamily::V6);
     CHECK(good({"-4", "host"}).settings.family == AddressFamily::V4);
