@@ -227,6 +227,13 @@ void LineEditor::resize() {
     ::el_resize(state_->editor);
 }
 
+void LineEditor::resume() {
+    // It would take the terminal for still prepared.
+    ::el_set(state_->editor, EL_PREP_TERM, 0);
+    ::el_set(state_->editor, EL_PREP_TERM, 1);
+    ::el_set(state_->editor, EL_REFRESH);
+}
+
 void LineEditor::remember(const std::string& line) {
     if (line.empty() || line[0] == ' ') return;
     ::history(state_->history, &state_->event, H_ENTER, line.c_str());

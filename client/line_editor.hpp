@@ -35,6 +35,8 @@ class LineEditor {
     void interrupt();
     // From within `turn`: the window has another size.
     void resize();
+    // We were stopped, and somebody else had the terminal since.
+    void resume();
 
     void remember(const std::string& line);
 

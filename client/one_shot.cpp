@@ -106,6 +106,7 @@ class OneShot {
 
     int run() {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            check_server();
             if (terminal_) obey_terminal();
             if (left_) break;
             server_.link().flush();
@@ -117,6 +118,7 @@ class OneShot {
             if (options_.background && !is_background_ && server_.server()) leave_terminal();
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
+        check_server();
         terminal_.reset();  // Ours again, before there is anything to say.
         if (has_escaped_) log::error("left; what ran there is ended");
         const int code = conclude();
@@ -132,6 +134,13 @@ class OneShot {
             open.stdin_null = false;  // It is the terminal, on which nothing will be typed.
         }
         return open;
+    }
+
+    // It would take no notice of what it does not know, and run the command on pipes.
+    void check_server() const {
+        if (has_terminal_ && server_.is_known_to_lack("ptys")) {
+            throw UserError("-t: this server gives no terminals");
+        }
     }
 
     void obey_terminal() {

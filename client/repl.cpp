@@ -6,9 +6,11 @@
 #include "client/record.hpp"
 #include "client/remote_shell.hpp"
 #include "client/report.hpp"
+#include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/pty.hpp"
 #include "common/sys/signals.hpp"
 
 #include <csignal>
@@ -30,6 +32,8 @@ constexpr auto kReplLinger = 300ms;
 
 constexpr const char* kHelp =
     "Lines are evaluated by a shell on the server: cd, variables and functions last.\n"
+    "  :tty CMD  run CMD on a terminal there: vim, top, a password prompt; :tty alone, a login "
+    "shell\n"
     "  :status   the record of the last command, as JSON\n"
     "  :help     this\n"
     "  :quit     leave, as Ctrl-D does\n"
@@ -107,7 +111,7 @@ class Repl {
     explicit Repl(const ClientOptions& options)
         : options_(options),
           has_colour_(wants_colour()),
-          signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH}),
+          signals_({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT}),
           out_(loop_, "stdout", STDOUT_FILENO, LocalOutput::WasOpen::Yes),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           screen_out_(out_, "", "", at_line_start_),
@@ -220,9 +224,7 @@ class Repl {
                 at_line_start_ = true;
             }
             std::string line;
-            std::signal(SIGTSTP, SIG_IGN);  // A prompt is nothing to be stopped at.
             const auto result = editor_.read(text.empty() ? prompt() : "> ", line);
-            std::signal(SIGTSTP, SIG_DFL);
             if (leaving_ || server_.is_down()) return false;
             if (result == LineEditor::Result::EndOfFile && text.empty()) {
                 screen_out_.say("\n");
@@ -255,6 +257,8 @@ class Repl {
         } else if (text == ":status") {
             screen_out_.say(last_record_.empty() ? "no command has run yet\n"
                                                  : last_record_ + "\n");
+        } else if (text == ":tty" || text.starts_with(":tty ")) {
+            run_on_terminal(text.substr(std::min(text.size(), text.find_first_not_of(' ', 4))));
         } else if (text == ":quit") {
             leaving_ = true;
             leave_code_ = last_code_;
@@ -295,6 +299,84 @@ class Repl {
         return false;
     }
 
+    // What the shell has exported: a program on a terminal is none of its children, but is to find
+    // itself among the same variables. Nothing where the shell cannot say.
+    std::vector<std::string> shell_environment() {
+        HeldOutput out;
+        HeldOutput err;
+        msg::Open open;
+        open.run = new_run_id();
+        open.args = {"command env -0"};
+        open.linger = kReplLinger;
+        open.stdin_null = true;
+        shell_.place(open);
+        run_until_end(server_.open(std::move(open), out, err));
+        const std::string content = out.content();
+        std::vector<std::string> env;
+        for (const std::string_view entry : split(content, '\0')) {
+            const std::string_view name = entry.substr(0, entry.find('='));
+            const bool is_its_own = name == "TERM" || name == "_" || name == "SHLVL" ||
+                                    name == "OLDPWD" || name.starts_with("FRSH_");
+            if (!name.empty() && name.size() < entry.size() && !is_its_own) env.emplace_back(entry);
+        }
+        return env;
+    }
+
+    void run_on_terminal(const std::string& command) {
+        msg::Open open;
+        try {
+            open = open_for(options_, {command});
+        } catch (const UserError& error) {
+            log::error(error.what());
+            return;
+        }
+        if (server_.is_known_to_lack("ptys")) {
+            log::error(":tty: this server gives no terminals");
+            return;
+        }
+        open.env = shell_environment();
+        open.cwd = shell_.cwd();
+        open.max_output.reset();
+        open.stdin_null = false;
+        open.pty = describe_terminal();
+        open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
+        if (leaving_ || server_.is_down()) return;
+        RemoteRun& run = server_.open(std::move(open), screen_out_, screen_err_);
+        tty_.emplace(loop_, STDIN_FILENO, run, options_.escape);
+        run_until_end(run);
+        tty_.reset();
+        if (!at_line_start_) {
+            // Where the program left the cursor nobody knows: as many blanks as the screen is wide
+            // get to the start of a line from anywhere, and from there to the same one.
+            const auto size = window_size(STDIN_FILENO).value_or(WindowSize{});
+            screen_out_.say(std::string(size.columns, ' ') + "\r");
+            at_line_start_ = true;
+        }
+        shell_may_have_died_ = false;
+        if (!leaving_) note_outcome(run, command);
+        server_.forget(run);
+    }
+
+    // With signals for it. Stops before its end when we are to leave.
+    void run_until_end(RemoteRun& run) {
+        interrupts_ = 0;
+        run_ = &run;
+        while (!leaving_ && (!run.is_finished() || !out_.is_drained() || !err_.is_drained())) {
+            if (tty_) obey_terminal(run);
+            server_.turn();
+        }
+        run_ = nullptr;
+    }
+
+    void obey_terminal(RemoteRun& run) {
+        using Wish = TerminalSession::Wish;
+        if (tty_->wish() == Wish::HungUp) return on_signal(SIGHUP);
+        if (tty_->wish() == Wish::Stay || interrupts_ > 0) return;
+        ++interrupts_;
+        run.signal("HUP");  // What a shell goes by, which does not heed TERM.
+        run.cancel();
+    }
+
     void evaluate(const std::string& text) {
         msg::Open open;
         try {
@@ -305,14 +387,12 @@ class Repl {
         }
         shell_.place(open);
         open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
-        interrupts_ = 0;
         wants_input_ = !open.stdin_null;
-        run_ = &server_.open(std::move(open), screen_out_, screen_err_);
-        while (!leaving_ && (!run_->is_finished() || !out_.is_drained() || !err_.is_drained()))
-            server_.turn();
-        RemoteRun& ended = *std::exchange(run_, nullptr);
-        if (!leaving_) conclude(ended, text);
-        server_.forget(ended);
+        RemoteRun& run = server_.open(std::move(open), screen_out_, screen_err_);
+        run_until_end(run);
+        wants_input_ = false;
+        if (!leaving_) conclude(run, text);
+        server_.forget(run);
         // A shell that died says so right after its last command.
         const Time soon = EventLoop::Clock::now() + 50ms;
         while (shell_may_have_died_ && !shell_.ended() && !server_.is_down() &&
@@ -322,11 +402,15 @@ class Repl {
 
     void conclude(const RemoteRun& run, const std::string& text) {
         shell_.note_end(run);
+        // Only the shell's report carries its folder; without one it went down with the command.
+        shell_may_have_died_ = !run.end() || !run.end()->cwd;
+        note_outcome(run, text);
+    }
+
+    void note_outcome(const RemoteRun& run, const std::string& text) {
         const Outcome& outcome = run.outcome();
         last_code_ = exit_code(outcome);
         last_record_ = record_of(run, outcome, {options_.target, {text}, false}, nullptr, nullptr);
-        // Only the shell's report carries its folder; without one it went down with the command.
-        shell_may_have_died_ = !run.end() || !run.end()->cwd;
         const bool needs_words = !std::holds_alternative<Exited>(outcome) && !shell_may_have_died_;
         if (needs_words || std::holds_alternative<NotStarted>(outcome)) {
             if (!at_line_start_) screen_out_.say("\n");
@@ -350,7 +434,9 @@ class Repl {
     }
 
     void on_signal(int number) {
-        if (number == SIGWINCH) return editor_.resize();
+        if (number == SIGWINCH || number == SIGTSTP || number == SIGCONT) {
+            return on_terminal_signal(number);
+        }
         if (number == SIGTERM || number == SIGHUP) {
             leaving_ = was_told_to_go_ = true;
             told_by_ = signal_name(number);
@@ -370,6 +456,14 @@ class Repl {
         if (run_ == nullptr) return editor_.interrupt();
         at_line_start_ = false;  // The terminal has shown ^C.
         run_->interrupt(++interrupts_);
+    }
+
+    void on_terminal_signal(int number) {
+        if (tty_) return tty_->on_signal(number);
+        if (number == SIGWINCH) return editor_.resize();
+        // A prompt is nothing to be stopped at; but SIGSTOP asks nobody.
+        if (number == SIGTSTP && run_ != nullptr) return stop_here(Stopped::Us);
+        if (number == SIGCONT && run_ == nullptr && !is_waiting_for_shell_) editor_.resume();
     }
 
     void leave() {
@@ -397,6 +491,7 @@ class Repl {
     EventLoop::Watch signal_watch_;
     LentInput terminal_{STDIN_FILENO};
     EventLoop::Watch input_watch_;
+    std::optional<TerminalSession> tty_;  // While a program of `:tty` has our terminal.
     RemoteRun* run_ = nullptr;
     bool wants_input_ = false;
     int interrupts_ = 0;

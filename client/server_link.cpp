@@ -70,6 +70,11 @@ void ServerLink::forget(RemoteRun& run) {
     runs_.erase(run.channel());
 }
 
+bool ServerLink::is_known_to_lack(std::string_view feature) const {
+    return server_ && std::find(server_->features.begin(), server_->features.end(), feature) ==
+                          server_->features.end();
+}
+
 void ServerLink::turn(EventLoop::Time deadline) {
     link_.flush();
     loop_.run_once(deadline);

@@ -45,6 +45,8 @@ class ServerLink : private Link::Handler {
     [[nodiscard]] const std::string& problem() const { return problem_; }
     // What the server said of itself, once it has.
     [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
+    // It has said what it can do, and this was not among it.
+    [[nodiscard]] bool is_known_to_lack(std::string_view feature) const;
 
     // Says nothing more, writes what was said, and waits for a server that we started to end; until
     // `deadline` at most.

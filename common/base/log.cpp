@@ -16,7 +16,8 @@ void say(std::string_view text) {
     std::string line = program;
     line += ": ";
     line += text;
-    line += line_end == LineEnd::Raw ? "\r\n" : "\n";
+    const bool is_raw = line_end == LineEnd::Raw && descriptor == STDERR_FILENO;
+    line += is_raw ? "\r\n" : "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t written = ::write(descriptor, rest.data(), rest.size());

@@ -73,6 +73,8 @@ def outcomes():
     assert done.stdout == b"/tmp\nb  c\n", done
     done = frsh("printf", "%s|", "a b", "$HOME", options=("--argv",))
     assert done.stdout == b"a b|$HOME|", done
+    done = frsh("true", options=("-tt",))
+    assert done.returncode == 255 and b"gives no terminals" in done.stderr, done
 
 
 def streams():

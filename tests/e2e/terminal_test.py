@@ -157,7 +157,7 @@ class AtOurs(Case):
         """A login shell with a prompt that says "there> ", once it has."""
         home = os.path.join(self.folder, "home")
         os.makedirs(home, exist_ok=True)
-        with open(os.path.join(home, ".bash_profile"), "w") as file:
+        with open(os.path.join(home, ".profile"), "w") as file:
             file.write("PS1='there> '\n")
         terminal = self.terminal(options=["-t", "--env", "HOME=" + home], place=place)
         terminal.wait_for_text("there> ")
@@ -167,7 +167,11 @@ class AtOurs(Case):
         self.assertEqual(terminal.modes, terminal.modes_now(), "the terminal's modes")
 
     def wait_for_raw(self, terminal):
-        wait_until(lambda: terminal.read(0) or is_raw(terminal.modes_now()), "raw mode")
+        def look():
+            terminal.read(0)
+            return is_raw(terminal.modes_now())
+
+        wait_until(look, "raw mode")
 
     def test_size_and_modes_go_there(self):
         with self.terminal("stty size; stty -a; echo $TERM") as t:
@@ -195,8 +199,8 @@ class AtOurs(Case):
     def test_without_a_command_it_is_a_login_shell(self):
         for place in (self.unix, self.stdio):
             with self.login(place) as t:
-                t.keys("echo $0 $-; shopt login_shell; exit 4\r")
-                t.wait_for(rb"\r-\w+ \w*i\w*\r\nlogin_shell\s+on\r\n")
+                t.keys("echo $0 $-; exit 4\r")
+                t.wait_for(rb"[\r\n]-\w+ \w*i\w*\r\n")
                 self.assertEqual(4, t.ended())
                 self.is_ours_again(t)
 
@@ -217,7 +221,8 @@ class AtOurs(Case):
             t.keys(bytes(range(256)))
             t.wait_for_text(bytes(range(256)).hex())
             self.assertEqual(0, t.ended())
-        with self.terminal("trap 'echo int' INT; echo up; read x; echo end $?; cat; echo eof") as t:
+        with self.terminal("trap hit=1 INT; echo up; until [ $hit ]; do sleep 0.02; done; "
+                           "echo int; read x; echo end $?; cat; echo eof") as t:
             t.wait_for_text("up\r\n")
             t.keys("\x03")
             t.wait_for(rb"\^Cint\r\n")
@@ -363,7 +368,12 @@ class AtOurs(Case):
         for place in self.everywhere():
             with self.login(place) as t:
                 took = []
-                for _ in range(3):
+                idle = []  # The way there and back, and a prompt, on a machine as busy as this one.
+                for _ in range(5):
+                    began = time.monotonic()
+                    t.keys("\r")
+                    t.wait_for_text("there> ")
+                    idle.append(time.monotonic() - began)
                     t.keys("yes $(seq 1000)\r")
                     until = time.monotonic() + 0.3
                     while time.monotonic() < until:
@@ -373,9 +383,105 @@ class AtOurs(Case):
                     t.keys("\x03")
                     t.wait_for_text("there> ")
                     took.append(time.monotonic() - began)
-                self.assertLess(min(took), 0.2, took)
+                if os.environ.get("FRSH_TEST_VERBOSE"):
+                    print(f"{place.name}: {sorted(took)}, idle {sorted(idle)}")
+                self.assertLess(min(took), max(0.2, 10 * sorted(idle)[2]), (took, idle))
                 t.keys("exit\r")
                 t.ended()
+
+
+class AtThePrompt(Case):
+    """:tty, from the prompt and back to it."""
+
+    def at_prompt(self, place=None, options=()):
+        home = os.path.join(self.folder, "home")
+        os.makedirs(home, exist_ok=True)
+        place = place or self.unix
+        terminal = Terminal(self, place.command(["--env", "HOME=" + home, *options], []),
+                            environment(place.runtime, XDG_STATE_HOME=home))
+        terminal.prompt()
+        return terminal
+
+    def test_a_program_finds_the_shells_folder_and_variables(self):
+        for place in (self.unix, self.stdio):
+            with self.at_prompt(place) as t:
+                t.run_all(["cd /usr", "export A='b  c'", "export B=\"$(printf 'd\\ne')\"", "unset LANG"])
+                written = t.run(":tty test -t 0 && test -t 2 && pwd && echo \"$A\" \"$B\" $TERM; "
+                                "stty size; exit 3")
+                self.assertEqual("/usr\nb  c d\ne xterm\n30 250\n", written)
+                self.assertIn("[3] ", t.last_prompt)
+                self.assertIn('"outcome":{"kind":"exited","code":3}', t.run(":status"))
+                self.assertEqual("b  c\n", t.run("echo \"$A\""))
+                self.assertEqual(0, t.leave())
+                self.assertEqual(t.modes, t.modes_now())
+
+    def test_keys_are_the_programs_and_then_the_prompts_again(self):
+        with self.at_prompt() as t:
+            t.enter(":tty stty -echo; printf 'password: '; read x; echo \"got $x\"; "
+                    "trap 'echo int' INT; sleep 60; cat")
+            t.wait_for_text("password: ")
+            t.keys("s3cret\r")
+            t.wait_for_text("got s3cret\r\n")
+            t.keys("\x03")
+            t.wait_for_text("int\r\n")
+            t.keys("line\r")
+            t.wait_for_text("line\r\n")
+            self.assertNotIn(b"\ns3cret", t.raw)
+            t.keys("\x04")
+            t.prompt()
+            self.assertEqual("back\n", t.run("echo back"))
+            self.assertEqual(0, t.leave())
+            self.assertEqual(t.modes, t.modes_now())
+
+    def test_an_escape_ends_it_and_the_prompt_is_there(self):
+        with self.at_prompt() as t:
+            t.enter(":tty echo up; bash --norc --noediting -i")
+            t.wait_for_text("up\r\n")
+            t.keys("\r~.")
+            self.assertIn("[130] ", t.prompt())
+            self.assertEqual("back\n", t.run("echo back"))
+            t.leave()
+            self.assertEqual(t.modes, t.modes_now())
+
+    def test_alone_it_is_a_login_shell_there(self):
+        with self.at_prompt() as t:
+            t.run_all(["cd /usr", "export ENV= PS1=", "echo 'PS1=\"there> \"' >~/.profile"])
+            t.enter(":tty")
+            t.wait_for_text("there> ")
+            t.keys("echo $0 $PWD; exit 5\r")
+            t.wait_for(rb"[\r\n]-\w+ /usr\r\n")
+            self.assertIn("[5] ", t.prompt())
+            t.leave()
+
+    def test_what_it_leaves_in_the_middle_of_a_line_is_not_written_over(self):
+        with self.at_prompt() as t:
+            t.run(":tty printf abc")
+            lines = [line for line in t.screen() if line]
+            self.assertEqual("abc", lines[-2])
+            t.run(":tty printf 'abc\\r\\033[K'")
+            self.assertRegex(t.screen()[-2], ":tty printf 'abc")  # And no blank line without need.
+            t.leave()
+
+    def test_our_terminal_is_given_back_when_we_are_told_to_go(self):
+        for name, code in (("TERM", 143), ("HUP", 129), ("SEGV", -11)):
+            with self.subTest(name), self.at_prompt() as t:
+                t.enter(":tty echo up; exec sleep 60")
+                t.wait_for_text("up\r\n")
+                t.send_signal(name)
+                self.assertEqual(code, t.ended())
+                self.assertEqual(t.modes, t.modes_now())
+            self.no_strays()
+
+    def test_stopped_at_the_prompt_it_edits_again(self):
+        with self.at_prompt() as t:
+            t.send_signal("STOP")
+            wait_until(lambda: AtOurs.state_of(t.pid) == "T", "the client to stop")
+            termios.tcsetattr(t.slave, termios.TCSANOW, t.modes)
+            t.send_signal("CONT")
+            wait_until(lambda: not t.modes_now()[LFLAG] & termios.ICANON, "an editor's modes")
+            self.assertEqual("back\n", t.run("echo back"))
+            t.leave()
+            self.assertEqual(t.modes, t.modes_now())
 
 
 if __name__ == "__main__":

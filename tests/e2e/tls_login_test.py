@@ -299,6 +299,21 @@ class Options(TlsCase):
         self.assertNotEqual(result.code, 0, result)
         self.assertNotIn(b"shell\n", result.out)
 
+    def test_whether_it_may_have_a_terminal(self):
+        client, line = self.trusting()
+        for options, works in (('no-pty ', False), ('restrict ', False), ('restrict,pty ', True),
+                               ('', True), ('no-pty,command="tty" ', False)):
+            self.authorize(options + line)
+            result = client.run("-tt", self.target, "tty")
+            if works:
+                self.assertEqual(result.code, 0, (options, result))
+                self.assertIn(b"/dev/pts/", result.out)
+            else:
+                self.one_line(result, "this key may have no terminal")
+                self.assertEqual(b"", result.out)
+        self.authorize('restrict ' + line)
+        self.assertEqual(b"not a tty\n", client.run(self.target, "tty").out)
+
     def test_where_from_and_until_when(self):
         client, line = self.trusting()
         for options, works in (('from="10.0.0.0/8"', False), ('from="127.0.0.0/8,!127.0.0.1"', False),
