@@ -68,17 +68,15 @@ bool is_login_shell(const std::string& shell) {
     return is_listed;
 }
 
-// A file of keys, read as its owner.
-struct KeySource {
-    std::string path;
-    bool is_own_key = false;  // The .pub file of a key that the user's own client made.
-};
+// Whose files they are, as the process sees it that serves: one that became the user for the sake
+// of reading them cannot tell any more.
+enum class Whose { OfThisServersUser, OfSomebody };
 
-std::vector<KeySource> key_sources(const User& user, const std::string& home) {
-    std::vector<KeySource> sources{{home + "/.ssh/authorized_keys"},
-                                   {home + "/.config/frsh/authorized_keys"}};
+std::vector<std::string> key_sources(const std::string& home, Whose whose) {
+    std::vector<std::string> sources{home + "/.ssh/authorized_keys",
+                                     home + "/.config/frsh/authorized_keys"};
     // Who runs this server may come to himself with the key that his client made for that.
-    if (user.uid == ::getuid()) sources.push_back({home + "/.config/frsh/id_ed25519.pub", true});
+    if (whose == Whose::OfThisServersUser) sources.push_back(home + "/.config/frsh/id_ed25519.pub");
     return sources;
 }
 
@@ -117,17 +115,17 @@ FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& k
     return {index, {std::move(key), std::move(where)}};
 }
 
-std::optional<FoundGrant> search(const User& user, const std::string& home,
+std::optional<FoundGrant> search(const User& user, const std::string& home, Whose whose,
                                  const std::vector<PublicKey>& keys, const std::string& address) {
     const auto now = std::chrono::system_clock::now();
     std::vector<std::pair<std::string, AuthorizedKeys>> files;
-    for (const KeySource& source : key_sources(user, home)) {
-        TrustedFile file = read_trusted_file(source.path, home, user.uid, kMaxAuthorizedKeys);
+    for (const std::string& source : key_sources(home, whose)) {
+        TrustedFile file = read_trusted_file(source, home, user.uid, kMaxAuthorizedKeys);
         if (file.kind == TrustedFile::Kind::Refused) log::error("not trusted: " + file.why);
         if (file.kind != TrustedFile::Kind::Read) continue;
-        files.emplace_back(source.path, parse_authorized_keys(file.content));
+        files.emplace_back(source, parse_authorized_keys(file.content));
         for (const std::string& why : files.back().second.skipped)
-            log::info(escape_controls(source.path) + ": skipped " + why);
+            log::info(escape_controls(source) + ": skipped " + why);
     }
     for (std::size_t index = 0; index < keys.size(); ++index) {
         for (const auto& [path, listed] : files) {
@@ -215,9 +213,11 @@ std::optional<std::string> find_account_refusal(const User& user, const AccountP
 
 std::optional<FoundGrant> find_grant(const User& user, const std::vector<PublicKey>& keys,
                                      const std::string& address) {
-    if (user.uid == ::geteuid()) return search(user, home_folder(), keys, address);
+    if (user.uid == ::geteuid()) {
+        return search(user, home_folder(), Whose::OfThisServersUser, keys, address);
+    }
     const std::string answer = ask_as_user(user, [&]() -> std::string {
-        const auto found = search(user, user.home, keys, address);
+        const auto found = search(user, user.home, Whose::OfSomebody, keys, address);
         return found ? encode_found(*found) : "";
     });
     if (answer.empty()) return std::nullopt;

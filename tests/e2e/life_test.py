@@ -283,7 +283,8 @@ class Life(Case):
         if probe.stdout != b"100\n":
             self.skipTest(f"no process numbers of our own: {probe.stderr!r}")
         path = self.short_path()
-        with self.running(subprocess.Popen([*unshare, FRSHD, "--unix", path], stderr=subprocess.PIPE)):
+        with self.running(subprocess.Popen([*unshare, *self.as_root_at_home(FRSHD, "--unix", path)],
+                                           stderr=subprocess.PIPE)):
             wait_until(lambda: os.path.exists(path), "the server to listen")
             with Wire(path) as wire:
 

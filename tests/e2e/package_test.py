@@ -15,7 +15,7 @@ BUILD = os.path.dirname(os.path.abspath(BIN))
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "CPackConfig.cmake")), "no build folder here")
-@unittest.skipUnless(shutil.which("dpkg-shlibdeps"), "no dpkg-dev here")
+@unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("file"), "no dpkg-dev or no file(1) here")
 @unittest.skipIf(SANITIZED, "nobody packs a sanitizer")
 class Packages(unittest.TestCase):
     @classmethod

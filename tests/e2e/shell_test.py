@@ -301,14 +301,15 @@ class Shells(Case):
         with self.wire() as wire:
             self.shell(wire)
             for channel in range(64 + over):
-                self.run_in(wire, channel, f"(trap '' PIPE; while echo x; do sleep 0.2; done; "
-                            f"echo {channel} >>{marker}) 2>/dev/null &", linger_ms=1)
+                self.run_in(wire, channel, f"(: >{marker}.{channel}; trap '' PIPE; while echo x; do sleep 0.2; "
+                            f"done; echo {channel} >>{marker}) 2>/dev/null & "
+                            f"until [ -e {marker}.{channel} ]; do :; done", linger_ms=1)
 
             def cut_off():
                 with contextlib.suppress(FileNotFoundError), open(marker) as file:
                     return sorted(file.read().split(), key=int)
 
-            wait_until(lambda: cut_off() == ["0", "1", "2"], "the oldest to be cut off")
+            wait_until(lambda: len(cut_off() or []) >= over, "the oldest to be cut off")
             time.sleep(0.5)  # Nothing is waited for: nothing more is what shall happen.
             self.assertEqual(["0", "1", "2"], cut_off())
         self.nothing_is_left()
@@ -317,7 +318,7 @@ class Shells(Case):
         hide = "for b in /bin/bash /usr/bin/bash /usr/local/bin/bash; do " \
                "[ -e $b ] && mount --bind /dev/null $b; done; exec \"$@\""
         unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
-                   "sh", "-c", hide, "sh"]
+                   *self.as_root_at_home("sh", "-c", hide, "sh")]
         probe = subprocess.run([*unshare, "true"], stderr=subprocess.PIPE)
         if probe.returncode != 0:
             self.skipTest(f"no mount namespace of our own: {probe.stderr!r}")

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import main, wait_until  # noqa: E402
+from harness import FULL, main, wait_until  # noqa: E402
 from tls import ROOT, Relay, TlsCase, TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 
@@ -234,9 +234,9 @@ class Keys(TlsCase):
         path = os.path.join(client.home, "locked")
         self.authorize(make_key(path, passphrase="sesame"))
         ask = os.path.join(client.home, "ask")
-        write(ask, "#!/bin/sh\nsleep 12\necho sesame\n", 0o700)
+        write(ask, f"#!/bin/sh\nsleep {60 if FULL else 12}\necho sesame\n", 0o700)
         client.env.update(SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force")
-        result = client.run("-i", path, "--connect-timeout", "5s", self.target, "echo hi")
+        result = client.run("-i", path, "--connect-timeout", "5s", self.target, "echo hi", patience=100)
         self.assertEqual(result.out, b"hi\n", result)
 
     def test_the_agent(self):
@@ -363,11 +363,16 @@ class OtherUsers(TlsCase):
         server = TlsServer(make_folder(self.folder, "whole"), prefix=users.prefix)
         try:
             client, line = self.trusting()
-            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
-            for path in (".", ".ssh", ".ssh/authorized_keys"):
-                os.chown(os.path.join(home, path), uid, uid)
             self.assertEqual(client.run("--trust", server.name).code, 0)
             target = f"{name}@{server.name}"
+            # The key of a client's own opens the server of the same user, and no other.
+            write(os.path.join(home, ".config/frsh/id_ed25519.pub"), line + "\n")
+            for path in (".", ".config", ".config/frsh", ".config/frsh/id_ed25519.pub"):
+                os.chown(os.path.join(home, path), uid, uid)
+            self.one_line(client.run(target, "id"), "login refused")
+            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
+            for path in (".ssh", ".ssh/authorized_keys"):
+                os.chown(os.path.join(home, path), uid, uid)
             result = client.run(target, "id -un; id -Gn; umask; pwd; echo $HOME $USER $SHELL; "
                                         "grep -E '^(Uid|Gid|CapEff)' /proc/self/status; "
                                         "true")

@@ -53,6 +53,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
         const frsh::ServerSettings settings = frsh::parse_server_config(input, "F");
         check_text(settings.host_key);
+        check_text(settings.audit);
+        check_text(settings.unix_path.value_or(""));
         frsh::must(!settings.permit_root_login.value_or(false) ||
                        input.find("true") != std::string_view::npos,
                    "root gets in only where somebody said so");

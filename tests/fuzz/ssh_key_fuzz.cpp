@@ -3,6 +3,20 @@
 #include "common/net/ssh_key.hpp"
 
 #include <cstdint>
+#include <string>
+
+namespace {
+
+bool is_key(std::string_view blob) {
+    try {
+        static_cast<void>(frsh::PublicKey::from_blob(blob));
+        return true;
+    } catch (const frsh::ProtocolError&) {
+        return false;
+    }
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
@@ -10,6 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto key = frsh::PublicKey::from_blob(input);
         frsh::must(key.blob() == input, "one spelling");
         frsh::must(frsh::PublicKey::from_text(key.text()) == key, "one spelling");
+        frsh::must(!is_key(std::string(input) + "x"), "nothing may follow");
+        frsh::must(!is_key(input.substr(0, size - 1)), "nothing may be missing");
         frsh::must(key.fingerprint().size() == 7 + 43, "a fingerprint has one length");
         frsh::must(!key.type_label().empty(), "every type has a name");
     } catch (const frsh::ProtocolError&) {

@@ -65,12 +65,12 @@ class Client:
         return subprocess.Popen([FRSH] + list(words),
                                 env=environment(self.runtime, HOME=self.home, **self.env), **popen)
 
-    def run(self, *words, stdin=None, **popen):
+    def run(self, *words, stdin=None, patience=PATIENCE, **popen):
         if stdin is not None:
             popen["stdin"] = subprocess.PIPE
         process = self.popen(*words, **popen)
         try:
-            out, err = process.communicate(stdin, timeout=PATIENCE)
+            out, err = process.communicate(stdin, timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
             raise AssertionError(f"hung: {words} {process.communicate()}")
