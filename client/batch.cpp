@@ -85,9 +85,13 @@ class Batch {
                streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           server_(loop_, connect_to(options),
-                  [this](const Message& message) { shell_->on_message(message); }),
+                  [this](const Message& message) {
+                      if (shell_) shell_->on_message(message);
+                  }),
           lines_(loop_, STDIN_FILENO, [this] { return may_read(); }) {
-        if (options.one_shell) shell_.emplace(server_, options.env, options.cwd);
+        if (options.one_shell) {
+            shell_.emplace(server_, options.env, options.cwd, on_disconnect_of(options));
+        }
         signal_watch_ = loop_.watch(
             "signals: for the commands", signals_.fd(), [] { return short{POLLIN}; },
             [this](short) {

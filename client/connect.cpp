@@ -113,6 +113,16 @@ Connection reach(const ClientOptions& options) {
     return dial(options);
 }
 
+Connection reach_and_tap(const ClientOptions& options, const std::shared_ptr<Fd>& wire) {
+    Connection connection = reach(options);
+    if (!wire) return connection;
+    auto log = std::make_unique<WireLog>(
+        [wire](std::string_view lines) { write_all(wire->get(), lines); });
+    connection.transport =
+        std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
+    return connection;
+}
+
 }  // namespace
 
 Via start_via(const std::string& command) {
@@ -138,13 +148,14 @@ Connection connect_to(const ClientOptions& options) {
         wire = std::make_shared<Fd>(
             check(::open(options.wire.c_str(), kFlags, 0600), "--wire " + options.wire));
     }
-    Connection connection = reach(options);
-    if (wire) {
-        auto log = std::make_unique<WireLog>(
-            [wire](std::string_view lines) { write_all(wire->get(), lines); });
-        connection.transport =
-            std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
-    }
+    Connection connection = reach_and_tap(options, wire);
+    connection.redial = [options, wire](std::chrono::milliseconds patience) {
+        ClientOptions again = options;
+        auto& limit = again.settings.connect_timeout;
+        const auto usual = limit.value_or(kDefaultConnectTimeout);
+        limit = usual.count() == 0 ? patience : std::min(usual, patience);
+        return reach_and_tap(again, wire);
+    };
     return connection;
 }
 

@@ -16,6 +16,11 @@
 
 namespace frsh {
 
+struct Connection;
+// The same way to the same server once more, within this time. Throws as connect_to() does. May be
+// called from any thread.
+using Redial = std::function<Connection(std::chrono::milliseconds patience)>;
+
 struct Connection {
     std::unique_ptr<Transport> transport = {};
     // The server, or --via's command; ends when the connection does.
@@ -31,6 +36,8 @@ struct Connection {
     std::function<void()> on_login = {};
     std::function<void()> on_login_refused = {};
     KeepAlive keep_alive = {};
+
+    Redial redial = {};  // Empty: there is no second time.
 };
 
 // A command, run by sh, whose stdin and stdout are one socket: our end of it.

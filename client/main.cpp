@@ -4,6 +4,7 @@
 #include "client/dial.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
+#include "client/reconnect.hpp"
 #include "client/repl.hpp"
 #include "client/target.hpp"
 #include "common/base/error.hpp"
@@ -52,7 +53,9 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
 int main(int argc, char** argv) {
     frsh::Fd log_file;
     try {
-        return run(argc, argv, log_file);
+        const int status = run(argc, argv, log_file);
+        if (frsh::is_dialing()) ::_exit(status);
+        return status;
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

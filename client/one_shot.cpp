@@ -319,6 +319,7 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     open.linger = kDefaultLinger;
     if (options.settings.linger) open.linger = options.settings.linger->time;
     open.max_output = options.max_output;
+    open.on_disconnect = on_disconnect_of(options);
     if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
     check_strings(open);
     return open;

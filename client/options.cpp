@@ -88,6 +88,10 @@ void declare(CLI::App& app, ClientOptions& options) {
                "Keep the first and the last half of this of each stream, drop what lies between");
     add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
+    add_parsed(app, "--on-disconnect", options.settings.on_disconnect, parse_on_disconnect,
+               "kill|grace:DUR",
+               "When the connection is lost: end the command at once, or when nobody has come back "
+               "for it within DUR (grace:30s over a network, else kill)");
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
         ->check(CLI::Range(0, 1 << 20));
@@ -134,6 +138,7 @@ void apply(SshOptions said, ClientOptions& options) {
 // Called by its name: the defaults that differ.
 void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.linger) options.settings.linger = Linger{};
+    if (!options.settings.on_disconnect) options.settings.on_disconnect = OnDisconnect{};
     // A login shell on a terminal, where frsh has a prompt.
     const bool is_login = options.words.empty() && !options.no_command;
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
@@ -227,6 +232,15 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     if (const auto why = contradiction(options)) return refuse(*why);
     return options;
+}
+
+// A network fails by itself; on one machine a connection ends because somebody ended it.
+OnDisconnect on_disconnect_of(const ClientOptions& options) {
+    if (options.settings.on_disconnect) return *options.settings.on_disconnect;
+    const bool is_network = options.settings.via.empty() && !options.plaintext &&
+                            options.target != "local" && !options.target.starts_with("unix:");
+    if (!is_network) return {};
+    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
 }
 
 }  // namespace frsh

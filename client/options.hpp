@@ -51,4 +51,8 @@ struct ClientOptions {
 // A command line that makes no sense is said on stderr in one line.
 std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status);
 
+// What is to happen when the connection is lost: as it was asked for, else what is usual for such a
+// target.
+[[nodiscard]] OnDisconnect on_disconnect_of(const ClientOptions& options);
+
 }  // namespace frsh

@@ -20,7 +20,7 @@ std::string new_run_id() {
     return id;
 }
 
-RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err)
+RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err, Ask ask)
     : link_(link),
       open_(std::move(open)),
       out_{out, ReceiveStream(open_.pty ? kTerminalWindow : kWindow), {}, 0, {}, false},
@@ -28,7 +28,8 @@ RemoteRun::RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err)
     // What a sink has used before this run is not to be credited to it.
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
-    link_.send(open_);
+    is_suspended_ = ask == Ask::Later;
+    if (!is_suspended_) link_.send(open_);
     link_.add(*this);
     if (open_.stdin_null) in_.finish();
 }
@@ -42,12 +43,45 @@ RemoteRun::Incoming& RemoteRun::incoming(StreamId stream) {
     return stream == StreamId::Stdout ? out_ : err_;
 }
 
+void RemoteRun::say(const Message& message) {
+    if (is_suspended_) {
+        held_back_.push_back(message);
+    } else {
+        link_.send(message);
+    }
+}
+
 void RemoteRun::signal(const std::string& name) {
-    link_.send(msg::Signal{open_.channel, name});
+    say(msg::Signal{open_.channel, name});
 }
 
 void RemoteRun::cancel() {
-    link_.send(msg::Cancel{open_.channel});
+    say(msg::Cancel{open_.channel});
+}
+
+msg::Resume::Point RemoteRun::point() const {
+    return {open_.channel, open_.run, out_.stream.received(), err_.stream.received()};
+}
+
+void RemoteRun::resume(Offset in) {
+    has_started_ = true;
+    in_.resume(in);
+    for (Incoming* const incoming : {&out_, &err_}) {
+        incoming->stream.resume();
+        incoming->stop_sent = false;
+    }
+    resize_ = size_;
+    is_suspended_ = false;
+    for (const Message& message : std::exchange(held_back_, {}))
+        link_.send(message);
+}
+
+void RemoteRun::ask() {
+    if (has_started_) return lose("the server does not have it any more");
+    link_.send(open_);
+    is_suspended_ = false;
+    for (const Message& message : std::exchange(held_back_, {}))
+        link_.send(message);
 }
 
 void RemoteRun::interrupt(int time) {
@@ -126,7 +160,8 @@ void RemoteRun::refused(const std::string& why) {
 }
 
 void RemoteRun::lose(const std::string& why) {
-    outcome_ = Lost{why + " (stdout " + std::to_string(out_.delivered) + ", stderr " +
+    const std::string name = open_.on_disconnect == OnDisconnect{} ? "" : "run " + open_.run + ", ";
+    outcome_ = Lost{why + " (" + name + "stdout " + std::to_string(out_.delivered) + ", stderr " +
                     std::to_string(err_.delivered) + " bytes arrived)"};
 }
 
@@ -138,7 +173,7 @@ StreamSummary RemoteRun::received(StreamId stream) const {
 }
 
 bool RemoteRun::has_output() const {
-    if (is_finished()) return false;
+    if (is_finished() || is_suspended_) return false;
     if (in_.has_piece() || in_.is_eof_due() || resize_) return true;
     for (const Incoming* const in : {&out_, &err_}) {
         if (in->sink.failure() != 0 && !in->stop_sent) return true;
@@ -148,7 +183,7 @@ bool RemoteRun::has_output() const {
 }
 
 void RemoteRun::put_control(std::string& out) {
-    if (is_finished()) return;
+    if (is_finished() || is_suspended_) return;
     if (const auto size = std::exchange(resize_, std::nullopt)) {
         encode(out, msg::Resize{open_.channel, *size});
     }
@@ -167,7 +202,7 @@ void RemoteRun::put_control(std::string& out) {
 }
 
 void RemoteRun::put_chunk(std::string& out, std::size_t most) {
-    if (is_finished()) return;
+    if (is_finished() || is_suspended_) return;
     if (const auto piece = in_.next(most)) {
         encode_data(out, {open_.channel, StreamId::Stdin, piece->offset, 0, piece->bytes});
     } else if (in_.is_eof_due()) {

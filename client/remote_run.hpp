@@ -18,8 +18,10 @@ namespace frsh {
 
 class RemoteRun : public Link::Source {
   public:
-    // `out` and `err` are lent and outlive this.
-    RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err);
+    enum class Ask { Now, Later };
+    // `out` and `err` are lent and outlive this. Later: the link cannot say anything now; ask()
+    // when it can.
+    RemoteRun(Link& link, msg::Open open, Sink& out, Sink& err, Ask ask = Ask::Now);
     ~RemoteRun() override;
 
     [[nodiscard]] const std::string& id() const { return open_.run; }
@@ -38,12 +40,23 @@ class RemoteRun : public Link::Source {
     void interrupt(int time);
 
     // The run's terminal has this size from now on; of several that wait, only the last is told.
-    void resize(const WindowSize& size) { resize_ = size; }
+    void resize(const WindowSize& size) { resize_ = size_ = size; }
 
     // A message for this channel. Throws ProtocolError.
     void on_message(const Message& message);
     // The connection is gone: without an end, this run is lost.
     void link_down(const std::string& problem);
+
+    // The connection is gone and another is to come: until then nothing is said.
+    void suspend() { is_suspended_ = true; }
+    // What has arrived, for the server to go on from.
+    [[nodiscard]] msg::Resume::Point point() const;
+    // The other has come, and the server goes on; of stdin it has everything below this. Throws
+    // ProtocolError.
+    void resume(Offset in);
+    // The server does not know this run. That it was never asked for is one reason: then it is now.
+    void ask();
+    [[nodiscard]] const OnDisconnect& on_disconnect() const { return open_.on_disconnect; }
     // The server ended the connection in words. What it had not started by then, it never will.
     void refused(const std::string& why);
 
@@ -77,14 +90,18 @@ class RemoteRun : public Link::Source {
     [[nodiscard]] std::optional<std::string> mismatch(const Incoming& in, const StreamSummary& told,
                                                       std::string_view name) const;
     void lose(const std::string& why);
+    void say(const Message& message);
 
     Link& link_;
     msg::Open open_;
     SendStream in_;
     Incoming out_;
     Incoming err_;
-    std::optional<WindowSize> resize_;
+    std::optional<WindowSize> resize_;  // To be said.
+    std::optional<WindowSize> size_;    // As it was said last.
     bool has_started_ = false;
+    bool is_suspended_ = false;
+    std::vector<Message> held_back_;  // Signals of meanwhile.
     std::function<void()> on_start_;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;

@@ -1,10 +1,16 @@
 #include "client/remote_shell.hpp"
 
+#include <algorithm>
+
 namespace frsh {
 
 RemoteShell::RemoteShell(ServerLink& server, std::vector<std::string> env,
-                         std::optional<std::string> cwd)
-    : server_(server), env_(std::move(env)), first_cwd_(std::move(cwd)) {
+                         std::optional<std::string> cwd, OnDisconnect on_disconnect)
+    : server_(server),
+      on_disconnect_(on_disconnect),
+      env_(std::move(env)),
+      first_cwd_(std::move(cwd)) {
+    server_.outlast(on_disconnect_);
     open();
 }
 
@@ -12,7 +18,11 @@ void RemoteShell::open() {
     ++id_;
     is_ready_ = false;
     ended_.reset();
-    msg::ShellOpen open{id_, first_cwd_, env_};
+    ask();
+}
+
+void RemoteShell::ask() {
+    msg::ShellOpen open{id_, first_cwd_, env_, on_disconnect_};
     if (!cwd_.empty()) open.cwd = cwd_;
     server_.link().send(open);
 }
@@ -44,6 +54,14 @@ void RemoteShell::on_message(const Message& message) {
         home_ = ready->home;
     } else if (const auto* const ended = std::get_if<msg::ShellEnded>(&message)) {
         if (ended->shell == id_) ended_ = ended->outcome;
+    } else if (const auto* const resumed = std::get_if<msg::Resumed>(&message)) {
+        const auto& shells = resumed->shells;
+        if (ended_ || std::find(shells.begin(), shells.end(), id_) != shells.end()) return;
+        if (is_ready_) {
+            ended_ = Lost{"it ended while the connection was lost"};
+        } else {
+            ask();  // Perhaps it was never heard of.
+        }
     }
 }
 

@@ -12,7 +12,8 @@ namespace frsh {
 class RemoteShell {
   public:
     // Lent. The owner passes the link's messages of shells to on_message().
-    RemoteShell(ServerLink& server, std::vector<std::string> env, std::optional<std::string> cwd);
+    RemoteShell(ServerLink& server, std::vector<std::string> env, std::optional<std::string> cwd,
+                OnDisconnect on_disconnect);
 
     void on_message(const Message& message);
     // A run in it has ended.
@@ -37,8 +38,10 @@ class RemoteShell {
 
   private:
     void open();
+    void ask();
 
     ServerLink& server_;
+    OnDisconnect on_disconnect_;
     std::vector<std::string> env_;
     std::optional<std::string> first_cwd_;
     ShellId id_ = 0;

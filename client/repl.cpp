@@ -119,7 +119,7 @@ class Repl {
                       at_line_start_),
           server_(loop_, connect_to(options),
                   [this](const Message& message) { shell_.on_message(message); }),
-          shell_(server_, options.env, options.cwd),
+          shell_(server_, options.env, options.cwd, on_disconnect_of(options)),
           editor_(
               loop_, [this] { turn(); }, history_path()) {
         signal_watch_ = loop_.watch(

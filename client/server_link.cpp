@@ -15,27 +15,44 @@ namespace {
 // The login's deadline is about a server that hangs, not about a race: looking now and then does.
 constexpr std::chrono::seconds kLookForLogin{1};
 
+bool knows(const msg::Hello& hello, std::string_view feature) {
+    return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
+}
+
 }  // namespace
 
 ServerLink::ServerLink(EventLoop& loop, Connection connection, OnOther on_other)
     : loop_(loop),
       on_other_(std::move(on_other)),
-      tls_context_(std::move(connection.tls_context)),
-      child_(std::move(connection.child)),
-      login_name_(std::move(connection.login_name)),
-      login_tried_(std::move(connection.login_tried)),
-      login_deadline_(connection.login_deadline),
-      on_login_(std::move(connection.on_login)),
-      on_login_refused_(std::move(connection.on_login_refused)),
-      keep_alive_(connection.keep_alive),
-      watched_socket_(tls_context_ ? connection.transport->read_fd() : -1),
+      redial_(std::move(connection.redial)),
       link_(loop, std::move(connection.transport), *this) {
-    // Login, hello and the first requests leave in one flight; the server begins to read what is
-    // behind a login once it has judged it.
-    if (connection.auth) link_.send(*connection.auth);
+    take_terms(connection);
+    greet(connection.auth);
+}
+
+void ServerLink::take_terms(Connection& connection) {
+    tls_context_ = std::move(connection.tls_context);
+    child_ = std::move(connection.child);
+    login_name_ = std::move(connection.login_name);
+    login_tried_ = std::move(connection.login_tried);
+    login_deadline_ = connection.login_deadline;
+    on_login_ = std::move(connection.on_login);
+    on_login_refused_ = std::move(connection.on_login_refused);
+    keep_alive_ = connection.keep_alive;
+    watched_socket_ = tls_context_ ? link_.transport()->read_fd() : -1;
+}
+
+// Login, hello and the first requests leave in one flight; the server begins to read what is behind
+// a login once it has judged it.
+void ServerLink::greet(const std::optional<msg::Auth>& auth) {
+    is_greeted_ = false;
+    if (auth) link_.send(*auth);
     if (watched_socket_ >= 0) watch_peer();
-    link_.send(
-        msg::Hello{kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells", "ptys"}, "", ""});
+    msg::Hello hello{
+        kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells", "ptys", "resume"}, "", ""};
+    // A resume says whose session is meant; this one is only a messenger.
+    if (state_ == State::Up) hello.session = session_;
+    link_.send(hello);
 }
 
 ServerLink::~ServerLink() = default;
@@ -43,7 +60,8 @@ ServerLink::~ServerLink() = default;
 RemoteRun& ServerLink::open(msg::Open open, Sink& out, Sink& err) {
     const Channel channel = next_channel_++;
     open.channel = channel;
-    auto run = std::make_unique<RemoteRun>(link_, std::move(open), out, err);
+    const auto ask = state_ == State::Up ? RemoteRun::Ask::Now : RemoteRun::Ask::Later;
+    auto run = std::make_unique<RemoteRun>(link_, std::move(open), out, err, ask);
     if (is_down()) run->link_down(problem_);
     return *runs_.emplace(channel, std::move(run)).first->second;
 }
@@ -69,7 +87,9 @@ void ServerLink::finish(EventLoop::Time deadline) {
         loop_.run_once(deadline);
     }
     // What we cannot speak to any more may still wait for us to read, or write to us for ever.
-    if (is_broken) link_.hang_up();
+    if (is_broken) link_.drop();
+    for (const Spawned& child : old_children_)
+        (void)reap(child.pid);  // One that has not ended yet has somebody else to wait for it.
     if (!child_) return;
     // It ends when the connection does. Not waiting would leave a zombie wherever nobody else
     // waits for orphans, as in many containers.
@@ -88,11 +108,13 @@ void ServerLink::watch_peer() {
     arm_timer();
     timer_watch_ = loop_.watch(
         "the peer: still there?", timer_.get(),
-        [this] { return is_down() ? short{0} : short{POLLIN}; }, [this](short) { on_timer(); });
+        [this] { return link_.is_down() ? short{0} : short{POLLIN}; },
+        [this](short) { on_timer(); });
 }
 
 void ServerLink::arm_timer() {
-    const itimerspec next{{0, 0}, {(server_ ? keep_alive_.interval : kLookForLogin).count(), 0}};
+    const itimerspec next{{0, 0},
+                          {(is_greeted_ ? keep_alive_.interval : kLookForLogin).count(), 0}};
     check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
 }
 
@@ -100,7 +122,7 @@ void ServerLink::on_timer() {
     char expirations[8];
     (void)read_some(timer_.get(), expirations, sizeof expirations);
     arm_timer();
-    if (!server_ && EventLoop::Clock::now() >= login_deadline_) {
+    if (!is_greeted_ && EventLoop::Clock::now() >= login_deadline_) {
         give_up("no answer to the login in time (--connect-timeout)");
     } else if (is_peer_silent(watched_socket_, keep_alive_)) {
         const auto silent = keep_alive_.interval * keep_alive_.count;
@@ -110,18 +132,19 @@ void ServerLink::on_timer() {
 }
 
 void ServerLink::give_up(const std::string& problem) {
-    link_.close();
+    link_.drop();
     on_link_down(problem);
 }
 
 void ServerLink::on_message(const Message& message) {
     if (const auto* const hello = std::get_if<msg::Hello>(&message)) {
-        if (server_) throw ProtocolError("a second hello");
+        if (is_greeted_) throw ProtocolError("a second hello");
         if (hello->proto != kProtocolVersion) {
             throw ProtocolError("the server speaks protocol " + std::to_string(hello->proto) +
                                 ", this client " + std::to_string(kProtocolVersion));
         }
-        server_ = *hello;
+        is_greeted_ = true;
+        if (!server_) server_ = *hello;
         if (on_login_) on_login_();
         log::info("connected to " + escape_controls(hello->software) + " on " +
                   escape_controls(hello->host) + " as " + escape_controls(hello->user));
@@ -131,7 +154,11 @@ void ServerLink::on_message(const Message& message) {
         refusal_ = *error;
         return;
     }
-    if (!server_) throw ProtocolError("the first message was no hello");
+    if (!is_greeted_) throw ProtocolError("the first message was no hello");
+    if (const auto* const resumed = std::get_if<msg::Resumed>(&message)) {
+        if (state_ != State::Resuming) throw ProtocolError("a resumed that nobody asked for");
+        return on_resumed(*resumed);
+    }
     const auto channel = std::visit(
         [](const auto& one) -> std::optional<Channel> {
             if constexpr (requires { one.channel; }) return one.channel;
@@ -153,24 +180,106 @@ void ServerLink::on_message(const Message& message) {
     found->second->on_message(message);
 }
 
+std::string ServerLink::refusal_text() {
+    const bool is_login = !is_greeted_ && refusal_->reason == "denied" && !login_name_.empty();
+    const std::string words = escape_controls(refusal_->message);
+    std::string text =
+        is_login ? login_name_ + ": Permission denied (publickey): " + words + "; " + login_tried_
+                 : "the server says: " + words;
+    if (is_login && on_login_refused_) on_login_refused_();
+    if (refusal_->retry_after) {
+        text += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";
+    }
+    return text;
+}
+
 void ServerLink::on_link_down(const std::string& problem) {
-    problem_ = problem;
-    if (refusal_) {
-        const bool is_login = !server_ && refusal_->reason == "denied" && !login_name_.empty();
-        const std::string words = escape_controls(refusal_->message);
-        problem_ = is_login ? login_name_ + ": Permission denied (publickey): " + words + "; " +
-                                  login_tried_
-                            : "the server says: " + words;
-        if (is_login && on_login_refused_) on_login_refused_();
-        if (refusal_->retry_after) {
-            problem_ += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";
+    const std::string why = refusal_ ? refusal_text() : problem;
+    if (state_ == State::Up) {
+        const bool is_cut = !refusal_ && !link_.is_closing();
+        return is_cut && grace() > grace().zero() ? go_away(why) : go_down(why);
+    }
+    if (state_ != State::Resuming) return;
+    // Other reasons to be refused pass.
+    const bool is_final = refusal_ && (refusal_->reason == "gone" || refusal_->reason == "denied");
+    if (is_final) return go_down(outage_ + "; " + why);
+    state_ = State::Away;
+    refusal_.reset();
+    reconnect_->again(why);
+}
+
+std::chrono::milliseconds ServerLink::grace() const {
+    if (!redial_ || (server_ && !knows(*server_, "resume"))) return {};
+    std::chrono::milliseconds longest = lasting_;
+    for (const auto& [channel, run] : runs_) {
+        if (!run->is_finished()) longest = std::max(longest, run->on_disconnect().grace);
+    }
+    return longest;
+}
+
+void ServerLink::go_away(const std::string& problem) {
+    state_ = State::Away;
+    trying_for_ = grace();
+    outage_ = "the connection was lost" + (problem.empty() ? "" : " (" + problem + ")");
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(trying_for_).count();
+    log::error(outage_ + "; trying to get it back for " + std::to_string(seconds) + " s");
+    for (const auto& [channel, run] : runs_) {
+        run->suspend();
+        if (run->on_disconnect().grace == trying_for_.zero()) run->link_down(problem);
+    }
+    reconnect_ = std::make_unique<Reconnect>(
+        loop_, redial_, EventLoop::Clock::now() + trying_for_,
+        [this](Connection connection) { come_back(std::move(connection)); },
+        [this, seconds](const std::string& why) {
+            const std::string last = why.empty() ? "" : "; the last attempt: " + why;
+            go_down(outage_ + " and not restored within " + std::to_string(seconds) + " s" + last);
+        });
+}
+
+void ServerLink::come_back(Connection connection) {
+    state_ = State::Resuming;
+    if (child_) old_children_.push_back(std::move(*child_));
+    timer_watch_.reset();
+    link_.replace(std::move(connection.transport));
+    take_terms(connection);
+    greet(connection.auth);
+    msg::Resume resume{session_, {}};
+    for (const auto& [channel, run] : runs_) {
+        if (!run->is_finished()) resume.points.push_back(run->point());
+    }
+    link_.send(resume);
+}
+
+void ServerLink::on_resumed(const msg::Resumed& resumed) {
+    state_ = State::Up;
+    reconnect_.reset();
+    log::info("connected again");
+    if (on_other_) on_other_(resumed);
+    std::map<Channel, Offset> known;
+    for (const msg::Resumed::Point& point : resumed.points)
+        known.emplace(point.channel, point.in);
+    for (const auto& [channel, run] : runs_) {
+        if (run->is_finished()) continue;
+        const auto found = known.find(channel);
+        if (found == known.end()) {
+            run->ask();
+        } else {
+            run->resume(found->second);
         }
     }
+}
+
+void ServerLink::go_down(const std::string& problem) {
+    const bool was_up = state_ == State::Up;
+    state_ = State::Down;
+    reconnect_.reset();
+    link_.close();
+    problem_ = problem;
     for (const auto& [channel, run] : runs_) {
-        if (refusal_) {
+        if (refusal_ && was_up) {
             run->refused(problem_);
         } else {
-            run->link_down(problem);
+            run->link_down(problem_);
         }
     }
 }

@@ -1,8 +1,14 @@
 // The client's end of a connection: greets, hands each message to the run it belongs to, and knows
-// what the server had to say where it would not serve.
+// what the server had to say where it would not serve. Where the connection is lost and a run asked
+// for a grace, it gets another.
+//
+//     Up ── lost ──▶ Away ── reached ──▶ Resuming ── the server goes on ──▶ Up
+//                     ▲                     │ lost again
+//                     └─────────────────────┘            the time is over, or nobody is there: Down
 #pragma once
 
 #include "client/connect.hpp"
+#include "client/reconnect.hpp"
 #include "client/remote_run.hpp"
 
 #include <functional>
@@ -29,8 +35,12 @@ class ServerLink : private Link::Handler {
     [[nodiscard]] Link& link() { return link_; }
     // Writes what can be written, and turns the loop once, until `deadline` at most.
     void turn(EventLoop::Time deadline = EventLoop::kNever);
+    // Something else than runs wants this connection back when it is lost.
+    void outlast(const OnDisconnect& wish) { lasting_ = std::max(lasting_, wish.grace); }
     // Nothing more will come. Every run is finished then, well or not.
-    [[nodiscard]] bool is_down() const { return link_.is_down(); }
+    [[nodiscard]] bool is_down() const {
+        return state_ == State::Down || (state_ == State::Up && link_.is_down());
+    }
     // Why it is down, in words; empty where the server closed without any.
     [[nodiscard]] const std::string& problem() const { return problem_; }
     // What the server said of itself, once it has.
@@ -51,6 +61,17 @@ class ServerLink : private Link::Handler {
     void on_timer();
     void give_up(const std::string& problem);
 
+    enum class State { Up, Away, Resuming, Down };
+    void take_terms(Connection& connection);
+    void greet(const std::optional<msg::Auth>& auth);
+    [[nodiscard]] std::string refusal_text();
+    // How long somebody wants us to try again; nothing if nobody does.
+    [[nodiscard]] std::chrono::milliseconds grace() const;
+    void go_away(const std::string& problem);
+    void come_back(Connection connection);
+    void on_resumed(const msg::Resumed& resumed);
+    void go_down(const std::string& problem);
+
     EventLoop& loop_;
     OnOther on_other_;
     std::unique_ptr<TlsContext> tls_context_;  // Before the link, whose transport uses it.
@@ -62,15 +83,24 @@ class ServerLink : private Link::Handler {
     std::function<void()> on_login_;
     std::function<void()> on_login_refused_;
     KeepAlive keep_alive_;
-    int watched_socket_ = -1;  // Lent by the transport; see watch_peer().
-    std::optional<msg::Hello> server_;
+    int watched_socket_ = -1;           // Lent by the transport; see watch_peer().
+    std::optional<msg::Hello> server_;  // As it was at first.
+    bool is_greeted_ = false;           // On this connection.
     std::optional<msg::Error> refusal_;
     std::string problem_;
     Channel next_channel_ = 1;
+    State state_ = State::Up;
+    std::string session_ = new_run_id();  // Our name for the session behind it.
+    Redial redial_;
+    std::chrono::milliseconds lasting_{0};
+    std::string outage_;  // What the connection was lost by.
+    std::chrono::milliseconds trying_for_{0};
+    std::vector<Spawned> old_children_;  // Of connections that were lost.
     Link link_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     Fd timer_;
     EventLoop::Watch timer_watch_;
+    std::unique_ptr<Reconnect> reconnect_;  // While Away or Resuming.
 };
 
 }  // namespace frsh

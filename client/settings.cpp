@@ -10,6 +10,15 @@ constexpr unsigned kNoPort = 65536;
 
 }  // namespace
 
+std::optional<OnDisconnect> parse_on_disconnect(std::string_view text) {
+    constexpr std::string_view kGrace = "grace:";
+    if (text == "kill") return OnDisconnect{};
+    if (!text.starts_with(kGrace)) return std::nullopt;
+    const auto time = parse_duration(text.substr(kGrace.size()));
+    if (!time) return std::nullopt;
+    return OnDisconnect{OnDisconnect::Kind::Grace, *time};
+}
+
 std::optional<Linger> parse_linger(std::string_view text) {
     if (text == "inf") return Linger{};
     const auto time = parse_duration(text);
@@ -26,6 +35,7 @@ void fill_in(ConnectionSettings& settings, const ConnectionSettings& more) {
     if (settings.via.empty()) settings.via = more.via;
     if (settings.ssh_config.empty()) settings.ssh_config = more.ssh_config;
     if (!settings.accept_new) settings.accept_new = more.accept_new;
+    if (!settings.on_disconnect) settings.on_disconnect = more.on_disconnect;
     if (!settings.connect_timeout) settings.connect_timeout = more.connect_timeout;
     if (!settings.linger) settings.linger = more.linger;
     if (!settings.family) settings.family = more.family;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/net/address.hpp"
+#include "common/proto/message.hpp"
 
 #include <chrono>
 #include <optional>
@@ -22,6 +23,9 @@ struct Linger {
 // A duration, or "inf".
 [[nodiscard]] std::optional<Linger> parse_linger(std::string_view text);
 
+// "kill" or "grace:DUR".
+[[nodiscard]] std::optional<OnDisconnect> parse_on_disconnect(std::string_view text);
+
 enum class AddressFamily { Any, V4, V6 };
 
 struct ConnectionSettings {
@@ -35,6 +39,7 @@ struct ConnectionSettings {
     std::optional<bool> accept_new;
     std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
+    std::optional<OnDisconnect> on_disconnect;
 
     std::optional<AddressFamily> family;
     std::string bind_address;   // The own end's.

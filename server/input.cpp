@@ -99,11 +99,17 @@ void Input::finish_if_done() {
 void Input::close() {
     if (closed_) return;
     closed_ = true;
-    stop_due_ = !stream_.is_finished();
+    stop_due_ = is_unwanted_ = !stream_.is_finished();
     stream_.consume(pending_.size());
     pending_.clear();
     watch_.reset();
     pipe_.close();
+}
+
+Offset Input::resume() {
+    stream_.resume();
+    stop_due_ = is_unwanted_;
+    return stream_.received();
 }
 
 void Input::put_control(std::string& out, Channel channel) {

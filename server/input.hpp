@@ -23,6 +23,10 @@ class Input {
     // once that no more is wanted.
     void close();
 
+    // A new connection, on which stdin goes on from here; what was said on the old one is said
+    // again.
+    Offset resume();
+
     [[nodiscard]] bool has_control() const {
         return stop_due_ || (has_reader_ && stream_.due_credit().has_value());
     }
@@ -42,7 +46,8 @@ class Input {
     ByteQueue pending_;
     bool has_reader_;
     bool closed_ = false;
-    bool stop_due_ = false;
+    bool is_unwanted_ = false;  // Closed before the peer had said the end,
+    bool stop_due_ = false;     // and it has not been told.
     EventLoop::Watch watch_;
 };
 

@@ -121,9 +121,10 @@ Fd Output::finish(bool saw_end) {
         if (dropped_ > 0) {
             gap_at_ = stream_.end();
             gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};
-            return pipe;  // The tail follows the gap; see put_chunk.
+            stream_.skip_to(gap_.to);
         }
         stream_.append(tail_);
+        tail_ = {};
     }
     stream_.finish();
     return pipe;
@@ -135,12 +136,10 @@ Fd Output::close() {
 
 void Output::stop() {
     finish(false);
-    gap_.reset();
     stream_.stop();
 }
 
 void Output::discard() {
-    gap_.reset();
     head_.reset();
     stream_.stop();
     is_discarding_ = true;
@@ -153,14 +152,14 @@ void Output::credit(Offset consumed, Offset limit) {
 }
 
 bool Output::is_delivered() const {
-    if (pipe_.is_open() || gap_) return false;
+    if (pipe_.is_open()) return false;
     if (stream_.is_stopped()) return true;
     return stream_.sent() == stream_.end() && (!eof_ || stream_.is_eof_sent());
 }
 
 bool Output::has_output() const {
-    if (stream_.has_piece() || (gap_ && stream_.sent() == stream_.end())) return true;
-    return eof_ && !stream_.is_stopped() && !gap_ && stream_.is_eof_due();
+    if (stream_.has_piece() || stream_.is_gap_due()) return true;
+    return eof_ && !stream_.is_stopped() && stream_.is_eof_due();
 }
 
 void Output::put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start) {
@@ -169,15 +168,10 @@ void Output::put_chunk(std::string& out, Channel channel, std::size_t most, Time
             EventLoop::Clock::now() - run_start);
         encode_data(out, {channel, id_, piece->offset, static_cast<std::uint64_t>(since.count()),
                           piece->bytes});
-    } else if (gap_ && stream_.sent() == stream_.end()) {
-        gap_->channel = channel;
-        encode(out, *gap_);
-        stream_.skip_to(gap_->to);
-        gap_.reset();
-        stream_.append(tail_);
-        tail_.clear();
-        tail_.shrink_to_fit();
-        stream_.finish();
+    } else if (stream_.is_gap_due()) {
+        gap_.channel = channel;
+        encode(out, gap_);
+        stream_.gap_sent();
     } else if (eof_ && stream_.is_eof_due()) {
         encode(out, msg::Eof{channel, id_, stream_.end()});
         stream_.eof_sent();

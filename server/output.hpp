@@ -34,6 +34,8 @@ class Output {
     // does not die of saying so.
     void discard();
     void credit(Offset consumed, Offset limit);
+    // A new connection, whose peer has everything below `at`. Throws ProtocolError.
+    void resume(Offset at) { stream_.resume(at); }
 
     [[nodiscard]] bool is_open() const { return pipe_.is_open(); }
     // Full up, waiting for the peer: silence now is not the command's.
@@ -68,11 +70,11 @@ class Output {
     bool is_discarding_ = false;
 
     // With a cap.
-    std::optional<Offset> head_;   // Bytes that go out at once.
-    Offset tail_size_ = 0;         // The most that is kept back.
-    std::string tail_;             // Kept back; at most twice tail_size_, trimmed now and then.
-    Crc32 tail_sum_;               // Of everything before tail_.
-    std::optional<msg::Gap> gap_;  // To be told once all before it is sent.
+    std::optional<Offset> head_;  // Bytes that go out at once.
+    Offset tail_size_ = 0;        // The most that is kept back.
+    std::string tail_;            // Kept back; at most twice tail_size_, trimmed now and then.
+    Crc32 tail_sum_;              // Of everything before tail_.
+    msg::Gap gap_;                // As it is told, once there is one.
     std::optional<Offset> gap_at_;
     Offset dropped_ = 0;
 

@@ -32,7 +32,8 @@ Run::Run(const msg::Open& open)
       id_(open.run),
       started_(EventLoop::Clock::now()),
       idle_timeout_(open.idle_timeout),
-      linger_(open.linger) {
+      linger_(open.linger),
+      on_disconnect_(open.on_disconnect) {
     if (open.timeout) wall_deadline_ = started_ + *open.timeout;
 }
 
@@ -202,6 +203,13 @@ void Run::disconnect(Ending::First first, Time now) {
     if (state_ == State::Ended) state_ = State::Told;
     if (state_ != State::Told) begin_ending(Reason::Disconnected, first, now);
     check_progress(now);
+}
+
+Offset Run::resume(const msg::Resume::Point& point) {
+    if (out_) out_->resume(point.out);
+    if (err_) err_->resume(point.err);
+    if (state_ == State::Told) state_ = State::Ended;
+    return in_->resume();
 }
 
 void Run::begin_ending(Reason reason, Ending::First first, Time now) {

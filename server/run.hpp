@@ -50,8 +50,13 @@ class Run : public Link::Source, private Shell::Guest {
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
     void on(const msg::Resize& resize);
-    // The client is gone, on purpose or not: end everything, and tell nobody.
+    // The client is gone for good: end everything, and tell nobody.
     void disconnect(Ending::First first, Time now);
+    // The client has come back on a new connection, with so much of each stream; what it has not
+    // got is said again. Returns how much of stdin has arrived. Throws ProtocolError.
+    Offset resume(const msg::Resume::Point& point);
+    [[nodiscard]] bool is_disconnected() const { return is_disconnected_; }
+    [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
 
     // From the system.
     void exited(const ExitStatus& status);
@@ -107,6 +112,7 @@ class Run : public Link::Source, private Shell::Guest {
     std::optional<Time> wall_deadline_;
     std::optional<std::chrono::milliseconds> idle_timeout_;
     std::optional<std::chrono::milliseconds> linger_;
+    OnDisconnect on_disconnect_;
     Time ended_at_{};  // The main process.
     std::optional<ExitStatus> status_;
     std::shared_ptr<const OomKills> oom_kills_;

@@ -193,7 +193,10 @@ Shell::PrivateFolder::~PrivateFolder() {
 
 Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& context,
              OnReady on_ready)
-    : loop_(loop), on_ready_(std::move(on_ready)), id_(open.shell) {
+    : loop_(loop),
+      on_ready_(std::move(on_ready)),
+      id_(open.shell),
+      on_disconnect_(open.on_disconnect) {
     const std::string& folder = folder_.path();
     origin_.marks = {run_mark(folder.substr(folder.rfind('/') + 1)), context.session_mark};
     start(context, open);

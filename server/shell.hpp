@@ -62,6 +62,8 @@ class Shell {
     [[nodiscard]] ShellId id() const { return id_; }
     [[nodiscard]] const std::string& kind() const { return kind_; }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
+    [[nodiscard]] bool is_ready() const { return is_ready_; }
+    [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
 
     // Evaluates `command` when all that was asked before has ended. The streams are there at once.
     [[nodiscard]] Streams enter(Guest& guest, const std::string& command, bool stdin_null);
@@ -86,6 +88,7 @@ class Shell {
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
 
+    [[nodiscard]] bool is_ending() const { return ending_ || status_; }
     [[nodiscard]] const std::optional<ExitStatus>& status() const { return status_; }
     // It has ended, and so has everything that was to end with it.
     [[nodiscard]] bool is_over() const;
@@ -141,6 +144,7 @@ class Shell {
     EventLoop& loop_;
     OnReady on_ready_;
     ShellId id_;
+    OnDisconnect on_disconnect_;
     std::string kind_;
     PrivateFolder folder_;
     std::string cwd_;

@@ -23,14 +23,19 @@ constexpr int kReadsATurn = 4;
 
 Link::Link(EventLoop& loop, std::unique_ptr<Transport> transport, Handler& handler,
            FrameLimits limits)
-    : transport_(std::move(transport)), handler_(handler), decoder_(limits) {
-    read_watch_ = loop.watch(
+    : loop_(loop), transport_(std::move(transport)), handler_(handler), decoder_(limits) {
+    watch();
+}
+
+void Link::watch() {
+    read_watch_ = loop_.watch(
         "link: bytes from the peer", transport_->read_fd(),
         [this]() -> short {
-            return down_ || control_.size() > kMaxControl ? short{0} : transport_->read_events();
+            const bool is_deaf = down_ || held_ || control_.size() > kMaxControl;
+            return is_deaf ? short{0} : transport_->read_events();
         },
         [this](short) { on_readable(); });
-    write_watch_ = loop.watch(
+    write_watch_ = loop_.watch(
         "link: room for bytes to the peer", transport_->write_fd(),
         [this]() -> short { return is_flushed() ? short{0} : transport_->write_events(); },
         [this](short) { flush(); });
@@ -49,6 +54,27 @@ void Link::add(Source& source) {
 void Link::remove(Source& source) {
     std::erase(sources_, &source);
     next_source_ = 0;
+}
+
+void Link::replace(std::unique_ptr<Transport> transport, FrameLimits limits,
+                   std::string_view received) {
+    drop();
+    transport_ = std::move(transport);
+    decoder_ = MessageDecoder(limits);
+    down_ = held_ = closing_ = is_finished_ = mute_ = false;
+    watch();
+    decoder_.frames().feed(received);
+    guard([this] { act_on_messages(); });
+}
+
+void Link::drop() {
+    read_watch_.reset();
+    write_watch_.reset();
+    transport_.reset();
+    control_.clear();
+    outbox_.clear();
+    written_ = 0;
+    down_ = mute_ = true;
 }
 
 bool Link::is_flushed() const {
@@ -113,8 +139,13 @@ void Link::flush() {
 }
 
 void Link::on_readable() {
+    guard([this] { read_messages(); });
+}
+
+template <typename Act>
+void Link::guard(Act&& act) {
     try {
-        read_messages();
+        act();
     } catch (const ProtocolError& error) {
         send(msg::Error{"protocol", error.what(), std::nullopt});
         closing_ = true;
@@ -128,8 +159,16 @@ void Link::on_readable() {
     }
 }
 
+void Link::act_on_messages() {
+    while (!down_ && !held_) {
+        const auto message = decoder_.next();
+        if (!message) break;
+        handler_.on_message(*message);
+    }
+}
+
 void Link::read_messages() {
-    for (int reads = 0; reads < kReadsATurn && !down_; ++reads) {
+    for (int reads = 0; reads < kReadsATurn && !down_ && !held_; ++reads) {
         std::size_t size = 0;
         char* const room = decoder_.frames().room(kReadSize, size);
         const IoResult result = transport_->read(room, size);
@@ -139,11 +178,7 @@ void Link::read_messages() {
             return go_down(cut == 0 ? "" : "connection closed in the middle of a frame");
         }
         decoder_.frames().commit(result.bytes);
-        while (!down_) {
-            const auto message = decoder_.next();
-            if (!message) break;
-            handler_.on_message(*message);
-        }
+        act_on_messages();
         // A short read has emptied the kernel's buffer: asking again would only say so.
         if (result.bytes < size && !transport_->has_buffered()) return;
     }
@@ -152,13 +187,6 @@ void Link::read_messages() {
 void Link::close() {
     closing_ = true;
     down_ = true;
-}
-
-void Link::hang_up() {
-    closing_ = down_ = mute_ = true;
-    read_watch_.reset();
-    write_watch_.reset();
-    transport_.reset();
 }
 
 void Link::go_down(const std::string& problem) {

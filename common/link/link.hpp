@@ -50,6 +50,19 @@ class Link {
     void add(Source& source);
     void remove(Source& source);
 
+    // The same channels over another connection. What was not sent yet is forgotten, and so is what
+    // arrived of a frame; `received` has arrived on the new one already, and is acted upon at once.
+    void replace(std::unique_ptr<Transport> transport, FrameLimits limits = kFrameLimits,
+                 std::string_view received = {});
+    // The connection is closed without a word more. Only outside the handler's functions.
+    void drop();
+    // From within the handler: this message is the last that is acted upon. What came behind it is
+    // take_rest()'s.
+    void hold() { held_ = true; }
+    [[nodiscard]] std::string take_rest() { return decoder_.frames().take_rest(); }
+    // Lent; null once it was dropped.
+    [[nodiscard]] const Transport* transport() const { return transport_.get(); }
+
     // Writes what can be written without waiting. Call before every turn of the loop.
     void flush();
 
@@ -59,19 +72,25 @@ class Link {
     // Nothing is said after what has been said so far, and nothing more is read. Flush until
     // is_flushed(), or give up and destroy it.
     void close();
-    // The connection itself is closed, whatever was said or not.
-    void hang_up();
     [[nodiscard]] bool is_flushed() const;
     [[nodiscard]] bool is_down() const { return down_; }
+    // We have ended it: it was closed, or the peer broke the protocol.
+    [[nodiscard]] bool is_closing() const { return closing_; }
     // The peer takes no more, or has been told that no more will come.
     [[nodiscard]] bool is_mute() const { return mute_; }
 
   private:
+    void watch();
     void on_readable();
     void read_messages();
+    void act_on_messages();
+    // What ends a connection is told to the handler instead of being thrown.
+    template <typename Act>
+    void guard(Act&& act);
     void refill();
     void go_down(const std::string& problem);
 
+    EventLoop& loop_;
     std::unique_ptr<Transport> transport_;
     Handler& handler_;
     MessageDecoder decoder_;
@@ -81,6 +100,7 @@ class Link {
     std::string outbox_;           // What is being written, from written_ on.
     std::size_t written_ = 0;
     bool down_ = false;         // Nothing more is read.
+    bool held_ = false;         // Nor acted upon.
     bool closing_ = false;      // Nothing more is said.
     bool is_finished_ = false;  // And the peer was told.
     bool mute_ = false;         // The peer takes no more.

@@ -26,6 +26,7 @@ constexpr std::size_t kMaxModeName = 32;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
 constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login", "subsystem"};
+constexpr std::array<std::string_view, 2> kDisconnectNames = {"kill", "grace"};
 
 // --- writing ---------------------------------------------------------------------------------
 
@@ -59,6 +60,7 @@ void put(std::string& out, const msg::Hello& hello) {
     members.emplace_back("features", Json::Array(hello.features.begin(), hello.features.end()));
     if (!hello.user.empty()) members.emplace_back("user", hello.user);
     if (!hello.host.empty()) members.emplace_back("host", hello.host);
+    if (!hello.session.empty()) members.emplace_back("session", hello.session);
     finish(out, std::move(members), hello.nonce);
 }
 
@@ -87,6 +89,14 @@ void put(std::string& out, const msg::Auth& auth) {
 void add_milliseconds(Json::Object& members, const char* key,
                       const std::optional<milliseconds>& value) {
     if (value) members.emplace_back(key, static_cast<std::int64_t>(value->count()));
+}
+
+void add_on_disconnect(Json::Object& members, const OnDisconnect& wish) {
+    if (wish.kind == OnDisconnect::Kind::Kill) return;
+    members.emplace_back("on_disconnect", kDisconnectNames[static_cast<std::size_t>(wish.kind)]);
+    if (wish.kind == OnDisconnect::Kind::Grace) {
+        add_milliseconds(members, "grace_ms", wish.grace);
+    }
 }
 
 void add_size(Json::Object& members, const WindowSize& size) {
@@ -121,6 +131,7 @@ void put(std::string& out, const msg::Open& open) {
     add_milliseconds(members, "linger_ms", open.linger);
     if (open.max_output) members.emplace_back("max_output", *open.max_output);
     if (open.shell) members.emplace_back("shell", *open.shell);
+    add_on_disconnect(members, open.on_disconnect);
     if (open.pty) members.emplace_back("pty", to_json(*open.pty));
 
     std::string strings;
@@ -232,6 +243,7 @@ void put(std::string& out, const msg::ShellOpen& open) {
     members.emplace_back("env", open.env.size());
     for (const std::string& entry : open.env)
         add_terminated(strings, entry);
+    add_on_disconnect(members, open.on_disconnect);
     finish(out, std::move(members), strings);
 }
 
@@ -256,6 +268,31 @@ void put(std::string& out, const msg::ShellEnded& ended) {
 void put(std::string& out, const msg::ShellClose& close) {
     auto members = header("shell_close");
     members.emplace_back("shell", close.shell);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Resume& resume) {
+    auto members = header("resume");
+    members.emplace_back("session", resume.session);
+    Json::Array points;
+    for (const msg::Resume::Point& point : resume.points) {
+        points.emplace_back(Json::Object{{"ch", point.channel},
+                                         {"run", point.run},
+                                         {"stdout", point.out},
+                                         {"stderr", point.err}});
+    }
+    members.emplace_back("runs", std::move(points));
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Resumed& resumed) {
+    auto members = header("resumed");
+    Json::Array points;
+    for (const msg::Resumed::Point& point : resumed.points) {
+        points.emplace_back(Json::Object{{"ch", point.channel}, {"stdin", point.in}});
+    }
+    members.emplace_back("runs", std::move(points));
+    members.emplace_back("shells", Json::Array(resumed.shells.begin(), resumed.shells.end()));
     finish(out, std::move(members));
 }
 
@@ -297,10 +334,30 @@ std::string run_of(const Fields& fields) {
     return run;
 }
 
+std::string session_of(const Fields& fields) {
+    std::string session = fields.text("session", 64);
+    if (!is_session_name(session)) fields.refuse("session", "is no name of a session");
+    return session;
+}
+
 std::optional<milliseconds> milliseconds_of(const Fields& fields, std::string_view key) {
     const auto value = fields.maybe_whole(key, kMaxMilliseconds);
     if (!value) return std::nullopt;
     return milliseconds(*value);
+}
+
+OnDisconnect on_disconnect_of(const Fields& fields) {
+    OnDisconnect wish;
+    if (!fields.has("on_disconnect")) return wish;
+    const std::string name = fields.text("on_disconnect", 16);
+    const auto* const found =
+        std::find(kDisconnectNames.begin(), kDisconnectNames.end(), std::string_view(name));
+    if (found == kDisconnectNames.end()) fields.refuse("on_disconnect", "is unknown");
+    wish.kind = static_cast<OnDisconnect::Kind>(found - kDisconnectNames.begin());
+    if (wish.kind == OnDisconnect::Kind::Grace) {
+        wish.grace = milliseconds(fields.whole("grace_ms", kMaxMilliseconds));
+    }
+    return wish;
 }
 
 WindowSize size_of(const Fields& fields) {
@@ -387,6 +444,7 @@ Message read_hello(const Fields& fields, std::string_view payload) {
     }
     if (fields.has("user")) hello.user = fields.text("user", 256);
     if (fields.has("host")) hello.host = fields.text("host", 256);
+    if (fields.has("session")) hello.session = session_of(fields);
     if (!payload.empty() && payload.size() != kNonce) fields.refuse("len", "is not 16");
     hello.nonce = payload;
     return hello;
@@ -519,6 +577,7 @@ Message read_shell_open(const Fields& fields, std::string_view payload) {
     open.env = strings.many("env");
     strings.finish();
     check_env(open.env, fields);
+    open.on_disconnect = on_disconnect_of(fields);
     return open;
 }
 
@@ -540,6 +599,33 @@ Message read_shell_ended(const Fields& fields, std::string_view) {
 
 Message read_shell_close(const Fields& fields, std::string_view) {
     return msg::ShellClose{shell_of(fields)};
+}
+
+Message read_resume(const Fields& fields, std::string_view) {
+    msg::Resume resume;
+    resume.session = session_of(fields);
+    for (const Json& item : fields.array("runs", kMaxChannels)) {
+        const Fields point(item, "resume: runs");
+        resume.points.push_back({channel_of(point), run_of(point),
+                                 point.whole("stdout", kMaxOffset),
+                                 point.whole("stderr", kMaxOffset)});
+    }
+    return resume;
+}
+
+Message read_resumed(const Fields& fields, std::string_view) {
+    msg::Resumed resumed;
+    for (const Json& item : fields.array("runs", kMaxChannels)) {
+        const Fields point(item, "resumed: runs");
+        resumed.points.push_back({channel_of(point), point.whole("stdin", kMaxOffset)});
+    }
+    for (const Json& item : fields.array("shells", kMaxShells)) {
+        if (item.whole() == nullptr || *item.whole() > kMaxId) {
+            fields.refuse("shells", "has an item that is no shell");
+        }
+        resumed.shells.push_back(static_cast<ShellId>(*item.whole()));
+    }
+    return resumed;
 }
 
 Message read_bye(const Fields& fields, std::string_view) {
@@ -582,6 +668,8 @@ constexpr std::array kReaders = {
     Reader{"shell_ready", read_shell_ready, true},
     Reader{"shell_ended", read_shell_ended},
     Reader{"shell_close", read_shell_close},
+    Reader{"resume", read_resume},
+    Reader{"resumed", read_resumed},
     Reader{"bye", read_bye},
     Reader{"error", read_error},
 };
@@ -592,6 +680,13 @@ bool is_run_id(std::string_view text) {
     constexpr std::string_view kAllowed =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     return !text.empty() && text.size() <= 64 && text[0] != '.' && text[0] != '-' &&
+           text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+bool is_session_name(std::string_view text) {
+    constexpr std::string_view kAllowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    return text.size() >= 16 && text.size() <= 64 &&
            text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
@@ -714,6 +809,7 @@ Message MessageDecoder::finish_open() {
         open.shell = shell_of(fields);
         if (open.mode != msg::Open::Mode::Command) fields.refuse("mode", "does not fit a shell");
     }
+    open.on_disconnect = on_disconnect_of(fields);
     if (fields.has("pty")) {
         if (open.shell) fields.refuse("pty", "does not fit a shell");
         open.pty = pty_from(fields.member("pty"));

@@ -37,6 +37,10 @@ enum class StreamId { Stdin, Stdout, Stderr };
 // name.
 [[nodiscard]] bool is_run_id(std::string_view text);
 
+// What a session is found again by, as unlikely to be chosen twice as a run id: 16 to 64 characters
+// of A-Z a-z 0-9.
+[[nodiscard]] bool is_session_name(std::string_view text);
+
 // What of a client's own environment may come along with a run: how text looks, and what git asks
 // its server. The client offers no more, and the server takes no more.
 [[nodiscard]] bool is_forwardable(std::string_view variable);
@@ -48,6 +52,17 @@ struct ProcessName {
     std::int64_t pid = 0;
     std::string name;  // Bytes, as the kernel has it.
     bool operator==(const ProcessName&) const = default;
+};
+
+// What is to happen to a run, or a shell, when its connection goes.
+struct OnDisconnect {
+    enum class Kind {
+        Kill,   // It is ended at once,
+        Grace,  // or when nobody has come back for it within this time.
+    };
+    Kind kind = Kind::Kill;
+    std::chrono::milliseconds grace{0};
+    bool operator==(const OnDisconnect&) const = default;
 };
 
 // What a stream came to, as its sender counted it.
@@ -78,9 +93,10 @@ struct Hello {
     unsigned proto = kProtocolVersion;
     std::string software;
     std::vector<std::string> features;
-    std::string user;        // From the server, once it knows: whose runs these will be.
-    std::string host;        // From the server: its own name.
-    std::string nonce = {};  // From the server, where a login follows: 16 bytes for both proofs.
+    std::string user;          // From the server, once it knows: whose runs these will be.
+    std::string host;          // From the server: its own name.
+    std::string nonce = {};    // From the server, where a login follows: 16 bytes for both proofs.
+    std::string session = {};  // From the client: what it will ask for if the connection goes.
 };
 
 // The login over TLS, before anything else. The payloads are proof.hpp's, which this layer neither
@@ -123,7 +139,8 @@ struct Open {
     std::optional<std::chrono::milliseconds> linger;  // Absent: wait for the end of both streams.
     std::optional<std::uint64_t> max_output;          // Of each stream, in bytes.
     std::optional<ShellId> shell;                     // Evaluate in this shell.
-    std::optional<Pty> pty;                           // Its streams are one terminal.
+    OnDisconnect on_disconnect;
+    std::optional<Pty> pty;  // Its streams are one terminal.
 };
 
 // Server to client: the answer to an open.
@@ -206,6 +223,7 @@ struct ShellOpen {
     ShellId shell = 0;
     std::optional<std::string> cwd;
     std::vector<std::string> env;
+    OnDisconnect on_disconnect = {};
 };
 struct ShellReady {
     ShellId shell = 0;
@@ -222,6 +240,29 @@ struct ShellClose {
     ShellId shell = 0;
 };
 
+// Client to server, as the first request on a new connection: go on with the session that another
+// connection has lost. These runs are still of interest, and so much of each has arrived.
+struct Resume {
+    struct Point {
+        Channel channel = 0;
+        std::string run;
+        Offset out = 0;
+        Offset err = 0;
+    };
+    std::string session;
+    std::vector<Point> points;
+};
+// The answer of that session: which of these runs it has, and how much stdin has arrived of each;
+// and which shells.
+struct Resumed {
+    struct Point {
+        Channel channel = 0;
+        Offset in = 0;
+    };
+    std::vector<Point> points;
+    std::vector<ShellId> shells;
+};
+
 // Client to server: this end is wanted; do at once what was asked for the loss of the connection.
 struct Bye {
     std::optional<std::string> signal = {};  // What the client was told to go by, to be passed on.
@@ -229,18 +270,19 @@ struct Bye {
 
 // Both ways: why this connection ends here.
 struct Error {
-    std::string reason;  // "protocol", "version", "busy", "denied", "timeout"
+    std::string reason;  // "protocol", "version", "busy", "denied", "timeout", "shutdown", "gone"
     std::string message;
     std::optional<std::uint64_t> retry_after;  // Seconds.
 };
 
 }  // namespace msg
 
-using Message = std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending,
-                             msg::Auth, msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof,
-                             msg::Gap, msg::Credit, msg::Stop, msg::Signal, msg::Cancel,
-                             msg::Resize, msg::End, msg::EndAck, msg::ShellOpen, msg::ShellReady,
-                             msg::ShellEnded, msg::ShellClose, msg::Bye, msg::Error>;
+using Message =
+    std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending, msg::Auth,
+                 msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap, msg::Credit,
+                 msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::End, msg::EndAck,
+                 msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Resume,
+                 msg::Resumed, msg::Bye, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -33,24 +33,34 @@ void SendStream::stop() {
     // stream will not ask for it again either.
     begin_ = sent_;
     waiting_.clear();
+    gap_.reset();
 }
 
 void SendStream::skip_to(Offset to) {
-    must(sent_ == end() && to >= sent_, "a gap begins where everything was sent");
-    // The peer consumes up to here before it reads on, so nothing before can be asked for again.
-    waiting_.clear();
-    begin_ = sent_ = highest_ = to;
-    limit_ = std::max(limit_, to + kInitialWindow);
+    must(!finished_ && !gap_ && to >= end(), "one gap at a time, and a gap has a size");
+    gap_ = Gap{end(), to};
+}
+
+void SendStream::gap_sent() {
+    sent_ = gap_->end;
+    highest_ = std::max(highest_, sent_);
+    limit_ = std::max(limit_, sent_ + kInitialWindow);
+}
+
+Offset SendStream::reach() const {
+    return gap_ && sent_ <= gap_->begin ? gap_->begin : end();
 }
 
 bool SendStream::has_piece() const {
-    return sent_ < std::min(end(), limit_);
+    return sent_ < std::min(reach(), limit_);
 }
 
 std::optional<SendStream::Piece> SendStream::next(std::size_t most) {
     if (!has_piece()) return std::nullopt;
-    std::string_view bytes = waiting_.piece(static_cast<std::size_t>(sent_ - begin_));
-    const auto allowed = std::min<Offset>({limit_ - sent_, most, bytes.size()});
+    const bool is_behind = gap_ && sent_ >= gap_->end;
+    const Offset at = sent_ - begin_ - (is_behind ? gap_size() : 0);
+    std::string_view bytes = waiting_.piece(static_cast<std::size_t>(at));
+    const auto allowed = std::min<Offset>({std::min(reach(), limit_) - sent_, most, bytes.size()});
     bytes = bytes.substr(0, static_cast<std::size_t>(allowed));
     const Piece piece{sent_, bytes};
     sent_ += bytes.size();
@@ -62,14 +72,29 @@ void SendStream::credit(Offset consumed, Offset limit) {
     if (consumed > highest_) throw ProtocolError("credit for bytes that were never sent");
     if (limit < consumed) throw ProtocolError("credit with a limit below what is consumed");
     limit_ = std::max(limit_, limit);
-    if (consumed <= begin_) return;  // Said before, or about bytes that were forgotten.
-    waiting_.drop(static_cast<std::size_t>(consumed - begin_));
-    begin_ = consumed;
+    if (gap_ && consumed > gap_->begin) {
+        if (consumed < gap_->end) {
+            consumed = gap_->begin;  // A receiver counts what was left out as soon as it hears.
+        } else {
+            waiting_.drop(static_cast<std::size_t>(gap_->begin - begin_));
+            begin_ = gap_->end;
+            gap_.reset();
+        }
+    }
+    if (consumed > begin_) {  // Else said before, or about bytes that were forgotten.
+        waiting_.drop(static_cast<std::size_t>(consumed - begin_));
+        begin_ = consumed;
+    }
     sent_ = std::max(sent_, begin_);
 }
 
-void SendStream::rewind() {
-    sent_ = begin_;
+void SendStream::resume(Offset at) {
+    const bool is_in_gap = gap_ && at > gap_->begin && at < gap_->end;
+    if (at > highest_ || is_in_gap || (at < begin_ && !stopped_)) {
+        throw ProtocolError("a stream cannot go on at " + std::to_string(at));
+    }
+    sent_ = at;
+    if (stopped_) begin_ = at;
     eof_sent_ = false;
 }
 
@@ -94,6 +119,10 @@ void ReceiveStream::skip(Offset offset, Offset to) {
 }
 
 void ReceiveStream::finish(Offset offset) {
+    if (may_end_again_ && offset == received_) {
+        may_end_again_ = false;
+        return;
+    }
     if (finished_) throw ProtocolError("a stream that ended twice");
     if (offset != received_) {
         throw ProtocolError("the end of a stream at offset " + std::to_string(offset) +
@@ -105,8 +134,19 @@ void ReceiveStream::finish(Offset offset) {
 std::optional<ReceiveStream::Credit> ReceiveStream::due_credit() const {
     if (finished_) return std::nullopt;
     const Offset wanted = consumed_ + window_;
+    if (is_credit_due_) return Credit{consumed_, std::max(wanted, limit_)};
     if (wanted < limit_ + window_ / 2) return std::nullopt;
     return Credit{consumed_, wanted};
+}
+
+void ReceiveStream::credit_sent(const Credit& credit) {
+    limit_ = credit.limit;
+    is_credit_due_ = false;
+}
+
+void ReceiveStream::resume() {
+    is_credit_due_ = true;
+    may_end_again_ = finished_;
 }
 
 }  // namespace frsh

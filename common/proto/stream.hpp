@@ -59,11 +59,17 @@ class SendStream {
     // was: the receiver wants no more.
     void stop();
     [[nodiscard]] bool is_stopped() const { return stopped_; }
-    // Appends nothing but moves on, after a gap: bytes [end(), to) will never be sent. Only when
-    // everything before has been sent.
+    // Appends nothing but moves on: bytes [end(), to) will never be sent. Not again before the peer
+    // has consumed everything up to there.
     void skip_to(Offset to);
+    [[nodiscard]] bool has_gap() const { return gap_.has_value(); }
+    // Everything before the gap was sent, and the gap was not: say it, and it counts as said.
+    [[nodiscard]] bool is_gap_due() const { return gap_ && sent_ == gap_->begin; }
+    void gap_sent();
 
-    [[nodiscard]] Offset end() const { return begin_ + waiting_.size(); }
+    [[nodiscard]] Offset end() const { return begin_ + waiting_.size() + gap_size(); }
+    // Bytes that wait or were sent and are not known to be used; a gap has none.
+    [[nodiscard]] std::size_t held() const { return waiting_.size(); }
     [[nodiscard]] Offset sent() const { return sent_; }
     [[nodiscard]] Offset consumed() const { return begin_; }
 
@@ -80,16 +86,26 @@ class SendStream {
     // what is consumed.
     void credit(Offset consumed, Offset limit);
 
-    // A new connection: what the peer has not consumed is sent again.
-    void rewind();
+    // A new connection: the peer has everything below `at`, and what follows is sent again, the end
+    // included. Throws ProtocolError for a place that was never reached, or is forgotten.
+    void resume(Offset at);
 
   private:
-    ByteQueue waiting_;   // From begin_ on.
+    struct Gap {
+        Offset begin;
+        Offset end;
+    };
+    [[nodiscard]] Offset gap_size() const { return gap_ ? gap_->end - gap_->begin : 0; }
+    // Where the bytes that may be sent in one go end.
+    [[nodiscard]] Offset reach() const;
+
+    ByteQueue waiting_;   // From begin_ on, without the gap.
     Offset begin_ = 0;    // All below is consumed by the peer, and forgotten here.
     Offset sent_ = 0;     // What this connection has carried.
     Offset highest_ = 0;  // What any connection has carried; the peer may claim no more than this.
     Offset window_;
     Offset limit_;
+    std::optional<Gap> gap_;  // Not below begin_.
     bool finished_ = false;
     bool eof_sent_ = false;
     bool stopped_ = false;
@@ -123,7 +139,11 @@ class ReceiveStream {
     // What to tell the sender, when it is worth a frame: the sender has used up half of what we
     // would let it have.
     [[nodiscard]] std::optional<Credit> due_credit() const;
-    void credit_sent(const Credit& credit) { limit_ = credit.limit; }
+    void credit_sent(const Credit& credit);
+
+    // A new connection: credit is said again, since it may never have arrived; and the sender says
+    // the end again.
+    void resume();
 
   private:
     Offset received_ = 0;
@@ -131,6 +151,8 @@ class ReceiveStream {
     Offset window_;
     Offset limit_;
     bool finished_ = false;
+    bool is_credit_due_ = false;  // Whatever the window says.
+    bool may_end_again_ = false;
 };
 
 }  // namespace frsh

@@ -142,7 +142,8 @@ class OverANetwork(unittest.TestCase):
         processes, pids = {}, {}
         for name, command in commands.items():
             path = os.path.join(self.folder, name)
-            processes[name] = self.popen(SERVER, f"echo $$ > {path}; {command}")
+            processes[name] = self.popen("--on-disconnect=kill", SERVER,
+                                         f"echo $$ > {path}; {command}")
             # Their output is read until the cable is cut, by nobody for "much".
             pids[name] = pid_of(name)
         # On the same machine as the server, and so not cut off: stopped in the middle of much data.

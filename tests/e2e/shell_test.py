@@ -301,8 +301,9 @@ class Shells(Case):
         with self.wire() as wire:
             self.shell(wire)
             for channel in range(64 + over):
-                self.run_in(wire, channel, f"{{ (trap '' PIPE; while echo x; do sleep 0.2; done; "
-                            f"echo {channel} >>{marker}) & }} 2>/dev/null", linger_ms=1)
+                self.run_in(wire, channel, f"(: >{marker}.{channel}; trap '' PIPE; while echo x; do sleep 0.2; "
+                            f"done; echo {channel} >>{marker}) 2>/dev/null & "
+                            f"until [ -e {marker}.{channel} ]; do :; done", linger_ms=1)
 
             def cut_off():
                 with contextlib.suppress(FileNotFoundError), open(marker) as file:

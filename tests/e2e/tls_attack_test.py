@@ -289,7 +289,7 @@ class Cut(TlsCase):
         for way, size in sizes.items():
             for after in range(1, size + 1, 1 if FULL else 89):
                 relay.cut(way, after)
-                result = client.run(target, "echo answer")
+                result = client.run("--on-disconnect=kill", target, "echo answer")
                 if result.code == 0:
                     # What was cut were goodbyes.
                     self.assertEqual((result.out, result.err), (b"answer\n", ""), (way, after))
@@ -319,7 +319,8 @@ class Life(TlsCase):
         ends = {0: 0, 255: 0}
         for i in range(240 if FULL else 18):
             command, stdin = commands[i % 3]
-            process = self.own.popen(self.target, command, stdin=subprocess.PIPE)
+            process = self.own.popen("--on-disconnect=kill", self.target, command,
+                                     stdin=subprocess.PIPE)
             feeder = threading.Thread(target=self.feed, args=(process.stdin, stdin or b""))
             feeder.start()
             began = time.monotonic()
@@ -356,7 +357,7 @@ class Life(TlsCase):
 
     def test_a_killed_gate_is_a_lost_connection_and_nothing_else(self):
         marker = os.path.join(self.folder, "pid")
-        process = self.own.popen(self.target, f"echo $$ > {marker}; exec sleep 1000")
+        process = self.own.popen("--on-disconnect=kill", self.target, f"echo $$ > {marker}; exec sleep 1000")
         wait_until(lambda: os.path.exists(marker) and os.path.getsize(marker), "the run")
         gate, = self.gates()
         os.kill(gate.pid, signal.SIGKILL)

@@ -55,6 +55,7 @@ std::vector<Message> one_of_each() {
     open.idle_timeout = 0ms;
     open.linger = 2s;
     open.max_output = 0;
+    open.on_disconnect = {frsh::OnDisconnect::Kind::Grace, 30s};
     msg::Open in_shell;
     in_shell.run = "x";
     in_shell.args = {"echo"};
@@ -83,7 +84,7 @@ std::vector<Message> one_of_each() {
     end.cwd = "/\xFD";
     msg::End bare;
     bare.run = "r";
-    return {msg::Hello{1, "software", {"runs", "shells"}, "user", "host"},
+    return {msg::Hello{1, "software", {"runs", "shells"}, "user", "host", {}, "0123456789abcdef"},
             open,
             in_shell,
             login,
@@ -103,10 +104,12 @@ std::vector<Message> one_of_each() {
             end,
             bare,
             msg::EndAck{1, "r"},
-            msg::ShellOpen{1, "/home", {"A=1"}},
+            msg::ShellOpen{1, "/home", {"A=1"}, {frsh::OnDisconnect::Kind::Grace, 5s}},
             msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
             msg::ShellEnded{1, frsh::Exited{3}},
             msg::ShellClose{1},
+            msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
+            msg::Resumed{{{1, 2}, {4, 0}}, {1, 4294967295}},
             msg::Bye{},
             msg::Bye{"TERM"},
             msg::Error{"protocol", "message", 5}};
@@ -140,13 +143,13 @@ bool refuses(const Json& header, const std::string& payload) {
 // Absent means something, so leaving them out is no error.
 bool is_optional(const std::string& type, const std::string& key) {
     static const std::map<std::string, std::set<std::string>> kOptional = {
-        {"hello", {"user", "host"}},
+        {"hello", {"user", "host", "session"}},
         {"open",
          {"env", "forwarded", "timeout_ms", "idle_ms", "linger_ms", "max_output", "shell",
-          "stdin_null", "pty"}},
+          "stdin_null", "pty", "on_disconnect"}},
         {"resize", {"width", "height"}},
         {"data", {"t"}},
-        {"shell_open", {"env"}},
+        {"shell_open", {"env", "on_disconnect"}},
         {"bye", {"signal"}},
         {"error", {"retry_after"}}};
     const auto found = kOptional.find(type);
