@@ -68,7 +68,8 @@ bool wants_terminal(const ClientOptions& options) {
 }
 
 std::vector<int> signals_for(bool has_keys) {
-    std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP};
+    // SIGUSR1 is how rsync ends the shell that it started.
+    std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     if (!has_keys) return numbers;
     for (const int number : TerminalSession::signals())
         numbers.push_back(number);
@@ -161,6 +162,8 @@ class OneShot {
         leave_code_ = 128 + number;
         if (run_.is_finished() || left_) {
             left_ = true;  // Only our own reader keeps us.
+        } else if (number == SIGUSR1) {
+            leave();
         } else if (number != SIGINT) {
             leave(signal_name(number));
         } else if (++interrupts_ <= 2) {

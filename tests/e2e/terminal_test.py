@@ -266,7 +266,7 @@ class AtOurs(Case):
 
     def test_ours_is_given_back_whatever_ends_us(self):
         for name, code in (("TERM", 143), ("HUP", 129), ("QUIT", -3), ("SEGV", -11), ("ABRT", -6),
-                           ("USR1", -10)):
+                           ("USR1", 138), ("USR2", -12)):
             with self.subTest(name), self.terminal("echo up; exec sleep 60") as t:
                 t.wait_for_text("up\r\n")
                 self.wait_for_raw(t)
@@ -417,8 +417,8 @@ class AtThePrompt(Case):
 
     def test_keys_are_the_programs_and_then_the_prompts_again(self):
         with self.at_prompt() as t:
-            t.enter(":tty stty -echo; printf 'password: '; read x; echo \"got $x\"; "
-                    "trap 'echo int' INT; sleep 60; cat")
+            t.enter(":tty trap 'echo int' INT; stty -echo; printf 'password: '; read x; "
+                    "echo \"got $x\"; sleep 60; cat")
             t.wait_for_text("password: ")
             t.keys("s3cret\r")
             t.wait_for_text("got s3cret\r\n")
