@@ -46,6 +46,7 @@ char* FrameDecoder::room(std::size_t least, std::size_t& size) {
 }
 
 void FrameDecoder::feed(std::string_view bytes) {
+    if (bytes.empty()) return;  // memcpy(3) takes no null pointer, not even for nothing.
     std::size_t size = 0;
     char* const place = room(bytes.size(), size);
     std::memcpy(place, bytes.data(), bytes.size());
