@@ -417,8 +417,8 @@ class AtThePrompt(Case):
 
     def test_keys_are_the_programs_and_then_the_prompts_again(self):
         with self.at_prompt() as t:
-            t.enter(":tty trap 'echo int' INT; stty -echo; printf 'password: '; read x; "
-                    "echo \"got $x\"; sleep 60; cat")
+            t.enter(":tty trap 'echo int; hit=1' INT; stty -echo; printf 'password: '; read x; "
+                    "echo \"got $x\"; until [ $hit ]; do sleep 0.05; done; cat")
             t.wait_for_text("password: ")
             t.keys("s3cret\r")
             t.wait_for_text("got s3cret\r\n")
