@@ -179,12 +179,11 @@ class AtOurs(Case):
             self.assertEqual(0, t.ended())
             self.is_ours_again(t)
         with self.terminal("read x; echo got $x; stty -a") as t:
-            modes = t.modes_now()
             self.wait_for_raw(t)
             t.keys("w\x17ord\x7f\r")
             t.wait_for(rb"got or\r\n.*erase = \^\?")
             self.assertEqual(0, t.ended())
-            self.assertEqual(modes, t.modes_now())
+            self.assertEqual(t.modes, t.modes_now())
 
     def test_modes_of_ours_are_those_there(self):
         with self.terminal("stty -a", env={}) as t:
