@@ -12,8 +12,6 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kMaxConfig = std::size_t{1024} * 1024;
-
 // What may stand in [defaults] and for one host alike.
 ConnectionSettings take_settings(ConfigTable& table) {
     ConnectionSettings settings;
@@ -31,9 +29,9 @@ ConnectionSettings take_settings(ConfigTable& table) {
 ConnectionSettings configured(std::string_view host) {
     const std::string path = config_folder() + "/config.toml";
     if (::access(path.c_str(), F_OK) == -1) return {};  // By far the most frequent.
-    const TrustedFile file = read_trusted_file(path, home_folder(), ::geteuid(), kMaxConfig);
-    if (file.kind == TrustedFile::Kind::Refused) throw UserError("not trusted: " + file.why);
-    const ClientConfig config = parse_client_config(file.content, path);
+    const auto content = read_config_file(path, home_folder());
+    if (!content) return {};
+    const ClientConfig config = parse_client_config(*content, path);
     ConnectionSettings settings;
     const auto found = config.hosts.find(std::string(host));
     if (found != config.hosts.end()) settings = found->second;

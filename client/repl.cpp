@@ -322,26 +322,32 @@ class Repl {
         return env;
     }
 
-    void run_on_terminal(const std::string& command) {
-        msg::Open open;
+    // What to ask for, or nothing where the command cannot be one, which is said.
+    std::optional<msg::Open> request(const std::string& command) {
         try {
-            open = open_for(options_, {command});
+            msg::Open open = open_for(options_, {command});
+            open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
+            return open;
         } catch (const UserError& error) {
             log::error(error.what());
-            return;
+            return std::nullopt;
         }
+    }
+
+    void run_on_terminal(const std::string& command) {
+        auto open = request(command);
+        if (!open) return;
         if (server_.is_known_to_lack("ptys")) {
             log::error(":tty: this server gives no terminals");
             return;
         }
-        open.env = shell_environment();
-        open.cwd = shell_.cwd();
-        open.max_output.reset();
-        open.stdin_null = false;
-        open.pty = describe_terminal();
-        open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
+        open->env = shell_environment();
+        open->cwd = shell_.cwd();
+        open->max_output.reset();
+        open->stdin_null = false;
+        open->pty = describe_terminal();
         if (leaving_ || server_.is_down()) return;
-        RemoteRun& run = server_.open(std::move(open), screen_out_, screen_err_);
+        RemoteRun& run = server_.open(std::move(*open), screen_out_, screen_err_);
         tty_.emplace(loop_, STDIN_FILENO, run, options_.escape);
         run_until_end(run);
         tty_.reset();
@@ -378,17 +384,11 @@ class Repl {
     }
 
     void evaluate(const std::string& text) {
-        msg::Open open;
-        try {
-            open = open_for(options_, {text});
-        } catch (const UserError& error) {
-            log::error(error.what());
-            return;
-        }
-        shell_.place(open);
-        open.linger = options_.settings.linger ? options_.settings.linger->time : kReplLinger;
-        wants_input_ = !open.stdin_null;
-        RemoteRun& run = server_.open(std::move(open), screen_out_, screen_err_);
+        auto open = request(text);
+        if (!open) return;
+        shell_.place(*open);
+        wants_input_ = !open->stdin_null;
+        RemoteRun& run = server_.open(std::move(*open), screen_out_, screen_err_);
         run_until_end(run);
         wants_input_ = false;
         if (!leaving_) conclude(run, text);

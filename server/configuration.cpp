@@ -10,8 +10,6 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kMaxConfig = std::size_t{1024} * 1024;
-
 std::optional<log::Level> parse_level(std::string_view text) {
     if (text == "error") return log::Level::Error;
     if (text == "info") return log::Level::Info;
@@ -63,13 +61,12 @@ ServerSettings read_config(const std::string& named) {
         const std::size_t slash = named.rfind('/');
         home = slash == std::string::npos ? "." : named.substr(0, slash + 1);
     }
-    const TrustedFile file = read_trusted_file(path, home, ::geteuid(), kMaxConfig);
-    if (file.kind == TrustedFile::Kind::Refused) throw UserError("not trusted: " + file.why);
-    if (file.kind == TrustedFile::Kind::Missing) {
+    const auto content = read_config_file(path, home);
+    if (!content) {
         if (!named.empty()) throw UserError(named + ": no such file");
         return {};
     }
-    ServerSettings settings = parse_server_config(file.content, path);
+    ServerSettings settings = parse_server_config(*content, path);
     settings.host_key = expand_home(settings.host_key);
     settings.audit = expand_home(settings.audit);
     return settings;

@@ -17,6 +17,8 @@
 namespace frsh {
 namespace {
 
+constexpr std::size_t kMaxConfig = std::size_t{1024} * 1024;
+
 // Without links, "." and "..". Nothing, and errno, if it leads nowhere.
 std::optional<std::string> resolve(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
@@ -110,6 +112,13 @@ TrustedFile read_trusted_file(const std::string& path, const std::string& home, 
     }
     if (at >= real->size()) return refuse(path, "not a regular file");  // "/" itself.
     return read_in(folder, real->substr(at), *real, user, limit);
+}
+
+std::optional<std::string> read_config_file(const std::string& path, const std::string& home) {
+    TrustedFile file = read_trusted_file(path, home, ::geteuid(), kMaxConfig);
+    if (file.kind == TrustedFile::Kind::Refused) throw UserError("not trusted: " + file.why);
+    if (file.kind == TrustedFile::Kind::Missing) return std::nullopt;
+    return std::move(file.content);
 }
 
 }  // namespace frsh

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include <sys/types.h>
@@ -23,5 +24,10 @@ struct TrustedFile {
 // Never hangs on a FIFO or a device, and never throws for what a user did to a file.
 [[nodiscard]] TrustedFile read_trusted_file(const std::string& path, const std::string& home,
                                             uid_t user, std::size_t limit);
+
+// A configuration file of our own, up to 1 MiB; nothing where there is none. Throws UserError where
+// somebody else could have written it, and where it cannot be read.
+[[nodiscard]] std::optional<std::string> read_config_file(const std::string& path,
+                                                          const std::string& home);
 
 }  // namespace frsh

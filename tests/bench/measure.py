@@ -228,8 +228,11 @@ def echo_beside_bulk(way, env, keys):
 
 def mix(program, words, env, keys):
     """Both channels in one client, which says what it measured (tests/bench/mix.cpp)."""
-    answer = subprocess.run([program, str(keys)] + words, env=env, stdin=subprocess.DEVNULL,
-                            capture_output=True, text=True, check=False, timeout=PATIENCE)
+    try:
+        answer = subprocess.run([program, str(keys)] + words, env=env, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"over {PATIENCE} s") from error
     if answer.returncode != 0:
         raise Failed(answer.stderr.strip().removeprefix("frsh: "))
     return json.loads(answer.stdout)

@@ -124,8 +124,9 @@ class Field:
         key, port = self._login_key(), free_port("127.0.0.1")
         words = [str(BIN / "frshd"), "--listen", f"{self.address}:{port}", "--host-key",
                  self._host_key()]
+        unix = self._path("frshd.sock")
         if not self.as_root:
-            words.append("--unix")
+            words += ["--unix", unix]
         pid = self._server(words, port)
         frsh = [str(BIN / "frsh")]
         target = f"{self.user.name}@{self.address}:{port}"
@@ -134,12 +135,10 @@ class Field:
         self.ways.append(Way("frsh tls", tls + [target], tls + ["-tt", target], pid,
                              tls + ["--batch", target], port))
         if not self.as_root and self.address == "127.0.0.1":
-            self.ways.append(Way("frsh unix", frsh + ["local"], frsh + ["-tt", "local"], pid,
-                                 frsh + ["--batch", "local"]))
-            alone = ["env", "XDG_RUNTIME_DIR=" + self._path("none")] + frsh
-            self.user.call(["mkdir", "-p", "-m", "700", self._path("none")])
-            self.ways.append(Way("frsh stdio", alone + ["local"], alone + ["-tt", "local"], None,
-                                 alone + ["--batch", "local"]))
+            # `local` finds no server where it looks, and starts one as its child.
+            for name, target, server in (("frsh unix", "unix:" + unix, pid), ("frsh stdio", "local", None)):
+                self.ways.append(Way(name, frsh + [target], frsh + ["-tt", target], server,
+                                     frsh + ["--batch", target]))
 
     def _openssh(self):
         sshd = shutil.which("sshd", path=self.user.env["PATH"])

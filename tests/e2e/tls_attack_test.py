@@ -16,19 +16,9 @@ import time
 from random import Random
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from by_hand import frame, string  # noqa: E402
 from harness import FULL, SANITIZED, descendants, main, wait_until  # noqa: E402
 from tls import Relay, TlsCase  # noqa: E402
-
-
-def frame(header, payload=b""):
-    if payload:
-        header = dict(header, len=len(payload))
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack(">I", len(text)) + text + payload
-
-
-def string(data):
-    return struct.pack(">I", len(data)) + data
 
 
 def client_context():
