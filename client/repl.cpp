@@ -310,7 +310,9 @@ class Repl {
         open.linger = kReplLinger;
         open.stdin_null = true;
         shell_.place(open);
-        run_until_end(server_.open(std::move(open), out, err));
+        RemoteRun& run = server_.open(std::move(open), out, err);
+        run_until_end(run);
+        server_.forget(run);  // Ended or not: what it writes to ends here.
         const std::string content = out.content();
         std::vector<std::string> env;
         for (const std::string_view entry : split(content, '\0')) {
