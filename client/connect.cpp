@@ -106,7 +106,7 @@ Connection over_plain_tcp(const ClientOptions& options) {
 
 Connection reach(const ClientOptions& options) {
     if (!options.settings.via.empty()) return over(start_via(options.settings.via));
-    if (!is_host(options)) {
+    if (!is_host(options.target)) {
         return options.target == "local" ? local() : over_unix(options.target.substr(5));
     }
     if (options.plaintext) return over_plain_tcp(options);

@@ -105,7 +105,7 @@ class Dial {
     }
 
     void connect_by_command() {
-        const auto command = expand_tokens(settings().proxy_command, target_.tokens);
+        const auto command = expand_tokens(settings().proxy_command, tokens_of(target_));
         if (!command) {
             throw UserError("ProxyCommand: '" + escape_controls(settings().proxy_command) +
                             "' has a % that means nothing");

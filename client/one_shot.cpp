@@ -67,6 +67,13 @@ bool wants_terminal(const ClientOptions& options) {
     return has_one;
 }
 
+// The login was good: whoever started us goes on, the command's output still goes to its terminal.
+// Everything that we hold is inherited.
+void leave_terminal() {
+    if (check(::fork(), "fork") != 0) ::_exit(0);
+    check(::setsid(), "setsid");
+}
+
 std::vector<int> signals_for(bool has_keys) {
     // SIGUSR1 is how rsync ends the shell that it started.
     std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
@@ -116,7 +123,10 @@ class OneShot {
                 leave_code_ = 128 + SIGPIPE;
             }
             loop_.run_once(leave_at_);
-            if (options_.background && !is_background_ && server_.server()) leave_terminal();
+            if (options_.background && !is_background_ && server_.server()) {
+                leave_terminal();
+                is_background_ = true;
+            }
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
         check_server();
@@ -174,15 +184,6 @@ class OneShot {
             if (leave_at_ == EventLoop::kNever) leave_at_ = EventLoop::Clock::now() + kPatience;
             if (interrupts_ > 3) leave();
         }
-    }
-
-    // The login was good: whoever started us goes on, the command's output still goes to its
-    // terminal. Everything that we hold is inherited.
-    void leave_terminal() {
-        const pid_t child = check(::fork(), "fork");
-        if (child != 0) ::_exit(0);
-        check(::setsid(), "setsid");
-        is_background_ = true;
     }
 
     void leave(std::optional<std::string> signal = {}) {
@@ -343,8 +344,7 @@ int run_without_command(const ClientOptions& options) {
     while (told == 0 && !server.is_down()) {
         server.turn();
         if (!options.background || is_background || !server.server()) continue;
-        if (check(::fork(), "fork") != 0) ::_exit(0);
-        check(::setsid(), "setsid");
+        leave_terminal();
         is_background = true;
     }
     if (told != 0) {

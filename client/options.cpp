@@ -224,8 +224,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     if (options.target.empty()) return refuse("no target; try frsh --help");
     if (argc > 0 && is_called_ssh(argv[0])) take_sshs_rules(options);
     if (options.trust) {
-        const bool is_tcp = options.target != "local" && !options.target.starts_with("unix:");
-        if (!is_tcp || options.words.size() > 1) {
+        if (!is_host(options.target) || options.words.size() > 1) {
             return refuse("--trust: takes [user@]host[:port], and at most a fingerprint");
         }
         if (!options.words.empty()) options.expected_fingerprint = options.words[0];
@@ -237,8 +236,8 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
 // A network fails by itself; on one machine a connection ends because somebody ended it.
 OnDisconnect on_disconnect_of(const ClientOptions& options) {
     if (options.settings.on_disconnect) return *options.settings.on_disconnect;
-    const bool is_network = options.settings.via.empty() && !options.plaintext &&
-                            options.target != "local" && !options.target.starts_with("unix:");
+    const bool is_network =
+        options.settings.via.empty() && !options.plaintext && is_host(options.target);
     if (!is_network) return {};
     return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
 }

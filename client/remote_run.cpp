@@ -71,14 +71,16 @@ void RemoteRun::resume(Offset in) {
         incoming->stop_sent = false;
     }
     resize_ = size_;
-    is_suspended_ = false;
-    for (const Message& message : std::exchange(held_back_, {}))
-        link_.send(message);
+    go_on();
 }
 
 void RemoteRun::ask() {
     if (has_started_) return lose("the server does not have it any more");
     link_.send(open_);
+    go_on();
+}
+
+void RemoteRun::go_on() {
     is_suspended_ = false;
     for (const Message& message : std::exchange(held_back_, {}))
         link_.send(message);

@@ -89,6 +89,8 @@ class RemoteRun : public Link::Source {
     void on_end(const msg::End& end);
     [[nodiscard]] std::optional<std::string> mismatch(const Incoming& in, const StreamSummary& told,
                                                       std::string_view name) const;
+    // What was said meanwhile follows.
+    void go_on();
     void lose(const std::string& why);
     void say(const Message& message);
 

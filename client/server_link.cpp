@@ -71,8 +71,7 @@ void ServerLink::forget(RemoteRun& run) {
 }
 
 bool ServerLink::is_known_to_lack(std::string_view feature) const {
-    return server_ && std::find(server_->features.begin(), server_->features.end(), feature) ==
-                          server_->features.end();
+    return server_ && !knows(*server_, feature);
 }
 
 void ServerLink::turn(EventLoop::Time deadline) {
@@ -209,7 +208,7 @@ void ServerLink::on_link_down(const std::string& problem) {
 }
 
 std::chrono::milliseconds ServerLink::grace() const {
-    if (!redial_ || (server_ && !knows(*server_, "resume"))) return {};
+    if (!redial_ || is_known_to_lack("resume")) return {};
     std::chrono::milliseconds longest = lasting_;
     for (const auto& [channel, run] : runs_) {
         if (!run->is_finished()) longest = std::max(longest, run->on_disconnect().grace);
@@ -219,16 +218,16 @@ std::chrono::milliseconds ServerLink::grace() const {
 
 void ServerLink::go_away(const std::string& problem) {
     state_ = State::Away;
-    trying_for_ = grace();
+    const std::chrono::milliseconds trying_for = grace();
     outage_ = "the connection was lost" + (problem.empty() ? "" : " (" + problem + ")");
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(trying_for_).count();
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(trying_for).count();
     log::error(outage_ + "; trying to get it back for " + std::to_string(seconds) + " s");
     for (const auto& [channel, run] : runs_) {
         run->suspend();
-        if (run->on_disconnect().grace == trying_for_.zero()) run->link_down(problem);
+        if (run->on_disconnect().grace == trying_for.zero()) run->link_down(problem);
     }
     reconnect_ = std::make_unique<Reconnect>(
-        loop_, redial_, EventLoop::Clock::now() + trying_for_,
+        loop_, redial_, EventLoop::Clock::now() + trying_for,
         [this](Connection connection) { come_back(std::move(connection)); },
         [this, seconds](const std::string& why) {
             const std::string last = why.empty() ? "" : "; the last attempt: " + why;

@@ -93,8 +93,7 @@ class ServerLink : private Link::Handler {
     std::string session_ = new_run_id();  // Our name for the session behind it.
     Redial redial_;
     std::chrono::milliseconds lasting_{0};
-    std::string outage_;  // What the connection was lost by.
-    std::chrono::milliseconds trying_for_{0};
+    std::string outage_;                 // What the connection was lost by.
     std::vector<Spawned> old_children_;  // Of connections that were lost.
     Link link_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.

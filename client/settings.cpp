@@ -53,8 +53,12 @@ void fill_in(ConnectionSettings& settings, const ConnectionSettings& more) {
     if (!settings.global_known_hosts) settings.global_known_hosts = more.global_known_hosts;
 }
 
+bool is_host(std::string_view target) {
+    return target != "local" && !target.starts_with("unix:");
+}
+
 std::optional<TcpTarget> parse_tcp_target(std::string_view target) {
-    if (target == "local" || target.starts_with("unix:")) return std::nullopt;
+    if (!is_host(target)) return std::nullopt;
     TcpTarget parsed;
     std::string_view text = target;
     if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {

@@ -64,6 +64,9 @@ inline constexpr std::chrono::milliseconds kDefaultConnectTimeout{10'000};
 // Takes over from `more` what `settings` does not say. A list is one thing: it is taken whole.
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more);
 
+// "local" and "unix:PATH" are no hosts.
+[[nodiscard]] bool is_host(std::string_view target);
+
 // "[user@]host[:port]"; nothing for a target that is reached without TCP. Throws UserError.
 struct TcpTarget {
     std::string host;

@@ -1,5 +1,6 @@
 #include "client/ssh_config.hpp"
 
+#include "client/ssh_options.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -9,7 +10,6 @@
 #include "common/sys/user.hpp"
 
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstdlib>
 
@@ -133,26 +133,6 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     return text;
 }
 
-// As ssh_config(5) has them; others name no file here.
-void expand_tokens(std::string& path, const std::string& host, const std::string& user) {
-    if (path.starts_with("~/")) path = "%d" + path.substr(1);
-    std::string expanded;
-    for (std::size_t i = 0; i < path.size(); ++i) {
-        const char token = path[i] == '%' && i + 1 < path.size() ? path[i + 1] : '\0';
-        if (token == '\0') {
-            expanded += path[i];
-            continue;
-        }
-        ++i;
-        expanded += token == 'd'   ? home_folder()
-                    : token == 'h' ? host
-                    : token == 'r' ? user
-                    : token == 'u' ? current_user().name
-                                   : std::string(1, token);
-    }
-    path = std::move(expanded);
-}
-
 }  // namespace
 
 bool may_speak_of(std::string_view text, std::string_view host) {
@@ -204,8 +184,12 @@ ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& se
     }
     ConnectionSettings said = parse_ssh_settings(*answer);
     const std::string user = settings.user.empty() ? said.user : settings.user;
-    for (std::string& path : said.first_identities)
-        expand_tokens(path, said.address, user);
+    const SshTokens tokens{
+        {'d', home_folder()}, {'h', said.address}, {'r', user}, {'u', current_user().name}};
+    for (std::string& path : said.first_identities) {
+        // With any other token it names no file here.
+        path = expand_home(expand_tokens(path, tokens).value_or(path));
+    }
     log::info("ssh -G: " + escape_controls(said.user + "@" + said.address));
     return said;
 }

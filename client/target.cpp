@@ -59,44 +59,42 @@ KeepAlive keep_alive_of(const ConnectionSettings& settings) {
     return keep_alive;
 }
 
-bool is_host(const ClientOptions& options) {
-    return options.target != "local" && !options.target.starts_with("unix:");
-}
-
 Target parse_target(const ClientOptions& options) {
     Target target;
     const ConnectionSettings& settings = options.settings;
-    const std::string asked = parse_tcp_target(options.target).value_or(TcpTarget{}).host;
+    target.asked = parse_tcp_target(options.target).value_or(TcpTarget{}).host;
     target.where = place_of(options.target, settings);
-    target.where.host = expand(target.where.host, {{'h', asked}});
+    target.where.host = expand(target.where.host, {{'h', target.asked}});
     if (!is_safe_host(target.where.host)) {
         throw UserError("'" + escape_controls(target.where.host) + "': no host has such a name");
     }
     target.user = settings.user;
-    const User own = current_user();
-    if (target.user.empty()) target.user = own.name;
+    if (target.user.empty()) target.user = current_user().name;
     target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
                   std::to_string(target.where.port);
     target.known_as = target.where;
     if (!settings.host_key_alias.empty()) target.known_as.host = settings.host_key_alias;
-    const std::string host = own_host_name();
-    target.tokens = {{'h', target.where.host},
-                     {'p', std::to_string(target.where.port)},
-                     {'r', target.user},
-                     {'n', asked},
-                     {'k', target.known_as.host},
-                     {'u', own.name},
-                     {'i', std::to_string(own.uid)},
-                     {'d', home_folder()},
-                     {'l', host},
-                     {'L', host.substr(0, host.find('.'))}};
     return target;
 }
 
+SshTokens tokens_of(const Target& target) {
+    const User own = current_user();
+    const std::string host = own_host_name();
+    return {{'h', target.where.host},
+            {'p', std::to_string(target.where.port)},
+            {'r', target.user},
+            {'n', target.asked},
+            {'k', target.known_as.host},
+            {'u', own.name},
+            {'i', std::to_string(own.uid)},
+            {'d', home_folder()},
+            {'l', host},
+            {'L', host.substr(0, host.find('.'))}};
+}
+
 std::string expand_path(const std::string& path, const Target& target) {
-    const std::string expanded = expand(path, target.tokens);
-    if (expanded.starts_with("~/")) return home_folder() + expanded.substr(1);
-    return expanded;
+    if (path.find('%') == std::string::npos) return expand_home(path);
+    return expand_home(expand(path, tokens_of(target)));
 }
 
 std::string describe_config(const ClientOptions& options) {

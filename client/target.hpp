@@ -6,7 +6,6 @@
 #include "common/net/socket.hpp"
 
 #include <string>
-#include <vector>
 
 namespace frsh {
 
@@ -15,7 +14,7 @@ struct Target {
     std::string user;
     std::string name;   // "alice@host:7722", as in messages.
     HostPort known_as;  // As known_hosts has it: `where`, unless HostKeyAlias says otherwise.
-    SshTokens tokens;   // %h, %p, %r and the others that depend on the target.
+    std::string asked;  // The host's name as it was given.
 };
 
 // Throws UserError.
@@ -24,8 +23,8 @@ struct Target {
 // How a silent peer is told from a dead one.
 [[nodiscard]] KeepAlive keep_alive_of(const ConnectionSettings& settings);
 
-// "local" and "unix:PATH" are no hosts.
-[[nodiscard]] bool is_host(const ClientOptions& options);
+// %h, %p, %r and the others of ssh_config(5) that depend on the target.
+[[nodiscard]] SshTokens tokens_of(const Target& target);
 
 // A path as ssh_config(5) has it: "~/" and %-tokens. Throws UserError for an unknown token.
 [[nodiscard]] std::string expand_path(const std::string& path, const Target& target);

@@ -62,8 +62,9 @@ void check_expected(const ClientOptions& options, const HostPort& where, const P
     throw UserError(target_of(where) + ": has another key than that, " + describe(key));
 }
 
-}  // namespace
-
+// What is known about host keys here: frsh's own file, ssh's, and for a host of this machine the
+// pin that a server of the same user left in the runtime folder. UserKnownHostsFile takes the place
+// of all but the last: its first file is frsh's own then, and is read as one of ssh's, too.
 HostKeySources host_key_sources(const ClientOptions& options, const Target& target,
                                 bool is_loopback) {
     HostKeySources sources{own_file(options, target), {}, std::nullopt};
@@ -78,6 +79,8 @@ HostKeySources host_key_sources(const ClientOptions& options, const Target& targ
     if (is_loopback) sources.pin = find_pin(target.where.port);
     return sources;
 }
+
+}  // namespace
 
 Trust judge_host(const ClientOptions& options, const Target& target, bool is_loopback,
                  const PublicKey& key) {

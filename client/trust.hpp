@@ -6,12 +6,6 @@
 
 namespace frsh {
 
-// What is known about host keys here: frsh's own file, ssh's, and for a host of this machine the
-// pin that a server of the same user left in the runtime folder. UserKnownHostsFile takes the place
-// of all but the last: its first file is frsh's own then, and is read as one of ssh's, too.
-[[nodiscard]] HostKeySources host_key_sources(const ClientOptions& options, const Target& target,
-                                              bool is_loopback);
-
 enum class Trust {
     Known,
     Pinned,   // By a server of our own user.
