@@ -19,10 +19,7 @@ Ending::Ending(Origin origin, First first, milliseconds grace, Time now)
     : origin_(std::move(origin)),
       hang_up_time_(first == First::AskedHangUp ? grace : kHangUpTime),
       grace_(grace) {
-    enter(first == First::Kill        ? Step::Kill
-          : first == First::Terminate ? Step::Terminate
-                                      : Step::HangUp,
-          now);
+    enter(first == First::Terminate ? Step::Terminate : Step::HangUp, now);
 }
 
 void Ending::enter(Step step, Time now) {

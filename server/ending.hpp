@@ -20,7 +20,7 @@ namespace frsh {
 class Ending {
   public:
     using Time = EventLoop::Time;
-    enum class First { HangUp, AskedHangUp, Terminate, Kill };
+    enum class First { HangUp, AskedHangUp, Terminate };
 
     // Of everything from there; see started_by().
     Ending(Origin origin, First first, std::chrono::milliseconds grace, Time now);

@@ -31,17 +31,24 @@ Fd take_over(int standard_stream) {
     return fd;
 }
 
-SessionSettings settings_for(BaseEnvironment environment, std::string mark, const char* from,
+SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnvironment environment,
                              const ServerOptions& options, int audit_file) {
     SessionSettings settings;
+    settings.launch.user = user;
+    settings.launch.env = base_environment(user, environment);
     settings.launch.accept_env = options.settings.accept_env;
-    settings.launch.user = current_user();
     settings.launch.sftp_server = options.settings.sftp_server;
-    settings.audit = std::make_shared<Audit>(
-        audit_file, AuditSubject{mark, from, settings.launch.user.name, ""});
-    settings.launch.env = base_environment(settings.launch.user, environment);
-    settings.launch.session_mark = std::move(mark);
+    settings.launch.session_mark = subject.session;
+    settings.audit = std::make_shared<Audit>(audit_file, std::move(subject));
     return settings;
+}
+
+// Of a session whose user the kernel vouches for: ours.
+SessionSettings own_settings(std::string mark, const char* from, BaseEnvironment environment,
+                             const ServerOptions& options, int audit_file) {
+    const User user = current_user();
+    return settings_for(user, {std::move(mark), from, user.name, ""}, environment, options,
+                        audit_file);
 }
 
 bool is_tls(const ServerOptions& options, const std::vector<Fd>& given) {
@@ -66,7 +73,7 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd output = take_over(STDOUT_FILENO);
     return run_session(
         std::make_unique<FdTransport>(std::move(input), std::move(output)),
-        settings_for(BaseEnvironment::Inherited, new_session_mark(), "stdio", options, audit_file));
+        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.
@@ -85,19 +92,14 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
     if (was_root) ::umask(022);
-    SessionSettings settings;
-    settings.launch.user = login->user;
-    settings.launch.sftp_server = options.settings.sftp_server;
-    settings.launch.accept_env = options.settings.accept_env;
-    settings.launch.env = base_environment(login->user, BaseEnvironment::Clean);
+    SessionSettings settings = settings_for(login->user, std::move(login->subject),
+                                            BaseEnvironment::Clean, options, audit_file);
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.
     if (login->grant.key.command) settings.launch.env.push_back(std::move(login->ssh_client));
     for (const auto& [name, value] : login->grant.key.environment)
         settings.launch.env.push_back(std::string(name).append("=").append(value));
-    settings.launch.session_mark = connection.mark;
-    settings.audit = std::make_shared<Audit>(audit_file, std::move(login->subject));
     settings.launch.forced_command = login->grant.key.command;
     settings.launch.may_have_pty = login->grant.key.may_have_pty;
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
@@ -108,8 +110,8 @@ int serve_connection(Listener::Connection connection, const ServerOptions& optio
                      int audit_file) {
     const int socket = connection.socket.get();
     const bool is_plain = connection.kind == Listener::Kind::Plaintext;
-    SessionSettings settings = settings_for(BaseEnvironment::Clean, connection.mark,
-                                            is_plain ? "plain TCP" : "unix", options, audit_file);
+    SessionSettings settings = own_settings(connection.mark, is_plain ? "plain TCP" : "unix",
+                                            BaseEnvironment::Clean, options, audit_file);
     if (is_plain) {
         tune_tcp(socket);
         settings.refusal = [socket] { return refuse_plaintext_peer(socket); };

@@ -30,7 +30,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// SEMANTICS A1: to a ClientHello, then to a login; and for a person who must be asked.
+// To a ClientHello, then to a login; and for a person who must be asked.
 constexpr auto kHandshakeTime = 10s;
 constexpr auto kLoginTime = 10s;
 constexpr auto kPendingTime = 120s;
@@ -38,7 +38,7 @@ constexpr auto kPendingTime = 120s;
 // wrong signature cannot be told apart.
 constexpr auto kNoTakes = 400ms;
 // For a gate to pass on what it was told last.
-constexpr auto kPartingTime = 3s;
+constexpr std::chrono::milliseconds kPartingTime = 3s;
 // The socket between gate and session: short, so that control never waits behind much data.
 constexpr int kSessionBuffer = 64 * 1024;
 
@@ -64,15 +64,16 @@ GateUser find_gate_user() {
 
 Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps)
     : settings_(std::move(settings)),
-      peer_(peer_address(peer.get()).text()),
-      address_(peer_address(peer.get()).host_text()),
-      ssh_connection_("SSH_CONNECTION=" + describe_as_ssh(peer_address(peer.get())) + " " +
-                      describe_as_ssh(local_address(peer.get()))),
-      ssh_client_("SSH_CLIENT=" + describe_as_ssh(peer_address(peer.get())) + " " +
-                  std::to_string(local_address(peer.get()).port())),
       steps_(std::move(steps)),
       started_(EventLoop::Clock::now()),
       deadline_(started_ + kHandshakeTime) {
+    const Address theirs = peer_address(peer.get());
+    const Address own = local_address(peer.get());
+    peer_ = theirs.text();
+    address_ = theirs.host_text();
+    const std::string from = describe_as_ssh(theirs);
+    ssh_connection_ = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
+    ssh_client_ = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
     auto [control, gate_control] = make_packet_pair();
     auto [session, gate_session] = make_socketpair();
     make_short(session);
@@ -285,10 +286,8 @@ void Monitor::refuse(const std::string& reason, const std::string& message) {
 // How it ends tells whether somebody has broken it.
 void Monitor::part_from_gate() {
     session_.close();
-    const auto until = EventLoop::Clock::now() + kPartingTime;
     pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - EventLoop::Clock::now());
-    const bool is_over = ::poll(&polled, 1, static_cast<int>(left.count())) == 1;
+    const bool is_over = ::poll(&polled, 1, static_cast<int>(kPartingTime.count())) == 1;
     if (!is_over) ::kill(gate_, SIGKILL);
     const ExitStatus status = wait_for(gate_);
     if (is_over && (status.signaled || status.code != 0)) {

@@ -105,6 +105,23 @@ void Link::refill() {
     }
 }
 
+template <typename Act>
+void Link::guard(Act&& act) {
+    try {
+        act();
+    } catch (const ProtocolError& error) {
+        send(msg::Error{"protocol", error.what(), std::nullopt});
+        closing_ = true;
+        go_down(std::string("protocol error: ") + error.what());
+    } catch (const std::system_error& error) {
+        mute_ = true;
+        go_down(error.what());
+    } catch (const TlsError& error) {
+        mute_ = true;
+        go_down(error.what());
+    }
+}
+
 void Link::flush() {
     while (!mute_) {
         if (written_ == outbox_.size()) {
@@ -113,15 +130,8 @@ void Link::flush() {
             if (outbox_.empty() && !transport_->has_unsent()) break;
         }
         IoResult result;
-        try {
-            result = transport_->write(std::string_view(outbox_).substr(written_));
-        } catch (const std::system_error& error) {
-            mute_ = true;
-            return go_down(error.what());
-        } catch (const TlsError& error) {
-            mute_ = true;
-            return go_down(error.what());
-        }
+        guard([&] { result = transport_->write(std::string_view(outbox_).substr(written_)); });
+        if (mute_) return;
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) {
             // The peer takes no more; what it said before that may still be on its way to us.
@@ -140,23 +150,6 @@ void Link::flush() {
 
 void Link::on_readable() {
     guard([this] { read_messages(); });
-}
-
-template <typename Act>
-void Link::guard(Act&& act) {
-    try {
-        act();
-    } catch (const ProtocolError& error) {
-        send(msg::Error{"protocol", error.what(), std::nullopt});
-        closing_ = true;
-        go_down(std::string("protocol error: ") + error.what());
-    } catch (const std::system_error& error) {
-        mute_ = true;
-        go_down(error.what());
-    } catch (const TlsError& error) {
-        mute_ = true;
-        go_down(error.what());
-    }
 }
 
 void Link::act_on_messages() {

@@ -28,4 +28,10 @@ inline const unsigned char* data_of(std::string_view bytes) {
     return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
+// Of an unsigned big-endian magnitude.
+inline Owned<BIGNUM> to_number(std::string_view magnitude) {
+    return Owned<BIGNUM>(
+        BN_bin2bn(data_of(magnitude), static_cast<int>(magnitude.size()), nullptr));
+}
+
 }  // namespace frsh

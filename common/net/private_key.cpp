@@ -17,11 +17,6 @@ namespace {
 
 constexpr std::size_t kEd25519Size = 32;
 
-Owned<BIGNUM> to_number(std::string_view magnitude) {
-    return Owned<BIGNUM>(
-        BN_bin2bn(data_of(magnitude), static_cast<int>(magnitude.size()), nullptr));
-}
-
 KeyHandle ed25519_from_seed(std::string_view seed) {
     initialise_openssl();
     KeyHandle handle(

@@ -130,11 +130,6 @@ Parts parse_blob(std::string_view blob) {
     return parts;
 }
 
-Owned<BIGNUM> to_number(std::string_view magnitude) {
-    return Owned<BIGNUM>(
-        BN_bin2bn(data_of(magnitude), static_cast<int>(magnitude.size()), nullptr));
-}
-
 // Null when OpenSSL refuses, which for ECDSA means a point that is not on its curve.
 KeyHandle key_from_parameters(const char* algorithm, OSSL_PARAM* parameters) {
     const Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, algorithm, nullptr));
