@@ -1,4 +1,4 @@
-"""Who gets in, and what the refused are told (SEMANTICS.md, A1 and A2; SECURITY.md)."""
+"""Who gets in, and what the refused are told."""
 
 import json
 import os

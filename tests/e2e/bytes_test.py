@@ -1,4 +1,4 @@
-"""Every byte, apart and in order (SEMANTICS.md, S1 to S9, S11 and S12)."""
+"""Every byte, apart and in order."""
 
 import base64
 import binascii

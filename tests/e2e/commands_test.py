@@ -1,4 +1,4 @@
-"""What is run, and with what around it (SEMANTICS.md, C1 to C3, C5 to C7)."""
+"""What is run, and with what around it."""
 
 import os
 import re

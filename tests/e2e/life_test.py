@@ -1,4 +1,4 @@
-"""Life and death (SEMANTICS.md, L1, L2 with `kill`, L4, L5, L7)."""
+"""Life and death."""
 
 import os
 import re

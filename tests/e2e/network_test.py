@@ -1,4 +1,4 @@
-"""Peers on another machine: penalties, and machines that are gone (SECURITY.md, SEMANTICS L3).
+"""Peers on another machine: penalties, and machines that are gone.
 
 Three network namespaces, client - router - server; a router that no longer forwards is a cut cable, and
 nobody is told. Needs root, who may make some; the long tests only with FRSH_TEST_FULL=1.

@@ -1,4 +1,4 @@
-"""How a run ended (SEMANTICS.md, E1 to E8), and that record and exit code never disagree."""
+"""How a run ended, and that record and exit code never disagree."""
 
 import contextlib
 import json

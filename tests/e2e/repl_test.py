@@ -1,4 +1,4 @@
-"""The prompt (SEMANTICS.md C4, L1, L6, L7), in a real pseudo-terminal."""
+"""The prompt, in a real pseudo-terminal."""
 
 import contextlib
 import hashlib

@@ -1,11 +1,12 @@
-"""Runs that outlive their connection (SEMANTICS.md, L2 with `grace`, E6): every byte once, the right
-end, and never run twice, however the connection fails.
+"""Runs that outlive their connection: every byte once, the right end, and never run twice, however
+the connection fails.
 
 FRSH_TEST_FULL=1: every byte offset of the exchange in every way, and 10,000 cut runs; the table says
 what was done to them."""
 
 import collections
 import concurrent.futures
+import itertools
 import os
 import random
 import signal
@@ -17,9 +18,21 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from cutting_proxy import WAYS, CuttingProxy, Fate  # noqa: E402
 from harness import (FRSH, FULL, PATIENCE, SANITIZED, Case, environment, is_alive, main,  # noqa: E402
-                     resident_kib, wait_until)
+                     open_descriptors, resident_kib, wait_until)
 
 GRACE = "grace:20s"
+
+
+def abstract_names():
+    """(inode, name) of every session that can be found."""
+    with open("/proc/net/unix") as file:
+        fields = [line.split() for line in file]
+    return {(one[6], one[7]) for one in fields if len(one) > 7 and one[7].startswith("@frsh/")}
+
+
+def names_of(pid):
+    sockets = set(open_descriptors(pid).values())
+    return {name for inode, name in abstract_names() if f"socket:[{inode}]" in sockets}
 
 
 class Resume(Case):
@@ -48,14 +61,18 @@ class Resume(Case):
                 raise AssertionError(f"hung: {process.communicate()}") from None
         return process.returncode, out, err
 
+    @staticmethod
+    def counted(count, errors, code):
+        return f"echo once >> {count}; cat; yes error | head -c {errors} >&2; exit {code}"
+
     # One cut run: how it is cut, what it does, and whether all of it is right.
     def check_run(self, fates, stdin, errors, code, name):
         proxy = CuttingProxy(self.server.socket, lambda n: fates[n] if n < len(fates) else None,
                              near=self.short_path())
         count = self.short_path()
         try:
-            command = f"echo once >> {count}; cat; yes error | head -c {errors} >&2; exit {code}"
-            got, out, err = self.run_through(proxy, command, "-q", stdin=stdin)
+            got, out, err = self.run_through(proxy, self.counted(count, errors, code), "-q",
+                                             stdin=stdin)
             said = err
             expected = b"error\n" * (errors // 6 + 1)
             self.assertEqual((code, len(stdin), errors), (got, len(out), len(said)), (name, fates))
@@ -69,12 +86,17 @@ class Resume(Case):
                 os.unlink(count)
 
     def test_cut_at_every_byte_of_an_exchange(self):
-        whole = self.through(lambda n: None)
-        stdin, errors = b"abc\n" * 20, 60
-        self.assertEqual(0, self.run_through(whole, "cat; yes error | head -c 60 >&2",
-                                             stdin=stdin)[0])
-        wait_until(lambda: whole.up > 0 and whole.down > 0, "the proxy to have counted")
-        up, down = whole.up, whole.down
+        stdin, errors = b"abc\n" * 100, 60
+
+        def sizes(*options):  # Of the exchange, when nobody cuts it.
+            whole = self.through(lambda n: None)
+            command = self.counted(self.short_path(), errors, 3)
+            self.assertEqual(3, self.run_through(whole, command, *options, stdin=stdin)[0])
+            wait_until(lambda: whole.up > 0 and whole.down > 0, "the proxy to have counted")
+            return whole.up, whole.down
+
+        up, down = sizes()
+        asked_up, _ = sizes("-n")  # No less than hello and open.
         cases = []
         for way in WAYS:
             step = 1 if FULL else 97
@@ -84,14 +106,14 @@ class Resume(Case):
         done = collections.Counter()
 
         def was_asked(at):  # By here the server has heard of the run: hello and open are through.
-            return at.get("up", 700) >= 700 and at.get("down", 200) >= 200
+            return at.get("up", asked_up) >= asked_up and at.get("down", 200) >= 200
 
         def one(case):
             way, at = case
             fates = [Fate(way, stall=0.01, **at)]
             if was_asked(at):
                 self.check_run(fates, stdin, errors, 3, case)
-                return way
+                return (way, *at)
             # It may never have heard of the run: lost, or all of it, never something between.
             proxy = CuttingProxy(self.server.socket,
                                  lambda n: fates[n] if n < len(fates) else None,
@@ -104,6 +126,8 @@ class Resume(Case):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             for way in pool.map(one, cases):
                 done[way] += 1
+        for kind in ["before it was asked", *itertools.product(WAYS, ("up", "down"))]:
+            self.assertGreater(done[kind], 0, kind)
         if FULL:
             print(f"\ncut at every byte ({up} up, {down} down):", dict(done))
 
@@ -201,14 +225,15 @@ class Resume(Case):
         proxy = self.through(lambda n: None)
         process = self.popen(proxy, f"echo $PPID > {session_file}; exec sleep 60")
         with self.running(process):
-            os.kill(self.pid_from(session_file), signal.SIGKILL)
+            session = self.pid_from(session_file)
+            names = names_of(session)
+            self.assertTrue(names)
+            os.kill(session, signal.SIGKILL)
             _, err = process.communicate(timeout=PATIENCE)
             self.assertEqual(255, process.returncode)
             self.assertIn(b"frsh: lost: ", err)
             self.assertIn(b"no such session any more", err)
-        with open("/proc/net/unix") as file:
-            self.assertFalse([line for line in file if "@frsh/" in line and
-                              self.folder in line])
+        self.assertFalse(names & {name for _, name in abstract_names()})
 
     def test_a_signal_while_the_connection_is_away_arrives(self):
         ready, up = self.path("ready"), threading.Event()

@@ -1,4 +1,4 @@
-"""Runs on a terminal (SEMANTICS.md S10, L6): what they are there, and what becomes of ours."""
+"""Runs on a terminal: what they are there, and what becomes of ours."""
 
 import os
 import re
@@ -186,8 +186,6 @@ class AtOurs(Case):
             self.assertEqual(t.modes, t.modes_now())
 
     def test_modes_of_ours_are_those_there(self):
-        with self.terminal("stty -a", env={}) as t:
-            pass
         command = self.unix.command(["-t"], ["stty -a"])
         quoted = " ".join(f"'{word}'" for word in command)
         with Terminal(self, ["/bin/sh", "-c", f"stty erase ^H -ixon tostop; {quoted}"],

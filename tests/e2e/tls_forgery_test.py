@@ -1,4 +1,4 @@
-"""Logins that are forged, borrowed or replayed, and what follows a good one (SECURITY.md).
+"""Logins that are forged, borrowed or replayed, and what follows a good one.
 
 Every signature here is a real one by a key that is authorized, made by a real ssh-agent: what is
 wrong is what was signed, or what it is wrapped in. A marker file tells whether anything ever ran.
@@ -240,7 +240,7 @@ class AfterTheLogin(ByHand):
             "a second login": None,
             "a probe": frame({"type": "probe"}, string(b"root") + string(self.key)),
             "auth_pending": frame({"type": "auth_pending"}),
-            "a server's word": frame({"type": "end_of"}),
+            "a server's word": frame({"type": "started", "ch": 1, "run": "by-hand", "pid": 1}),
         }
 
     def test_every_broken_rule_is_an_error_in_words_and_the_end(self):

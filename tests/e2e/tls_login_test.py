@@ -1,4 +1,4 @@
-"""TCP with TLS: who gets in, with which key, and what the refused are told (SECURITY.md)."""
+"""TCP with TLS: who gets in, with which key, and what the refused are told."""
 
 import contextlib
 import json

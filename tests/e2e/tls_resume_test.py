@@ -1,4 +1,4 @@
-"""Runs that outlive their connection over TLS, where that is the default (SEMANTICS.md, L2)."""
+"""Runs that outlive their connection over TLS, where that is the default."""
 
 import os
 import signal
