@@ -226,8 +226,7 @@ class Resume(Case):
         process = self.popen(proxy, f"echo $PPID > {session_file}; exec sleep 60")
         with self.running(process):
             session = self.pid_from(session_file)
-            names = names_of(session)
-            self.assertTrue(names)
+            names = wait_until(lambda: names_of(session), "the session to have a name")
             os.kill(session, signal.SIGKILL)
             _, err = process.communicate(timeout=PATIENCE)
             self.assertEqual(255, process.returncode)
