@@ -83,11 +83,21 @@ std::vector<int> signals_for(bool has_keys) {
     return numbers;
 }
 
+bool is_request(const ClientOptions& options, KeptRequest::Kind kind) {
+    return options.request && options.request->kind == kind;
+}
+
+// "30s", "250ms"
+std::string in_words(std::chrono::milliseconds time) {
+    const auto count = time.count();
+    return count % 1000 == 0 ? std::to_string(count / 1000) + "s" : std::to_string(count) + "ms";
+}
+
 class OneShot {
   public:
     OneShot(const ClientOptions& options, const StandardStreams& streams)
         : options_(options),
-          asked_{options.target, options.words, options.argv},
+          asked_{options.target, options.words, options.argv, !options.request},
           has_terminal_(wants_terminal(options)),
           has_keys_(has_terminal_ && !options.stdin_null && ::isatty(STDIN_FILENO) == 1),
           signals_(signals_for(has_keys_)),
@@ -95,9 +105,10 @@ class OneShot {
                streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           server_(loop_, connect_to(options)),
-          run_(server_.open(open_request(), options.json ? static_cast<Sink&>(held_out_) : out_,
-                            options.json ? static_cast<Sink&>(held_err_) : err_)) {
-        if (has_terminal_ && options.stdin_null) {
+          run_(ask()) {
+        if (options.request || options.detach) {
+            // It is given no stdin from here.
+        } else if (has_terminal_ && options.stdin_null) {
             run_.finish_stdin();
         } else if (has_keys_) {
             terminal_.emplace(loop_, STDIN_FILENO, run_, options.escape);
@@ -116,28 +127,59 @@ class OneShot {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
             check_server();
             if (terminal_) obey_terminal();
+            if (is_time_to_part()) part();
             if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
-                leave_at_ = EventLoop::Clock::now() + kPatience;
+                // It will hear of that from its stdout, where it is not to go on in any case.
+                const auto patience = run_.outlasts_client() ? 0s : kPatience;
+                leave_at_ = EventLoop::Clock::now() + patience;
                 leave_code_ = 128 + SIGPIPE;
             }
-            loop_.run_once(leave_at_);
+            loop_.run_once(run_.is_finished() ? leave_at_ : std::min(leave_at_, part_at_));
             if (options_.background && !is_background_ && server_.server()) {
                 leave_terminal();
                 is_background_ = true;
             }
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
-        check_server();
+        if (!left_) check_server();
         terminal_.reset();  // Ours again, before there is anything to say.
-        if (has_escaped_) log::error("left; what ran there is ended");
+        if (has_parted_) wait_for_readers();
         const int code = conclude();
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code;
     }
 
   private:
+    RemoteRun& ask() {
+        Sink& out = sink_for(out_, held_out_);
+        Sink& err = sink_for(err_, held_err_);
+        RemoteRun& run = options_.request ? server_.attach(attach_request(), out, err)
+                                          : server_.open(open_request(), out, err);
+        if (options_.soft_timeout) {
+            run.on_start([this] { part_at_ = EventLoop::Clock::now() + *options_.soft_timeout; });
+        }
+        return run;
+    }
+
+    Sink& sink_for(LocalOutput& local, HeldOutput& held) {
+        if (options_.detach) return unseen_;
+        if (is_request(options_, KeptRequest::Kind::Wait)) return unwanted_;
+        return options_.json ? static_cast<Sink&>(held) : local;
+    }
+
+    msg::Attach attach_request() const {
+        msg::Attach attach;
+        attach.run = options_.request->run;
+        const bool only_waits = is_request(options_, KeptRequest::Kind::Wait);
+        const KeptFrom from = only_waits ? KeptFrom{{}, {}} : options_.from.value_or(KeptFrom());
+        attach.out = from.out;
+        attach.err = from.err;
+        attach.follow = !is_request(options_, KeptRequest::Kind::Logs);
+        return attach;
+    }
+
     msg::Open open_request() {
         msg::Open open = open_for(options_, options_.words);
         if (has_terminal_) {
@@ -147,12 +189,20 @@ class OneShot {
         return open;
     }
 
-    // It would take no notice of what it does not know, and run the command on pipes.
+    // It would take no notice of what it does not know, and run the command on pipes, or let it end
+    // with the connection.
     void check_server() const {
         if (has_terminal_ && server_.is_known_to_lack("ptys")) {
             throw UserError("-t: this server gives no terminals");
         }
+        const bool needs_kept = options_.request || is_kept(options_) || is_in_lasting_shell();
+        if (needs_kept && server_.is_known_to_lack("kept")) {
+            throw UserError(is_in_lasting_shell() ? "--shell: this server has no shells that last"
+                                                  : "this server keeps no runs");
+        }
     }
+
+    [[nodiscard]] bool is_in_lasting_shell() const { return !options_.shell_name.empty(); }
 
     void obey_terminal() {
         using Wish = TerminalSession::Wish;
@@ -160,6 +210,18 @@ class OneShot {
         has_escaped_ = terminal_->wish() == Wish::Leave;
         leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;
         leave(has_escaped_ ? std::nullopt : std::optional(signal_name(SIGHUP)));
+    }
+
+    // Is it to go on without us from here? A run without a pid has an end on its way.
+    [[nodiscard]] bool is_time_to_part() const {
+        if (left_ || run_.is_finished() || !run_.has_started()) return false;
+        if (options_.detach) return run_.pid() != 0;
+        return EventLoop::Clock::now() >= part_at_;
+    }
+
+    void part() {
+        has_parted_ = true;
+        leave();
     }
 
     // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
@@ -172,12 +234,15 @@ class OneShot {
         leave_code_ = 128 + number;
         if (run_.is_finished() || left_) {
             left_ = true;  // Only our own reader keeps us.
+            has_parted_ = false;
         } else if (number == SIGUSR1) {
             leave();
         } else if (number != SIGINT) {
             leave(signal_name(number));
         } else if (++interrupts_ <= 2) {
             run_.interrupt(interrupts_);
+        } else if (run_.outlasts_client()) {
+            leave();
         } else {
             run_.signal("KILL");
             run_.interrupt(interrupts_);
@@ -187,21 +252,32 @@ class OneShot {
     }
 
     void leave(std::optional<std::string> signal = {}) {
-        server_.link().send(msg::Bye{std::move(signal)});
-        server_.link().flush();
+        was_heard_ = server_.is_up();
+        // What goes on is not to hear of it.
+        if (run_.outlasts_client()) signal.reset();
+        server_.leave(std::move(signal));
         left_ = true;
     }
 
     // A run that we left is not known to have ended in any way.
     [[nodiscard]] Outcome outcome() const {
         if (run_.is_finished()) return run_.outcome();
+        if (!options_.request && run_.outlasts_client() && was_heard_) return Running{};
         return Lost{"the client left before the end was told"};
+    }
+
+    [[nodiscard]] std::string how_to_attach() const {
+        return "frsh --attach " + run_.id() + " " + shell_quote(options_.target);
     }
 
     int conclude() {
         const Outcome end = outcome();
-        if (!left_) tell(end);
-        int code = exit_code(end);
+        if (left_) {
+            tell_where_it_is();
+        } else {
+            tell(end);
+        }
+        int code = left_ && !has_parted_ ? leave_code_ : code_for(end);
         // Whatever the command did: what it wrote did not get where it was meant to go.
         if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const Sink*, const char*>(&out_, "stdout"),
@@ -213,20 +289,72 @@ class OneShot {
             code = 255;
         }
         if (!write_records(end)) code = 255;
-        return left_ ? leave_code_ : code;
+        return left_ && !has_parted_ ? leave_code_ : code;
+    }
+
+    [[nodiscard]] int code_for(const Outcome& end) const {
+        const bool is_there = run_.end() && !is_damaged();
+        if (is_request(options_, KeptRequest::Kind::Logs)) return is_there ? 0 : 255;
+        if (options_.detach && is_started(end)) return 0;
+        return exit_code(end);
+    }
+
+    // The server told an end, or that there is none yet, and not all that it stands for is here.
+    [[nodiscard]] bool is_damaged() const {
+        const auto& end = run_.end();
+        if (!end || end->journal) return true;
+        return std::holds_alternative<Lost>(run_.outcome()) &&
+               !std::holds_alternative<Lost>(end->outcome);
+    }
+
+    [[nodiscard]] bool is_started(const Outcome& end) const {
+        return !std::holds_alternative<NotStarted>(end) && run_.has_started();
+    }
+
+    void tell_where_it_is() const {
+        if (options_.detach && has_parted_) return;
+        if (has_parted_) {
+            const char* const how =
+                was_heard_ ? "still running after " : "not heard to end within ";
+            return log::error(how + in_words(*options_.soft_timeout) + ": " + how_to_attach());
+        }
+        if (run_.is_finished()) return;
+        if (options_.request) {
+            log::error("left; to follow it again: " + how_to_attach());
+        } else if (run_.outlasts_client()) {
+            log::error(std::string("left; the run ") + (was_heard_ ? "goes" : "may go") +
+                       " on: " + how_to_attach());
+        } else if (has_escaped_) {
+            log::error("left; what ran there is ended");
+        }
     }
 
     // What the exit code alone cannot say, on stderr.
     void tell(const Outcome& end) const {
+        if (options_.request && run_.refusal()) {
+            return log::error(options_.request->run + ": " + escape_controls(*run_.refusal()));
+        }
         const auto* const signaled = std::get_if<Signaled>(&end);
         const bool expected = std::holds_alternative<Exited>(end) ||
+                              std::holds_alternative<Running>(end) ||
                               (signaled != nullptr && (interrupts_ > 0 || out_.failure() != 0));
         if (expected) {
             log::info(describe(end));
         } else {
-            log::error(describe(end));
+            log::error(describe(end) + what_is_left(end));
         }
         report_processes(run_, "");
+        if (run_.end() && run_.end()->journal) {
+            log::error("not all of its output was kept: " + escape_controls(*run_.end()->journal));
+        }
+    }
+
+    // Of a run whose end did not get here.
+    [[nodiscard]] std::string what_is_left(const Outcome& end) const {
+        if (!std::holds_alternative<Lost>(end) || !run_.is_kept()) return "";
+        if (!run_.end()) return "; it may go on: " + how_to_attach();
+        // Else nobody knows more than that.
+        return is_damaged() ? "; to ask again: " + how_to_attach() : "";
     }
 
     bool write_records(const Outcome& end) {
@@ -238,7 +366,10 @@ class OneShot {
                 wait_for_reader(status);
                 if (status.failure() != 0) throw SysError("write", status.failure());
             }
-            if (options_.json) {
+            if (options_.detach && is_started(end)) {
+                out_.write(run_.id() + "\n");
+                wait_for_reader(out_);
+            } else if (options_.json) {
                 out_.write(record_of(run_, end, asked_, &held_out_, &held_err_) + "\n");
                 wait_for_reader(out_);
             }
@@ -247,7 +378,7 @@ class OneShot {
             log::error(std::string("the record: ") + error.what());
             return false;
         }
-        if (out_.failure() != 0 && options_.json) {
+        if (out_.failure() != 0 && (options_.json || options_.detach)) {
             log::error(std::string("stdout: ") + std::strerror(out_.failure()));
             return false;
         }
@@ -257,9 +388,16 @@ class OneShot {
     // As long as he likes, unless we are told to go.
     void wait_for_reader(const LocalOutput& output) {
         const int seen = signals_seen_;
-        const Time until = left_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
+        const Time until =
+            left_ && !has_parted_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
         while (!output.is_drained() && signals_seen_ == seen && EventLoop::Clock::now() < until)
             loop_.run_once(until);
+    }
+
+    // What has come so far is his, before anything is said about it.
+    void wait_for_readers() {
+        wait_for_reader(out_);
+        wait_for_reader(err_);
     }
 
     const ClientOptions& options_;
@@ -272,7 +410,10 @@ class OneShot {
     LocalOutput err_;
     HeldOutput held_out_;
     HeldOutput held_err_;
+    NoOutput unseen_{0};  // It is in the journal.
+    NoOutput unwanted_{EPIPE};
     ServerLink server_;
+    Time part_at_ = EventLoop::kNever;
     RemoteRun& run_;
     std::optional<LocalInput> input_;
     std::optional<TerminalSession> terminal_;
@@ -283,6 +424,8 @@ class OneShot {
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;
+    bool has_parted_ = false;  // As we were asked to.
+    bool was_heard_ = false;   // When we left.
     bool is_background_ = false;
 };
 
@@ -303,7 +446,9 @@ void check_strings(const msg::Open& open) {
 
 msg::Open open_for(const ClientOptions& options, std::vector<std::string> words) {
     msg::Open open;
-    open.run = new_run_id();
+    open.run = options.run_id.empty() ? new_run_id() : options.run_id;
+    open.kept = is_kept(options);
+    open.shell_name = options.shell_name;
     if (options.argv) {
         open.mode = msg::Open::Mode::Argv;
         open.args = std::move(words);
@@ -317,7 +462,7 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
     }
     open.cwd = options.cwd;
     add_environment(options, open);
-    open.stdin_null = options.stdin_null;
+    open.stdin_null = options.stdin_null || options.detach;
     open.timeout = options.timeout;
     open.idle_timeout = options.idle_timeout;
     open.linger = kDefaultLinger;

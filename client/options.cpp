@@ -3,6 +3,7 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/signals.hpp"
 
 #include <algorithm>
 
@@ -20,9 +21,9 @@ constexpr const char* kUsage =
     "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
     "ssh's;\n"
     "they may also follow TARGET. Not there: forwarding (-A -D -J -L -R -W -w -X).\n"
-    "Exit code: the command's own; 128+N for signal N; 124 timed out; 130 canceled; 127 not "
-    "found;\n"
-    "126 not executable; 255 frsh's own failure, a lost run included.";
+    "Exit code: the command's own; 128+N for signal N; 124 timed out, or not over yet; 130 "
+    "canceled;\n"
+    "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
 
 constexpr const char* kShort =
     "Short options are ssh's, and so are their values; they may be bundled, and follow TARGET:\n"
@@ -39,6 +40,8 @@ constexpr const char* kShort =
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 
+constexpr std::uint64_t kFurthest = (1ULL << 53) - 1;  // What fits into a message.
+
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
                         std::optional<Value> (*parse)(std::string_view), const char* type,
@@ -52,6 +55,67 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
             },
             help)
         ->type_name(type);
+}
+
+void add_id(CLI::App& app, const char* name, const char* help,
+            std::function<void(const std::string&)> take) {
+    app.add_option_function<std::string>(
+           name,
+           [take = std::move(take)](const std::string& text) {
+               if (!is_run_id(text)) throw CLI::ValidationError("'" + text + "' is no run id");
+               take(text);
+           },
+           help)
+        ->type_name("ID");
+}
+
+void want(ClientOptions& options, KeptRequest::Kind kind, const std::string& run) {
+    if (options.request)
+        throw CLI::ValidationError(
+            "one of --runs, --attach, --logs, --wait, "
+            "--kill and --forget at a time");
+    options.request = KeptRequest{kind, run};
+}
+
+// Runs that outlive their connection, and what is asked about them later.
+void declare_kept(CLI::App& app, ClientOptions& options) {
+    add_id(app, "--run-id", "Run it under this id, once: asked again, it is attached to",
+           [&options](const std::string& id) { options.run_id = id; });
+    app.add_flag("--detach", options.detach, "Start it, print its id, and leave it running");
+    add_parsed(app, "--soft-timeout", options.soft_timeout, parse_duration, "DUR",
+               "Leave it running, and say its id, when it is not over after this time (124)");
+    add_id(app, "--shell", "Run it in the shell of this name, which lasts: cd, export, functions",
+           [&options](const std::string& name) { options.shell_name = name; });
+    app.add_flag_callback(
+        "--runs", [&options] { want(options, KeptRequest::Kind::List, ""); },
+        "List what was started so, and shells; a line of JSON each with --json");
+    using Kind = KeptRequest::Kind;
+    struct Verb {
+        const char* name;
+        Kind kind;
+        const char* help;
+    };
+    // An id may be shortened while no other begins so.
+    for (const Verb& verb :
+         {Verb{"--attach", Kind::Attach, "Follow this run to its end, and exit as it does"},
+          Verb{"--logs", Kind::Logs, "Print what there is of its output (0 if that was all right)"},
+          Verb{"--wait", Kind::Wait, "Print nothing, and exit as this run does"},
+          Verb{"--kill", Kind::Kill, "End this run, or shell, and wait for that"},
+          Verb{"--forget", Kind::Forget, "Remove what is kept of this run, which has ended"}}) {
+        add_id(app, verb.name, verb.help,
+               [&options, kind = verb.kind](const std::string& id) { want(options, kind, id); });
+    }
+    add_parsed(app, "--from", options.from, parse_from, "end|OFFSET[,OFFSET]",
+               "With --attach and --logs: where in stdout, and in stderr, to begin");
+    app.add_option_function<std::string>(
+           "--signal",
+           [&options](const std::string& text) {
+               const auto number = signal_number(text);
+               if (!number) throw CLI::ValidationError("'" + text + "' is no signal");
+               options.signal = signal_name(*number);
+           },
+           "With --kill: only send this signal")
+        ->type_name("NAME");
 }
 
 void declare(CLI::App& app, ClientOptions& options) {
@@ -89,9 +153,10 @@ void declare(CLI::App& app, ClientOptions& options) {
     add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
     add_parsed(app, "--on-disconnect", options.settings.on_disconnect, parse_on_disconnect,
-               "kill|grace:DUR",
+               "kill|keep|grace:DUR",
                "When the connection is lost: end the command at once, or when nobody has come back "
-               "for it within DUR (grace:30s over a network, else kill)");
+               "for it within DUR (grace:30s over a network, else kill), or let it run on");
+    declare_kept(app, options);
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
         ->check(CLI::Range(0, 1 << 20));
@@ -138,14 +203,132 @@ void apply(SshOptions said, ClientOptions& options) {
 // Called by its name: the defaults that differ.
 void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.linger) options.settings.linger = Linger{};
-    if (!options.settings.on_disconnect) options.settings.on_disconnect = OnDisconnect{};
+    if (!options.settings.on_disconnect && !is_kept(options)) {
+        options.settings.on_disconnect = OnDisconnect{};
+    }
     // A login shell on a terminal, where frsh has a prompt.
-    const bool is_login = options.words.empty() && !options.no_command;
+    const bool is_login = options.words.empty() && !options.no_command && !options.request;
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
 bool is_called_ssh(std::string_view program) {
     return program.substr(program.rfind('/') + 1) == "ssh";
+}
+
+const char* name_of(KeptRequest::Kind kind) {
+    switch (kind) {
+        case KeptRequest::Kind::List:
+            return "--runs";
+        case KeptRequest::Kind::Attach:
+            return "--attach";
+        case KeptRequest::Kind::Logs:
+            return "--logs";
+        case KeptRequest::Kind::Wait:
+            return "--wait";
+        case KeptRequest::Kind::Kill:
+            return "--kill";
+        case KeptRequest::Kind::Forget:
+            break;
+    }
+    return "--forget";
+}
+
+struct Said {
+    bool is_said;
+    const char* name;
+};
+
+// The first of these that was said.
+const char* first_said(std::initializer_list<Said> options) {
+    const auto* const found = std::find_if(options.begin(), options.end(),
+                                           [](const Said& option) { return option.is_said; });
+    return found == options.end() ? nullptr : found->name;
+}
+
+bool wants_tty(const ClientOptions& options) {
+    return options.tty == Tty::Wanted || options.tty == Tty::Forced;
+}
+
+// How a command is run, and so nothing for a request about one that runs.
+const char* first_of_a_command(const ClientOptions& options) {
+    return first_said({{!options.words.empty(), "a command"},
+                       {options.detach, "--detach"},
+                       {!options.run_id.empty(), "--run-id"},
+                       {options.soft_timeout.has_value(), "--soft-timeout"},
+                       {!options.shell_name.empty(), "--shell"},
+                       {options.settings.on_disconnect.has_value(), "--on-disconnect"},
+                       {options.batch, "--batch"},
+                       {wants_tty(options), "-t"},
+                       {options.no_command, "-N"},
+                       {options.background, "-f"},
+                       {options.subsystem, "-s"},
+                       {options.argv, "--argv"},
+                       {!options.env.empty(), "--env"},
+                       {options.cwd.has_value(), "--cwd"},
+                       {options.timeout.has_value(), "--timeout"},
+                       {options.idle_timeout.has_value(), "--idle-timeout"},
+                       {options.max_output.has_value(), "--max-output"},
+                       {options.trust, "--trust"}});
+}
+
+std::optional<std::string> contradiction_of_request(const ClientOptions& options) {
+    using Kind = KeptRequest::Kind;
+    const auto kind = options.request ? std::optional(options.request->kind) : std::nullopt;
+    const std::string goes_with = "goes with --attach ID or --logs ID";
+    if (options.from && kind != Kind::Attach && kind != Kind::Logs) return "--from: " + goes_with;
+    if (!options.signal.empty() && kind != Kind::Kill) return "--signal: goes with --kill ID";
+    if (!kind) return std::nullopt;
+    const char* other = first_of_a_command(options);
+    const bool has_record = kind == Kind::Attach || kind == Kind::Logs || kind == Kind::Wait;
+    if (other == nullptr && !has_record && options.status_fd >= 0) other = "--status-fd";
+    if (other == nullptr && !has_record && options.json && kind != Kind::List) other = "--json";
+    if (other == nullptr) return std::nullopt;
+    return std::string(name_of(*kind)) + ": not with " + other;
+}
+
+// Of a run that is kept, or is evaluated in a shell that lasts.
+std::optional<std::string> contradiction_of_kept(const ClientOptions& options) {
+    const bool wants_keep = options.settings.on_disconnect &&
+                            options.settings.on_disconnect->kind == OnDisconnect::Kind::Keep;
+    const auto first = [&](std::initializer_list<Said> more) {
+        const char* const found = first_said(more);
+        return found != nullptr ? found
+                                : first_said({{options.batch, "--batch"},
+                                              {wants_tty(options), "-t"},
+                                              {options.no_command, "-N"}});
+    };
+    const bool goes_on = options.detach || options.soft_timeout;
+    const Said other_wish{goes_on && options.settings.on_disconnect && !wants_keep,
+                          "an --on-disconnect that ends it"};
+    const Said in_shell{!options.shell_name.empty(), "--shell"};
+    const char* what = nullptr;
+    const char* other = nullptr;
+    if (options.detach) {
+        what = "--detach";
+        other = first({{options.soft_timeout.has_value(), "--soft-timeout"},
+                       {options.json, "--json (--status-fd has the record)"},
+                       other_wish,
+                       in_shell});
+    } else if (options.soft_timeout) {
+        what = "--soft-timeout";
+        other = first({other_wish, in_shell});
+    } else if (!options.run_id.empty()) {
+        what = "--run-id";
+        other = first({in_shell});
+    } else if (!options.shell_name.empty()) {
+        what = "--shell";
+        other = first({{wants_keep, "--on-disconnect=keep"},
+                       {options.argv, "--argv"},
+                       {options.subsystem, "-s"}});
+    } else if (wants_keep) {
+        what = "--on-disconnect=keep";
+        other = first({});
+    }
+    if (what == nullptr) return std::nullopt;
+    if (other != nullptr) return std::string(what) + ": not with " + other;
+    const bool needs_command = options.words.empty() && what != std::string("--on-disconnect=keep");
+    if (needs_command) return std::string(what) + ": goes with a command";
+    return std::nullopt;
 }
 
 // What cannot be asked for together.
@@ -158,8 +341,10 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
+    if (const auto why = contradiction_of_request(options)) return why;
+    if (const auto why = contradiction_of_kept(options)) return why;
     if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
-    if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
+    if (wants_tty(options)) {
         const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
         if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
         if (options.max_output)
@@ -236,10 +421,34 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
 // A network fails by itself; on one machine a connection ends because somebody ended it.
 OnDisconnect on_disconnect_of(const ClientOptions& options) {
     if (options.settings.on_disconnect) return *options.settings.on_disconnect;
+    if (is_kept(options)) return {OnDisconnect::Kind::Keep, kUsualGrace};
     const bool is_network =
         options.settings.via.empty() && !options.plaintext && is_host(options.target);
     if (!is_network) return {};
-    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
+    return {OnDisconnect::Kind::Grace, kUsualGrace};
+}
+
+bool is_kept(const ClientOptions& options) {
+    const auto& wish = options.settings.on_disconnect;
+    return options.detach || options.soft_timeout || !options.run_id.empty() ||
+           (wish && wish->kind == OnDisconnect::Kind::Keep);
+}
+
+std::optional<KeptFrom> parse_from(std::string_view text) {
+    const auto parts = split(text, ',');
+    if (parts.size() > 2) return std::nullopt;
+    KeptFrom from;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        auto& offset = i == 0 ? from.out : from.err;
+        if (parts[i] == "end") {
+            offset.reset();
+        } else {
+            offset = parse_number(parts[i], 0, kFurthest);
+            if (!offset) return std::nullopt;
+        }
+    }
+    if (text == "end") from.err.reset();
+    return from;
 }
 
 }  // namespace frsh
