@@ -3,12 +3,12 @@
 #include "client/local_input.hpp"
 #include "client/record.hpp"
 #include "client/report.hpp"
+#include "client/requests.hpp"
 #include "client/server_link.hpp"
 #include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
-#include "common/net/host_pattern.hpp"
 #include "common/sys/signals.hpp"
 
 #include <csignal>
@@ -17,46 +17,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-extern char** environ;
-
 namespace frsh {
 namespace {
 
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-constexpr auto kDefaultLinger = 2s;
-constexpr std::uint64_t kJsonMaxOutput = 16 * 1024 * 1024;
 // From the moment our reader has gone, or that we were told to leave, until we do.
 constexpr auto kPatience = 2s;
-
-std::string_view name_of(std::string_view entry) {
-    return entry.substr(0, entry.find('='));
-}
-
-// What any server takes, and what SendEnv adds to that or, with a dash, takes away.
-bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
-    bool is_sent = is_forwardable(name);
-    for (const std::string& pattern : patterns) {
-        if (pattern.starts_with('-')) {
-            if (matches_pattern(name, std::string_view(pattern).substr(1))) is_sent = false;
-        } else if (matches_pattern(name, pattern)) {
-            is_sent = true;
-        }
-    }
-    return is_sent;
-}
-
-void add_environment(const ClientOptions& options, msg::Open& open) {
-    open.env = options.env;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        if (is_to_be_sent(name_of(*entry), options.send_env)) open.forwarded.emplace_back(*entry);
-    }
-    for (const std::string& entry : options.set_env) {
-        // What may come from any client may do so for a key with a command of its own, too.
-        (is_forwardable(name_of(entry)) ? open.forwarded : open.env).push_back(entry);
-    }
-}
 
 // Is the command to have a terminal? As ssh, -t alone is about ours.
 bool wants_terminal(const ClientOptions& options) {
@@ -81,10 +49,6 @@ std::vector<int> signals_for(bool has_keys) {
     for (const int number : TerminalSession::signals())
         numbers.push_back(number);
     return numbers;
-}
-
-bool is_request(const ClientOptions& options, KeptRequest::Kind kind) {
-    return options.request && options.request->kind == kind;
 }
 
 // "30s", "250ms"
@@ -155,7 +119,7 @@ class OneShot {
     RemoteRun& ask() {
         Sink& out = sink_for(out_, held_out_);
         Sink& err = sink_for(err_, held_err_);
-        RemoteRun& run = options_.request ? server_.attach(attach_request(), out, err)
+        RemoteRun& run = options_.request ? server_.attach(attach_for(options_), out, err)
                                           : server_.open(open_request(), out, err);
         if (options_.soft_timeout) {
             run.on_start([this] { part_at_ = EventLoop::Clock::now() + *options_.soft_timeout; });
@@ -167,17 +131,6 @@ class OneShot {
         if (options_.detach) return unseen_;
         if (is_request(options_, KeptRequest::Kind::Wait)) return unwanted_;
         return options_.json ? static_cast<Sink&>(held) : local;
-    }
-
-    msg::Attach attach_request() const {
-        msg::Attach attach;
-        attach.run = options_.request->run;
-        const bool only_waits = is_request(options_, KeptRequest::Kind::Wait);
-        const KeptFrom from = only_waits ? KeptFrom{{}, {}} : options_.from.value_or(KeptFrom());
-        attach.out = from.out;
-        attach.err = from.err;
-        attach.follow = !is_request(options_, KeptRequest::Kind::Logs);
-        return attach;
     }
 
     msg::Open open_request() {
@@ -429,50 +382,7 @@ class OneShot {
     bool is_background_ = false;
 };
 
-void check_strings(const msg::Open& open) {
-    std::size_t total = 0;
-    for (const auto* const strings : {&open.args, &open.env, &open.forwarded}) {
-        for (const std::string& text : *strings) {
-            if (text.find('\0') != std::string::npos) {
-                throw UserError("command: has a NUL byte in it, which no program can be given");
-            }
-            total += text.size() + 1;
-        }
-    }
-    if (total > kMaxCommand - 64 * 1024) throw UserError("command: above 8 MiB");
-}
-
 }  // namespace
-
-msg::Open open_for(const ClientOptions& options, std::vector<std::string> words) {
-    msg::Open open;
-    open.run = options.run_id.empty() ? new_run_id() : options.run_id;
-    open.kept = is_kept(options);
-    open.shell_name = options.shell_name;
-    if (options.argv) {
-        open.mode = msg::Open::Mode::Argv;
-        open.args = std::move(words);
-    } else if (options.subsystem) {
-        open.mode = msg::Open::Mode::Subsystem;
-        open.args = {join_words(words)};
-    } else {
-        const std::string command = join_words(words);
-        open.mode = command.empty() ? msg::Open::Mode::Login : msg::Open::Mode::Command;
-        if (!command.empty()) open.args = {command};
-    }
-    open.cwd = options.cwd;
-    add_environment(options, open);
-    open.stdin_null = options.stdin_null || options.detach;
-    open.timeout = options.timeout;
-    open.idle_timeout = options.idle_timeout;
-    open.linger = kDefaultLinger;
-    if (options.settings.linger) open.linger = options.settings.linger->time;
-    open.max_output = options.max_output;
-    open.on_disconnect = on_disconnect_of(options);
-    if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
-    check_strings(open);
-    return open;
-}
 
 int run_without_command(const ClientOptions& options) {
     EventLoop loop;

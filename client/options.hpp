@@ -77,6 +77,8 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
 // target.
 [[nodiscard]] OnDisconnect on_disconnect_of(const ClientOptions& options);
 
+[[nodiscard]] bool is_request(const ClientOptions& options, KeptRequest::Kind kind);
+
 // Is a run of these to be found again by its id?
 [[nodiscard]] bool is_kept(const ClientOptions& options);
 

@@ -5,6 +5,7 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <sys/random.h>
@@ -123,8 +124,11 @@ void RemoteRun::on_message(const Message& message) {
         Incoming& in = incoming(data->stream);
         in.stream.accept(data->offset, data->bytes.size());
         in.sum.update(data->bytes);
-        in.delivered += data->bytes.size();
-        in.sink.write(data->bytes);
+        const Offset early = in.begun_at - std::min(in.begun_at, data->offset);
+        const auto unwanted = std::min<std::size_t>(early, data->bytes.size());
+        in.stream.consume(unwanted);
+        in.delivered += data->bytes.size() - unwanted;
+        in.sink.write(data->bytes.substr(unwanted));
     } else if (const auto* const credit = std::get_if<msg::Credit>(&message)) {
         if (credit->stream != StreamId::Stdin) throw ProtocolError("credit for a server's stream");
         in_.credit(credit->consumed, credit->limit);
@@ -161,22 +165,26 @@ void RemoteRun::on_started(std::int64_t pid) {
     if (on_start_) on_start_();
 }
 
+// What was asked for may be left out there, or not produced yet: then the server begins behind it,
+// or before.
+void RemoteRun::begin_at(Incoming& in, std::optional<Offset> wanted,
+                         const msg::Attached::Point& point, std::string_view name) {
+    in.stream.skip(0, point.at);
+    in.sum = Crc32(point.crc32);
+    in.begun_at = std::max(point.at, wanted.value_or(0));
+    if (wanted && *wanted < point.at) {
+        log::error(std::string(name) + ": bytes " + std::to_string(*wanted) + " to " +
+                   std::to_string(point.at) + " were not kept");
+    }
+}
+
 // It was begun without us: what lies before these points is not ours to count, only to sum up.
 void RemoteRun::on_attached(const msg::Attached& attached) {
     const auto* const asked = std::get_if<msg::Attach>(&request_);
     if (asked == nullptr || has_started_) throw ProtocolError("an attached that nobody asked for");
     if (!attached.run.starts_with(asked->run)) throw ProtocolError("attached to another run");
-    for (const auto& [in, wanted, point, name] :
-         {std::tuple(&out_, &asked->out, &attached.out, "stdout"),
-          std::tuple(&err_, &asked->err, &attached.err, "stderr")}) {
-        if (*wanted && **wanted != point->at) {
-            throw ProtocolError(std::string(name) + " goes on at " + std::to_string(point->at) +
-                                ", asked for at " + std::to_string(**wanted));
-        }
-        in->stream.skip(0, point->at);
-        in->sum = Crc32(point->crc32);
-        in->begun_at = point->at;
-    }
+    begin_at(out_, asked->out, attached.out, "stdout");
+    begin_at(err_, asked->err, attached.err, "stderr");
     id_ = attached.run;
     on_disconnect_ = {OnDisconnect::Kind::Keep, kUsualGrace};
     on_started(attached.pid);

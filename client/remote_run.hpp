@@ -96,7 +96,7 @@ class RemoteRun : public Link::Source {
         Sink& sink;
         ReceiveStream stream;
         Crc32 sum;
-        Offset begun_at = 0;
+        Offset begun_at = 0;   // What lies below is not for the sink.
         Offset delivered = 0;  // Bytes.
         std::optional<Offset> gap_at;
         bool stop_sent = false;
@@ -106,6 +106,8 @@ class RemoteRun : public Link::Source {
     [[nodiscard]] bool is_attached() const { return std::holds_alternative<msg::Attach>(request_); }
     Incoming& incoming(StreamId stream);
     void on_started(std::int64_t pid);
+    static void begin_at(Incoming& in, std::optional<Offset> wanted,
+                         const msg::Attached::Point& point, std::string_view name);
     void on_attached(const msg::Attached& attached);
     void on_refused(const msg::Refused& refused);
     void on_end(const msg::End& end);
