@@ -264,7 +264,7 @@ std::string kept_json(const msg::Kept& kept) {
     members.emplace_back("started_at", kept.started_at);
     if (kept.ended_at) members.emplace_back("ended_at", *kept.ended_at);
     const bool is_argv = kept.mode == msg::Open::Mode::Argv;
-    add_command(members, {"", kept.args, is_argv});
+    if (!kept.is_shell) add_command(members, {"", kept.args, is_argv});
     members.emplace_back("outcome", to_json(kept.outcome));
     members.emplace_back("stdout", Json::Object{{"bytes", kept.out}});
     members.emplace_back("stderr", Json::Object{{"bytes", kept.err}});

@@ -121,9 +121,11 @@ class OneShot {
         Sink& err = sink_for(err_, held_err_);
         RemoteRun& run = options_.request ? server_.attach(attach_for(options_), out, err)
                                           : server_.open(open_request(), out, err);
-        if (options_.soft_timeout) {
-            run.on_start([this] { part_at_ = EventLoop::Clock::now() + *options_.soft_timeout; });
-        }
+        run.on_start([this, &run] {
+            if (options_.soft_timeout) part_at_ = EventLoop::Clock::now() + *options_.soft_timeout;
+            // It is over, and how is all that is of interest.
+            if (options_.detach && run.pid() == 0) unseen_.fail(EPIPE);
+        });
         return run;
     }
 

@@ -141,7 +141,7 @@ void RemoteRun::on_message(const Message& message) {
         in.sum = Crc32(gap->crc32);
         log::error(std::string(name_of(gap->stream)) + ": " +
                    std::to_string(gap->to - gap->offset) + " bytes left out after the first " +
-                   std::to_string(gap->offset) + " (output limit)");
+                   std::to_string(gap->offset) + (is_kept_ ? " (not kept)" : " (output limit)"));
     } else if (std::holds_alternative<msg::Stop>(message)) {
         in_.stop();
     } else if (const auto* const started = std::get_if<msg::Started>(&message)) {

@@ -67,6 +67,7 @@ class NoOutput : public Sink {
     Offset take_used() override { return std::exchange(used_, 0); }
     [[nodiscard]] bool is_drained() const override { return true; }
     [[nodiscard]] int failure() const override { return failure_; }
+    void fail(int failure) { failure_ = failure; }
 
   private:
     int failure_;
