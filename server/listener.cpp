@@ -303,7 +303,12 @@ void Listener::punish(const Child& child, const ExitStatus& status) {
                          : exit == LoginExit::Failed                     ? 5s
                          : exit == LoginExit::Silent                     ? 1s
                                                                          : 0s;
-    if (penalty > 0s) penalties_.add(child.source.name, penalty, EventLoop::Clock::now());
+    if (penalty == 0s) return;
+    const EventLoop::Time now = EventLoop::Clock::now();
+    penalties_.add(child.source.name, penalty, now);
+    Audit(audit_file_, {child.mark, child.from, "", ""})
+        .penalised(child.source.name, penalty,
+                   penalties_.find(child.source.name, now).value_or(0s));
 }
 
 void Listener::evict_surplus(EventLoop::Time now) {
