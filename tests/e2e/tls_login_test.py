@@ -285,8 +285,10 @@ class Keys(TlsCase):
     def agent(self, path, key):
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
         try:
-            wait_until(lambda: os.path.exists(path), "the agent")
-            subprocess.run(["ssh-add", "-q", key], env=dict(os.environ, SSH_AUTH_SOCK=path), check=True)
+            add = ["ssh-add", "-q", key]
+            env = dict(os.environ, SSH_AUTH_SOCK=path)
+            # Its socket is there a moment before it listens.
+            wait_until(lambda: subprocess.run(add, env=env, stderr=subprocess.DEVNULL).returncode == 0, "the agent")
             yield
         finally:
             agent.terminate()
