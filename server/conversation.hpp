@@ -26,6 +26,7 @@ namespace frsh {
 struct SessionSettings {
     LaunchContext launch;
     std::shared_ptr<Audit> audit;  // May be null.
+    std::string kept_folder;       // Where runs are kept.
     Retention retention = {};
     // Asked once, before the first message is acted on: why this peer may not come in, or nothing.
     std::function<std::optional<std::string>()> refusal;

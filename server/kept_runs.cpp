@@ -58,13 +58,18 @@ msg::Kept entry_of(const RunStore::Found& found) {
 }  // namespace
 
 KeptRuns::KeptRuns(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
-                   Retention retention, Rendezvous::OnArrival on_arrival)
+                   std::string folder, Retention retention, Rendezvous::OnArrival on_arrival)
     : loop_(loop),
       launch_(launch),
       audit_(std::move(audit)),
       retention_(retention),
       on_arrival_(std::move(on_arrival)),
-      store_(RunStore::folder_of(launch.env, launch.user.home)) {}
+      folder_(std::move(folder)) {}
+
+RunStore& KeptRuns::store() {
+    if (!store_) store_.emplace(folder_);
+    return *store_;
+}
 
 // What a key that is bound to a command has asked for is for that key's holders, and nothing else
 // is.
@@ -86,7 +91,7 @@ KeptRuns::Answer KeptRuns::answer(RunStore::Found found) const {
 KeptRuns::Answer KeptRuns::open(const msg::Open& open) {
     sweep_once();
     for (;;) {
-        const auto found = store_.find(open.run);
+        const auto found = store().find(open.run);
         if (!found) {
             Answer begun = begin(open);
             if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
@@ -106,7 +111,7 @@ KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
     if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
     sweep_once();
     for (;;) {
-        const auto found = store_.find(open.shell_name);
+        const auto found = store().find(open.shell_name);
         if (!found) {
             Answer begun = begin_shell(open);
             if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
@@ -117,7 +122,7 @@ KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
         }
         if (auto shell = living(open.shell_name)) return shell;
         if (found->is_running) return Elsewhere{found->info.session};
-        store_.forget(open.shell_name);  // One of that name that has ended.
+        store().forget(open.shell_name);  // One of that name that has ended.
     }
 }
 
@@ -135,7 +140,7 @@ KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
     KeptRunInfo info = info_of(open.run);
     info.mode = open.mode;
     info.args = open.args;
-    auto folder = store_.claim(info);
+    auto folder = store().claim(info);
     if (!folder) return std::shared_ptr<Kept>();
     const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
     auto run =
@@ -148,7 +153,7 @@ KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
 KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
     KeptRunInfo info = info_of(open.shell_name);
     info.is_shell = true;
-    auto folder = store_.claim(info);
+    auto folder = store().claim(info);
     if (!folder) return std::shared_ptr<Kept>();
     try {
         auto shell = std::make_shared<KeptShell>(loop_, open.shell_name, open.env, launch_,
@@ -156,7 +161,7 @@ KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
         living_.emplace(open.shell_name, shell);
         return shell;
     } catch (...) {
-        store_.forget(open.shell_name);
+        store().forget(open.shell_name);
         throw;
     }
 }
@@ -174,7 +179,7 @@ void KeptRuns::be_found() {
 
 KeptRuns::Answer KeptRuns::find(const std::string& beginning) {
     if (const auto run = living(beginning)) return run;
-    const auto resolved = store_.resolve(beginning);
+    const auto resolved = store().resolve(beginning);
     if (const auto* const several = std::get_if<RunStore::Ambiguous>(&resolved)) {
         std::string names;
         for (const std::string& name : several->runs)
@@ -184,13 +189,13 @@ KeptRuns::Answer KeptRuns::find(const std::string& beginning) {
     const auto* const run = std::get_if<std::string>(&resolved);
     if (run == nullptr) return unknown(beginning);
     if (const auto one = living(*run)) return one;
-    auto found = store_.find(*run);
+    auto found = store().find(*run);
     return found ? answer(std::move(*found)) : unknown(beginning);
 }
 
-std::vector<msg::Kept> KeptRuns::list() const {
+std::vector<msg::Kept> KeptRuns::list() {
     std::vector<msg::Kept> entries;
-    for (const RunStore::Found& found : store_.list()) {
+    for (const RunStore::Found& found : store().list()) {
         if (is_ours(found.info)) entries.push_back(entry_of(found));
     }
     return entries;
@@ -202,7 +207,7 @@ std::variant<std::string, KeptRuns::Refusal> KeptRuns::forget(const std::string&
     const auto* const found = std::get_if<RunStore::Found>(&answer);
     if (found == nullptr) return Refusal{"in_use", "run " + beginning + " has not ended"};
     try {
-        store_.forget(found->info.run);
+        store().forget(found->info.run);
     } catch (const SysError& error) {
         return Refusal{"failed", error.what()};
     }
@@ -212,7 +217,7 @@ std::variant<std::string, KeptRuns::Refusal> KeptRuns::forget(const std::string&
 void KeptRuns::sweep_once() {
     if (std::exchange(has_swept_, true)) return;
     try {
-        store_.sweep(retention_.age, retention_.total);
+        store().sweep(retention_.age, retention_.total);
     } catch (const std::exception& error) {
         log::error(std::string("what is kept could not be tidied: ") + error.what());
     }

@@ -35,10 +35,10 @@ class KeptRuns {
     };
     using Answer = std::variant<std::shared_ptr<Kept>, RunStore::Found, Elsewhere, Refusal>;
 
-    // `launch` is lent. `audit` may be null. `on_arrival`: another session brings somebody who asks
-    // for a run that lives here.
+    // `launch` is lent. `audit` may be null. `folder` is where they are kept. `on_arrival`: another
+    // session brings somebody who asks for what lives here.
     KeptRuns(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
-             Retention retention, Rendezvous::OnArrival on_arrival);
+             std::string folder, Retention retention, Rendezvous::OnArrival on_arrival);
 
     // Starts it, unless there is one of that id. What lives here is a KeptRun. Throws SysError or
     // UserError where nothing can be kept.
@@ -48,7 +48,7 @@ class KeptRuns {
     Answer shell(const msg::Open& open);
     // By its id, or how that begins.
     Answer find(const std::string& beginning);
-    [[nodiscard]] std::vector<msg::Kept> list() const;
+    [[nodiscard]] std::vector<msg::Kept> list();
     // The whole id of what was forgotten.
     std::variant<std::string, Refusal> forget(const std::string& beginning);
 
@@ -64,6 +64,7 @@ class KeptRuns {
     [[nodiscard]] bool is_idle() const { return living_.empty(); }
 
   private:
+    RunStore& store();
     void be_found();
     // An empty answer: somebody else was quicker.
     Answer begin(const msg::Open& open);
@@ -79,7 +80,8 @@ class KeptRuns {
     std::shared_ptr<Audit> audit_;
     Retention retention_;
     Rendezvous::OnArrival on_arrival_;
-    RunStore store_;
+    std::string folder_;
+    std::optional<RunStore> store_;  // Once somebody asks for something in it.
     std::map<std::string, std::shared_ptr<Kept>> living_;
     std::string name_;  // Where we are found, once something lives here.
     std::unique_ptr<Rendezvous> rendezvous_;

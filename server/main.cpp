@@ -43,12 +43,18 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     return settings;
 }
 
+std::string own_kept_folder() {
+    return state_folder(home_folder()) + "/runs";
+}
+
 // Of a session whose user the kernel vouches for: ours.
 SessionSettings own_settings(std::string mark, const char* from, BaseEnvironment environment,
                              const ServerOptions& options, int audit_file) {
     const User user = current_user();
-    return settings_for(user, {std::move(mark), from, user.name, ""}, environment, options,
-                        audit_file);
+    SessionSettings settings = settings_for(user, {std::move(mark), from, user.name, ""},
+                                            environment, options, audit_file);
+    settings.kept_folder = own_kept_folder();
+    return settings;
 }
 
 bool is_tls(const ServerOptions& options, const std::vector<Fd>& given) {
@@ -94,6 +100,9 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
+    // The environment is ours, whose folder that may name only if the user is.
+    settings.kept_folder =
+        was_root ? settings.launch.user.home + "/.local/state/frsh/runs" : own_kept_folder();
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.

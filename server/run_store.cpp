@@ -314,17 +314,6 @@ void RunFolder::end(const msg::End& end) {
 
 // --- the store -----------------------------------------------------------------------------------
 
-std::string RunStore::folder_of(const std::vector<std::string>& env, const std::string& home) {
-    constexpr std::string_view kName = "XDG_STATE_HOME=";
-    for (const std::string& entry : env) {
-        // One that is relative is to be ignored (XDG Base Directory Specification).
-        if (entry.starts_with(kName) && entry.substr(kName.size()).starts_with('/')) {
-            return entry.substr(kName.size()) + "/frsh/runs";
-        }
-    }
-    return home + "/.local/state/frsh/runs";
-}
-
 RunStore::RunStore(std::string folder) : folder_(std::move(folder)), boot_id_(read_boot_id()) {
     utsname names{};
     check(::uname(&names), "uname");

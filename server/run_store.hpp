@@ -69,9 +69,6 @@ class RunStore {
         std::vector<std::string> runs;  // Some of them, in order.
     };
 
-    // "$XDG_STATE_HOME/frsh/runs", of the environment that runs get ("NAME=VALUE" entries), else
-    // "HOME/.local/state/frsh/runs". Only named, not made.
-    static std::string folder_of(const std::vector<std::string>& env, const std::string& home);
     explicit RunStore(std::string folder);
 
     // On disk for good when it returns. Null: the id is taken. Throws SysError or UserError (the

@@ -14,7 +14,7 @@ namespace frsh {
 Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionSettings settings)
     : loop_(loop),
       settings_(std::move(settings)),
-      kept_(loop, settings_.launch, settings_.audit, settings_.retention,
+      kept_(loop, settings_.launch, settings_.audit, settings_.kept_folder, settings_.retention,
             [this](HandOver arrived, Fd visit) { take_in(std::move(arrived), std::move(visit)); }) {
     conversations_.push_back(
         std::make_unique<Conversation>(loop, std::move(transport), settings_, kept_));
