@@ -2,6 +2,7 @@
 
 #include "common/base/config.hpp"
 #include "common/base/error.hpp"
+#include "common/base/text.hpp"
 #include "common/net/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
