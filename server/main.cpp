@@ -55,7 +55,7 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
 }
 
 std::string own_kept_folder() {
-    return state_folder(home_folder()) + "/runs";
+    return state_folder(current_user().home) + "/runs";
 }
 
 // Of a session whose user the kernel vouches for: ours.
