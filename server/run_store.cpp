@@ -117,14 +117,24 @@ std::optional<std::string> read_whole(const Fd& file, std::size_t limit) {
     }
 }
 
-// The lock goes with the process that has it, however that ends.
+// An open file description lock (fcntl(2)) goes with the process that has it, however that ends,
+// and can be asked for without being taken: whoever looks is in nobody's way.
+struct flock whole_file_lock() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+void lock_whole(const Fd& file, const std::string& path) {
+    struct flock lock = whole_file_lock();
+    check(::fcntl(file.get(), F_OFD_SETLK, &lock), "lock " + path);
+}
+
 bool is_locked(const Fd& file) {
-    if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) {
-        ::flock(file.get(), LOCK_UN);
-        return false;
-    }
-    if (errno == EWOULDBLOCK) return true;
-    throw SysError("flock");
+    struct flock lock = whole_file_lock();
+    check(::fcntl(file.get(), F_OFD_GETLK, &lock), "look for a lock");
+    return lock.l_type != F_UNLCK;
 }
 
 std::uint64_t disk_usage(int runs, const std::string& run) {
@@ -387,7 +397,7 @@ std::unique_ptr<RunFolder> RunStore::claim(const KeptRunInfo& info) {
     const std::string path = folder_ + "/" + info.run;
     const std::string beside = path + "/asked.new";
     Fd asked = open_path(beside, O_RDWR | O_CREAT | O_EXCL);
-    check(::flock(asked.get(), LOCK_EX | LOCK_NB), "lock " + beside);
+    lock_whole(asked, beside);
     write_all(asked.get(), asked_text(info));
     sync(asked, beside);
     const Fd end = open_path(path + "/end.new", O_WRONLY | O_CREAT | O_EXCL);

@@ -8,7 +8,6 @@
 #include <csignal>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -98,13 +97,31 @@ std::vector<std::string> runs_of(const RunStore& store) {
     return runs;
 }
 
-// As though the run had ended then: its record once more, with another "ended_at".
 void change_asked(const std::string& path, const std::string& from, const std::string& to) {
     std::string text = frsh::read_file(path, 100'000);
     const std::size_t at = text.find(from);
     REQUIRE(at != std::string::npos);
     text.replace(at, from.size(), to);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+}
+
+// 1: it got the run. 0: it did not, and found it whole. Anything else is wrong.
+int race_for(const Folder& folder, const std::string& run, frsh::Pipe& start) {
+    start.write_end.close();
+    char byte = 0;
+    (void)!::read(start.read_end.get(), &byte, 1);  // Until nobody has the other end.
+    try {
+        RunStore store = folder.store();
+        const auto claimed = store.claim(info_of(run));
+        const auto found = store.find(run);
+        // Whole, whatever the winner is at; lost as soon as it is gone.
+        if (!found || found->info.args != info_of(run).args) return 2;
+        if (claimed && !found->is_running) return 3;
+        return claimed ? 1 : 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s: %s\n", run.c_str(), error.what());
+        return 4;
+    }
 }
 
 // As the store itself writes it.
@@ -241,17 +258,7 @@ TEST_CASE("run store: of two who claim one id at once exactly one gets it") {
         for (pid_t& child : children) {
             child = ::fork();
             REQUIRE(child >= 0);
-            if (child == 0) {
-                RunStore store = folder.store();
-                start.write_end.close();
-                char byte = 0;
-                (void)!::read(start.read_end.get(), &byte, 1);  // Until it is closed.
-                const auto claimed = store.claim(info_of(run));
-                // Whoever did not get it finds it, whole, whatever the other is at.
-                const auto found = store.find(run);
-                const bool is_whole = found && found->info.args.size() == 1;
-                ::_exit(!is_whole ? 2 : claimed ? 1 : 0);
-            }
+            if (child == 0) ::_exit(race_for(folder, run, start));
         }
         start.write_end.close();
         int claims = 0;
@@ -330,7 +337,10 @@ TEST_CASE("run store: a claim that takes its time is waited for") {
         std::string asked = frsh::read_file(folder.in_runs("other/asked"), 10'000);
         asked.replace(asked.find("other"), 5, "run");
         const Fd file(::open(folder.in_runs("run/asked.new").c_str(), O_RDWR | O_CREAT, 0600));
-        if (::flock(file.get(), LOCK_EX) != 0) ::_exit(1);
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        lock.l_whence = SEEK_SET;
+        if (::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) ::_exit(1);
         ::usleep(50'000);
         frsh::write_all(file.get(), asked);
         ::pause();
