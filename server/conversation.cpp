@@ -77,7 +77,8 @@ Conversation::Conversation(EventLoop& loop, HandOver arrived, Fd visit,
 }
 
 bool Conversation::prepare() {
-    if (wanted_) give_away();
+    while (wanted_)
+        give_away();
     if (is_given_away_ || is_over_) return false;
     link_.flush();
     const bool is_heard = !link_.is_down() || (!link_.is_flushed() && give_up_);
@@ -284,13 +285,14 @@ void Conversation::take_over(HandOver arrived, Fd visit) {
 void Conversation::handle(const msg::Resume& resume) {
     const bool is_ours = resume.session == name_;
     if (is_ours || !is_idle()) return go_on(resume);
+    if (tries_ >= kTries) return refuse_connection("gone", "there is no such session any more");
     // Not from in here: it may take a while.
     wanted_ = Wanted{resume.session, resume};
     link_.hold();
 }
 
 void Conversation::bring_to(const std::string& session, Channel channel, const Message& message) {
-    if (!is_idle() || !kept_.is_idle() || is_stranded_) {
+    if (!is_idle() || !kept_.is_idle() || tries_ >= kTries) {
         return refuse(channel, {"elsewhere",
                                 "that run lives in another session, which cannot be "
                                 "reached from here"});
@@ -299,23 +301,15 @@ void Conversation::bring_to(const std::string& session, Channel channel, const M
     link_.hold();
 }
 
-std::optional<Fd> Conversation::find_way() {
+std::optional<Fd> Conversation::find_way(const Wanted& wanted, const std::string& rest) {
     std::string bytes;
     // A session that has not met this client is to know his name for it.
-    if (!std::holds_alternative<msg::Resume>(wanted_->message)) {
+    if (!std::holds_alternative<msg::Resume>(wanted.message)) {
         encode(bytes, msg::Hello{kProtocolVersion, "", {}, "", "", "", name_});
     }
-    encode(bytes, wanted_->message);
-    bytes += link_.take_rest();
-    const int input = link_.transport()->read_fd();
-    const int output = link_.transport()->write_fd();
-    // The client may be here before the session has come to read who that is.
-    std::optional<Fd> way;
-    for (int tries = 0; !way && tries < kTries; ++tries) {
-        if (tries > 0) std::this_thread::sleep_for(kBetweenTries);
-        way = hand_over(wanted_->session, input, output, bytes, settings_.launch.forced_command);
-    }
-    return way;
+    encode(bytes, wanted.message);
+    return hand_over(wanted.session, link_.transport()->read_fd(), link_.transport()->write_fd(),
+                     bytes + rest, settings_.launch.forced_command);
 }
 
 void Conversation::give_away() {
@@ -323,19 +317,17 @@ void Conversation::give_away() {
     // Our hello is the first that the client hears.
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush())
         loop_.run_once(deadline);
-    if (link_.is_down()) return wanted_.reset();
+    const Wanted wanted = *std::exchange(wanted_, std::nullopt);
+    if (link_.is_down()) return;
+    const std::string rest = link_.take_rest();
+    const auto way = find_way(wanted, rest);
+    if (!way) {
+        // A session may be about to be found, or to end, and its runs with it: ask again.
+        if (++tries_ > 1) std::this_thread::sleep_for(kBetweenTries);
+        return link_.go_on(wanted.message, rest);
+    }
     const int input = link_.transport()->read_fd();
     const int output = link_.transport()->write_fd();
-    const auto way = find_way();
-    const Wanted wanted = *std::exchange(wanted_, std::nullopt);
-    if (!way && std::holds_alternative<msg::Resume>(wanted.message)) {
-        return refuse_connection("gone", "there is no such session any more");
-    }
-    if (!way) {
-        // It may have ended meanwhile.
-        is_stranded_ = true;
-        return link_.go_on(wanted.message);
-    }
     is_given_away_ = true;
     if (input == output) return;
     // Pipes of whoever started us: for him the connection ends with this process.

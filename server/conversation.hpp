@@ -59,6 +59,12 @@ class Conversation : private Link::Handler {
     [[nodiscard]] bool is_admitted() const { return is_admitted_; }
 
   private:
+    // Of another session, to which our connection is to go; what it is to be asked there.
+    struct Wanted {
+        std::string session;
+        Message message;
+    };
+
     void on_message(const Message& message) override;
     void on_link_down(const std::string& problem) override;
     void handle(const msg::Hello& hello);
@@ -101,7 +107,7 @@ class Conversation : private Link::Handler {
     void bring_to(const std::string& session, Channel channel, const Message& message);
     // Brings our connection to the session that the client asked for. Blocks.
     void give_away();
-    [[nodiscard]] std::optional<Fd> find_way();
+    [[nodiscard]] std::optional<Fd> find_way(const Wanted& wanted, const std::string& rest);
     void say_ready(const Shell& shell);
     // Null for a channel that was refused: its client may have said more before it heard.
     [[nodiscard]] Run* find(Channel channel);
@@ -128,15 +134,10 @@ class Conversation : private Link::Handler {
     std::unique_ptr<Rendezvous> rendezvous_;  // Once something may outlive a connection.
     Fd visit_;                                // Of whoever brought this connection, until it goes.
     std::optional<Time> lonely_since_;
-    // Of another session, to which our connection is to go; what it is to be asked there.
-    struct Wanted {
-        std::string session;
-        Message message;
-    };
     std::optional<Wanted> wanted_;
     bool is_given_away_ = false;
-    bool is_stranded_ = false;  // Nobody has taken it.
-    bool was_let_in_ = false;   // By the session that has brought it here.
+    int tries_ = 0;            // In which nobody took it.
+    bool was_let_in_ = false;  // By the session that has brought it here.
     bool is_over_ = false;
     bool is_parting_ = false;
     bool is_admitted_ = false;

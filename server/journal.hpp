@@ -98,8 +98,9 @@ class JournalReader {
     JournalReader(JournalReader&&) noexcept;
     JournalReader& operator=(JournalReader&&) noexcept;
 
-    // The next piece, of data at most `most` bytes; nothing at the present end, where later calls
-    // may find more. Throws JournalDamaged or SysError.
+    // The next piece, of data at most `most` bytes (with 0, data that is next is an empty piece);
+    // nothing at the present end, where later calls may find more. Throws JournalDamaged or
+    // SysError.
     std::optional<Piece> next(std::size_t most);
     // The offset of what comes next, and the checksum of everything below it.
     [[nodiscard]] Offset at() const { return at_; }

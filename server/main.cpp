@@ -31,6 +31,16 @@ Fd take_over(int standard_stream) {
     return fd;
 }
 
+Retention retention_of(const ServerSettings& settings) {
+    Retention retention;
+    if (settings.keep_age) {
+        retention.age = std::chrono::duration_cast<std::chrono::seconds>(*settings.keep_age);
+    }
+    retention.total = settings.keep_total.value_or(retention.total);
+    retention.stream = settings.keep_stream.value_or(retention.stream);
+    return retention;
+}
+
 SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnvironment environment,
                              const ServerOptions& options, int audit_file) {
     SessionSettings settings;
@@ -39,12 +49,13 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.session_mark = subject.session;
+    settings.retention = retention_of(options.settings);
     settings.audit = std::make_shared<Audit>(audit_file, std::move(subject));
     return settings;
 }
 
 std::string own_kept_folder() {
-    return state_folder(home_folder()) + "/runs";
+    return state_folder(current_user().home) + "/runs";
 }
 
 // Of a session whose user the kernel vouches for: ours.

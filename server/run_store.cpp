@@ -92,13 +92,14 @@ void for_each_name(int folder, const Use& use) {
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(check(again, "open of a folder")),
                                                       &::closedir);
     while (const dirent* const entry = ::readdir(entries.get()))
-        use(std::string(entry->d_name));
+        use(std::string(entry->d_name), entry->d_type);
 }
 
 std::vector<std::string> names_of_runs(int runs) {
     std::vector<std::string> names;
-    for_each_name(runs, [&](const std::string& name) {
-        if (is_run_id(name)) names.push_back(name);
+    for_each_name(runs, [&](const std::string& name, unsigned char type) {
+        const bool may_be_folder = type == DT_DIR || type == DT_UNKNOWN;
+        if (may_be_folder && is_run_id(name)) names.push_back(name);
     });
     std::sort(names.begin(), names.end());
     return names;
@@ -116,21 +117,31 @@ std::optional<std::string> read_whole(const Fd& file, std::size_t limit) {
     }
 }
 
-// The lock goes with the process that has it, however that ends.
+// An open file description lock (fcntl(2)) goes with the process that has it, however that ends,
+// and can be asked for without being taken: whoever looks is in nobody's way.
+struct flock whole_file_lock() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+void lock_whole(const Fd& file, const std::string& path) {
+    struct flock lock = whole_file_lock();
+    check(::fcntl(file.get(), F_OFD_SETLK, &lock), "lock " + path);
+}
+
 bool is_locked(const Fd& file) {
-    if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) {
-        ::flock(file.get(), LOCK_UN);
-        return false;
-    }
-    if (errno == EWOULDBLOCK) return true;
-    throw SysError("flock");
+    struct flock lock = whole_file_lock();
+    check(::fcntl(file.get(), F_OFD_GETLK, &lock), "look for a lock");
+    return lock.l_type != F_UNLCK;
 }
 
 std::uint64_t disk_usage(int runs, const std::string& run) {
     const Fd folder = open_in(runs, run, O_RDONLY | O_DIRECTORY);
     if (!folder.is_open()) return 0;
     std::uint64_t bytes = 0;
-    for_each_name(folder.get(), [&](const std::string& name) {
+    for_each_name(folder.get(), [&](const std::string& name, unsigned char) {
         struct stat info {};
         if (::fstatat(folder.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
             bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
@@ -151,8 +162,9 @@ void remove_folder(int runs, const std::string& name) {
     {
         const Fd folder = open_in(runs, name, O_RDONLY | O_DIRECTORY);
         if (!folder.is_open()) return;
-        for_each_name(folder.get(),
-                      [&](const std::string& file) { ::unlinkat(folder.get(), file.c_str(), 0); });
+        for_each_name(folder.get(), [&](const std::string& file, unsigned char) {
+            ::unlinkat(folder.get(), file.c_str(), 0);
+        });
     }
     ::unlinkat(runs, name.c_str(), AT_REMOVEDIR);
 }
@@ -285,7 +297,7 @@ std::optional<Ended> parse_end(const std::optional<std::string>& record, const s
 
 // Best effort: where a disk fails here, a reader finds out by the counts and checksums of the end.
 void sync_journals(const Fd& folder) {
-    for_each_name(folder.get(), [&](const std::string& name) {
+    for_each_name(folder.get(), [&](const std::string& name, unsigned char) {
         if (!name.starts_with("stdout-") && !name.starts_with("stderr-")) return;
         const Fd file = open_in(folder.get(), name, O_RDONLY);
         if (file.is_open()) (void)::fdatasync(file.get());
@@ -374,7 +386,7 @@ std::unique_ptr<RunFolder> RunStore::claim(const KeptRunInfo& info) {
     const std::string path = folder_ + "/" + info.run;
     const std::string beside = path + "/asked.new";
     Fd asked = open_path(beside, O_RDWR | O_CREAT | O_EXCL);
-    check(::flock(asked.get(), LOCK_EX | LOCK_NB), "lock " + beside);
+    lock_whole(asked, beside);
     write_all(asked.get(), asked_text(info));
     sync(asked, beside);
     const Fd end = open_path(path + "/end.new", O_WRONLY | O_CREAT | O_EXCL);
@@ -396,19 +408,14 @@ struct RunStore::Look {
 
 std::optional<RunStore::Look> RunStore::look(int runs, const std::string& run,
                                              Patience patience) const {
-    for (;;) {
-        const Fd asked = open_in(runs, run + "/asked", O_RDONLY);
-        if (asked.is_open()) {
-            struct stat info {};
-            check(::fstat(asked.get(), &info), "stat of " + run);
-            if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
-            return look_closely(runs, run, asked);
-        }
-        if (is_our_fault(errno)) throw SysError("open " + run);
-        if (errno != ENOENT) return std::nullopt;
+    for (bool is_last_look = false;;) {
         struct stat info {};
         if (::fstatat(runs, run.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1) return std::nullopt;
         if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
+        const Fd asked = open_in(runs, run + "/asked", O_RDONLY);
+        if (asked.is_open()) return look_closely(runs, run, asked);
+        if (is_our_fault(errno)) throw SysError("open " + run);
+        if (errno != ENOENT) return std::nullopt;
 
         // Being claimed. As soon as that is written and locked there is enough to tell.
         const Fd being_asked = open_in(runs, run + "/asked.new", O_RDONLY);
@@ -420,7 +427,7 @@ std::optional<RunStore::Look> RunStore::look(int runs, const std::string& run,
         }
         const auto made_at = static_cast<std::uint64_t>(info.st_mtime);
         const bool is_old = !is_locked_now && now_in_seconds() > made_at + 2;
-        if (is_old || std::chrono::steady_clock::now() >= patience) {
+        if (is_last_look) {
             Look look{{{}, folder_ + "/" + run, is_locked_now, {}, {}, {}}, made_at};
             look.found.info.run = run;
             look.found.info.started_at = made_at;
@@ -429,7 +436,9 @@ std::optional<RunStore::Look> RunStore::look(int runs, const std::string& run,
             }
             return look;
         }
-        std::this_thread::sleep_for(kPollPause);
+        // What was renamed behind the first question is there when it is asked again.
+        is_last_look = is_old || std::chrono::steady_clock::now() >= patience;
+        if (!is_last_look) std::this_thread::sleep_for(kPollPause);
     }
 }
 
@@ -437,6 +446,7 @@ std::optional<RunStore::Look> RunStore::look_closely(int runs, const std::string
                                                      const Fd& asked) const {
     struct stat info {};
     check(::fstat(asked.get(), &info), "stat of " + run);
+    if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
     const auto asked_at = static_cast<std::uint64_t>(info.st_mtime);
     Look look{{{}, folder_ + "/" + run, false, {}, {}, {}}, asked_at};
     Found& found = look.found;
@@ -579,7 +589,7 @@ void RunStore::sweep(std::chrono::seconds age, std::uint64_t size) {
     // Somebody else is at it.
     if (!runs.is_open() || !lock_for_removal(runs)) return;
     // Of somebody who died while he forgot.
-    for_each_name(runs.get(), [&](const std::string& name) {
+    for_each_name(runs.get(), [&](const std::string& name, unsigned char) {
         if (name.starts_with(kForgotten)) remove_folder(runs.get(), name);
     });
 

@@ -12,8 +12,8 @@
 // not keep the end from being told.
 //
 // The folder's mkdir(2) is the claim of the id: whoever gets it starts the run, and nobody else
-// ever does. `asked` is locked (flock(2)) by the session that runs it, for as long as that lives; a
-// run without an end whose lock is free has lost its session.
+// ever does. `asked` is locked (fcntl(2): F_OFD_SETLK) by the session that runs it, for as long as
+// that lives; a run without an end whose lock is free has lost its session.
 #pragma once
 
 #include "common/proto/message.hpp"

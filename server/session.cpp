@@ -64,6 +64,8 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
     settings.launch.oom_kills = std::make_shared<OomKills>();
     // Orphans of our runs come to us instead of to init, so that they are reaped and counted.
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+    // A journal that may not grow is a return value.
+    std::signal(SIGXFSZ, SIG_IGN);
     Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});
     EventLoop loop;
     Session session(loop, std::move(transport), std::move(settings));

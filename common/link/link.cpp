@@ -71,8 +71,9 @@ void Link::receive(std::string_view bytes) {
     guard([this] { act_on_messages(); });
 }
 
-void Link::go_on(const Message& message) {
+void Link::go_on(const Message& message, std::string_view rest) {
     held_ = false;
+    decoder_.frames().feed(rest);
     guard([&] {
         handler_.on_message(message);
         act_on_messages();

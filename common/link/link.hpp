@@ -61,8 +61,9 @@ class Link {
     // From within the handler: this message is the last that is acted upon. What came behind it is
     // take_rest()'s.
     void hold() { held_ = true; }
-    // Not the last after all: it is acted upon once more, and then what came behind it.
-    void go_on(const Message& message);
+    // Not the last after all: it is acted upon once more, and then what came behind it, which was
+    // taken.
+    void go_on(const Message& message, std::string_view rest);
     [[nodiscard]] std::string take_rest() { return decoder_.frames().take_rest(); }
     // Lent; null once it was dropped.
     [[nodiscard]] const Transport* transport() const { return transport_.get(); }

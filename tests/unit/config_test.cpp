@@ -45,6 +45,9 @@ permit_user_environment = true
 allow_users = ["alice", "build-*"]
 allow_groups = "staff"
 accept_env = []
+keep_age = "2d"
+keep_total = "1G"
+keep_stream = "64K"
 )",
                                                         "F");
     CHECK(settings.listen == Strings{"0.0.0.0:7722", "[::]:7722"});
@@ -57,6 +60,9 @@ accept_env = []
     CHECK(settings.allow_users == Strings{"alice", "build-*"});
     CHECK(settings.allow_groups == Strings{"staff"});
     CHECK(settings.accept_env == Strings{});
+    CHECK(settings.keep_age == std::chrono::hours(48));
+    CHECK(settings.keep_total == std::uint64_t{1} << 30);
+    CHECK(settings.keep_stream == std::uint64_t{65536});
 }
 
 TEST_CASE("server configuration: nothing said is told from something said") {
