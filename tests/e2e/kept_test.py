@@ -92,6 +92,7 @@ class Kept(Case):
         begin = time.monotonic()
         run = self.detach(self.stdio, "exec sleep 60")
         self.assertLess(time.monotonic() - begin, QUICK)
+        # Nor does whoever reads its stderr, as we just did.
         self.end_and_forget(self.stdio, run)
 
     def test_what_cannot_be_started_is_said_as_for_any_command(self):
@@ -102,6 +103,16 @@ class Kept(Case):
             self.assertIn(b"frsh: not started: ", result.err)
             self.assertEqual("not_started", result.record["outcome"]["kind"])
             place.run(["--forget", "none"])
+
+    def test_what_is_usual_for_a_target_does_not_end_what_is_left_alone(self):
+        home = self.path("home")
+        os.makedirs(home + "/frsh")
+        with open(home + "/frsh/config.toml", "w") as file:
+            file.write('[defaults]\non_disconnect = "kill"\n')
+        result = self.unix.run(["--detach"], "exec sleep 60", env={"XDG_CONFIG_HOME": home})
+        run = result.out.decode().strip()
+        self.assertEqual("running", self.listed(self.unix, run)["state"])
+        self.end_and_forget(self.unix, run)
 
     def test_detached_says_in_its_record_that_it_runs(self):
         result = self.unix.run(["--detach", "--run-id", "told"], "exec sleep 60", record=True)
@@ -194,7 +205,7 @@ class Kept(Case):
 
     def test_two_who_watch_both_see_everything(self):
         run = self.detach(self.unix, self.held("seq 1 20000", "seq 1 200000; exit 4"))
-        processes = [place.popen(["--attach", run], stdout=subprocess.PIPE,
+        processes = [place.popen(["--attach", run], stdout=subprocess.PIPE, bufsize=0,
                                  stdin=subprocess.DEVNULL) for place in (self.unix, self.plain)]
         for process in processes:
             self.assertEqual(b"1\n", process.stdout.readline())
@@ -293,7 +304,9 @@ class Kept(Case):
         for sent, code in ((thrice, 130), ([(signal.SIGTERM, None)], 143),
                            ([(signal.SIGHUP, None)], 129)):
             said = self.leave(["--on-disconnect=keep", "--run-id", "left"], sent, code)
-            self.assertEqual("frsh: left; the run goes on: frsh --attach left local\n", said)
+            # Before it perhaps what the far shell says of its child, which got TERM too.
+            self.assertEqual("frsh: left; the run goes on: frsh --attach left local",
+                             said.splitlines()[-1])
             self.assertEqual("running", self.listed(self.unix, "left")["state"])
             self.assertEqual(0, self.unix.run(["--kill", "left", "--signal", "KILL"]).code)
             followed = self.unix.run(["--attach", "left"])
