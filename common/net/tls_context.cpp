@@ -44,8 +44,8 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// The key that stands for "nobody in particular", where both sides know frsh: 32 bytes of zero, what
-// TLS puts in its place where there is no such key (RFC 8446, section 7.1). So the keys of a
+// The key that stands for "nobody in particular", where both sides know frsh: 32 bytes of zero,
+// what TLS puts in its place where there is no such key (RFC 8446, section 7.1). So the keys of a
 // connection come from its X25519 alone, as they do with a certificate that nobody checks; left out
 // is only that certificate, its signature and the reading of both, half of what a handshake costs.
 constexpr std::string_view kNobody = kAlpnName;
