@@ -22,6 +22,8 @@ ConnectionSettings take_settings(ConfigTable& table) {
     table.take("accept_new", settings.accept_new);
     table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
+    table.take("on_disconnect", settings.on_disconnect, parse_on_disconnect,
+               "\"kill\" or \"grace:DURATION\"");
     return settings;
 }
 

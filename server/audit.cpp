@@ -121,6 +121,17 @@ void Audit::left(const std::string& why, const std::vector<std::string>& tried) 
     write("left", why, tried);
 }
 
+void Audit::penalised(const std::string& source, std::chrono::seconds penalty,
+                      std::chrono::seconds stays_away) const {
+    log::info(who() + ": penalty of " + std::to_string(penalty.count()) + " s for " + source +
+              (stays_away.count() > 0
+                   ? ", kept out for " + std::to_string(stays_away.count()) + " s"
+                   : ""));
+    write("penalty", {{"source", source},
+                      {"seconds", static_cast<std::uint64_t>(penalty.count())},
+                      {"kept_out", static_cast<std::uint64_t>(stays_away.count())}});
+}
+
 void Audit::disconnected() const {
     log::info(who() + ": disconnected after " + in_seconds(age()) + ", " + std::to_string(runs_) +
               " runs, " + std::to_string(bytes_) + " bytes");

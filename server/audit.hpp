@@ -35,6 +35,10 @@ class Audit {
     // A connection, before there was a login; the log has it with -v only, since anybody may bring
     // about thousands of these.
     void turned_away(const std::string& why, const std::vector<std::string>& tried = {}) const;
+    // What a connection has cost its source: time that it has to stay away, once that is enough
+    // altogether; none of it is left where the penalty is forgiven.
+    void penalised(const std::string& source, std::chrono::seconds penalty,
+                   std::chrono::seconds stays_away) const;
     // The peer went by himself, before there was one.
     void left(const std::string& why, const std::vector<std::string>& tried) const;
 

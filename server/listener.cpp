@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/base/text.hpp"
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
@@ -24,7 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr int kAcceptsATurn = 64;
 constexpr std::size_t kMaxParting = 256;
-constexpr auto kGreetingTime = 1s;  // For a whole ClientHello, while others wait.
+constexpr auto kLookForSurplus = 250ms;  // While somebody waits.
 
 // Room for every connection that may wait, beside the session's own. What a session starts gets the
 // limit that we were given.
@@ -161,8 +162,6 @@ void Listener::admit_to_wait(Fd connection, Kind kind) {
     }
 }
 
-// One frame, so short that the socket takes it whole, and then the end of our side. Closing with
-// unread bytes would reset the connection and take the message along, so that is left to the peer.
 void Listener::refuse(Fd socket, const std::string& reason, const std::string& message,
                       std::chrono::seconds retry_after) {
     note_turned_away(name_of_peer(socket.get()), "", message);
@@ -170,8 +169,24 @@ void Listener::refuse(Fd socket, const std::string& reason, const std::string& m
     if (reason == "busy") error.retry_after = static_cast<std::uint64_t>(retry_after.count());
     std::string frame;
     encode(frame, error);
+    part(std::move(socket), frame);
+}
+
+void Listener::refuse_foreigner(Fd socket, char first_byte) {
+    // A frame, it seems: of a client that was told to do without TLS.
+    if (first_byte == 0) {
+        return refuse(std::move(socket), "denied", "this port speaks TLS: leave out --plaintext");
+    }
+    const std::string began = escape_controls({&first_byte, 1});
+    note_turned_away(name_of_peer(socket.get()), "", "no TLS: it began with \"" + began + "\"");
+    part(std::move(socket), "This is frshd. It speaks TLS, with frsh only.\r\n");
+}
+
+// Last words, so short that the socket takes them whole, and then the end of our side. Closing with
+// unread bytes would reset the connection and take the words along, so that is left to the peer.
+void Listener::part(Fd socket, std::string_view words) {
     try {
-        (void)write_some(socket.get(), frame);
+        (void)write_some(socket.get(), words);
     } catch (const SysError&) {
         return;
     }
@@ -209,8 +224,8 @@ std::optional<Listener::Connection> Listener::serve(Fd states) {
 }
 
 std::optional<Listener::Connection> Listener::fork_waiting() {
-    const auto may = [this](const Source& source) { return may_have_one_more(source); };
-    while (unknown_ < kMaxUnknown) {
+    const auto may = [this](const Source& source) { return slots_.may_have_one_more(source); };
+    while (!slots_.is_full()) {
         auto taken = waiting_.take_next(may);
         if (!taken) break;
         WaitingRoom::Guest& next = *taken;
@@ -245,73 +260,65 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             close_all_but({next.socket.get(), steps.write_end.get(), audit_file_});
             return Connection{std::move(next.socket), next.door, std::move(steps.write_end), mark};
         }
-        ++unknown_;
+        const bool is_login = next.door == Kind::Tls;
+        slots_.add(pid, next.source,
+                   is_login ? LoginSlots::Rules::OfALogin : LoginSlots::Rules::Own,
+                   EventLoop::Clock::now());
         Child& child = children_[pid];
         child.steps = std::move(steps.read_end);
         child.kind = next.door;
         child.mark = mark;
         child.from = std::move(from);
         child.source = std::move(next.source);
-        child.since = EventLoop::Clock::now();
         child.watch = loop_.watch(
             "listener: a session knows its peer", child.steps.get(), [] { return short{POLLIN}; },
-            [this, &child](short) { follow(child); });
+            [this, pid, &child](short) { follow(pid, child); });
     }
     return std::nullopt;
 }
 
-// Admitted, or the end without that: either way it is not unknown any more.
-void Listener::follow(Child& child) {
+// Admitted, or the end without that: either way it needs no place for a login any more.
+void Listener::follow(pid_t pid, Child& child) {
     char steps[16];
     const IoResult got = read_some(child.steps.get(), steps, sizeof steps);
     const bool is_over = got.status == IoResult::Status::EndOfFile;
     for (const char step : std::string_view(steps, got.bytes)) {
-        if (step == static_cast<char>(LoginStep::Hello)) child.has_greeted = true;
-        if (step == static_cast<char>(LoginStep::Pending)) child.is_pending = true;
         if (step == static_cast<char>(LoginStep::Admitted)) child.is_admitted = true;
+        slots_.advance(pid, static_cast<LoginStep>(step), EventLoop::Clock::now());
     }
-    if (is_over || child.is_admitted) forget_steps(child);
+    if (is_over || child.is_admitted) forget_steps(pid, child);
 }
 
-void Listener::forget_steps(Child& child) {
+void Listener::forget_steps(pid_t pid, Child& child) {
     if (!child.steps.is_open()) return;
-    --unknown_;
+    slots_.remove(pid);
     child.watch.reset();
     child.steps.close();
-}
-
-// A person who looks for his token keeps nobody else of his source waiting.
-bool Listener::may_have_one_more(const Source& source) const {
-    const auto count = std::count_if(children_.begin(), children_.end(), [&](const auto& entry) {
-        const Child& child = entry.second;
-        return child.kind == Kind::Tls && child.steps.is_open() && !child.is_pending &&
-               child.source.name == source.name;
-    });
-    return count < static_cast<std::ptrdiff_t>(kMaxUnknownOfASource);
 }
 
 void Listener::punish(const Child& child, const ExitStatus& status) {
     // A session whose peer was known once is nobody's fault, however it ends.
     if (child.kind != Kind::Tls || child.source.is_loopback || child.is_admitted) return;
     const auto exit = static_cast<LoginExit>(status.code);
-    const auto penalty = child.is_evicted                                ? 1s
+    const auto penalty = child.eviction != nullptr                       ? 1s
                          : status.signaled || exit == LoginExit::Crashed ? 90s
                          : exit == LoginExit::Failed                     ? 5s
                          : exit == LoginExit::Silent                     ? 1s
                                                                          : 0s;
-    if (penalty > 0s) penalties_.add(child.source.name, penalty, EventLoop::Clock::now());
+    if (penalty == 0s) return;
+    const EventLoop::Time now = EventLoop::Clock::now();
+    penalties_.add(child.source.name, penalty, now);
+    Audit(audit_file_, {child.mark, child.from, "", ""})
+        .penalised(child.source.name, penalty,
+                   penalties_.find(child.source.name, now).value_or(0s));
 }
 
-// Somebody waits who has spoken, and there is no slot for him: those that have not said a whole
-// ClientHello within a second make room.
-void Listener::evict_silent(EventLoop::Time now) {
-    if (!waiting_.has_ready()) return;
-    for (auto& [pid, child] : children_) {
-        const bool is_silent = child.kind == Kind::Tls && child.steps.is_open() &&
-                               !child.has_greeted && !child.is_evicted;
-        if (!is_silent || now < child.since + kGreetingTime) continue;
-        child.is_evicted = true;
-        ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
+void Listener::evict_surplus(EventLoop::Time now) {
+    using Waiting = LoginSlots::Waiting;
+    const Waiting waiting = waiting_.has_ready() ? Waiting::Somebody : Waiting::Nobody;
+    for (const LoginSlots::Surplus& surplus : slots_.take_surplus(now, waiting)) {
+        children_.at(surplus.pid).eviction = surplus.why;
+        ::kill(surplus.pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
     }
 }
 
@@ -320,15 +327,16 @@ void Listener::reap_children() {
         const auto found = children_.find(status->pid);
         if (found == children_.end()) continue;
         Child& child = found->second;
-        if (child.steps.is_open()) follow(child);  // What it said last may not have been read.
+        if (child.steps.is_open())
+            follow(status->pid, child);  // What it said last may not have been read.
         punish(child, *status);
-        if (child.is_evicted) {
-            note_turned_away(child.from, child.mark, "said nothing while others waited");
+        if (child.eviction != nullptr) {
+            note_turned_away(child.from, child.mark, child.eviction);
         } else if (status->signaled && child.kind == Kind::Tls && !child.is_admitted) {
             note_turned_away(child.from, child.mark, "the login died by a signal");
         }
-        forget_steps(child);
-        if (status->signaled && !child.is_evicted) {
+        forget_steps(status->pid, child);
+        if (status->signaled && child.eviction == nullptr) {
             log::error("session " + std::to_string(status->pid) + " died by signal " +
                        signal_name(status->signal) + "; ending what it started");
             endings_.emplace_back(Origin{status->pid, {found->second.mark}, now_in_ticks()},
@@ -339,10 +347,14 @@ void Listener::reap_children() {
 }
 
 void Listener::tick(EventLoop::Time now) {
-    for (const WaitingRoom::Guest& silent : waiting_.drop_silent(now)) {
-        note_turned_away(name_of_peer(silent.socket.get()), "", "said nothing");
+    for (WaitingRoom::Guest& guest : waiting_.drop_hopeless(now)) {
+        if (guest.foreign_byte) {
+            refuse_foreigner(std::move(guest.socket), *guest.foreign_byte);
+        } else {
+            note_turned_away(name_of_peer(guest.socket.get()), "", "said nothing");
+        }
     }
-    evict_silent(now);
+    evict_surplus(now);
     for (Ending& ending : endings_)
         ending.tick(now);
     std::erase_if(endings_, [](const Ending& ending) { return ending.is_done(); });
@@ -363,7 +375,7 @@ void Listener::tick(EventLoop::Time now) {
 EventLoop::Time Listener::next_deadline() const {
     EventLoop::Time next = waiting_.next_deadline();
     if (waiting_.has_ready()) {
-        next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kGreetingTime / 4);
+        next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kLookForSurplus);
     }
     for (const Ending& ending : endings_)
         next = std::min(next, ending.next_deadline());

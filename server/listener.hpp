@@ -1,8 +1,8 @@
 // socket, bind, listen, accept, fork, reap: the forking server, and nothing else.
 //
-// It reads no byte of any peer. For each connection it forks a session; a session that may start
-// runs says so through a pipe, and until then counts as unknown. At most kMaxUnknown of those exist
-// at a time, kMaxUnknownOfASource of one source; who comes meanwhile waits here unforked, and is
+// It reads no byte of any peer (waiting_room.hpp looks at one). For each connection it forks a
+// session; a session that may start runs says so through a pipe, and until then holds one of the
+// few places for a login (login_slots.hpp). Who comes meanwhile waits here unforked, and is
 // refused, in words, only beyond that. Sources that keep failing are refused for a while.
 //
 // fork(2) happens at the top of the stack, never inside a callback of the loop: the child returns
@@ -13,6 +13,7 @@
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 #include "server/ending.hpp"
+#include "server/login_slots.hpp"
 #include "server/service.hpp"
 #include "server/waiting_room.hpp"
 
@@ -38,8 +39,6 @@ class Listener {
     };
 
     static constexpr std::size_t kMaxSessions = 4096;
-    static constexpr std::size_t kMaxUnknown = 64;
-    static constexpr std::size_t kMaxUnknownOfASource = 8;
     static constexpr std::size_t kMaxWaiting = 1024;
 
     // `audit_file` is lent; see audit.hpp.
@@ -74,11 +73,8 @@ class Listener {
         std::string mark;
         std::string from;  // For the log.
         Source source;
-        EventLoop::Time since;
-        bool has_greeted = false;  // See LoginStep.
-        bool is_pending = false;
         bool is_admitted = false;
-        bool is_evicted = false;
+        const char* eviction = nullptr;  // Why we ended it, if so.
         EventLoop::Watch watch;
     };
     // Refused; kept until it has read why, or a second has passed.
@@ -93,14 +89,15 @@ class Listener {
     void accept_some(Socket& socket);
     void refuse(Fd socket, const std::string& reason, const std::string& message,
                 std::chrono::seconds retry_after = std::chrono::seconds(1));
+    void refuse_foreigner(Fd socket, char first_byte);
+    void part(Fd socket, std::string_view words);
     void note_turned_away(const std::string& from, const std::string& mark,
                           const std::string& why) const;
     void admit_to_wait(Fd connection, Kind kind);
-    void follow(Child& child);
-    void forget_steps(Child& child);
-    [[nodiscard]] bool may_have_one_more(const Source& source) const;
+    void follow(pid_t pid, Child& child);
+    void forget_steps(pid_t pid, Child& child);
     void punish(const Child& child, const ExitStatus& status);
-    void evict_silent(EventLoop::Time now);
+    void evict_surplus(EventLoop::Time now);
     std::optional<Connection> fork_waiting();
     void reap_children();
     void tick(EventLoop::Time now);
@@ -113,7 +110,7 @@ class Listener {
     Signals signals_;
     std::vector<std::unique_ptr<Socket>> sockets_;
     std::map<pid_t, Child> children_;
-    std::size_t unknown_ = 0;
+    LoginSlots slots_;
     WaitingRoom waiting_{loop_, kMaxWaiting};
     Penalties penalties_;
     std::vector<Parting> parting_;

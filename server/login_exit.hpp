@@ -12,7 +12,8 @@ enum class LoginExit : int {
 
 // Written to the pipe between the two.
 enum class LoginStep : char {
-    Hello = 'h',     // The peer has begun to speak TLS.
+    Hello = 'h',     // The peer has begun to speak TLS,
+    Spoken = 's',    // and has asked about keys, or signed.
     Pending = 'w',   // A person is being asked.
     Admitted = '+',  // The peer is known; nothing follows.
 };

@@ -37,6 +37,8 @@ constexpr auto kPendingTime = 120s;
 // Every no takes exactly this long, whatever it took to find out: no such user, no such key and a
 // wrong signature cannot be told apart.
 constexpr auto kNoTakes = 400ms;
+// Probes, words about a person who is asked, and the login itself.
+constexpr int kMostMessages = 16;
 // For a gate to pass on what it was told last.
 constexpr std::chrono::milliseconds kPartingTime = 3s;
 // The socket between gate and session: short, so that control never waits behind much data.
@@ -157,14 +159,19 @@ std::optional<Login> Monitor::admit() {
             prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
             deadline_ = EventLoop::Clock::now() + kLoginTime;
             tell_listener(LoginStep::Hello);
+            // The gate counts as well, but who has broken it does not.
+            int left = kMostMessages;
             while (const auto message = wait_for_gate()) {
+                if (--left < 0) throw ProtocolError("gate: more than any client has to say");
                 if (message->kind == ToMonitor::Kind::Auth) {
+                    tell_listener(LoginStep::Spoken);
                     auto login = judge(message->payload);
                     if (login) return login;
                     break;
                 }
                 if (message->kind == ToMonitor::Kind::Probe) {
                     answer_probe(message->payload);
+                    tell_listener(LoginStep::Spoken);
                 } else if (message->kind == ToMonitor::Kind::Pending) {
                     deadline_ = started_ + kPendingTime;
                     tell_listener(LoginStep::Pending);

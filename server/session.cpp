@@ -43,7 +43,7 @@ Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionS
     // Said at once, not as an answer: a round trip less.
     link_.send(msg::Hello{kProtocolVersion,
                           "frshd/" FRSH_VERSION,
-                          {"runs", "shells", "ptys", "resume"},
+                          {"runs", "shells", "ptys", "resume", "kept"},
                           escape_controls(settings_.launch.user.name),
                           escape_controls(host_name())});
 }

@@ -10,8 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Less than any ClientHello, more than most of what comes by mistake.
-constexpr int kGreeting = 64;
+constexpr int kGreeting = 64;           // Bytes; less than any ClientHello.
+constexpr char kTlsHandshake = '\x16';  // The first of them.
 constexpr auto kSilence = 10s;
 
 void set_low_mark(int socket, int bytes) {
@@ -31,10 +31,9 @@ std::optional<WaitingRoom::Guest> WaitingRoom::add(Fd socket, Door door, Source 
     Seat& lent = *seat;
     lent.guest = Guest{std::move(socket), door, std::move(source), now, door != Door::Tls};
     if (!lent.guest.is_ready) {
-        set_low_mark(lent.guest.socket.get(), kGreeting);
         lent.watch = loop_.watch(
             "waiting: a greeting", lent.guest.socket.get(),
-            [&lent] { return lent.guest.is_ready || lent.is_gone ? short{0} : short{POLLIN}; },
+            [&lent] { return lent.guest.is_ready || lent.is_hopeless ? short{0} : short{POLLIN}; },
             [this, &lent](short) { look(lent); });
     }
     rows_[lent.guest.source.name].push_back(std::move(seat));
@@ -44,12 +43,19 @@ std::optional<WaitingRoom::Guest> WaitingRoom::add(Fd socket, Door door, Source 
 
 // poll(2) reports enough bytes, or an end before there were as many.
 void WaitingRoom::look(Seat& seat) {
+    const int socket = seat.guest.socket.get();
+    char first = 0;
     int bytes = 0;
-    const bool is_known = ::ioctl(seat.guest.socket.get(), FIONREAD, &bytes) == 0;
-    if (is_known && bytes >= kGreeting) {
+    const bool has_spoken = ::recv(socket, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 &&
+                            ::ioctl(socket, FIONREAD, &bytes) == 0;
+    if (has_spoken && first != kTlsHandshake) seat.guest.foreign_byte = first;
+    if (has_spoken && first == kTlsHandshake && bytes >= kGreeting) {
         seat.guest.is_ready = true;
+    } else if (has_spoken && first == kTlsHandshake && !seat.has_begun) {
+        seat.has_begun = true;
+        set_low_mark(socket, kGreeting);
     } else {
-        seat.is_gone = true;  // Removed at the next turn: we stand in its callback.
+        seat.is_hopeless = true;  // Removed at the next turn: we stand in its callback.
     }
 }
 
@@ -59,7 +65,7 @@ std::optional<WaitingRoom::Guest> WaitingRoom::take_next(const May& may) {
         if (row == rows_.end()) row = rows_.begin();
         Row& seats = row->second;
         const auto next = std::find_if(seats.begin(), seats.end(), [](const auto& seat) {
-            return seat->guest.is_ready && !seat->is_gone;
+            return seat->guest.is_ready && !seat->is_hopeless;
         });
         if (next == seats.end() || !may((*next)->guest.source)) continue;
         last_row_ = row->first;
@@ -76,8 +82,9 @@ std::optional<WaitingRoom::Guest> WaitingRoom::take_next(const May& may) {
 
 bool WaitingRoom::has_ready() const {
     return std::any_of(rows_.begin(), rows_.end(), [](const auto& row) {
-        return std::any_of(row.second.begin(), row.second.end(),
-                           [](const auto& seat) { return seat->guest.is_ready && !seat->is_gone; });
+        return std::any_of(row.second.begin(), row.second.end(), [](const auto& seat) {
+            return seat->guest.is_ready && !seat->is_hopeless;
+        });
     });
 }
 
@@ -99,12 +106,12 @@ std::optional<WaitingRoom::Guest> WaitingRoom::give_up_one() {
     return guest;
 }
 
-std::vector<WaitingRoom::Guest> WaitingRoom::drop_silent(Time now) {
+std::vector<WaitingRoom::Guest> WaitingRoom::drop_hopeless(Time now) {
     std::vector<Guest> dropped;
     for (auto& [source, seats] : rows_) {
         std::erase_if(seats, [&](const auto& seat) {
             const bool is_silent = !seat->guest.is_ready && now >= seat->guest.since + kSilence;
-            if (!seat->is_gone && !is_silent) return false;
+            if (!seat->is_hopeless && !is_silent) return false;
             seat->watch.reset();
             dropped.push_back(std::move(seat->guest));
             return true;

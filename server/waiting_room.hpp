@@ -2,7 +2,9 @@
 //
 // Turns go round by source, so that whoever brings a thousand connections waits behind himself
 // only. And over TLS the client speaks first: a connection is not worth a process before as much as
-// a greeting has arrived. That is the kernel's count (SO_RCVLOWAT); the bytes are left to the gate.
+// a greeting has arrived. That is the kernel's count (SO_RCVLOWAT). Of the bytes only the first is
+// looked at, whether it begins TLS: who speaks anything else is told so at once, and costs no
+// process. All of them are left to the gate.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -28,6 +30,7 @@ class WaitingRoom {
         Source source;
         Time since;
         bool is_ready;
+        std::optional<char> foreign_byte = {};  // That his words begin with, in place of TLS.
     };
 
     WaitingRoom(EventLoop& loop, std::size_t most) : loop_(loop), most_(most) {}
@@ -41,8 +44,9 @@ class WaitingRoom {
     std::optional<Guest> take_next(const May& may);
     [[nodiscard]] bool has_ready() const;
 
-    // Who has said too little for too long, or left, is dropped: those are returned.
-    std::vector<Guest> drop_silent(Time now);
+    // Who has said too little for too long, or something else than TLS, or left, is dropped: those
+    // are returned.
+    std::vector<Guest> drop_hopeless(Time now);
     [[nodiscard]] Time next_deadline() const;
 
     [[nodiscard]] std::size_t size() const { return size_; }
@@ -51,7 +55,8 @@ class WaitingRoom {
   private:
     struct Seat {
         Guest guest;
-        bool is_gone = false;
+        bool has_begun = false;  // TLS, but not said enough of it.
+        bool is_hopeless = false;
         EventLoop::Watch watch;
     };
     using Row = std::deque<std::unique_ptr<Seat>>;

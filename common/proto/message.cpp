@@ -26,7 +26,7 @@ constexpr std::size_t kMaxModeName = 32;
 constexpr std::size_t kMaxNames = 64;  // Holders and survivors that one end names.
 constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
 constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login", "subsystem"};
-constexpr std::array<std::string_view, 2> kDisconnectNames = {"kill", "grace"};
+constexpr std::array<std::string_view, 3> kDisconnectNames = {"kill", "grace", "keep"};
 
 // --- writing ---------------------------------------------------------------------------------
 
@@ -94,9 +94,7 @@ void add_milliseconds(Json::Object& members, const char* key,
 void add_on_disconnect(Json::Object& members, const OnDisconnect& wish) {
     if (wish.kind == OnDisconnect::Kind::Kill) return;
     members.emplace_back("on_disconnect", kDisconnectNames[static_cast<std::size_t>(wish.kind)]);
-    if (wish.kind == OnDisconnect::Kind::Grace) {
-        add_milliseconds(members, "grace_ms", wish.grace);
-    }
+    add_milliseconds(members, "grace_ms", wish.grace);
 }
 
 void add_size(Json::Object& members, const WindowSize& size) {
@@ -133,6 +131,8 @@ void put(std::string& out, const msg::Open& open) {
     if (open.shell) members.emplace_back("shell", *open.shell);
     add_on_disconnect(members, open.on_disconnect);
     if (open.pty) members.emplace_back("pty", to_json(*open.pty));
+    if (open.kept) members.emplace_back("kept", true);
+    if (!open.shell_name.empty()) members.emplace_back("shell_name", open.shell_name);
 
     std::string strings;
     for (const std::string& arg : open.args)
@@ -213,6 +213,73 @@ void put(std::string& out, const msg::Resize& resize) {
     finish(out, std::move(members));
 }
 
+void add_offset(Json::Object& members, const char* key, const std::optional<Offset>& at) {
+    if (at) {
+        members.emplace_back(key, *at);
+    } else {
+        members.emplace_back(key, nullptr);
+    }
+}
+
+void put(std::string& out, const msg::Attach& attach) {
+    auto members = header("attach", attach.channel);
+    members.emplace_back("run", attach.run);
+    add_offset(members, "stdout", attach.out);
+    add_offset(members, "stderr", attach.err);
+    if (attach.follow) members.emplace_back("follow", true);
+    finish(out, std::move(members));
+}
+
+Json to_json(const msg::Attached::Point& point) {
+    return Json::Object{{"at", point.at}, {"crc32", point.crc32}};
+}
+
+void put(std::string& out, const msg::Attached& attached) {
+    auto members = header("attached", attached.channel);
+    members.emplace_back("run", attached.run);
+    members.emplace_back("pid", attached.pid);
+    members.emplace_back("stdout", to_json(attached.out));
+    members.emplace_back("stderr", to_json(attached.err));
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::List& list) {
+    finish(out, header("list", list.channel));
+}
+
+void put(std::string& out, const msg::Kept& kept) {
+    auto members = header("kept", kept.channel);
+    members.emplace_back("run", kept.run);
+    members.emplace_back("outcome", to_json(kept.outcome));
+    members.emplace_back("started_at", kept.started_at);
+    if (kept.ended_at) members.emplace_back("ended_at", *kept.ended_at);
+    members.emplace_back("mode", kModeNames[static_cast<std::size_t>(kept.mode)]);
+    members.emplace_back("args", kept.args.size());
+    if (kept.is_shell) members.emplace_back("shell", true);
+    members.emplace_back("stdout", kept.out);
+    members.emplace_back("stderr", kept.err);
+    std::string strings;
+    for (const std::string& arg : kept.args)
+        add_terminated(strings, arg);
+    finish(out, std::move(members), strings);
+}
+
+void put(std::string& out, const msg::Listed& listed) {
+    finish(out, header("listed", listed.channel));
+}
+
+void put(std::string& out, const msg::Forget& forget) {
+    auto members = header("forget", forget.channel);
+    members.emplace_back("run", forget.run);
+    finish(out, std::move(members));
+}
+
+void put(std::string& out, const msg::Forgotten& forgotten) {
+    auto members = header("forgotten", forgotten.channel);
+    members.emplace_back("run", forgotten.run);
+    finish(out, std::move(members));
+}
+
 void put(std::string& out, const msg::End& end) {
     auto members = header("end", end.channel);
     members.emplace_back("run", end.run);
@@ -222,6 +289,7 @@ void put(std::string& out, const msg::End& end) {
     members.emplace_back("usage", end.usage ? to_json(*end.usage) : Json());
     members.emplace_back("holders", to_json(end.holders));
     members.emplace_back("survivors", to_json(end.survivors));
+    if (end.journal) members.emplace_back("journal", *end.journal);
     if (end.cwd) members.emplace_back("cwd", true);
     finish(out, std::move(members), end.cwd ? std::string_view(*end.cwd) : std::string_view());
 }
@@ -328,6 +396,14 @@ StreamId stream_of(const Fields& fields) {
     fields.refuse("stream", "is none of stdin, stdout, stderr");
 }
 
+msg::Open::Mode mode_of(const Fields& fields) {
+    const std::string mode = fields.text("mode", 16);
+    const auto* const found =
+        std::find(kModeNames.begin(), kModeNames.end(), std::string_view(mode));
+    if (found == kModeNames.end()) fields.refuse("mode", "is unknown");
+    return static_cast<msg::Open::Mode>(found - kModeNames.begin());
+}
+
 std::string run_of(const Fields& fields) {
     std::string run = fields.text("run", 64);
     if (!is_run_id(run)) fields.refuse("run", "is no run id");
@@ -354,7 +430,7 @@ OnDisconnect on_disconnect_of(const Fields& fields) {
         std::find(kDisconnectNames.begin(), kDisconnectNames.end(), std::string_view(name));
     if (found == kDisconnectNames.end()) fields.refuse("on_disconnect", "is unknown");
     wish.kind = static_cast<OnDisconnect::Kind>(found - kDisconnectNames.begin());
-    if (wish.kind == OnDisconnect::Kind::Grace) {
+    if (wish.kind != OnDisconnect::Kind::Kill) {
         wish.grace = milliseconds(fields.whole("grace_ms", kMaxMilliseconds));
     }
     return wish;
@@ -558,7 +634,64 @@ Message read_end(const Fields& fields, std::string_view payload) {
     end.holders = processes_from(fields, "holders");
     end.survivors = processes_from(fields, "survivors");
     if (fields.flag("cwd")) end.cwd = std::string(payload);
+    if (fields.has("journal")) end.journal = fields.text("journal", 8192);
     return end;
+}
+
+std::optional<Offset> offset_or_null(const Fields& fields, std::string_view key) {
+    if (fields.member(key).is_null()) return std::nullopt;
+    return fields.whole(key, kMaxOffset);
+}
+
+Message read_attach(const Fields& fields, std::string_view) {
+    return msg::Attach{channel_of(fields), run_of(fields), offset_or_null(fields, "stdout"),
+                       offset_or_null(fields, "stderr"), fields.flag("follow")};
+}
+
+msg::Attached::Point point_from(const Json& json, std::string_view what) {
+    const Fields fields(json, what);
+    return {fields.whole("at", kMaxOffset),
+            static_cast<std::uint32_t>(fields.whole("crc32", UINT32_MAX))};
+}
+
+Message read_attached(const Fields& fields, std::string_view) {
+    return msg::Attached{channel_of(fields), run_of(fields),
+                         static_cast<std::int64_t>(fields.whole("pid", INT32_MAX)),
+                         point_from(fields.member("stdout"), "attached: stdout"),
+                         point_from(fields.member("stderr"), "attached: stderr")};
+}
+
+Message read_list(const Fields& fields, std::string_view) {
+    return msg::List{channel_of(fields)};
+}
+
+Message read_kept(const Fields& fields, std::string_view payload) {
+    msg::Kept kept;
+    kept.channel = channel_of(fields);
+    kept.run = run_of(fields);
+    kept.outcome = outcome_from(fields.member("outcome"));
+    kept.started_at = fields.whole("started_at", kMaxOffset);
+    kept.ended_at = fields.maybe_whole("ended_at", kMaxOffset);
+    kept.mode = mode_of(fields);
+    Strings strings(payload, fields);
+    kept.args = strings.many("args");
+    strings.finish();
+    kept.is_shell = fields.flag("shell");
+    kept.out = fields.whole("stdout", kMaxOffset);
+    kept.err = fields.whole("stderr", kMaxOffset);
+    return kept;
+}
+
+Message read_listed(const Fields& fields, std::string_view) {
+    return msg::Listed{channel_of(fields)};
+}
+
+Message read_forget(const Fields& fields, std::string_view) {
+    return msg::Forget{channel_of(fields), run_of(fields)};
+}
+
+Message read_forgotten(const Fields& fields, std::string_view) {
+    return msg::Forgotten{channel_of(fields), run_of(fields)};
 }
 
 Message read_resize(const Fields& fields, std::string_view) {
@@ -668,6 +801,13 @@ constexpr std::array kReaders = {
     Reader{"shell_ready", read_shell_ready, true},
     Reader{"shell_ended", read_shell_ended},
     Reader{"shell_close", read_shell_close},
+    Reader{"attach", read_attach},
+    Reader{"attached", read_attached},
+    Reader{"list", read_list},
+    Reader{"kept", read_kept, true},
+    Reader{"listed", read_listed},
+    Reader{"forget", read_forget},
+    Reader{"forgotten", read_forgotten},
     Reader{"resume", read_resume},
     Reader{"resumed", read_resumed},
     Reader{"bye", read_bye},
@@ -780,12 +920,7 @@ Message MessageDecoder::finish_open() {
     msg::Open open;
     open.channel = channel_of(fields);
     open.run = run_of(fields);
-    const std::string mode = fields.text("mode", 16);
-    std::size_t index = 0;
-    while (index < kModeNames.size() && mode != kModeNames[index])
-        ++index;
-    if (index == kModeNames.size()) fields.refuse("mode", "is unknown");
-    open.mode = static_cast<msg::Open::Mode>(index);
+    open.mode = mode_of(fields);
 
     Strings strings(payload, fields);
     open.args = strings.many("args");
@@ -813,6 +948,20 @@ Message MessageDecoder::finish_open() {
     if (fields.has("pty")) {
         if (open.shell) fields.refuse("pty", "does not fit a shell");
         open.pty = pty_from(fields.member("pty"));
+    }
+    open.kept = fields.flag("kept");
+    if (open.kept && (open.pty || open.shell)) {
+        fields.refuse("kept", "fits neither a terminal nor a shell");
+    }
+    if (open.on_disconnect.kind == OnDisconnect::Kind::Keep && !open.kept) {
+        fields.refuse("on_disconnect", "is keep, so the run must be kept");
+    }
+    if (fields.has("shell_name")) {
+        open.shell_name = fields.text("shell_name", 64);
+        if (!is_run_id(open.shell_name)) fields.refuse("shell_name", "is no name of a shell");
+        if (open.pty || open.shell || open.kept || open.mode != msg::Open::Mode::Command) {
+            fields.refuse("shell_name", "fits only a command in no other shell, not kept");
+        }
     }
     return open;
 }

@@ -58,7 +58,8 @@ struct ProcessName {
 struct OnDisconnect {
     enum class Kind {
         Kill,   // It is ended at once,
-        Grace,  // or when nobody has come back for it within this time.
+        Grace,  // or when nobody has come back for it within this time,
+        Keep,   // or not at all; who comes back within this time finds his place as he left it.
     };
     Kind kind = Kind::Kill;
     std::chrono::milliseconds grace{0};
@@ -141,6 +142,10 @@ struct Open {
     std::optional<ShellId> shell;                     // Evaluate in this shell.
     OnDisconnect on_disconnect;
     std::optional<Pty> pty;  // Its streams are one terminal.
+    // To be found again under its id, with its output and its end, until it is told to be
+    // forgotten. Where there is such a run already, that is meant, and nothing is started.
+    bool kept = false;
+    std::string shell_name = {};  // Evaluate in the shell of that name, which lasts.
 };
 
 // Server to client: the answer to an open.
@@ -201,6 +206,58 @@ struct Resize {
     WindowSize size;
 };
 
+// Client to server: a run that was kept, whoever started it, is to be followed on this channel.
+struct Attach {
+    Channel channel = 0;
+    std::string run;  // Or how its id begins, if no other does.
+    // From here on; nothing: from where the stream is now.
+    std::optional<Offset> out = Offset{0};
+    std::optional<Offset> err = Offset{0};
+    bool follow = false;  // To its end; else what there is now.
+};
+// The answer: where the streams go on here, and the checksum of everything before.
+struct Attached {
+    struct Point {
+        Offset at = 0;
+        std::uint32_t crc32 = 0;
+        bool operator==(const Point&) const = default;
+    };
+    Channel channel = 0;
+    std::string run;
+    std::int64_t pid = 0;
+    Point out;
+    Point err;
+};
+// Client to server: which runs were kept? One Kept each, then Listed.
+struct List {
+    Channel channel = 0;
+};
+struct Kept {
+    Channel channel = 0;
+    std::string run;
+    Outcome outcome;  // Running, until it has another.
+    // Seconds since 1970, on the server's clock.
+    std::uint64_t started_at = 0;
+    std::optional<std::uint64_t> ended_at;
+    Open::Mode mode = Open::Mode::Command;
+    std::vector<std::string> args;
+    bool is_shell = false;  // One that lasts, under its name.
+    Offset out = 0;         // Produced, as far as that is known.
+    Offset err = 0;
+};
+struct Listed {
+    Channel channel = 0;
+};
+// Client to server: this run is not wanted any more. Answered with Forgotten or Refused.
+struct Forget {
+    Channel channel = 0;
+    std::string run;
+};
+struct Forgotten {
+    Channel channel = 0;
+    std::string run;
+};
+
 // Server to client: the last message of a run. Client to server: it has been seen.
 struct End {
     Channel channel = 0;
@@ -212,6 +269,8 @@ struct End {
     std::vector<ProcessName> holders;
     std::vector<ProcessName> survivors;
     std::optional<std::string> cwd;  // Of the shell, after a run in one.
+    // Why not everything could be kept, where that is so.
+    std::optional<std::string> journal = {};
 };
 struct EndAck {
     Channel channel = 0;
@@ -280,9 +339,10 @@ struct Error {
 using Message =
     std::variant<msg::Hello, msg::Proof, msg::Probe, msg::Acceptable, msg::AuthPending, msg::Auth,
                  msg::Open, msg::Started, msg::Refused, msg::Data, msg::Eof, msg::Gap, msg::Credit,
-                 msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::End, msg::EndAck,
-                 msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose, msg::Resume,
-                 msg::Resumed, msg::Bye, msg::Error>;
+                 msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::Attach, msg::Attached,
+                 msg::List, msg::Kept, msg::Listed, msg::Forget, msg::Forgotten, msg::End,
+                 msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose,
+                 msg::Resume, msg::Resumed, msg::Bye, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -71,6 +71,7 @@ int exit_code(const Outcome& outcome) {
                               return not_executable ? 126 : 255;
                           },
                           [](const Lost&) { return 255; },
+                          [](const Running&) { return 124; },
                       },
                       outcome);
 }
@@ -90,6 +91,7 @@ std::string describe(const Outcome& outcome) {
             [](const Canceled& end) { return "canceled" + in_words(end.real); },
             [](const NotStarted& end) { return "not started: " + escape_controls(end.message); },
             [](const Lost& end) { return "lost: " + escape_controls(end.message); },
+            [](const Running&) { return std::string("still running"); },
         },
         outcome);
 }
@@ -125,6 +127,9 @@ Json to_json(const Outcome& outcome) {
                           [](const Lost& end) {
                               return Json(Json::Object{{"kind", "lost"}, {"message", end.message}});
                           },
+                          [](const Running&) {
+                              return Json(Json::Object{{"kind", "running"}});
+                          },
                       },
                       outcome);
 }
@@ -145,6 +150,7 @@ Outcome outcome_from(const Json& json) {
                           fields.text("message", 8192)};
     }
     if (kind == "lost") return Lost{fields.text("message", 8192)};
+    if (kind == "running") return Running{};
     throw ProtocolError("outcome: unknown kind \"" + escape_controls(kind) + "\"");
 }
 

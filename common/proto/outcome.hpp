@@ -51,14 +51,19 @@ struct Lost {
     std::string message;
     bool operator==(const Lost&) const = default;
 };
+// No end: it goes on without whoever is told this.
+struct Running {
+    bool operator==(const Running&) const = default;
+};
 
-using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, Lost>;
+using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, Lost, Running>;
 
 // An end that nobody but the process itself brought about.
 [[nodiscard]] Outcome as_outcome(const RealEnd& end);
 
-// What a client exits with: the command's own code; 128+n for a signal; 124 timed out; 130
-// canceled; 127 not found, 126 not executable; 255 for everything that is frsh's own failure.
+// What a client exits with: the command's own code; 128+n for a signal; 124 timed out, or not over
+// yet; 130 canceled; 127 not found, 126 not executable; 255 for everything that is frsh's own
+// failure.
 [[nodiscard]] int exit_code(const Outcome& outcome);
 
 // The words for a person: "killed by signal KILL", "exec: No such file or directory".

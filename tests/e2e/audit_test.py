@@ -78,7 +78,7 @@ class Audited(TlsCase):
         self.assertTrue(line["reason"])
 
     def test_who_says_nothing_or_not_enough_in_time(self):
-        silent, gone = self.raw(), self.raw(b"x")
+        silent, gone = self.raw(), self.raw(b"\x16")
         # The start of a ClientHello that is longer than what comes.
         slow = self.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 60)
         accept_gone = self.from_us(gone)

@@ -5,6 +5,7 @@ nobody is told. Needs root, who may make some; the long tests only with FRSH_TES
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -58,9 +59,10 @@ class Server(Daemon):
     def __init__(self, network, folder):
         self.home, self.runtime = make_folder(folder, "home"), make_folder(folder, "run")
         self.log = tempfile.TemporaryFile()
+        self.audit = os.path.join(folder, "audit")
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", network.server, FRSHD, "-v", "--listen", "0.0.0.0:7722",
-             "--permit-root-login", "--host-key", os.path.join(folder, "host_key")] +
+             "--audit", self.audit, "--permit-root-login", "--host-key", os.path.join(folder, "host_key")] +
             (["--no-sandbox"] if SANITIZED else []),
             env=environment(self.runtime, HOME=self.home), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=self.log)
@@ -120,6 +122,13 @@ class OverANetwork(unittest.TestCase):
         wait = int(re.search(r"again in (\d+) s", result.err).group(1))
         self.assertLessEqual(wait, 5 * tries)
         self.assertIn("10.77.2.2 has failed too often", self.server.text())
+        with open(self.server.audit) as file:
+            lines = [json.loads(line) for line in file]
+        penalties = [line for line in lines if line["event"] == "penalty"]
+        self.assertEqual([(line["source"], line["seconds"]) for line in penalties], [("10.77.2.2", 5)] * tries)
+        self.assertEqual([line["kept_out"] > 0 for line in penalties], [False] * (tries - 1) + [True])
+        [refused] = [line for line in lines if "failed too often" in line.get("reason", "")][:1]
+        self.assertRegex(refused["from"], r"^10\.77\.2\.2:\d+$")
         result = self.run_client("--accept-new", SERVER, "echo in", where=self.network.server)
         self.assertEqual(result.out, b"in\n", result)
         if FULL:

@@ -49,6 +49,7 @@ class Packages(unittest.TestCase):
         files = self.files("frsh")
         self.assertEqual(files["/usr/bin/frsh"], "-rwxr-xr-x")
         self.assertIn("/usr/bin/frsh-demo", files)
+        self.assertIn("/usr/share/man/man1/frsh.1", files)
         self.assertFalse([path for path in files if not path.startswith("/usr/")])
         self.assertIn("libc6", self.ask("-f", self.packages["frsh"], "Depends"))
 
@@ -60,7 +61,9 @@ class Packages(unittest.TestCase):
             "/usr/lib/systemd/system/frshd.service": "-rw-r--r--",
             "/usr/lib/systemd/system/frshd.socket": "-rw-r--r--",
             "/usr/lib/systemd/user/frshd.service": "-rw-r--r--",
-            "/usr/share/doc/frshd/copyright": "-rw-r--r--"})
+            "/usr/share/doc/frshd/copyright": "-rw-r--r--",
+            "/usr/share/man/man5/frshd.toml.5": "-rw-r--r--",
+            "/usr/share/man/man8/frshd.8": "-rw-r--r--"})
         depends = self.ask("-f", self.packages["frshd"], "Depends")
         for package in ("adduser", "libc6", "libssl3"):
             self.assertIn(package, depends)

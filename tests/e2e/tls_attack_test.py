@@ -152,15 +152,38 @@ class Strangers(TlsCase):
         wait_until(lambda: not descendants(self.server.pid), "children to end", 30)
         self.assertNotIn("the gate died", self.server.text())
 
-    def test_other_protocols_are_told_apart_in_the_log(self):
-        with socket.create_connection(("127.0.0.1", self.server.port)) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: a browser, of sorts\r\n\r\n")
-            connection.recv(100)
-        wait_until(lambda: "web client" in self.server.text(), "the log")
+    def test_other_protocols_are_told_at_once_and_apart_in_the_log(self):
+        plain = b'{"type":"hello","proto":1}'
+        for words, answer, logged in (
+                (b"SSH-2.0-OpenSSH_9.2\r\n", b"This is frshd", 'no TLS: it began with "S"'),
+                (b"G", b"This is frshd", 'no TLS: it began with "G"'),
+                (b"GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: a browser, of sorts\r\n\r\n",
+                 b"This is frshd", 'no TLS: it began with "G"'),
+                (struct.pack(">I", len(plain)) + plain, b"leave out --plaintext", "leave out --plaintext"),
+                (b"\x80\x2e\x01", b"This is frshd", 'no TLS: it began with "\\x80"')):
+            seen = len(self.server.text())
+            with self.subTest(words), socket.create_connection(("127.0.0.1", self.server.port)) as peer:
+                began = time.monotonic()
+                peer.sendall(words)
+                heard = b""
+                while piece := peer.recv(1000):
+                    heard += piece
+                self.assertIn(answer, heard)
+                # It would be ten seconds if we were waited for.
+                self.assertLess(time.monotonic() - began, 5)
+                wait_until(lambda: logged in self.server.text()[seen:], "the log")
         context = client_context()
         context.set_alpn_protocols(["h2"])
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             connect(self.server.port, context).recv(10)
+
+    def test_sshs_own_client_is_told_at_once(self):
+        began = time.monotonic()
+        result = subprocess.run(["ssh", "-v", "-F", "none", "-p", str(self.server.port), "127.0.0.1", "true"],
+                                capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
+        self.assertEqual(result.returncode, 255)
+        self.assertIn(b"This is frshd", result.stderr)
+        self.assertLess(time.monotonic() - began, 5)
 
 
 class InTheMiddle(TlsCase):
@@ -451,6 +474,31 @@ class Floods(TlsCase):
             one.close()
         self.assertEqual(result.out, b"hi\n", result)
         self.assertLess(time.monotonic() - began, 30)
+
+    def test_who_shakes_hands_and_says_nothing_more_makes_room(self):
+        with contextlib.ExitStack() as crowd:
+            # As many as one source may have; without room made, it is ten seconds for each eight.
+            for _ in range(8):
+                crowd.enter_context(connect(self.server.port))
+            began = time.monotonic()
+            result = self.own.run(self.target, "echo hi")
+            self.assertEqual(result.out, b"hi\n", result)
+            self.assertLess(time.monotonic() - began, 8)
+        self.assertIn("said nothing while others waited", self.server.text())
+
+    def test_who_claims_to_ask_a_person_keeps_nobody_out(self):
+        with contextlib.ExitStack() as crowd:
+            for _ in range(80):
+                one = crowd.enter_context(connect(self.server.port))
+                one.sendall(frame({"type": "auth_pending"}))
+            wait_until(lambda: "too many were asking somebody" in self.server.text(), "the log")
+            began = time.monotonic()
+            result = self.own.run(self.target, "echo hi")
+            self.assertEqual(result.out, b"hi\n", result)
+            self.assertLess(time.monotonic() - began, 10 if SANITIZED else 2)
+            # Those who are left are the last to have come, and few.
+            gates = [one for one in descendants(self.server.pid) if one.name == "frshd-gate"]
+            self.assertLessEqual(len(gates), 16)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -140,8 +142,6 @@ class Hosts(TlsCase):
             os.close(master)
 
     def test_what_is_no_frsh_server_is_named(self):
-        import socket
-        import threading
         text = b'{"type":"error","reason":"busy","message":"too many","retry_after":7}'
         busy = len(text).to_bytes(4, "big") + text
         for words, said in ((b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"), (b"HTTP/1.1 400 Bad\r\n\r\n", "web"),
@@ -168,13 +168,37 @@ class Hosts(TlsCase):
         self.one_line(self.stranger().run(f"127.0.0.1:{port}", "true"), "Connection refused")
 
     def test_a_server_that_says_nothing_is_left_in_time(self):
-        import socket
         with socket.create_server(("127.0.0.1", 0)) as listening:
             began = time.monotonic()
             result = self.stranger().run("--connect-timeout", "500ms",
                                          f"127.0.0.1:{listening.getsockname()[1]}", "true")
             self.one_line(result, "--connect-timeout")
             self.assertLess(time.monotonic() - began, 5)
+
+
+def serve_slowly(front, behind, seconds):
+    """An agent at `front` that asks the one `behind`, and lets whoever wants a signature wait, as for a touch."""
+    listening, took = socket.socket(socket.AF_UNIX), []
+    listening.bind(front)
+    listening.listen()
+
+    def read(connection):
+        size = connection.recv(4, socket.MSG_WAITALL)
+        return size + connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)
+
+    def serve():
+        near, _ = listening.accept()
+        with listening, near, socket.socket(socket.AF_UNIX) as far:
+            far.connect(behind)
+            while question := read(near):
+                if question[4] == 13:  # SSH_AGENTC_SIGN_REQUEST
+                    time.sleep(seconds)
+                    took.append("signed")
+                far.sendall(question)
+                near.sendall(read(far))
+
+    threading.Thread(target=serve, daemon=True).start()
+    return took
 
 
 class Keys(TlsCase):
@@ -230,39 +254,61 @@ class Keys(TlsCase):
         self.assertEqual(result.out, b"hi\n", result)
 
     def test_a_person_may_take_longer_than_a_login(self):
-        client, _ = self.trusting()
-        path = os.path.join(client.home, "locked")
-        self.authorize(make_key(path, passphrase="sesame"))
-        ask = os.path.join(client.home, "ask")
-        write(ask, f"#!/bin/sh\nsleep {60 if FULL else 12}\necho sesame\n", 0o700)
-        client.env.update(SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force")
-        result = client.run("-i", path, "--connect-timeout", "5s", self.target, "echo hi", patience=100)
-        self.assertEqual(result.out, b"hi\n", result)
+        takes = 60 if FULL else 12  # Ten seconds is what a login may take.
+        locked, _ = self.trusting()
+        path = os.path.join(locked.home, "locked")
+        second = make_key(path, passphrase="sesame")
+        ask = os.path.join(locked.home, "ask")
+        write(ask, f"#!/bin/sh\nsleep {takes}\necho sesame\n", 0o700)
+        locked.env.update(SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force")
+
+        touched, first = self.trusting()
+        held = os.path.join(touched.home, "held")
+        os.rename(os.path.join(touched.home, ".ssh/id_ed25519"), held)
+        behind, front = os.path.join(touched.home, "agent"), os.path.join(touched.home, "slow")
+        self.authorize(first, second)
+        with self.agent(behind, held):
+            os.unlink(held)
+            took = serve_slowly(front, behind, takes)
+            touched.env["SSH_AUTH_SOCK"] = front
+            words = ("--connect-timeout", "5s")
+            processes = [touched.popen(*words, self.target, "echo touched"),
+                         locked.popen("-i", path, *words, self.target, "echo unlocked")]
+            for process, said in zip(processes, (b"touched\n", b"unlocked\n")):
+                out, err = process.communicate(timeout=100)
+                self.assertEqual((process.returncode, out), (0, said), err)
+                if said == b"touched\n":
+                    self.assertIn(b"waiting for ssh-agent: confirm or touch your key", err)
+        self.assertEqual(took, ["signed"])
+
+    @contextlib.contextmanager
+    def agent(self, path, key):
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+        try:
+            add = ["ssh-add", "-q", key]
+            env = dict(os.environ, SSH_AUTH_SOCK=path)
+            # Its socket is there a moment before it listens.
+            wait_until(lambda: subprocess.run(add, env=env, stderr=subprocess.DEVNULL).returncode == 0, "the agent")
+            yield
+        finally:
+            agent.terminate()
+            agent.wait()
 
     def test_the_agent(self):
-        client, _ = self.trusting()
-        os.rename(os.path.join(client.home, ".ssh/id_ed25519"), os.path.join(client.home, "held"))
-        socket = os.path.join(client.home, "agent")
-        agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
-        try:
-            while not os.path.exists(socket):
-                time.sleep(0.01)
-            client.env["SSH_AUTH_SOCK"] = socket
-            env = dict(os.environ, SSH_AUTH_SOCK=socket)
-            held = os.path.join(client.home, "held")
-            subprocess.run(["ssh-add", "-q", held], env=env, check=True)
-            with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
-                self.authorize(file.read())
+        client, line = self.trusting()
+        held, path = os.path.join(client.home, "held"), os.path.join(client.home, "agent")
+        os.rename(os.path.join(client.home, ".ssh/id_ed25519"), held)
+        self.authorize(line)
+        client.env["SSH_AUTH_SOCK"] = path
+        with self.agent(path, held):
             self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
             # Nobody there to confirm: the agent declines.
+            env = dict(os.environ, SSH_AUTH_SOCK=path)
             subprocess.run(["ssh-add", "-q", "-D"], env=env, check=True)
             subprocess.run(["ssh-add", "-q", "-c", held], env=env, check=True)
             result = client.run(self.target, "echo hi")
             self.assertEqual((result.code, result.out), (255, b""), result)
             self.assertIn("declined to sign", result.err)
-        finally:
-            agent.terminate()
-            agent.wait()
 
     def test_strict_modes(self):
         client, line = self.trusting()

@@ -102,7 +102,7 @@ TEST_CASE("waiting room: when it is full, the silent of the largest crowd make r
     const auto rejected = add(Door::Tls, "two");
     REQUIRE(rejected);
     CHECK(rejected->source.name == "crowd");
-    CHECK(room.drop_silent(now + 11s).size() == 3);
+    CHECK(room.drop_hopeless(now + 11s).size() == 3);
     for (int i = 0; i < 3; ++i)
         CHECK(!add(Door::Plaintext, "spoken"));
     CHECK(add(Door::Tls, "late")->source.name == "late");

@@ -101,6 +101,8 @@ TEST_CASE("configuration: a value of another kind or out of range is refused by 
     }
     CHECK(client_refusal("[defaults]\nlinger = 'soon'") ==
           "F:2: linger: is not a duration or \"inf\"");
+    CHECK(client_refusal("[hosts.a]\non_disconnect = 'shrug'") ==
+          "F:2: on_disconnect: is not \"kill\" or \"grace:DURATION\"");
     CHECK(client_refusal("[defaults]\nconnect_timeout = -1") ==
           "F:2: connect_timeout: is not a duration");
     CHECK(client_refusal("[defaults]\nidentity = []") == "F:2: identity: is empty");
@@ -126,6 +128,7 @@ TEST_CASE("client configuration: each key is understood, for all hosts and for o
 [defaults]
 user = "alice"
 linger = "inf"
+on_disconnect = "grace:5m"
 connect_timeout = 3
 [hosts.build]
 address = "192.0.2.7"
@@ -135,6 +138,7 @@ identity = ["~/.ssh/build", "/keys/b"]
 accept_new = true
 linger = "250ms"
 ssh_config = "none"
+on_disconnect = "kill"
 [hosts."192.0.2.8"]
 via = "ssh jump frshd --stdio"
 )",
@@ -152,6 +156,8 @@ via = "ssh jump frshd --stdio"
     CHECK(build.accept_new == true);
     CHECK(build.linger->time == 250ms);
     CHECK(build.ssh_config == "none");
+    CHECK(build.on_disconnect == OnDisconnect{});
+    CHECK(config.defaults.on_disconnect == OnDisconnect{OnDisconnect::Kind::Grace, 5min});
     CHECK(config.hosts.at("192.0.2.8").via == "ssh jump frshd --stdio");
 }
 

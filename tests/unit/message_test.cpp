@@ -82,37 +82,57 @@ std::vector<Message> one_of_each() {
     end.holders = {{7, "sleep"}, {8, "\xFF"}};
     end.survivors = {{9, "x"}};
     end.cwd = "/\xFD";
+    end.journal = "No space left on device";
     msg::End bare;
     bare.run = "r";
-    return {msg::Hello{1, "software", {"runs", "shells"}, "user", "host", {}, "0123456789abcdef"},
-            open,
-            in_shell,
-            login,
-            subsystem,
-            on_terminal,
-            msg::Started{1, "r", 2},
-            msg::Refused{1, "busy", "message"},
-            msg::Data{1, StreamId::Stdout, 5, 6, {}},
-            msg::Data{1, StreamId::Stdin, 5, 0, {}},
-            msg::Eof{1, StreamId::Stderr, 5},
-            msg::Gap{1, StreamId::Stdout, 5, 6, 7},
-            msg::Credit{1, StreamId::Stdin, 5, 6},
-            msg::Stop{1, StreamId::Stdin},
-            msg::Signal{1, "INT"},
-            msg::Cancel{1},
-            msg::Resize{1, {65535, 0, 1, 2}},
-            end,
-            bare,
-            msg::EndAck{1, "r"},
-            msg::ShellOpen{1, "/home", {"A=1"}, {frsh::OnDisconnect::Kind::Grace, 5s}},
-            msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
-            msg::ShellEnded{1, frsh::Exited{3}},
-            msg::ShellClose{1},
-            msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
-            msg::Resumed{{{1, 2}, {4, 0}}, {1, 4294967295}},
-            msg::Bye{},
-            msg::Bye{"TERM"},
-            msg::Error{"protocol", "message", 5}};
+    msg::Open to_keep;
+    to_keep.run = "x";
+    to_keep.args = {"make"};
+    to_keep.kept = true;
+    to_keep.on_disconnect = {frsh::OnDisconnect::Kind::Keep, 30s};
+    msg::Open in_named_shell;
+    in_named_shell.run = "x";
+    in_named_shell.args = {"cd"};
+    in_named_shell.shell_name = "build";
+    return {
+        msg::Hello{1, "software", {"runs", "shells"}, "user", "host", {}, "0123456789abcdef"},
+        open,
+        in_shell,
+        login,
+        subsystem,
+        on_terminal,
+        to_keep,
+        in_named_shell,
+        msg::Attach{1, "r", 5, 6, true},
+        msg::Attached{1, "r", 7, {5, 0xFFFFFFFF}, {0, 0}},
+        msg::List{1},
+        msg::Kept{1, "r", frsh::Running{}, 5, 6, msg::Open::Mode::Argv, {"a", "\xFF"}, true, 7, 8},
+        msg::Listed{1},
+        msg::Forget{1, "r"},
+        msg::Forgotten{1, "r"},
+        msg::Started{1, "r", 2},
+        msg::Refused{1, "busy", "message"},
+        msg::Data{1, StreamId::Stdout, 5, 6, {}},
+        msg::Data{1, StreamId::Stdin, 5, 0, {}},
+        msg::Eof{1, StreamId::Stderr, 5},
+        msg::Gap{1, StreamId::Stdout, 5, 6, 7},
+        msg::Credit{1, StreamId::Stdin, 5, 6},
+        msg::Stop{1, StreamId::Stdin},
+        msg::Signal{1, "INT"},
+        msg::Cancel{1},
+        msg::Resize{1, {65535, 0, 1, 2}},
+        end,
+        bare,
+        msg::EndAck{1, "r"},
+        msg::ShellOpen{1, "/home", {"A=1"}, {frsh::OnDisconnect::Kind::Grace, 5s}},
+        msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
+        msg::ShellEnded{1, frsh::Exited{3}},
+        msg::ShellClose{1},
+        msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
+        msg::Resumed{{{1, 2}, {4, 0}}, {1, 4294967295}},
+        msg::Bye{},
+        msg::Bye{"TERM"},
+        msg::Error{"protocol", "message", 5}};
 }
 
 // The header and payload of a message that fits into one frame.
@@ -146,7 +166,10 @@ bool is_optional(const std::string& type, const std::string& key) {
         {"hello", {"user", "host", "session"}},
         {"open",
          {"env", "forwarded", "timeout_ms", "idle_ms", "linger_ms", "max_output", "shell",
-          "stdin_null", "pty", "on_disconnect"}},
+          "stdin_null", "pty", "on_disconnect", "kept", "shell_name"}},
+        {"attach", {"follow"}},
+        {"kept", {"ended_at", "shell"}},
+        {"end", {"journal"}},
         {"resize", {"width", "height"}},
         {"data", {"t"}},
         {"shell_open", {"env", "on_disconnect"}},
@@ -228,7 +251,9 @@ TEST_CASE("message: a key of the wrong type or range is refused, whichever it is
                 hostile.emplace_back(std::uint64_t{1} << 53);
             }
             if (value.string() != nullptr) hostile.emplace_back(std::string(9000, 'x'));
-            if (key != "usage") hostile.emplace_back(nullptr);
+            // Here null means something.
+            const bool may_be_null = key == "usage" || type == "attach";
+            if (!may_be_null) hostile.emplace_back(nullptr);
             for (const Json& bad : hostile) {
                 Json changed = header;
                 (*changed.object())[i].second = bad;
@@ -266,8 +291,9 @@ TEST_CASE("message: a key that is not known is ignored") {
 
 TEST_CASE("message: a payload where none belongs is refused") {
     for (const char* const type :
-         {"eof", "gap", "credit", "stop", "signal", "cancel", "resize", "end_ack", "started",
-          "refused", "shell_ended", "shell_close", "bye", "error"}) {
+         {"eof",     "gap",      "credit",  "stop",        "signal",      "cancel",   "resize",
+          "end_ack", "started",  "refused", "shell_ended", "shell_close", "bye",      "error",
+          "attach",  "attached", "list",    "listed",      "forget",      "forgotten"}) {
         for (const Message& message : one_of_each()) {
             auto [header, payload] = parts(encoded(message));
             if (*header.find("type")->string() != type) continue;
@@ -498,4 +524,30 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
     }
     Json::Array many(65, Json::parse(R"({"pid":1,"name":"x"})"));
     CHECK(refuses(with("holders", Json(many).dump()), payload));
+}
+
+TEST_CASE("message: a run is kept, or in a shell, or on a terminal: not two of these") {
+    const auto open = [](const std::string& rest) {
+        return is_refused(
+            R"({"type":"open","ch":1,"run":"r","mode":"command","args":1,"len":2,)" + rest + "}",
+            std::string("a\0", 2));
+    };
+    CHECK_FALSE(open(R"("kept":true)"));
+    CHECK_FALSE(open(R"("kept":true,"on_disconnect":"keep","grace_ms":0)"));
+    CHECK(open(R"("kept":true,"on_disconnect":"keep")"));
+    CHECK(open(R"("on_disconnect":"keep","grace_ms":0)"));
+    CHECK(open(R"("kept":true,"shell":1)"));
+    CHECK(open(R"("kept":true,"shell_name":"x")"));
+    CHECK(open(R"("kept":true,"pty":{"columns":1,"rows":1})"));
+    CHECK_FALSE(open(R"("shell_name":"x")"));
+    CHECK(open(R"("shell_name":"../x")"));
+    CHECK(open(R"("shell_name":"x","shell":1)"));
+    CHECK(open(R"("shell_name":"x","pty":{"columns":1,"rows":1})"));
+}
+
+TEST_CASE("message: an attach to where the streams are now says so with null") {
+    const std::string bytes = encoded(msg::Attach{1, "r", std::nullopt, std::nullopt, false});
+    CHECK(bytes.find(R"("stdout":null,"stderr":null)") != std::string::npos);
+    CHECK_FALSE(std::get<msg::Attach>(decoded(bytes)).out);
+    CHECK_FALSE(std::get<msg::Attach>(decoded(bytes)).err);
 }

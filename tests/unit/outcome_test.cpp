@@ -32,6 +32,7 @@ TEST_CASE("outcome: each kind has its exit code") {
     CHECK(frsh::exit_code(NotStarted{"cwd", ENOENT, ""}) == 255);
     CHECK(frsh::exit_code(NotStarted{"fork", EAGAIN, ""}) == 255);
     CHECK(frsh::exit_code(Lost{""}) == 255);
+    CHECK(frsh::exit_code(frsh::Running{}) == 124);
 }
 
 TEST_CASE("outcome: every kind survives the way through JSON") {
@@ -42,7 +43,7 @@ TEST_CASE("outcome: every kind survives the way through JSON") {
           Outcome(TimedOut{"wall", std::nullopt}), Outcome(Canceled{std::nullopt}),
           Outcome(Canceled{Signaled{"KILL", 9, false}}),
           Outcome(NotStarted{"exec", ENOENT, "exec x: No such file or directory"}),
-          Outcome(Lost{"why"})}) {
+          Outcome(Lost{"why"}), Outcome(frsh::Running{})}) {
         CAPTURE(frsh::describe(outcome));
         CHECK((frsh::outcome_from(frsh::Json::parse(frsh::to_json(outcome).dump())) == outcome));
     }

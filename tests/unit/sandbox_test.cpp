@@ -88,6 +88,17 @@ const std::vector<Attempt>& attempts() {
              return static_cast<long>(
                  ::connect(0, reinterpret_cast<sockaddr*>(&address), sizeof address));
          }},
+        // With MSG_FASTOPEN that would be a connect(2) by another name.
+        {"send to an address",
+         [] {
+             sockaddr_in address{};
+             address.sin_family = AF_INET;
+             return static_cast<long>(::sendto(
+                 0, "", 0, MSG_FASTOPEN, reinterpret_cast<sockaddr*>(&address), sizeof address));
+         }},
+        // Descriptors could travel with these.
+        {"sendmsg", [] { return ::syscall(SYS_sendmsg, 0, nullptr, 0); }},
+        {"recvmsg", [] { return ::syscall(SYS_recvmsg, 0, nullptr, 0); }},
         {"bind", [] { return ::syscall(SYS_bind, 0, nullptr, 0); }},
         {"fork", [] { return ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }},
         {"clone3", [] { return ::syscall(SYS_clone3, nullptr, 0); }},
@@ -163,6 +174,8 @@ TEST_CASE("sandbox: root's gate is denied all that is not moving bytes" *
 TEST_CASE("sandbox: what a gate needs it may do" * doctest::skip(kIsSanitized)) {
     const std::vector<Attempt> needed = {
         {"write", [] { return static_cast<long>(::write(1, "", 0)); }},
+        // Not a socket, says the kernel, and so it was asked.
+        {"send", [] { return ::send(1, "", 0, 0) == -1 && errno == ENOTSOCK ? 0L : -1L; }},
         {"memory",
          [] {
              const std::string much(std::size_t{4} << 20, 'x');
