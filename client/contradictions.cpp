@@ -67,8 +67,9 @@ const char* first_of_a_command(const ClientOptions& options) {
 std::optional<std::string> contradiction_of_request(const ClientOptions& options) {
     using Kind = KeptRequest::Kind;
     const auto kind = options.request ? std::optional(options.request->kind) : std::nullopt;
-    const std::string goes_with = "goes with --attach ID or --logs ID";
-    if (options.from && kind != Kind::Attach && kind != Kind::Logs) return "--from: " + goes_with;
+    if (options.from && kind != Kind::Attach && kind != Kind::Logs) {
+        return "--from: goes with --attach ID or --logs ID";
+    }
     if (!options.signal.empty() && kind != Kind::Kill) return "--signal: goes with --kill ID";
     if (!kind) return std::nullopt;
     const char* other = first_of_a_command(options);

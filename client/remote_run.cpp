@@ -122,7 +122,7 @@ void RemoteRun::on_message(const Message& message) {
     }
     if (const auto* const data = std::get_if<msg::Data>(&message)) {
         Incoming& in = incoming(data->stream);
-        in.stream.accept(data->offset, data->bytes.size());
+        in.stream.accept(data->offset, data->bytes.size(), EventLoop::Clock::now());
         in.sum.update(data->bytes);
         const Offset early = in.begun_at - std::min(in.begun_at, data->offset);
         const auto unwanted = std::min<std::size_t>(early, data->bytes.size());
@@ -276,7 +276,7 @@ void RemoteRun::put_control(std::string& out) {
         }
         if (const auto credit = in->stream.due_credit()) {
             encode(out, msg::Credit{channel_, id, credit->consumed, credit->limit});
-            in->stream.credit_sent(*credit);
+            in->stream.credit_sent(*credit, EventLoop::Clock::now());
         }
     }
 }

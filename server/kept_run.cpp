@@ -9,7 +9,9 @@ std::optional<std::string> in_words(const JournalWriter& out, const JournalWrite
     std::string text;
     for (const auto& [writer, name] : {std::pair(&out, "stdout: "), std::pair(&err, "stderr: ")}) {
         if (writer->problem() == 0) continue;
-        text += (text.empty() ? "" : "; ") + std::string(name) + std::strerror(writer->problem());
+        text += (text.empty() ? "" : "; ") + std::string(name) +
+                std::to_string(writer->left_out()) +
+                " bytes not kept: " + std::strerror(writer->problem());
     }
     if (text.empty()) return std::nullopt;
     return text;

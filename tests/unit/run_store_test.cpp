@@ -1,6 +1,7 @@
 #include "server/run_store.hpp"
 
 #include "common/base/error.hpp"
+#include "common/sys/user.hpp"
 #include "tests/support/ssh_tools.hpp"
 
 #include <algorithm>
@@ -145,11 +146,22 @@ std::string host_name() {
 
 }  // namespace
 
-TEST_CASE("run store: it is where the environment of runs says, else below the home") {
-    CHECK(RunStore::folder_of({}, "/home/a") == "/home/a/.local/state/frsh/runs");
-    CHECK(RunStore::folder_of({"A=B", "XDG_STATE_HOME=/s"}, "/home/a") == "/s/frsh/runs");
-    CHECK(RunStore::folder_of({"XDG_STATE_HOME="}, "/home/a") == "/home/a/.local/state/frsh/runs");
-    CHECK(RunStore::folder_of({"XDG_STATE_HOME=s"}, "/home/a") == "/home/a/.local/state/frsh/runs");
+TEST_CASE("run store: the folder is below the state folder of the environment, or of the home") {
+    const char* const given = std::getenv("XDG_STATE_HOME");
+    const std::string before = given != nullptr ? given : "";
+    ::unsetenv("XDG_STATE_HOME");
+    CHECK(frsh::state_folder("/home/a") == "/home/a/.local/state/frsh");
+    ::setenv("XDG_STATE_HOME", "/s", 1);
+    CHECK(frsh::state_folder("/home/a") == "/s/frsh");
+    for (const char* const useless : {"", "s"}) {
+        ::setenv("XDG_STATE_HOME", useless, 1);
+        CHECK(frsh::state_folder("/home/a") == "/home/a/.local/state/frsh");
+    }
+    if (given == nullptr) {
+        ::unsetenv("XDG_STATE_HOME");
+    } else {
+        ::setenv("XDG_STATE_HOME", before.c_str(), 1);
+    }
 }
 
 TEST_CASE("run store: asking for what is not there makes nothing") {
