@@ -184,6 +184,10 @@ TEST_CASE("options: a run that is kept is asked for so, and goes on without us u
                               {"--soft-timeout", "2s"},
                               {"--on-disconnect=keep"},
                               {"--run-id", "a", "--detach", "--on-disconnect=keep"}}) {
+        // Said, so that what a file has on the target does not count.
+        Strings line = words;
+        line.insert(line.end(), {"local", "true"});
+        CHECK(client(line)->settings.on_disconnect == frsh::OnDisconnect{Kind::Keep, 30s});
         const auto open = open_of(words);
         CHECK(open.kept);
         CHECK(open.on_disconnect == frsh::OnDisconnect{Kind::Keep, 30s});
