@@ -263,13 +263,16 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         if (!options.words.empty()) options.expected_fingerprint = options.words[0];
     }
     if (const auto why = contradiction(options)) return refuse(*why);
+    // Whatever is usual for the target.
+    if (is_kept(options) && !options.settings.on_disconnect) {
+        options.settings.on_disconnect = OnDisconnect{OnDisconnect::Kind::Keep, kUsualGrace};
+    }
     return options;
 }
 
 // A network fails by itself; on one machine a connection ends because somebody ended it.
 OnDisconnect on_disconnect_of(const ClientOptions& options) {
     if (options.settings.on_disconnect) return *options.settings.on_disconnect;
-    if (is_kept(options)) return {OnDisconnect::Kind::Keep, kUsualGrace};
     const bool is_network =
         options.settings.via.empty() && !options.plaintext && is_host(options.target);
     if (!is_network) return {};

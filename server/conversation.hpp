@@ -32,6 +32,8 @@ struct SessionSettings {
     std::function<std::optional<std::string>()> refusal;
     // Called once, when the peer has been let in.
     std::function<void()> admitted;
+    // Called once, when the client that the session was begun for has gone for good.
+    std::function<void()> left_alone;
     // To send a correct hello; a peer that has not by then is told and left.
     std::chrono::milliseconds hello_time{10'000};
 };

@@ -22,12 +22,16 @@
 namespace frsh {
 namespace {
 
+void give_back(int standard_stream) {
+    const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
+    check(::dup2(null.get(), standard_stream), "dup2");
+}
+
 // Takes a standard stream for the connection and leaves /dev/null in its place, so that nothing a
 // library might print ever gets between two frames.
 Fd take_over(int standard_stream) {
     Fd fd(check(::fcntl(standard_stream, F_DUPFD_CLOEXEC, 3), "dup"));
-    const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
-    check(::dup2(null.get(), standard_stream), "dup2");
+    give_back(standard_stream);
     return fd;
 }
 
@@ -88,9 +92,12 @@ AccountPolicy policy_of(const ServerSettings& settings) {
 int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
-    return run_session(
-        std::make_unique<FdTransport>(std::move(input), std::move(output)),
-        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file));
+    SessionSettings settings =
+        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file);
+    // Whoever reads what our client has to say does not wait for what it left behind.
+    settings.left_alone = [] { give_back(STDERR_FILENO); };
+    return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
+                       std::move(settings));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.

@@ -32,6 +32,7 @@ bool Session::run_once() {
         if (conversation->prepare()) return false;
         if (conversation.get() != first_) return true;
         first_ = nullptr;
+        if (settings_.left_alone) settings_.left_alone();
         if (settings_.audit && conversation->is_admitted()) settings_.audit->disconnected();
         return true;
     });

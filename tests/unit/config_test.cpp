@@ -107,8 +107,10 @@ TEST_CASE("configuration: a value of another kind or out of range is refused by 
     }
     CHECK(client_refusal("[defaults]\nlinger = 'soon'") ==
           "F:2: linger: is not a duration or \"inf\"");
-    CHECK(client_refusal("[hosts.a]\non_disconnect = 'shrug'") ==
-          "F:2: on_disconnect: is not \"kill\" or \"grace:DURATION\"");
+    for (const char* const value : {"shrug", "keep"}) {
+        CHECK(client_refusal("[hosts.a]\non_disconnect = '" + std::string(value) + "'") ==
+              "F:2: on_disconnect: is not \"kill\" or \"grace:DURATION\"");
+    }
     CHECK(client_refusal("[defaults]\nconnect_timeout = -1") ==
           "F:2: connect_timeout: is not a duration");
     CHECK(client_refusal("[defaults]\nidentity = []") == "F:2: identity: is empty");
