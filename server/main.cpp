@@ -169,13 +169,15 @@ void fill_holes_of_heap() {
     constexpr std::size_t kLargest = 1032;  // What glibc keeps in lists by size (tcache).
     static void* taken = nullptr;           // Each has the one before in it.
     ::mallopt(M_MXFAST, 0);                 // What is freed from here on grows together again.
+    int left =
+        100'000;  // Another malloc(3) than glibc's may have another idea of where its top is.
     const char* const top = static_cast<const char*>(::sbrk(0)) - ::mallinfo2().keepcost;
     for (std::size_t size = kLargest; size >= kSmallest; size -= 16) {
         do {
             void* const piece = std::malloc(size);
             if (piece == nullptr) return;
             *static_cast<void**>(piece) = std::exchange(taken, piece);
-        } while (taken < top);
+        } while (taken < top && --left > 0);
     }
 }
 
