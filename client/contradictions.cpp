@@ -153,7 +153,7 @@ std::optional<std::string> contradiction(const ClientOptions& options) {
     }
     const std::string& user = options.settings.user;
     if (!user.empty() && !is_safe_user(user)) {
-        return "'" + escape_controls(user) + "': no user has such a name";
+        return std::string("'").append(escape_controls(user)).append("': no user has such a name");
     }
     for (const std::string& entry : options.env) {
         const std::size_t equals = entry.find('=');

@@ -1,7 +1,10 @@
 // frshd: reads its command line, listens, and in each forked child becomes a session.
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/net/private_key.hpp"
+#include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
+#include "common/net/sshsig.hpp"
 #include "common/sys/startup.hpp"
 #include "server/access.hpp"
 #include "server/configuration.hpp"
@@ -14,8 +17,11 @@
 #include "server/session.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,17 +116,18 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;
     monitor_settings.session_mark = connection.mark;
-    const bool was_root = ::geteuid() == 0;
+    const uid_t server_uid = ::geteuid();
     Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
                     std::move(connection.steps));
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
-    if (was_root) ::umask(022);
+    if (server_uid == 0) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
     // The environment is ours, whose folder that may name only if the user is.
-    settings.kept_folder =
-        was_root ? settings.launch.user.home + "/.local/state/frsh/runs" : own_kept_folder();
+    settings.kept_folder = settings.launch.user.uid == server_uid
+                               ? own_kept_folder()
+                               : settings.launch.user.home + "/.local/state/frsh/runs";
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.
@@ -152,6 +159,26 @@ int serve_connection(Listener::Connection connection, const ServerOptions& optio
     };
     return run_session(std::make_unique<FdTransport>(std::move(connection.socket)),
                        std::move(settings));
+}
+
+// What was freed before the first fork lies all over the heap, and glibc would give a child those
+// pieces first, and set others of a size aside: nearly each makes a page the child's own. So they
+// are taken, once, never to be used, and a child finds its memory in one place.
+void fill_holes_of_heap() {
+    constexpr std::size_t kSmallest = 24;
+    constexpr std::size_t kLargest = 1032;  // What glibc keeps in lists by size (tcache).
+    static void* taken = nullptr;           // Each has the one before in it.
+    ::mallopt(M_MXFAST, 0);                 // What is freed from here on grows together again.
+    int left =
+        100'000;  // Another malloc(3) than glibc's may have another idea of where its top is.
+    const char* const top = static_cast<const char*>(::sbrk(0)) - ::mallinfo2().keepcost;
+    for (std::size_t size = kLargest; size >= kSmallest; size -= 16) {
+        do {
+            void* const piece = std::malloc(size);
+            if (piece == nullptr) return;
+            *static_cast<void**>(piece) = std::exchange(taken, piece);
+        } while (taken < top && --left > 0);
+    }
 }
 
 std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options,
@@ -187,6 +214,7 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
         }
         listener.listen_on_unix(path);
     }
+    fill_holes_of_heap();
     auto connection = listener.serve(std::move(states));
     if (connection) left = owned.release();
     return connection;
@@ -197,6 +225,11 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
 const TlsContext* make_warm_context() {
     static const auto* const context = new TlsContext(TlsContext::Side::Server);
     context->warm_up();
+    // And what a login takes: a proof of each side.
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    must(verify_sshsig(key.public_key(), kHostNamespace, "warm",
+                       sign_sshsig(key, kHostNamespace, "warm")),
+         "a signature of our own is good");
     return context;
 }
 
