@@ -113,7 +113,9 @@ std::optional<std::string> contradiction_of_kept(const ClientOptions& options) {
         what = "--shell";
         other = first({{wants_keep, "--on-disconnect=keep"},
                        {options.argv, "--argv"},
-                       {options.subsystem, "-s"}});
+                       {options.subsystem, "-s"},
+                       {!options.env.empty(), "--env (export it there)"},
+                       {options.cwd.has_value(), "--cwd (cd there)"}});
     } else if (wants_keep) {
         what = "--on-disconnect=keep";
         other = first({});

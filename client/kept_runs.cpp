@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -113,7 +112,11 @@ class Asker {
     Asker(const Asker&) = delete;
     Asker& operator=(const Asker&) = delete;
 
-    std::vector<msg::Kept> list() {
+    struct Runs {
+        std::vector<msg::Kept> kept;
+        std::uint64_t now = 0;  // On the server.
+    };
+    Runs list() {
         server_.link().send(msg::List{take_channel()});
         await([this] { return is_answered_; });
         return std::move(listed_);
@@ -180,6 +183,7 @@ class Asker {
             is_answered_ = refused->channel == channel_;
         } else if (const auto* const listed = std::get_if<msg::Listed>(&message)) {
             is_answered_ = listed->channel == channel_;
+            listed_.now = listed->now;
         } else if (const auto* const forgotten = std::get_if<msg::Forgotten>(&message)) {
             is_answered_ = forgotten->channel == channel_;
         }
@@ -192,7 +196,7 @@ class Asker {
             listed_bytes_ += arg.size();
         listed_bytes_ += sizeof kept;
         if (listed_bytes_ > kMaxListed) throw ProtocolError("a list of runs that does not end");
-        listed_.push_back(kept);
+        listed_.kept.push_back(kept);
     }
 
     EventLoop loop_;
@@ -201,15 +205,14 @@ class Asker {
     RemoteRun* run_ = nullptr;
     Channel channel_ = 0;
     bool is_answered_ = true;
-    std::vector<msg::Kept> listed_;
+    Runs listed_;
     std::size_t listed_bytes_ = 0;
     std::optional<std::string> refusal_;
 };
 
 int print_runs(const ClientOptions& options) {
-    const std::vector<msg::Kept> runs = Asker(options).list();
+    const auto [runs, now] = Asker(options).list();
     const unsigned width = terminal_width();
-    const auto now = static_cast<std::uint64_t>(std::time(nullptr));
     std::string text;
     if (width != 0 && !runs.empty() && !options.json) text = kept_heading(width) + "\n";
     for (const msg::Kept& kept : runs)

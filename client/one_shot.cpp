@@ -222,7 +222,7 @@ class OneShot {
     }
 
     [[nodiscard]] std::string how_to_attach() const {
-        return "frsh --attach " + run_.id() + " " + shell_quote(options_.target);
+        return "frsh --attach " + run_.id() + options_.way + " " + shell_quote(options_.target);
     }
 
     int conclude() {

@@ -213,6 +213,19 @@ void take_sshs_rules(ClientOptions& options) {
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
+std::string way_of(const ClientOptions& options) {
+    const ConnectionSettings& settings = options.settings;
+    std::string way;
+    const auto add = [&way](const char* name, const std::string& value) {
+        if (!value.empty()) way.append(" ").append(name).append(" ").append(shell_quote(value));
+    };
+    if (options.plaintext) way += " --plaintext";
+    add("--via", settings.via);
+    add("-p", settings.port == 0 ? "" : std::to_string(settings.port));
+    add("-l", settings.user);
+    return way;
+}
+
 bool is_called_ssh(std::string_view program) {
     return program.substr(program.rfind('/') + 1) == "ssh";
 }
@@ -254,6 +267,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         return refuse(error.what());
     }
     apply(std::move(said), options);
+    options.way = way_of(options);
     if (options.target.empty()) return refuse("no target; try frsh --help");
     if (argc > 0 && is_called_ssh(argv[0])) take_sshs_rules(options);
     if (options.trust) {

@@ -32,6 +32,7 @@ struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
     ConnectionSettings settings;     // Whoever has a say; see settings.hpp.
+    std::string way;  // The options by which the target is reached, as for a shell: " -p 2222".
     bool plaintext = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.

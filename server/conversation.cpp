@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <thread>
 
 #include <unistd.h>
@@ -526,7 +527,7 @@ void Conversation::handle(const msg::List& list) {
         kept.channel = list.channel;
         link_.send(kept);
     }
-    link_.send(msg::Listed{list.channel});
+    link_.send(msg::Listed{list.channel, static_cast<std::uint64_t>(std::time(nullptr))});
 }
 
 void Conversation::handle(const msg::Forget& forget) {

@@ -156,8 +156,7 @@ KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
     auto folder = store().claim(info);
     if (!folder) return std::shared_ptr<Kept>();
     try {
-        auto shell = std::make_shared<KeptShell>(loop_, open.shell_name, open.env, launch_,
-                                                 std::move(folder));
+        auto shell = std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder));
         living_.emplace(open.shell_name, shell);
         return shell;
     } catch (...) {

@@ -3,22 +3,25 @@
 namespace frsh {
 namespace {
 
-msg::ShellOpen asked(const std::vector<std::string>& env) {
+msg::ShellOpen asked(const msg::Open& first) {
     msg::ShellOpen open;
-    open.env = env;
+    open.cwd = first.cwd;
+    open.env = first.env;
     open.on_disconnect.kind = OnDisconnect::Kind::Keep;
     return open;
 }
 
 }  // namespace
 
-KeptShell::KeptShell(EventLoop& loop, const std::string& name, const std::vector<std::string>& env,
-                     const LaunchContext& context, std::unique_ptr<RunFolder> folder)
-    : Kept(name, std::move(folder)), shell_(loop, asked(env), context, [](const Shell&) {}) {}
+KeptShell::KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
+                     std::unique_ptr<RunFolder> folder)
+    : Kept(open.shell_name, std::move(folder)),
+      shell_(loop, asked(open), context, [](const Shell&) {}) {}
 
 void KeptShell::on(const msg::Cancel&) {
     is_canceled_ = true;
-    shell_.end(Ending::First::Terminate, EventLoop::Clock::now());
+    // It takes no notice of TERM; a closed terminal is what ends it.
+    shell_.end(Ending::First::AskedHangUp, EventLoop::Clock::now());
 }
 
 void KeptShell::write_down() {

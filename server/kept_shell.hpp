@@ -10,8 +10,9 @@ namespace frsh {
 class KeptShell : public Kept {
   public:
     // Throws SysError or UserError where it cannot be started.
-    KeptShell(EventLoop& loop, const std::string& name, const std::vector<std::string>& env,
-              const LaunchContext& context, std::unique_ptr<RunFolder> folder);
+    // `open` is the first that wants it: what it says of folder and environment counts.
+    KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
+              std::unique_ptr<RunFolder> folder);
 
     [[nodiscard]] Shell& shell() { return shell_; }
 

@@ -265,7 +265,9 @@ void put(std::string& out, const msg::Kept& kept) {
 }
 
 void put(std::string& out, const msg::Listed& listed) {
-    finish(out, header("listed", listed.channel));
+    auto members = header("listed", listed.channel);
+    members.emplace_back("now", listed.now);
+    finish(out, std::move(members));
 }
 
 void put(std::string& out, const msg::Forget& forget) {
@@ -683,7 +685,7 @@ Message read_kept(const Fields& fields, std::string_view payload) {
 }
 
 Message read_listed(const Fields& fields, std::string_view) {
-    return msg::Listed{channel_of(fields)};
+    return msg::Listed{channel_of(fields), fields.whole("now", kMaxOffset)};
 }
 
 Message read_forget(const Fields& fields, std::string_view) {

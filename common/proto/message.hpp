@@ -247,6 +247,7 @@ struct Kept {
 };
 struct Listed {
     Channel channel = 0;
+    std::uint64_t now = 0;  // As started_at.
 };
 // Client to server: this run is not wanted any more. Answered with Forgotten or Refused.
 struct Forget {

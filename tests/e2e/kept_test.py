@@ -162,7 +162,7 @@ class Kept(Case):
             self.assertEqual("once\n", file.read())
         self.end_and_forget(self.unix, "retry")
 
-    def test_a_soft_timeout_gives_what_there_is_and_lets_it_run_on(self):
+            target = " ".join(place.words)
         for place in self.everywhere():
             result = place.run(["--soft-timeout", "300ms", "--run-id", "soft"], self.held(),
                                record=True)
@@ -533,7 +533,7 @@ class Hostile(Case):
                 peer.say("kept", payload, ch=request["ch"], run="abc", outcome={"kind": "running"},
                          started_at=1, mode="command", args=1, stdout=0, stderr=0)
             if ending:
-                peer.say("listed", ch=request["ch"])
+                peer.say("listed", ch=request["ch"], now=1_700_000_000)
             peer.hear("bye")
 
         return serve

@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cutting_proxy import WAYS, CuttingProxy, Fate  # noqa: E402
+from cutting_proxy import NEVER, WAYS, CuttingProxy, Fate  # noqa: E402
 from harness import (FRSH, FULL, PATIENCE, SANITIZED, Case, environment, is_alive, main,  # noqa: E402
                      open_descriptors, resident_kib, wait_until)
 
@@ -88,33 +88,32 @@ class Resume(Case):
     def test_cut_at_every_byte_of_an_exchange(self):
         stdin, errors = b"abc\n" * 100, 60
 
-        def sizes(*options):  # Of the exchange, when nobody cuts it.
+        def sizes(*options, grace):  # Of the exchange, when nobody cuts it.
             whole = self.through(lambda n: None)
             command = self.counted(self.short_path(), errors, 3)
-            self.assertEqual(3, self.run_through(whole, command, *options, stdin=stdin)[0])
+            self.assertEqual(3, self.run_through(whole, command, *options, stdin=stdin, grace=grace)[0])
             wait_until(lambda: whole.up > 0 and whole.down > 0, "the proxy to have counted")
             return whole.up, whole.down
 
-        up, down = sizes()
-        asked_up, _ = sizes("-n")  # No less than hello and open.
-        cases = []
-        for way in WAYS:
-            step = 1 if FULL else 97
-            first = 0 if FULL else len(cases) * 7 % step
-            cases += [(way, {"up": at}) for at in range(max(first, 1), up + 1, step)]
-            cases += [(way, {"down": at}) for at in range(max(first, 1), down + 1, step)]
-        # The same for runs that are kept: those that follow them go on by another way.
-        cases = [(*case, GRACE) for case in cases] + \
-                [(*case, "keep") for case in (cases if FULL else cases[::4])]
+        cases, asked_up = [], {}
+        # Those that follow a run that is kept go on by another way.
+        for grace in (GRACE, "keep"):
+            up, down = sizes(grace=grace)
+            asked_up[grace], _ = sizes("-n", grace=grace)  # No less than hello and open.
+            step = 1 if FULL else 97 if grace == GRACE else 389
+            for number, way in enumerate(WAYS):
+                first = 1 if FULL else 1 + number * 37 % step
+                cases += [(way, {"up": at}, grace) for at in range(first, up + 1, step)]
+                cases += [(way, {"down": at}, grace) for at in range(first, down + 1, step)]
         done = collections.Counter()
 
-        def was_asked(at):  # By here the server has heard of the run: hello and open are through.
-            return at.get("up", asked_up) >= asked_up and at.get("down", 200) >= 200
+        def was_asked(at, grace):  # By here the server has heard of the run: hello and open are through.
+            return at.get("up", NEVER) >= asked_up[grace] and at.get("down", 200) >= 200
 
         def one(case):
             way, at, grace = case
             fates = [Fate(way, stall=0.01, **at)]
-            if was_asked(at):
+            if was_asked(at, grace):
                 self.check_run(fates, stdin, errors, 3, case, grace)
                 return (way, *at)
             # It may never have heard of the run: lost, or all of it, never something between.
@@ -132,7 +131,7 @@ class Resume(Case):
         for kind in ["before it was asked", *itertools.product(WAYS, ("up", "down"))]:
             self.assertGreater(done[kind], 0, kind)
         if FULL:
-            print(f"\ncut at every byte ({up} up, {down} down):", dict(done))
+            print("\ncut at every byte:", dict(done))
 
     def test_cut_at_random_with_random_sizes(self):
         runs = 10_000 if FULL else 60 if SANITIZED else 150

@@ -107,7 +107,7 @@ std::vector<Message> one_of_each() {
         msg::Attached{1, "r", 7, {5, 0xFFFFFFFF}, {0, 0}},
         msg::List{1},
         msg::Kept{1, "r", frsh::Running{}, 5, 6, msg::Open::Mode::Argv, {"a", "\xFF"}, true, 7, 8},
-        msg::Listed{1},
+        msg::Listed{1, 5},
         msg::Forget{1, "r"},
         msg::Forgotten{1, "r"},
         msg::Started{1, "r", 2},
