@@ -95,7 +95,7 @@ void RemoteRun::on_message(const Message& message) {
     if (is_finished()) throw ProtocolError("a message of a run that has ended");
     if (const auto* const data = std::get_if<msg::Data>(&message)) {
         Incoming& in = incoming(data->stream);
-        in.stream.accept(data->offset, data->bytes.size());
+        in.stream.accept(data->offset, data->bytes.size(), EventLoop::Clock::now());
         in.sum.update(data->bytes);
         in.delivered += data->bytes.size();
         in.sink.write(data->bytes);
@@ -198,7 +198,7 @@ void RemoteRun::put_control(std::string& out) {
         }
         if (const auto credit = in->stream.due_credit()) {
             encode(out, msg::Credit{open_.channel, id, credit->consumed, credit->limit});
-            in->stream.credit_sent(*credit);
+            in->stream.credit_sent(*credit, EventLoop::Clock::now());
         }
     }
 }

@@ -30,7 +30,7 @@ constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
 // Days since 1970, as shadow(5) counts.
 bool has_expired(const User& user) {
-    std::vector<char> buffer(16384);
+    std::vector<char> buffer(1024);
     spwd entry{};
     spwd* found = nullptr;
     while (::getspnam_r(user.name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)

@@ -144,7 +144,7 @@ bool Gate::log_in() {
             if (!handle(*message)) continue;
             // What came with the login stays undecoded: it is for the session, if there will be
             // one.
-            up_ = decoder_.frames().take_rest();
+            up_.append(decoder_.frames().take_rest());
             const ToGate verdict = wait_for_monitor();
             if (verdict.kind == ToGate::Kind::Admitted) return true;
             if (verdict.kind == ToGate::Kind::Refused) tls_.write(verdict.payload);
@@ -195,13 +195,13 @@ bool Gate::handle(const Message& message) {
 void Gate::relay() {
     using Clock = std::chrono::steady_clock;
     auto look_at = Clock::now() + kLookAgain;
-    while (!session_ended_ || !down_.empty() || tls_.has_unsent()) {
+    while (!session_ended_ || !down_.is_empty() || tls_.has_unsent()) {
         short peer_events = 0;
         short session_events = 0;
-        const bool is_stuffed = !down_.empty() || tls_.has_unsent();
-        if (up_.empty() && !peer_ended_) peer_events |= POLLIN;
+        const bool is_stuffed = !down_.is_empty() || tls_.has_unsent();
+        if (up_.is_empty() && !peer_ended_) peer_events |= POLLIN;
         if (is_stuffed) peer_events |= POLLOUT;
-        if (!up_.empty()) session_events |= POLLOUT;
+        if (!up_.is_empty()) session_events |= POLLOUT;
         if (!is_stuffed && !session_ended_) session_events |= POLLIN;
         // A descriptor that we want nothing of is left out: its hang-up would not let us sleep.
         pollfd polled[] = {{peer_events != 0 ? tls_.read_fd() : -1, peer_events, 0},
@@ -220,37 +220,39 @@ void Gate::relay() {
 }
 
 void Gate::move_up(MayRead may_read) {
-    if (may_read == MayRead::Yes && up_.empty() && !peer_ended_) {
-        up_.resize(kRelay);
-        const IoResult got = tls_.read(up_.data(), up_.size());
-        up_.resize(got.status == IoResult::Status::Done ? got.bytes : 0);
+    if (may_read == MayRead::Yes && up_.is_empty() && !peer_ended_) {
+        std::size_t size = 0;
+        char* const room = up_.room(size);
+        const IoResult got = tls_.read(room, size);
+        up_.commit(got.bytes);
         peer_ended_ = got.status == IoResult::Status::EndOfFile;
     }
-    if (!up_.empty()) {
-        const IoResult put = write_some(session_.get(), up_);
-        if (put.status == IoResult::Status::Done) up_.erase(0, put.bytes);
+    if (!up_.is_empty()) {
+        const IoResult put = write_some(session_.get(), up_.piece());
+        up_.drop(put.bytes);
         if (put.status == IoResult::Status::EndOfFile) {
             // The session takes no more; what it said last is still to be passed on.
             up_.clear();
             peer_ended_ = end_passed_on_ = true;
         }
     }
-    if (peer_ended_ && up_.empty() && !end_passed_on_) {
+    if (peer_ended_ && up_.is_empty() && !end_passed_on_) {
         end_passed_on_ = true;
         ::shutdown(session_.get(), SHUT_WR);
     }
 }
 
 void Gate::move_down(MayRead may_read) {
-    if (may_read == MayRead::Yes && down_.empty() && !tls_.has_unsent() && !session_ended_) {
-        down_.resize(kRelay);
-        const IoResult got = read_some(session_.get(), down_.data(), down_.size());
-        down_.resize(got.status == IoResult::Status::Done ? got.bytes : 0);
+    if (may_read == MayRead::Yes && down_.is_empty() && !tls_.has_unsent() && !session_ended_) {
+        std::size_t size = 0;
+        char* const room = down_.room(size);
+        const IoResult got = read_some(session_.get(), room, size);
+        down_.commit(got.bytes);
         session_ended_ = got.status == IoResult::Status::EndOfFile;
     }
-    if (down_.empty() && !tls_.has_unsent()) return;
-    const IoResult put = tls_.write(down_);
-    if (put.status == IoResult::Status::Done) down_.erase(0, put.bytes);
+    if (down_.is_empty() && !tls_.has_unsent()) return;
+    const IoResult put = tls_.write(down_.piece());
+    down_.drop(put.bytes);
     if (put.status == IoResult::Status::EndOfFile) {
         down_.clear();
         session_ended_ = true;

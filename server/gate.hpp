@@ -7,6 +7,7 @@
 // Every step that needs a right is asked of the monitor (gate_messages.hpp).
 #pragma once
 
+#include "common/base/byte_queue.hpp"
 #include "common/net/tls.hpp"
 #include "common/proto/message.hpp"
 #include "server/gate_messages.hpp"
@@ -51,8 +52,8 @@ class Gate {
     MessageDecoder decoder_;
     int probes_ = 0;
     int pendings_ = 0;
-    std::string up_;              // Decrypted, on its way to the session.
-    std::string down_;            // From the session, for the peer.
+    ByteQueue up_;                // Decrypted, on its way to the session.
+    ByteQueue down_;              // From the session, for the peer.
     bool peer_ended_ = false;     // The peer says no more,
     bool end_passed_on_ = false;  // and the session knows.
     bool session_ended_ = false;

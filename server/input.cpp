@@ -36,7 +36,7 @@ IoResult Input::attempt(std::string_view bytes) {
 }
 
 void Input::data(const msg::Data& data) {
-    stream_.accept(data.offset, data.bytes.size());
+    stream_.accept(data.offset, data.bytes.size(), EventLoop::Clock::now());
     if (closed_) {
         stream_.consume(data.bytes.size());
         return;
@@ -119,7 +119,7 @@ void Input::put_control(std::string& out, Channel channel) {
     }
     if (const auto credit = stream_.due_credit(); credit && has_reader_) {
         encode(out, msg::Credit{channel, StreamId::Stdin, credit->consumed, credit->limit});
-        stream_.credit_sent(*credit);
+        stream_.credit_sent(*credit, EventLoop::Clock::now());
     }
 }
 

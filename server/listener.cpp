@@ -67,7 +67,8 @@ Listener::Listener(int audit_file)
 }
 
 Listener::~Listener() {
-    if (::getpid() == owner_) stop_listening();
+    must(::getpid() == owner_, "a listener is its own process's");
+    stop_listening();
 }
 
 void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
@@ -256,6 +257,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
             sigemptyset(&none);
             ::sigprocmask(SIG_SETMASK, &none, nullptr);
             (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
+            close_all_but({next.socket.get(), steps.write_end.get(), audit_file_});
             return Connection{std::move(next.socket), next.door, std::move(steps.write_end), mark};
         }
         const bool is_login = next.door == Kind::Tls;

@@ -55,7 +55,8 @@ class Listener {
     void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
     // Serves until told to end (SIGTERM, SIGINT, SIGHUP) and every session has. Returns nothing
-    // then, in the parent; in each forked child it returns that child's connection.
+    // then, in the parent; in each forked child it returns that child's connection. There nothing
+    // else is open any more, and the listener must neither be used nor destroyed.
     // Says both ends of listening to `states` (service.hpp), which may be not open.
     std::optional<Connection> serve(Fd states);
 
@@ -104,7 +105,7 @@ class Listener {
     void stop_listening();
 
     int audit_file_;
-    pid_t owner_;  // Whose socket files these are; a forked child's copy removes nothing.
+    pid_t owner_;  // Whose socket files these are.
     EventLoop loop_;
     Signals signals_;
     std::vector<std::unique_ptr<Socket>> sockets_;

@@ -139,7 +139,11 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
             log::notice("no sandbox: who breaks TLS is this user");
         }
     }
-    Listener listener(audit_file);
+    // A forked child leaves its copy alone: to take that apart would make it own, page by page,
+    // what it shares with all the others, and there is the more of it the more of them there are.
+    [[maybe_unused]] static const Listener* left = nullptr;
+    auto owned = std::make_unique<Listener>(audit_file);
+    Listener& listener = *owned;
     for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
         listener.listen_on_tcp(where, host_key);
     for (Fd& socket : given)
@@ -156,12 +160,15 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
         }
         listener.listen_on_unix(path);
     }
-    return listener.serve(std::move(states));
+    auto connection = listener.serve(std::move(states));
+    if (connection) left = owned.release();
+    return connection;
 }
 
-// Made before the first fork, so that all connections share what OpenSSL looked up and made.
-std::unique_ptr<TlsContext> make_warm_context() {
-    auto context = std::make_unique<TlsContext>(TlsContext::Side::Server);
+// Made before the first fork, so that all connections share what OpenSSL looked up and made; and
+// never destroyed, for the same reason.
+const TlsContext* make_warm_context() {
+    static const auto* const context = new TlsContext(TlsContext::Side::Server);
     context->warm_up();
     return context;
 }
@@ -181,9 +188,8 @@ int run(int argc, char** argv) {
     const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
     if (options->stdio) return serve_stdio(*options, audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
-    const auto context = is_tls(*options, given) ? make_warm_context() : nullptr;
+    const TlsContext* const context = is_tls(*options, given) ? make_warm_context() : nullptr;
     const GateUser gate_user = context ? find_gate_user() : GateUser{};
-    // By here the listener and all it held is gone from a forked child's memory.
     auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {

@@ -1,5 +1,6 @@
 #include "common/net/crypto.hpp"
 
+#include "common/net/lean_provider.hpp"
 #include "common/net/openssl_owned.hpp"
 #include "common/net/tls.hpp"
 
@@ -31,7 +32,7 @@ void initialise_openssl() {
         OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
         OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
         OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT;
-    static const bool is_ready = OPENSSL_init_ssl(kOptions, nullptr) == 1;
+    static const bool is_ready = OPENSSL_init_ssl(kOptions, nullptr) == 1 && load_lean_provider();
     if (!is_ready) throw TlsError("OpenSSL: cannot be initialised");
 }
 

@@ -79,14 +79,16 @@ std::optional<std::string> read_private_file(const std::string& path) {
         throw UserError(path + ": refused, others can read this private key: chmod 600 " +
                         shell_quote(path));
     }
-    std::string content(kMaxFile + 1, '\0');
+    // One byte more than it should be, to see that there are no more.
+    const auto told = std::min(static_cast<std::size_t>(status.st_size), kMaxFile);
+    std::string content(told + 1, '\0');
     std::size_t size = 0;
     while (size < content.size()) {
         const IoResult got = read_some(file.get(), content.data() + size, content.size() - size);
         if (got.status != IoResult::Status::Done) break;
         size += got.bytes;
     }
-    if (size > kMaxFile) throw UserError(path + ": too large for a key");
+    if (size == content.size()) throw UserError(path + ": too large for a key");
     content.resize(size);
     return content;
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -35,14 +36,19 @@ std::size_t payload_size_of(const Json& header, std::size_t limit) {
 
 char* FrameDecoder::room(std::size_t least, std::size_t& size) {
     if (begin_ == end_) begin_ = end_ = 0;
-    if (buffer_.size() - end_ < least && begin_ > 0) {
-        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    if (capacity_ - end_ < least && begin_ > 0) {
+        std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;
     }
-    if (buffer_.size() - end_ < least) buffer_.resize(std::max(end_ + least, 2 * buffer_.size()));
-    size = buffer_.size() - end_;
-    return buffer_.data() + end_;
+    if (capacity_ - end_ < least) {
+        capacity_ = std::max(end_ + least, 2 * capacity_);
+        std::unique_ptr<char[]> larger(new char[capacity_]);
+        if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
+        buffer_ = std::move(larger);
+    }
+    size = capacity_ - end_;
+    return buffer_.get() + end_;
 }
 
 void FrameDecoder::feed(std::string_view bytes) {
@@ -58,14 +64,14 @@ std::optional<Frame> FrameDecoder::next() {
         if (buffered() < kLengthSize) return std::nullopt;
         // Judge the length before waiting for the bytes it promises: a hostile peer must not be
         // able to make us buffer more than one frame's worth.
-        header_size_ = get_u32(buffer_.data() + begin_);
+        header_size_ = get_u32(buffer_.get() + begin_);
         if (header_size_ == 0) throw ProtocolError("a header of no bytes");
         if (header_size_ > limits_.header) {
             throw ProtocolError("a header of " + std::to_string(header_size_) +
                                 " bytes, above the limit of " + std::to_string(limits_.header));
         }
         if (buffered() < kLengthSize + header_size_) return std::nullopt;
-        Json header = Json::parse({buffer_.data() + begin_ + kLengthSize, header_size_});
+        Json header = Json::parse({buffer_.get() + begin_ + kLengthSize, header_size_});
         if (header.object() == nullptr) throw ProtocolError("the header is not a JSON object");
         payload_size_ = payload_size_of(header, limits_.payload);
         header_ = std::move(header);
@@ -73,7 +79,7 @@ std::optional<Frame> FrameDecoder::next() {
     const std::size_t size = kLengthSize + header_size_ + payload_size_;
     if (buffered() < size) return std::nullopt;
     Frame frame{std::move(*header_),
-                {buffer_.data() + begin_ + kLengthSize + header_size_, payload_size_}};
+                {buffer_.get() + begin_ + kLengthSize + header_size_, payload_size_}};
     header_.reset();
     begin_ += size;
     return frame;
@@ -81,7 +87,7 @@ std::optional<Frame> FrameDecoder::next() {
 
 std::string FrameDecoder::take_rest() {
     must(!header_, "a frame is decoded whole or not at all");
-    std::string rest = buffer_.substr(begin_, buffered());
+    std::string rest(buffer_.get() + begin_, buffered());
     begin_ = end_;
     return rest;
 }

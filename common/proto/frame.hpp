@@ -14,6 +14,7 @@
 #include "common/proto/json.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,7 +60,9 @@ class FrameDecoder {
     [[nodiscard]] std::string take_rest();
 
   private:
-    std::string buffer_;
+    // Left uninitialised, since a page costs nothing before it is written to.
+    std::unique_ptr<char[]> buffer_;
+    std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::optional<Json> header_;  // Of the frame whose payload we wait for.

@@ -5,6 +5,14 @@
 #include <algorithm>
 
 namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Between two processes of one machine nothing takes that long, if it is not the command that does.
+constexpr auto kPause = 5ms;
+
+}  // namespace
 
 std::size_t SendStream::room() const {
     if (stopped_ || waiting_.size() >= window_) return 0;
@@ -72,6 +80,10 @@ void SendStream::credit(Offset consumed, Offset limit) {
     if (consumed > highest_) throw ProtocolError("credit for bytes that were never sent");
     if (limit < consumed) throw ProtocolError("credit with a limit below what is consumed");
     limit_ = std::max(limit_, limit);
+    // A terminal's window stays as it is.
+    if (window_ >= kWindow) {
+        window_ = std::max(window_, std::min(limit - consumed, kLargestWindow));
+    }
     if (gap_ && consumed > gap_->begin) {
         if (consumed < gap_->end) {
             consumed = gap_->begin;  // A receiver counts what was left out as soon as it hears.
@@ -98,14 +110,25 @@ void SendStream::resume(Offset at) {
     eof_sent_ = false;
 }
 
-void ReceiveStream::accept(Offset offset, std::size_t size) {
+void ReceiveStream::accept(Offset offset, std::size_t size, Time now) {
     if (finished_) throw ProtocolError("data after the end of its stream");
     if (offset != received_) {
         throw ProtocolError("data at offset " + std::to_string(offset) + ", expected " +
                             std::to_string(received_));
     }
     if (size > limit_ - received_) throw ProtocolError("data beyond the credit given");
+    grow_if_starved(now);
     received_ += size;
+    waiting_since_ = now;
+}
+
+// The sender stopped at just the end of what it had heard that it may send, while we waited.
+void ReceiveStream::grow_if_starved(Time now) {
+    const auto reached = std::find(told_.begin(), told_.end(), received_);
+    if (reached != told_.end() && consumed_ == received_ && now - waiting_since_ > kPause) {
+        window_ = std::min(2 * window_, kLargestWindow);
+    }
+    std::erase_if(told_, [this](Offset limit) { return limit <= received_; });
 }
 
 void ReceiveStream::skip(Offset offset, Offset to) {
@@ -139,12 +162,15 @@ std::optional<ReceiveStream::Credit> ReceiveStream::due_credit() const {
     return Credit{consumed_, wanted};
 }
 
-void ReceiveStream::credit_sent(const Credit& credit) {
+void ReceiveStream::credit_sent(const Credit& credit, Time now) {
+    if (window_ >= kWindow) told_.push_back(limit_);
     limit_ = credit.limit;
+    waiting_since_ = now;
     is_credit_due_ = false;
 }
 
 void ReceiveStream::resume() {
+    told_.clear();
     is_credit_due_ = true;
     may_end_again_ = finished_;
 }

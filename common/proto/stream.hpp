@@ -10,15 +10,17 @@
 // Half-close: each direction ends by itself. A client that has said the end of stdin still reads
 // stdout; that is shutdown(SHUT_WR) of TCP, for each stream of each run.
 //
-// This file does no I/O and knows no clock.
+// This file does no I/O and reads no clock; where time counts, it is told.
 #pragma once
 
 #include "common/base/byte_queue.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace frsh {
 
@@ -26,8 +28,10 @@ using Offset = std::uint64_t;  // In bytes, from the start of the stream.
 
 // What a sender may send before it has seen any credit, in bytes.
 inline constexpr Offset kInitialWindow = 256 * 1024;
-// How far above what is consumed a receiver lets the sender go, in bytes.
+// How far above what is consumed a receiver lets the sender go, in bytes: at first, and at most
+// where the path is so long that a sender waits for credit (a window lasts for one round trip).
 inline constexpr Offset kWindow = 1024 * 1024;
+inline constexpr Offset kLargestWindow = 16 * 1024 * 1024;
 // Both of these for the output of a run on a terminal: what is on its way is shown after the Ctrl-C
 // that was to end it, so it is less.
 inline constexpr Offset kTerminalWindow = 64 * 1024;
@@ -44,7 +48,8 @@ class SendStream {
     explicit SendStream(Offset window = kWindow)
         : window_(window), limit_(std::min(window, kInitialWindow)) {}
 
-    // Bytes that may still be appended before the stream holds a full window.
+    // Bytes that may still be appended before the stream holds a full window: ours, or the
+    // receiver's where that has grown.
     [[nodiscard]] std::size_t room() const;
     void append(std::string_view bytes);
     // Room for the next bytes to be read to directly; then say how many came. `size` is never more
@@ -121,9 +126,12 @@ class ReceiveStream {
     explicit ReceiveStream(Offset window = kWindow)
         : window_(window), limit_(std::min(window, kInitialWindow)) {}
 
+    using Time = std::chrono::steady_clock::time_point;
+
     // Bytes arrived at this offset. Throws ProtocolError unless they follow what came before and
     // stay below the limit we gave. Takes no copy: what to do with them is the caller's business.
-    void accept(Offset offset, std::size_t size);
+    // A window that was all used, with a pause until more came, was too small for the path.
+    void accept(Offset offset, std::size_t size, Time now);
     // The stream goes on at `to`. Throws ProtocolError unless the gap begins where we are.
     void skip(Offset offset, Offset to);
     // The sender said the end. Throws ProtocolError unless everything before has arrived.
@@ -139,17 +147,21 @@ class ReceiveStream {
     // What to tell the sender, when it is worth a frame: the sender has used up half of what we
     // would let it have.
     [[nodiscard]] std::optional<Credit> due_credit() const;
-    void credit_sent(const Credit& credit);
+    void credit_sent(const Credit& credit, Time now);
 
     // A new connection: credit is said again, since it may never have arrived; and the sender says
     // the end again.
     void resume();
 
   private:
+    void grow_if_starved(Time now);
+
     Offset received_ = 0;
     Offset consumed_ = 0;
     Offset window_;
     Offset limit_;
+    std::vector<Offset> told_;  // The limits that the sender has not come to, in order.
+    Time waiting_since_{};      // Of the latest data, or credit.
     bool finished_ = false;
     bool is_credit_due_ = false;  // Whatever the window says.
     bool may_end_again_ = false;

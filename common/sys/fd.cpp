@@ -2,6 +2,8 @@
 
 #include "common/base/error.hpp"
 
+#include <algorithm>
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -63,6 +65,18 @@ void write_all(int fd, std::string_view bytes) {
         check(put, "write");
         bytes.remove_prefix(static_cast<std::size_t>(put));
     }
+}
+
+void close_all_but(std::vector<int> kept) {
+    std::sort(kept.begin(), kept.end());
+    unsigned first = STDERR_FILENO + 1;
+    for (const int fd : kept) {
+        const auto number = static_cast<unsigned>(fd);
+        if (fd < 0 || number < first) continue;
+        if (number > first) ::close_range(first, number - 1, 0);
+        first = number + 1;
+    }
+    ::close_range(first, ~0U, 0);
 }
 
 void set_nonblocking(int fd) {

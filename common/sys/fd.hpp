@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct iovec;  // <sys/uio.h>
 
@@ -55,6 +56,9 @@ IoResult write_some(int fd, const struct iovec* parts, int count);
 // `limit` bytes (EFBIG).
 std::string read_file(const std::string& path, std::size_t limit);
 void write_all(int fd, std::string_view bytes);
+
+// Closes what this process has open but the standard streams and `kept`, whoever owns it.
+void close_all_but(std::vector<int> kept);
 
 void set_nonblocking(int fd);
 void set_blocking(int fd);

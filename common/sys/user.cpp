@@ -23,7 +23,7 @@ User user_of(const passwd& entry) {
 // Asks the database with as much memory as the answer needs.
 template <typename Ask>
 std::optional<User> ask_database(const Ask& ask) {
-    std::vector<char> buffer(16384);
+    std::vector<char> buffer(1024);
     passwd entry{};
     passwd* found = nullptr;
     while (ask(&entry, buffer.data(), buffer.size(), &found) == ERANGE)
@@ -45,7 +45,7 @@ std::optional<User> find_user(const std::string& name) {
 }
 
 std::optional<std::string> find_group_name(gid_t gid) {
-    std::vector<char> buffer(16384);
+    std::vector<char> buffer(1024);
     group entry{};
     group* found = nullptr;
     while (::getgrgid_r(gid, &entry, buffer.data(), buffer.size(), &found) == ERANGE)

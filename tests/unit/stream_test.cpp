@@ -155,7 +155,7 @@ class Model {
         switch (one.kind) {
             case Sent::Kind::Data:
                 REQUIRE(one.offset == receiver_.received());
-                receiver_.accept(one.offset, one.bytes.size());
+                receiver_.accept(one.offset, one.bytes.size(), {});
                 for (std::size_t i = 0; i < one.bytes.size(); ++i) {
                     if (one.bytes[i] != byte_at(one.offset + i)) FAIL("a byte differs");
                 }
@@ -180,7 +180,7 @@ class Model {
 
     void credit() {
         if (const auto due = receiver_.due_credit()) {
-            receiver_.credit_sent(*due);
+            receiver_.credit_sent(*due, {});
             back_.push_back({Sent::Kind::Credit, due->consumed, due->limit});
         }
         if (back_.empty()) return;
@@ -309,7 +309,7 @@ TEST_CASE("stream: the end is said again on a new connection, and once only is i
     CHECK(stream.next()->bytes == "x");
     CHECK(stream.is_eof_due());
     ReceiveStream other;
-    other.accept(0, 1);
+    other.accept(0, 1, {});
     other.finish(1);
     other.resume();
     other.finish(1);
@@ -348,14 +348,14 @@ TEST_CASE("stream: a gap is said again on a new connection, with what came befor
 
 TEST_CASE("stream: credit is said again on a new connection, and never takes any back") {
     ReceiveStream stream;
-    stream.credit_sent(*stream.due_credit());
-    stream.accept(0, 10);
+    stream.credit_sent(*stream.due_credit(), {});
+    stream.accept(0, 10, {});
     CHECK_FALSE(stream.due_credit());
     stream.resume();
     const auto again = stream.due_credit();
     REQUIRE(again);
     CHECK(again->limit == kWindow);
-    stream.credit_sent(*again);
+    stream.credit_sent(*again, {});
     CHECK_FALSE(stream.due_credit());
 }
 
@@ -376,19 +376,19 @@ TEST_CASE("stream: a stopped stream forgets, takes nothing, and still accepts ol
 
 TEST_CASE("stream: data out of place, beyond the limit or after the end is refused") {
     ReceiveStream stream;
-    stream.accept(0, 10);
-    CHECK_THROWS_AS(stream.accept(0, 10), ProtocolError);
-    CHECK_THROWS_AS(stream.accept(11, 1), ProtocolError);
-    CHECK_THROWS_AS(stream.accept(10, kInitialWindow - 9), ProtocolError);
-    stream.accept(10, kInitialWindow - 10);
-    CHECK_THROWS_AS(stream.accept(kInitialWindow, 1), ProtocolError);
-    stream.accept(kInitialWindow, 0);
+    stream.accept(0, 10, {});
+    CHECK_THROWS_AS(stream.accept(0, 10, {}), ProtocolError);
+    CHECK_THROWS_AS(stream.accept(11, 1, {}), ProtocolError);
+    CHECK_THROWS_AS(stream.accept(10, kInitialWindow - 9, {}), ProtocolError);
+    stream.accept(10, kInitialWindow - 10, {});
+    CHECK_THROWS_AS(stream.accept(kInitialWindow, 1, {}), ProtocolError);
+    stream.accept(kInitialWindow, 0, {});
     CHECK_THROWS_AS(stream.finish(kInitialWindow + 1), ProtocolError);
     CHECK_THROWS_AS(stream.skip(0, 5), ProtocolError);
     CHECK_THROWS_AS(stream.skip(kInitialWindow, 5), ProtocolError);
     stream.finish(kInitialWindow);
     CHECK_THROWS_AS(stream.finish(kInitialWindow), ProtocolError);
-    CHECK_THROWS_AS(stream.accept(kInitialWindow, 0), ProtocolError);
+    CHECK_THROWS_AS(stream.accept(kInitialWindow, 0, {}), ProtocolError);
     CHECK_THROWS_AS(stream.skip(kInitialWindow, kInitialWindow + 1), ProtocolError);
     CHECK_FALSE(stream.due_credit());
 }
@@ -398,8 +398,8 @@ TEST_CASE("stream: credit is due once half of the window was used, and not for e
     const auto first = stream.due_credit();
     REQUIRE(first);
     CHECK(first->limit == kWindow);
-    stream.credit_sent(*first);
-    stream.accept(0, kWindow);
+    stream.credit_sent(*first, {});
+    stream.accept(0, kWindow, {});
     stream.consume(kWindow / 2 - 1);
     CHECK_FALSE(stream.due_credit());
     stream.consume(1);
@@ -407,4 +407,72 @@ TEST_CASE("stream: credit is due once half of the window was used, and not for e
     REQUIRE(second);
     CHECK(second->consumed == kWindow / 2);
     CHECK(second->limit == kWindow + kWindow / 2);
+}
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Takes everything that the sender may send, and uses it at once; `round_trip` later the sender has
+// the credit for that.
+Offset window_after(Offset size, std::chrono::milliseconds round_trip) {
+    ReceiveStream stream;
+    ReceiveStream::Time now{};
+    Offset limit = kInitialWindow;
+    while (stream.received() < size) {
+        const Offset reached = limit;
+        for (Offset at = stream.received(); at < reached; at += 65536) {
+            const auto piece = static_cast<std::size_t>(std::min<Offset>(65536, reached - at));
+            stream.accept(at, piece, now);
+            stream.consume(piece);
+            if (const auto credit = stream.due_credit()) {
+                stream.credit_sent(*credit, now);
+                limit = credit->limit;
+            }
+        }
+        now += round_trip;
+    }
+    return limit - stream.consumed();
+}
+
+}  // namespace
+
+TEST_CASE("stream: the window grows where the sender waits for credit, and not without end") {
+    CHECK(window_after(256 * kWindow, 100ms) > frsh::kLargestWindow / 2);
+    CHECK(window_after(1024 * kWindow, 100ms) <= frsh::kLargestWindow);
+}
+
+TEST_CASE("stream: the window stays where credit comes in time") {
+    CHECK(window_after(256 * kWindow, 1ms) <= kWindow);
+}
+
+TEST_CASE("stream: a pause of the reader's is no reason for a larger window") {
+    ReceiveStream stream;
+    ReceiveStream::Time now{};
+    Offset limit = kInitialWindow;
+    for (int round = 0; round < 20; ++round) {
+        while (stream.received() < limit) {
+            const auto piece =
+                static_cast<std::size_t>(std::min<Offset>(65536, limit - stream.received()));
+            stream.accept(stream.received(), piece, now);
+        }
+        now += 10s;  // It reads a page of it, and goes on.
+        stream.consume(static_cast<std::size_t>(stream.received() - stream.consumed()));
+        if (const auto credit = stream.due_credit()) {
+            stream.credit_sent(*credit, now);
+            limit = credit->limit;
+        }
+    }
+    CHECK(limit - stream.consumed() <= kWindow);
+}
+
+TEST_CASE("stream: a sender holds as much as a grown window, and a terminal's no more than ever") {
+    SendStream stream;
+    stream.credit(0, 4 * kWindow);
+    CHECK(stream.room() == 4 * kWindow);
+    stream.credit(0, 1024 * kWindow);
+    CHECK(stream.room() == frsh::kLargestWindow);
+    SendStream terminal(frsh::kTerminalWindow);
+    terminal.credit(0, 4 * kWindow);
+    CHECK(terminal.room() == frsh::kTerminalWindow);
 }

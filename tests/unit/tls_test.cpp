@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -400,6 +401,67 @@ TEST_CASE("tls: a server that does not say frsh/1 is not spoken to") {
     SSL_use_PrivateKey(other.ssl, SSL_CTX_get0_privatekey(server_context().handle()));
     SSL_do_handshake(other.ssl);
     CHECK(reason_of(client) == "TLS: the peer speaks TLS, but not frsh/1");
+}
+
+TEST_CASE("tls: a certificate is sent to those alone who do not know frsh's key of zeros") {
+    const auto first_flight = [](const std::function<void(int)>& greet_server) {
+        auto [near, far] = frsh::make_socketpair();
+        TlsTransport server(std::move(near), server_context());
+        greet_server(far.get());
+        REQUIRE(server.handshake() == Handshake::Greet);
+        server.greet("hello");
+        int size = 0;
+        REQUIRE(::ioctl(far.get(), FIONREAD, &size) == 0);
+        return size;
+    };
+    const int to_others = first_flight([](int fd) {
+        static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
+        const OtherTls other(fd);
+        SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
+        SSL_do_handshake(other.ssl);
+    });
+    const int to_ours = first_flight([](int fd) {
+        const TlsContext context(TlsContext::Side::Client);
+        TlsTransport client(Fd(::dup(fd)), context);
+        CHECK(client.handshake() == Handshake::WantsRead);
+    });
+    const int certificate = i2d_X509(SSL_CTX_get0_certificate(server_context().handle()), nullptr);
+    CHECK(to_others >= to_ours + certificate);
+}
+
+TEST_CASE("tls: with a key that everybody knows, there is still a secret of the two alone") {
+    // A client that would do without X25519 is answered with it, or not at all.
+    for (const bool may_have_both : {true, false}) {
+        auto [near, far] = frsh::make_socketpair();
+        TlsTransport server(std::move(near), server_context());
+        const OtherTls other(far.get());
+        SSL_set_options(other.ssl, SSL_OP_ALLOW_NO_DHE_KEX);
+        SSL_set_ciphersuites(other.ssl, "TLS_AES_128_GCM_SHA256");
+        SSL_set_psk_use_session_callback(
+            other.ssl, [](SSL* ssl, const EVP_MD*, const unsigned char** name, std::size_t* size,
+                          SSL_SESSION** session) {
+                static const unsigned char kSuite[] = {0x13, 0x01};
+                static const unsigned char kZeros[32] = {};
+                *session = SSL_SESSION_new();
+                SSL_SESSION_set1_master_key(*session, kZeros, sizeof kZeros);
+                SSL_SESSION_set_cipher(*session, SSL_CIPHER_find(ssl, kSuite));
+                SSL_SESSION_set_protocol_version(*session, TLS1_3_VERSION);
+                *name = reinterpret_cast<const unsigned char*>("frsh/1");
+                *size = 6;
+                return 1;
+            });
+        if (!may_have_both) {
+            static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
+            SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
+            SSL_set1_groups_list(other.ssl, "P-256");
+            SSL_do_handshake(other.ssl);
+            CHECK(reason_of(server) == "TLS: the peer speaks TLS, but not as frsh does");
+            continue;
+        }
+        shake_hands(server, other);
+        CHECK(SSL_session_reused(other.ssl) == 1);
+        CHECK(SSL_get_negotiated_group(other.ssl) == NID_X25519);
+    }
 }
 
 TEST_CASE("tls: no session can be resumed") {
