@@ -226,7 +226,8 @@ class Dial {
             was_recalled = identities.candidates()[index].key.fingerprint() == recalled;
             if (was_recalled) return index;
         }
-        if (probes_++ == kProbeRounds) return std::nullopt;
+        // The server has said enough: from here on one key after another, until one can sign.
+        if (probes_++ >= kProbeRounds) return left[0];
         UserProbe probe{target_.user, {}};
         for (const std::size_t index : left) {
             if (probe.keys.size() < kMaxProbes) {
