@@ -132,9 +132,17 @@ class Dial {
         }
     }
 
+    Handshake take_step() {
+        try {
+            return tls_->handshake();
+        } catch (const TlsError& error) {
+            throw UserError(target_.name + ": " + error.what());
+        }
+    }
+
     void shake_hands() {
         for (;;) {
-            switch (tls_->handshake()) {
+            switch (take_step()) {
                 case Handshake::Done:
                     log::info(target_.name + ": " + tls_->description());
                     return;
