@@ -1,7 +1,10 @@
 // frshd: reads its command line, listens, and in each forked child becomes a session.
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/net/private_key.hpp"
+#include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
+#include "common/net/sshsig.hpp"
 #include "common/sys/startup.hpp"
 #include "server/access.hpp"
 #include "server/configuration.hpp"
@@ -170,6 +173,11 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
 const TlsContext* make_warm_context() {
     static const auto* const context = new TlsContext(TlsContext::Side::Server);
     context->warm_up();
+    // And what a login takes: a proof of each side.
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    must(verify_sshsig(key.public_key(), kHostNamespace, "warm",
+                       sign_sshsig(key, kHostNamespace, "warm")),
+         "a signature of our own is good");
     return context;
 }
 

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import pathlib
+import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 BIN = pathlib.Path(os.environ.get("FRSH_BIN") or
@@ -40,6 +43,11 @@ class Way:
     def one_shot(self, command):
         return self.words + [command]
 
+    def to(self, port, options=()):
+        """The words for another port, with these options of the client's."""
+        words = [re.sub(rf"\b{self.port}\b", str(port), word) for word in self.words]
+        return words[:-1] + list(options) + words[-1:]
+
 
 class User:
     """Whose keys, home and shell everything uses."""
@@ -66,6 +74,33 @@ class User:
             os.chown(full, self.uid, self.uid)
 
 
+def the_user(folder):
+    """As root an account of our own, with /bin/sh; it is there only in our mount namespace."""
+    if os.geteuid() != 0:
+        account = pwd.getpwuid(os.geteuid())
+        return User(account.pw_name, account.pw_uid, folder)
+    uid = next(number for number in range(62000, 65000)
+               if not any(entry.pw_uid == number for entry in pwd.getpwall()))
+    accounts = pathlib.Path(folder, "passwd")
+    accounts.write_text(pathlib.Path("/etc/passwd").read_text() +
+                        f"frsh-bench:*:{uid}:{uid}::{folder}:/bin/sh\n")
+    subprocess.run(["mount", "--bind", accounts, "/etc/passwd"], check=True)
+    os.chown(folder, uid, uid)
+    return User("frsh-bench", uid, folder)
+
+
+def forget_the_user():
+    if os.geteuid() == 0:
+        subprocess.run(["umount", "/etc/passwd"], check=False)
+
+
+def in_own_namespace():
+    """Starts the script anew where what it mounts is its own."""
+    if os.geteuid() == 0 and os.environ.get("FRSH_BENCH_NAMESPACE") != "1":
+        os.environ["FRSH_BENCH_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", sys.executable] + sys.argv)
+
+
 class Field:
     """Starts what is there; `missing` says of the rest why it is not."""
 
@@ -78,6 +113,13 @@ class Field:
             except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
                 self.missing[start.__name__.strip("_")] = str(error)
         self.ways.append(Way("sh -c", ["/bin/sh", "-c"]))
+
+    def why_not(self, name):
+        """Why there is no such way here."""
+        if name in ("frsh unix", "frsh stdio") and "frsh" not in self.missing:
+            return "only with servers of one's own, and near"
+        starter = {"ssh": "openssh", "dropbear": "dropbear", "frsh": "frsh"}[name.split()[0]]
+        return self.missing.get(starter, "not measured here")
 
     def __getitem__(self, name):
         return next((way for way in self.ways if way.name == name), None)
@@ -160,7 +202,7 @@ class Field:
             "UserKnownHostsFile=" + self._path("known_hosts_of_ssh")]
         target = f"{self.user.name}@{self.address}"
         self.user.call(ssh + ["-n", target, "true"])
-        self.ways.append(Way("ssh", ssh + [target], ssh + ["-tt", target], pid))
+        self.ways.append(Way("ssh", ssh + [target], ssh + ["-tt", target], pid, port=port))
         control = os.path.join(self.user.runtime, f"master-{port}")
         master = subprocess.Popen(ssh + ["-M", "-S", control, "-N", target], env=self.user.env,
                                   **QUIET, **self.user.popen_as())
@@ -193,7 +235,7 @@ class Field:
         words = [client, "-y", "-y", "-i", key, "-p", str(port)]
         target = f"{self.user.name}@{self.address}"
         self.user.call(words + [target, "true"])
-        self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid))
+        self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid, port=port))
 
     def stop(self):
         for process in reversed(self.processes):
