@@ -1,10 +1,10 @@
 #include "client/batch.hpp"
 
 #include "client/line_reader.hpp"
-#include "client/one_shot.hpp"
 #include "client/record.hpp"
 #include "client/remote_shell.hpp"
 #include "client/report.hpp"
+#include "client/requests.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"

@@ -12,6 +12,12 @@
 namespace frsh {
 namespace {
 
+// Not "keep": that fits neither a prompt nor a terminal, so it is for one command at a time.
+std::optional<OnDisconnect> parse_usual_on_disconnect(std::string_view text) {
+    const auto wish = parse_on_disconnect(text);
+    return wish && wish->kind == OnDisconnect::Kind::Keep ? std::nullopt : wish;
+}
+
 // What may stand in [defaults] and for one host alike.
 ConnectionSettings take_settings(ConfigTable& table) {
     ConnectionSettings settings;
@@ -22,7 +28,7 @@ ConnectionSettings take_settings(ConfigTable& table) {
     table.take("accept_new", settings.accept_new);
     table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
-    table.take("on_disconnect", settings.on_disconnect, parse_on_disconnect,
+    table.take("on_disconnect", settings.on_disconnect, parse_usual_on_disconnect,
                "\"kill\" or \"grace:DURATION\"");
     return settings;
 }

@@ -56,7 +56,7 @@ Connection start_server() {
     }
     // A server that is asked over its socket has its own environment, not its client's; the same
     // command must find the same here.
-    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "TMPDIR", "TZ"}) {
+    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "TZ"}) {
         if (const char* const value = std::getenv(name)) {
             request.env.push_back(std::string(name) + "=" + value);
         }

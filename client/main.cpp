@@ -2,6 +2,7 @@
 #include "client/batch.hpp"
 #include "client/configuration.hpp"
 #include "client/dial.hpp"
+#include "client/kept_runs.hpp"
 #include "client/one_shot.hpp"
 #include "client/options.hpp"
 #include "client/reconnect.hpp"
@@ -15,6 +16,14 @@
 #include <unistd.h>
 
 namespace {
+
+// Those that have no output of a run.
+bool is_about_runs(const frsh::ClientOptions& options) {
+    using Kind = frsh::KeptRequest::Kind;
+    if (!options.request) return false;
+    const Kind kind = options.request->kind;
+    return kind == Kind::List || kind == Kind::Kill || kind == Kind::Forget;
+}
 
 // `log_file` outlives whatever is to be said in it.
 int run(int argc, char** argv, frsh::Fd& log_file) {
@@ -38,12 +47,16 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
         (void)frsh::dial(*options);
         return 0;
     }
+    if (is_about_runs(*options)) return frsh::run_kept_request(*options);
     if (options->no_command) return frsh::run_without_command(*options);
     if (options->batch) return frsh::run_batch(*options, streams);
     // No command, and a person at both ends of it.
-    const bool is_prompt = options->words.empty() && !options->json &&
+    const bool is_prompt = options->words.empty() && !options->request && !options->json &&
                            options->tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
                            ::isatty(STDOUT_FILENO) == 1;
+    if (is_prompt && frsh::is_kept(*options)) {
+        throw frsh::UserError("--on-disconnect=keep: goes with a command, not with a prompt");
+    }
     if (is_prompt) return frsh::run_repl(*options);
     return frsh::run_one_shot(*options, streams);
 }

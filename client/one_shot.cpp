@@ -3,12 +3,12 @@
 #include "client/local_input.hpp"
 #include "client/record.hpp"
 #include "client/report.hpp"
+#include "client/requests.hpp"
 #include "client/server_link.hpp"
 #include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
-#include "common/net/host_pattern.hpp"
 #include "common/sys/signals.hpp"
 
 #include <csignal>
@@ -17,46 +17,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-extern char** environ;
-
 namespace frsh {
 namespace {
 
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-constexpr auto kDefaultLinger = 2s;
-constexpr std::uint64_t kJsonMaxOutput = 16 * 1024 * 1024;
 // From the moment our reader has gone, or that we were told to leave, until we do.
 constexpr auto kPatience = 2s;
-
-std::string_view name_of(std::string_view entry) {
-    return entry.substr(0, entry.find('='));
-}
-
-// What any server takes, and what SendEnv adds to that or, with a dash, takes away.
-bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
-    bool is_sent = is_forwardable(name);
-    for (const std::string& pattern : patterns) {
-        if (pattern.starts_with('-')) {
-            if (matches_pattern(name, std::string_view(pattern).substr(1))) is_sent = false;
-        } else if (matches_pattern(name, pattern)) {
-            is_sent = true;
-        }
-    }
-    return is_sent;
-}
-
-void add_environment(const ClientOptions& options, msg::Open& open) {
-    open.env = options.env;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        if (is_to_be_sent(name_of(*entry), options.send_env)) open.forwarded.emplace_back(*entry);
-    }
-    for (const std::string& entry : options.set_env) {
-        // What may come from any client may do so for a key with a command of its own, too.
-        (is_forwardable(name_of(entry)) ? open.forwarded : open.env).push_back(entry);
-    }
-}
 
 // Is the command to have a terminal? As ssh, -t alone is about ours.
 bool wants_terminal(const ClientOptions& options) {
@@ -83,11 +51,17 @@ std::vector<int> signals_for(bool has_keys) {
     return numbers;
 }
 
+// "30s", "250ms"
+std::string in_words(std::chrono::milliseconds time) {
+    const auto count = time.count();
+    return count % 1000 == 0 ? std::to_string(count / 1000) + "s" : std::to_string(count) + "ms";
+}
+
 class OneShot {
   public:
     OneShot(const ClientOptions& options, const StandardStreams& streams)
         : options_(options),
-          asked_{options.target, options.words, options.argv},
+          asked_{options.target, options.words, options.argv, !options.request},
           has_terminal_(wants_terminal(options)),
           has_keys_(has_terminal_ && !options.stdin_null && ::isatty(STDIN_FILENO) == 1),
           signals_(signals_for(has_keys_)),
@@ -95,9 +69,10 @@ class OneShot {
                streams.was_open[1] ? LocalOutput::WasOpen::Yes : LocalOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, LocalOutput::WasOpen::Yes),
           server_(loop_, connect_to(options)),
-          run_(server_.open(open_request(), options.json ? static_cast<Sink&>(held_out_) : out_,
-                            options.json ? static_cast<Sink&>(held_err_) : err_)) {
-        if (has_terminal_ && options.stdin_null) {
+          run_(ask()) {
+        if (options.request || options.detach) {
+            // It is given no stdin from here.
+        } else if (has_terminal_ && options.stdin_null) {
             run_.finish_stdin();
         } else if (has_keys_) {
             terminal_.emplace(loop_, STDIN_FILENO, run_, options.escape);
@@ -116,28 +91,50 @@ class OneShot {
         while (!left_ && (!run_.is_finished() || !out_.is_drained() || !err_.is_drained())) {
             check_server();
             if (terminal_) obey_terminal();
+            if (is_time_to_part()) part();
             if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
-                leave_at_ = EventLoop::Clock::now() + kPatience;
+                // It will hear of that from its stdout, where it is not to go on in any case.
+                const auto patience = run_.outlasts_client() ? 0s : kPatience;
+                leave_at_ = EventLoop::Clock::now() + patience;
                 leave_code_ = 128 + SIGPIPE;
             }
-            loop_.run_once(leave_at_);
+            loop_.run_once(run_.is_finished() ? leave_at_ : std::min(leave_at_, part_at_));
             if (options_.background && !is_background_ && server_.server()) {
                 leave_terminal();
                 is_background_ = true;
             }
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
-        check_server();
+        if (!left_) check_server();
         terminal_.reset();  // Ours again, before there is anything to say.
-        if (has_escaped_) log::error("left; what ran there is ended");
+        if (has_parted_) wait_for_readers();
         const int code = conclude();
         server_.finish(EventLoop::Clock::now() + kPatience);
         return code;
     }
 
   private:
+    RemoteRun& ask() {
+        Sink& out = sink_for(out_, held_out_);
+        Sink& err = sink_for(err_, held_err_);
+        RemoteRun& run = options_.request ? server_.attach(attach_for(options_), out, err)
+                                          : server_.open(open_request(), out, err);
+        run.on_start([this, &run] {
+            if (options_.soft_timeout) part_at_ = EventLoop::Clock::now() + *options_.soft_timeout;
+            // It is over, and how is all that is of interest.
+            if (options_.detach && run.pid() == 0) unseen_.fail(EPIPE);
+        });
+        return run;
+    }
+
+    Sink& sink_for(LocalOutput& local, HeldOutput& held) {
+        if (options_.detach) return unseen_;
+        if (is_request(options_, KeptRequest::Kind::Wait)) return unwanted_;
+        return options_.json ? static_cast<Sink&>(held) : local;
+    }
+
     msg::Open open_request() {
         msg::Open open = open_for(options_, options_.words);
         if (has_terminal_) {
@@ -147,12 +144,20 @@ class OneShot {
         return open;
     }
 
-    // It would take no notice of what it does not know, and run the command on pipes.
+    // It would take no notice of what it does not know, and run the command on pipes, or let it end
+    // with the connection.
     void check_server() const {
         if (has_terminal_ && server_.is_known_to_lack("ptys")) {
             throw UserError("-t: this server gives no terminals");
         }
+        const bool needs_kept = options_.request || is_kept(options_) || is_in_lasting_shell();
+        if (needs_kept && server_.is_known_to_lack("kept")) {
+            throw UserError(is_in_lasting_shell() ? "--shell: this server has no shells that last"
+                                                  : "this server keeps no runs");
+        }
     }
+
+    [[nodiscard]] bool is_in_lasting_shell() const { return !options_.shell_name.empty(); }
 
     void obey_terminal() {
         using Wish = TerminalSession::Wish;
@@ -160,6 +165,18 @@ class OneShot {
         has_escaped_ = terminal_->wish() == Wish::Leave;
         leave_code_ = has_escaped_ ? 255 : 128 + SIGHUP;
         leave(has_escaped_ ? std::nullopt : std::optional(signal_name(SIGHUP)));
+    }
+
+    // Is it to go on without us from here? A run without a pid has an end on its way.
+    [[nodiscard]] bool is_time_to_part() const {
+        if (left_ || run_.is_finished() || !run_.has_started()) return false;
+        if (options_.detach) return run_.pid() != 0;
+        return EventLoop::Clock::now() >= part_at_;
+    }
+
+    void part() {
+        has_parted_ = true;
+        leave();
     }
 
     // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
@@ -172,12 +189,15 @@ class OneShot {
         leave_code_ = 128 + number;
         if (run_.is_finished() || left_) {
             left_ = true;  // Only our own reader keeps us.
+            has_parted_ = false;
         } else if (number == SIGUSR1) {
             leave();
         } else if (number != SIGINT) {
             leave(signal_name(number));
         } else if (++interrupts_ <= 2) {
             run_.interrupt(interrupts_);
+        } else if (run_.outlasts_client()) {
+            leave();
         } else {
             run_.signal("KILL");
             run_.interrupt(interrupts_);
@@ -187,21 +207,32 @@ class OneShot {
     }
 
     void leave(std::optional<std::string> signal = {}) {
-        server_.link().send(msg::Bye{std::move(signal)});
-        server_.link().flush();
+        was_heard_ = server_.is_up();
+        // What goes on is not to hear of it.
+        if (run_.outlasts_client()) signal.reset();
+        server_.leave(std::move(signal));
         left_ = true;
     }
 
     // A run that we left is not known to have ended in any way.
     [[nodiscard]] Outcome outcome() const {
         if (run_.is_finished()) return run_.outcome();
+        if (!options_.request && run_.outlasts_client() && was_heard_) return Running{};
         return Lost{"the client left before the end was told"};
+    }
+
+    [[nodiscard]] std::string how_to_attach() const {
+        return "frsh --attach " + run_.id() + " " + shell_quote(options_.target);
     }
 
     int conclude() {
         const Outcome end = outcome();
-        if (!left_) tell(end);
-        int code = exit_code(end);
+        if (left_) {
+            tell_where_it_is();
+        } else {
+            tell(end);
+        }
+        int code = left_ && !has_parted_ ? leave_code_ : code_for(end);
         // Whatever the command did: what it wrote did not get where it was meant to go.
         if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const Sink*, const char*>(&out_, "stdout"),
@@ -213,20 +244,72 @@ class OneShot {
             code = 255;
         }
         if (!write_records(end)) code = 255;
-        return left_ ? leave_code_ : code;
+        return left_ && !has_parted_ ? leave_code_ : code;
+    }
+
+    [[nodiscard]] int code_for(const Outcome& end) const {
+        const bool is_there = run_.end() && !is_damaged();
+        if (is_request(options_, KeptRequest::Kind::Logs)) return is_there ? 0 : 255;
+        if (options_.detach && is_started(end)) return 0;
+        return exit_code(end);
+    }
+
+    // The server told an end, or that there is none yet, and not all that it stands for is here.
+    [[nodiscard]] bool is_damaged() const {
+        const auto& end = run_.end();
+        if (!end || end->journal) return true;
+        return std::holds_alternative<Lost>(run_.outcome()) &&
+               !std::holds_alternative<Lost>(end->outcome);
+    }
+
+    [[nodiscard]] bool is_started(const Outcome& end) const {
+        return !std::holds_alternative<NotStarted>(end) && run_.has_started();
+    }
+
+    void tell_where_it_is() const {
+        if (options_.detach && has_parted_) return;
+        if (has_parted_) {
+            const char* const how =
+                was_heard_ ? "still running after " : "not heard to end within ";
+            return log::error(how + in_words(*options_.soft_timeout) + ": " + how_to_attach());
+        }
+        if (run_.is_finished()) return;
+        if (options_.request) {
+            log::error("left; to follow it again: " + how_to_attach());
+        } else if (run_.outlasts_client()) {
+            log::error(std::string("left; the run ") + (was_heard_ ? "goes" : "may go") +
+                       " on: " + how_to_attach());
+        } else if (has_escaped_) {
+            log::error("left; what ran there is ended");
+        }
     }
 
     // What the exit code alone cannot say, on stderr.
     void tell(const Outcome& end) const {
+        if (options_.request && run_.refusal()) {
+            return log::error(options_.request->run + ": " + escape_controls(*run_.refusal()));
+        }
         const auto* const signaled = std::get_if<Signaled>(&end);
         const bool expected = std::holds_alternative<Exited>(end) ||
+                              std::holds_alternative<Running>(end) ||
                               (signaled != nullptr && (interrupts_ > 0 || out_.failure() != 0));
         if (expected) {
             log::info(describe(end));
         } else {
-            log::error(describe(end));
+            log::error(describe(end) + what_is_left(end));
         }
         report_processes(run_, "");
+        if (run_.end() && run_.end()->journal) {
+            log::error("not all of its output was kept: " + escape_controls(*run_.end()->journal));
+        }
+    }
+
+    // Of a run whose end did not get here.
+    [[nodiscard]] std::string what_is_left(const Outcome& end) const {
+        if (!std::holds_alternative<Lost>(end) || !run_.is_kept()) return "";
+        if (!run_.end()) return "; it may go on: " + how_to_attach();
+        // Else nobody knows more than that.
+        return is_damaged() ? "; to ask again: " + how_to_attach() : "";
     }
 
     bool write_records(const Outcome& end) {
@@ -238,7 +321,10 @@ class OneShot {
                 wait_for_reader(status);
                 if (status.failure() != 0) throw SysError("write", status.failure());
             }
-            if (options_.json) {
+            if (options_.detach && is_started(end)) {
+                out_.write(run_.id() + "\n");
+                wait_for_reader(out_);
+            } else if (options_.json) {
                 out_.write(record_of(run_, end, asked_, &held_out_, &held_err_) + "\n");
                 wait_for_reader(out_);
             }
@@ -247,7 +333,7 @@ class OneShot {
             log::error(std::string("the record: ") + error.what());
             return false;
         }
-        if (out_.failure() != 0 && options_.json) {
+        if (out_.failure() != 0 && (options_.json || options_.detach)) {
             log::error(std::string("stdout: ") + std::strerror(out_.failure()));
             return false;
         }
@@ -257,9 +343,16 @@ class OneShot {
     // As long as he likes, unless we are told to go.
     void wait_for_reader(const LocalOutput& output) {
         const int seen = signals_seen_;
-        const Time until = left_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
+        const Time until =
+            left_ && !has_parted_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
         while (!output.is_drained() && signals_seen_ == seen && EventLoop::Clock::now() < until)
             loop_.run_once(until);
+    }
+
+    // What has come so far is his, before anything is said about it.
+    void wait_for_readers() {
+        wait_for_reader(out_);
+        wait_for_reader(err_);
     }
 
     const ClientOptions& options_;
@@ -272,7 +365,10 @@ class OneShot {
     LocalOutput err_;
     HeldOutput held_out_;
     HeldOutput held_err_;
+    NoOutput unseen_{0};  // It is in the journal.
+    NoOutput unwanted_{EPIPE};
     ServerLink server_;
+    Time part_at_ = EventLoop::kNever;
     RemoteRun& run_;
     std::optional<LocalInput> input_;
     std::optional<TerminalSession> terminal_;
@@ -283,51 +379,12 @@ class OneShot {
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;
+    bool has_parted_ = false;  // As we were asked to.
+    bool was_heard_ = false;   // When we left.
     bool is_background_ = false;
 };
 
-void check_strings(const msg::Open& open) {
-    std::size_t total = 0;
-    for (const auto* const strings : {&open.args, &open.env, &open.forwarded}) {
-        for (const std::string& text : *strings) {
-            if (text.find('\0') != std::string::npos) {
-                throw UserError("command: has a NUL byte in it, which no program can be given");
-            }
-            total += text.size() + 1;
-        }
-    }
-    if (total > kMaxCommand - 64 * 1024) throw UserError("command: above 8 MiB");
-}
-
 }  // namespace
-
-msg::Open open_for(const ClientOptions& options, std::vector<std::string> words) {
-    msg::Open open;
-    open.run = new_run_id();
-    if (options.argv) {
-        open.mode = msg::Open::Mode::Argv;
-        open.args = std::move(words);
-    } else if (options.subsystem) {
-        open.mode = msg::Open::Mode::Subsystem;
-        open.args = {join_words(words)};
-    } else {
-        const std::string command = join_words(words);
-        open.mode = command.empty() ? msg::Open::Mode::Login : msg::Open::Mode::Command;
-        if (!command.empty()) open.args = {command};
-    }
-    open.cwd = options.cwd;
-    add_environment(options, open);
-    open.stdin_null = options.stdin_null;
-    open.timeout = options.timeout;
-    open.idle_timeout = options.idle_timeout;
-    open.linger = kDefaultLinger;
-    if (options.settings.linger) open.linger = options.settings.linger->time;
-    open.max_output = options.max_output;
-    open.on_disconnect = on_disconnect_of(options);
-    if (options.json && !open.max_output) open.max_output = kJsonMaxOutput;
-    check_strings(open);
-    return open;
-}
 
 int run_without_command(const ClientOptions& options) {
     EventLoop loop;

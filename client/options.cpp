@@ -1,8 +1,10 @@
 #include "client/options.hpp"
 
+#include "client/contradictions.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/signals.hpp"
 
 #include <algorithm>
 
@@ -20,9 +22,9 @@ constexpr const char* kUsage =
     "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
     "ssh's;\n"
     "they may also follow TARGET. Not there: forwarding (-A -D -J -L -R -W -w -X).\n"
-    "Exit code: the command's own; 128+N for signal N; 124 timed out; 130 canceled; 127 not "
-    "found;\n"
-    "126 not executable; 255 frsh's own failure, a lost run included.";
+    "Exit code: the command's own; 128+N for signal N; 124 timed out, or not over yet; 130 "
+    "canceled;\n"
+    "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
 
 constexpr const char* kShort =
     "Short options are ssh's, and so are their values; they may be bundled, and follow TARGET:\n"
@@ -39,6 +41,8 @@ constexpr const char* kShort =
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 
+constexpr std::uint64_t kFurthest = (1ULL << 53) - 1;  // What fits into a message.
+
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
                         std::optional<Value> (*parse)(std::string_view), const char* type,
@@ -52,6 +56,67 @@ CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& i
             },
             help)
         ->type_name(type);
+}
+
+void add_id(CLI::App& app, const char* name, const char* help,
+            std::function<void(const std::string&)> take) {
+    app.add_option_function<std::string>(
+           name,
+           [take = std::move(take)](const std::string& text) {
+               if (!is_run_id(text)) throw CLI::ValidationError("'" + text + "' is no run id");
+               take(text);
+           },
+           help)
+        ->type_name("ID");
+}
+
+void want(ClientOptions& options, KeptRequest::Kind kind, const std::string& run) {
+    if (options.request)
+        throw CLI::ValidationError(
+            "one of --runs, --attach, --logs, --wait, "
+            "--kill and --forget at a time");
+    options.request = KeptRequest{kind, run};
+}
+
+// Runs that outlive their connection, and what is asked about them later.
+void declare_kept(CLI::App& app, ClientOptions& options) {
+    add_id(app, "--run-id", "Run it under this id, once: asked again, it is attached to",
+           [&options](const std::string& id) { options.run_id = id; });
+    app.add_flag("--detach", options.detach, "Start it, print its id, and leave it running");
+    add_parsed(app, "--soft-timeout", options.soft_timeout, parse_duration, "DUR",
+               "Leave it running, and say its id, when it is not over after this time (124)");
+    add_id(app, "--shell", "Run it in the shell of this name, which lasts: cd, export, functions",
+           [&options](const std::string& name) { options.shell_name = name; });
+    app.add_flag_callback(
+        "--runs", [&options] { want(options, KeptRequest::Kind::List, ""); },
+        "List what was started so, and shells; a line of JSON each with --json");
+    using Kind = KeptRequest::Kind;
+    struct Verb {
+        const char* name;
+        Kind kind;
+        const char* help;
+    };
+    // An id may be shortened while no other begins so.
+    for (const Verb& verb :
+         {Verb{"--attach", Kind::Attach, "Follow this run to its end, and exit as it does"},
+          Verb{"--logs", Kind::Logs, "Print what there is of its output (0 if that was all right)"},
+          Verb{"--wait", Kind::Wait, "Print nothing, and exit as this run does"},
+          Verb{"--kill", Kind::Kill, "End this run, or shell, and wait for that"},
+          Verb{"--forget", Kind::Forget, "Remove what is kept of this run, which has ended"}}) {
+        add_id(app, verb.name, verb.help,
+               [&options, kind = verb.kind](const std::string& id) { want(options, kind, id); });
+    }
+    add_parsed(app, "--from", options.from, parse_from, "end|OFFSET[,OFFSET]",
+               "With --attach and --logs: where in stdout, and in stderr, to begin");
+    app.add_option_function<std::string>(
+           "--signal",
+           [&options](const std::string& text) {
+               const auto number = signal_number(text);
+               if (!number) throw CLI::ValidationError("'" + text + "' is no signal");
+               options.signal = signal_name(*number);
+           },
+           "With --kill: only send this signal")
+        ->type_name("NAME");
 }
 
 void declare(CLI::App& app, ClientOptions& options) {
@@ -89,9 +154,10 @@ void declare(CLI::App& app, ClientOptions& options) {
     add_parsed(app, "--linger", options.settings.linger, parse_linger, "DUR|inf",
                "After the command ended, wait this long for silent processes it left (2s)");
     add_parsed(app, "--on-disconnect", options.settings.on_disconnect, parse_on_disconnect,
-               "kill|grace:DUR",
+               "kill|keep|grace:DUR",
                "When the connection is lost: end the command at once, or when nobody has come back "
-               "for it within DUR (grace:30s over a network, else kill)");
+               "for it within DUR (grace:30s over a network, else kill), or let it run on");
+    declare_kept(app, options);
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
         ->check(CLI::Range(0, 1 << 20));
@@ -138,50 +204,17 @@ void apply(SshOptions said, ClientOptions& options) {
 // Called by its name: the defaults that differ.
 void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.linger) options.settings.linger = Linger{};
-    if (!options.settings.on_disconnect) options.settings.on_disconnect = OnDisconnect{};
+    const bool may_outlast = is_kept(options) || options.request;
+    if (!options.settings.on_disconnect && !may_outlast) {
+        options.settings.on_disconnect = OnDisconnect{};
+    }
     // A login shell on a terminal, where frsh has a prompt.
-    const bool is_login = options.words.empty() && !options.no_command;
+    const bool is_login = options.words.empty() && !options.no_command && !options.request;
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
 bool is_called_ssh(std::string_view program) {
     return program.substr(program.rfind('/') + 1) == "ssh";
-}
-
-// What cannot be asked for together.
-std::optional<std::string> contradiction(const ClientOptions& options) {
-    if (!options.batch) {
-        if (options.jobs != 1) return "--jobs: goes with --batch";
-        if (options.one_shell) return "--one-shell: goes with --batch";
-    } else {
-        if (!options.words.empty()) return "--batch: the commands come from stdin, not as words";
-        if (options.argv) return "--batch: its lines are for a shell, not --argv";
-        if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
-    }
-    if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
-    if (options.tty == Tty::Wanted || options.tty == Tty::Forced) {
-        const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;
-        if (why != nullptr) return std::string("-t: a terminal is looked at; not with ") + why;
-        if (options.max_output)
-            return "-t: nothing is left out on a terminal; not with --max-output";
-    }
-    if (options.argv && options.words.empty()) return "--argv: no program was named";
-    if (options.argv && options.words[0].empty()) return "--argv: the program's name is empty";
-    const bool has_work = !options.words.empty() || options.no_command;
-    if (options.background && !has_work) {
-        return "-f: Cannot fork into background without a command to execute";
-    }
-    const std::string& user = options.settings.user;
-    if (!user.empty() && !is_safe_user(user)) {
-        return "'" + escape_controls(user) + "': no user has such a name";
-    }
-    for (const std::string& entry : options.env) {
-        const std::size_t equals = entry.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            return "--env: '" + escape_controls(entry) + "' is not NAME=VALUE";
-        }
-    }
-    return std::nullopt;
 }
 
 }  // namespace
@@ -230,6 +263,10 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         if (!options.words.empty()) options.expected_fingerprint = options.words[0];
     }
     if (const auto why = contradiction(options)) return refuse(*why);
+    // Whatever is usual for the target.
+    if (is_kept(options) && !options.settings.on_disconnect) {
+        options.settings.on_disconnect = OnDisconnect{OnDisconnect::Kind::Keep, kUsualGrace};
+    }
     return options;
 }
 
@@ -239,7 +276,34 @@ OnDisconnect on_disconnect_of(const ClientOptions& options) {
     const bool is_network =
         options.settings.via.empty() && !options.plaintext && is_host(options.target);
     if (!is_network) return {};
-    return {OnDisconnect::Kind::Grace, std::chrono::seconds(30)};
+    return {OnDisconnect::Kind::Grace, kUsualGrace};
+}
+
+bool is_request(const ClientOptions& options, KeptRequest::Kind kind) {
+    return options.request && options.request->kind == kind;
+}
+
+bool is_kept(const ClientOptions& options) {
+    const auto& wish = options.settings.on_disconnect;
+    return options.detach || options.soft_timeout || !options.run_id.empty() ||
+           (wish && wish->kind == OnDisconnect::Kind::Keep);
+}
+
+std::optional<KeptFrom> parse_from(std::string_view text) {
+    const auto parts = split(text, ',');
+    if (parts.size() > 2) return std::nullopt;
+    KeptFrom from;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        auto& offset = i == 0 ? from.out : from.err;
+        if (parts[i] == "end") {
+            offset.reset();
+        } else {
+            offset = parse_number(parts[i], 0, kFurthest);
+            if (!offset) return std::nullopt;
+        }
+    }
+    if (text == "end") from.err.reset();
+    return from;
 }
 
 }  // namespace frsh

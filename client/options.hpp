@@ -13,6 +13,21 @@
 
 namespace frsh {
 
+// What is wanted of runs that were kept, in place of a command.
+struct KeptRequest {
+    enum class Kind { List, Attach, Logs, Wait, Kill, Forget };
+    Kind kind;
+    std::string run;  // Or how its id begins; empty for List.
+};
+
+// Where to begin with the output of such a run; nothing: at its end.
+struct KeptFrom {
+    std::optional<Offset> out = Offset{0};
+    std::optional<Offset> err = Offset{0};
+};
+// "end", "OFFSET" of stdout, or both: "OFFSET,end".
+[[nodiscard]] std::optional<KeptFrom> parse_from(std::string_view text);
+
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
@@ -33,6 +48,13 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
+    std::string run_id;  // Empty: a new one.
+    bool detach = false;
+    std::optional<std::chrono::milliseconds> soft_timeout;
+    std::string shell_name;  // Of one that lasts; empty: none.
+    std::optional<KeptRequest> request;
+    std::optional<KeptFrom> from;
+    std::string signal;  // A name, for Kill; empty: it is ended.
     int status_fd = -1;
     std::string wire;  // Where every frame is shown; "-" is stderr.
     log::Level log_level = log::Level::Notice;
@@ -54,5 +76,10 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
 // What is to happen when the connection is lost: as it was asked for, else what is usual for such a
 // target.
 [[nodiscard]] OnDisconnect on_disconnect_of(const ClientOptions& options);
+
+[[nodiscard]] bool is_request(const ClientOptions& options, KeptRequest::Kind kind);
+
+// Is a run of these to be found again by its id?
+[[nodiscard]] bool is_kept(const ClientOptions& options);
 
 }  // namespace frsh

@@ -5,8 +5,10 @@
 namespace frsh {
 namespace {
 
-Json stream_json(const StreamSummary& summary, const HeldOutput* held) {
+Json stream_json(const RemoteRun& run, StreamId stream, const StreamSummary& summary,
+                 const HeldOutput* held) {
     Json json = to_json(summary);
+    if (const Offset from = run.begun_at(stream)) json.object()->emplace_back("from", from);
     if (held == nullptr) return json;
     std::string content = held->content();
     if (is_utf8(content)) {
@@ -15,6 +17,17 @@ Json stream_json(const StreamSummary& summary, const HeldOutput* held) {
         json.object()->emplace_back("base64", base64_encode(content));
     }
     return json;
+}
+
+}  // namespace
+
+std::string join_words(const std::vector<std::string>& words) {
+    std::string joined;
+    for (const std::string& word : words) {
+        if (&word != &words.front()) joined += ' ';
+        joined += word;
+    }
+    return joined;
 }
 
 void add_command(Json::Object& members, const Asked& asked) {
@@ -37,17 +50,6 @@ void add_command(Json::Object& members, const Asked& asked) {
     }
 }
 
-}  // namespace
-
-std::string join_words(const std::vector<std::string>& words) {
-    std::string joined;
-    for (const std::string& word : words) {
-        if (&word != &words.front()) joined += ' ';
-        joined += word;
-    }
-    return joined;
-}
-
 std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked& asked,
                       const HeldOutput* out, const HeldOutput* err) {
     const auto& end = run.end();
@@ -55,15 +57,17 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
     const bool is_lost = !end || std::holds_alternative<Lost>(outcome);
     Json::Object members{{"run", run.id()}};
     add_bytes(members, "target", asked.target);
-    add_command(members, asked);
+    if (asked.is_known) add_command(members, asked);
     members.emplace_back("outcome", to_json(outcome));
-    members.emplace_back("stdout",
-                         stream_json(is_lost ? run.received(StreamId::Stdout) : end->out, out));
-    members.emplace_back("stderr",
-                         stream_json(is_lost ? run.received(StreamId::Stderr) : end->err, err));
+    for (const auto& [id, told, held] : {std::tuple(StreamId::Stdout, &msg::End::out, out),
+                                         {StreamId::Stderr, &msg::End::err, err}}) {
+        const StreamSummary summary = is_lost ? run.received(id) : (*end).*told;
+        members.emplace_back(std::string(name_of(id)), stream_json(run, id, summary, held));
+    }
     members.emplace_back("usage", end && end->usage ? to_json(*end->usage) : Json());
     members.emplace_back("holders", end ? to_json(end->holders) : Json(Json::Array{}));
     members.emplace_back("survivors", end ? to_json(end->survivors) : Json(Json::Array{}));
+    if (end && end->journal) members.emplace_back("journal", *end->journal);
     return Json(std::move(members)).dump();
 }
 

@@ -2,10 +2,10 @@
 
 #include "client/lent_input.hpp"
 #include "client/line_editor.hpp"
-#include "client/one_shot.hpp"
 #include "client/record.hpp"
 #include "client/remote_shell.hpp"
 #include "client/report.hpp"
+#include "client/requests.hpp"
 #include "client/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"

@@ -48,8 +48,11 @@ void ServerLink::greet(const std::optional<msg::Auth>& auth) {
     is_greeted_ = false;
     if (auth) link_.send(*auth);
     if (watched_socket_ >= 0) watch_peer();
-    msg::Hello hello{
-        kProtocolVersion, "frsh/" FRSH_VERSION, {"runs", "shells", "ptys", "resume", "kept"}, "", ""};
+    msg::Hello hello{kProtocolVersion,
+                     "frsh/" FRSH_VERSION,
+                     {"runs", "shells", "ptys", "resume", "kept"},
+                     "",
+                     ""};
     // A resume says whose session is meant; this one is only a messenger.
     if (state_ == State::Up) hello.session = session_;
     link_.send(hello);
@@ -57,13 +60,22 @@ void ServerLink::greet(const std::optional<msg::Auth>& auth) {
 
 ServerLink::~ServerLink() = default;
 
-RemoteRun& ServerLink::open(msg::Open open, Sink& out, Sink& err) {
-    const Channel channel = next_channel_++;
-    open.channel = channel;
+template <typename Request>
+RemoteRun& ServerLink::add(Request request, Sink& out, Sink& err) {
+    const Channel channel = take_channel();
+    request.channel = channel;
     const auto ask = state_ == State::Up ? RemoteRun::Ask::Now : RemoteRun::Ask::Later;
-    auto run = std::make_unique<RemoteRun>(link_, std::move(open), out, err, ask);
+    auto run = std::make_unique<RemoteRun>(link_, std::move(request), out, err, ask);
     if (is_down()) run->link_down(problem_);
     return *runs_.emplace(channel, std::move(run)).first->second;
+}
+
+RemoteRun& ServerLink::open(msg::Open open, Sink& out, Sink& err) {
+    return add(std::move(open), out, err);
+}
+
+RemoteRun& ServerLink::attach(msg::Attach attach, Sink& out, Sink& err) {
+    return add(std::move(attach), out, err);
 }
 
 void ServerLink::forget(RemoteRun& run) {
@@ -77,6 +89,21 @@ bool ServerLink::is_known_to_lack(std::string_view feature) const {
 void ServerLink::turn(EventLoop::Time deadline) {
     link_.flush();
     loop_.run_once(deadline);
+}
+
+void ServerLink::leave(std::optional<std::string> signal) {
+    state_ = State::Down;
+    reconnect_.reset();
+    link_.send(msg::Bye{std::move(signal)});
+    link_.close();
+    link_.flush();
+}
+
+bool ServerLink::has_lasting_child() const {
+    return std::any_of(runs_.begin(), runs_.end(), [](const auto& entry) {
+        const RemoteRun& run = *entry.second;
+        return run.is_in_lasting_shell() || (!run.is_finished() && run.outlasts_client());
+    });
 }
 
 void ServerLink::finish(EventLoop::Time deadline) {
@@ -96,6 +123,7 @@ void ServerLink::finish(EventLoop::Time deadline) {
     const auto watch = loop_.watch(
         "the server we started: its end", child_->pidfd.get(), [] { return short{POLLIN}; },
         [&has_ended](short) { has_ended = true; });
+    if (has_lasting_child()) deadline = {};
     while (!has_ended && EventLoop::Clock::now() < deadline)
         loop_.run_once(deadline);
     (void)reap(child_->pid);
@@ -169,10 +197,12 @@ void ServerLink::on_message(const Message& message) {
         return;
     }
     const auto found = runs_.find(*channel);
-    // A run that was forgotten early: what it still says is for nobody.
     if (found == runs_.end()) {
+        // A run that was forgotten early: what it still says is for nobody.
         if (const auto* const end = std::get_if<msg::End>(&message)) {
             link_.send(msg::EndAck{end->channel, end->run});
+        } else if (on_other_) {
+            on_other_(message);
         }
         return;
     }

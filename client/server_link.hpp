@@ -21,7 +21,7 @@ namespace frsh {
 
 class ServerLink : private Link::Handler {
   public:
-    // Messages that belong to no run: those of shells.
+    // Messages that belong to no run: those of shells, and answers on a channel of take_channel().
     using OnOther = std::function<void(const Message&)>;
 
     ServerLink(EventLoop& loop, Connection connection, OnOther on_other = {});
@@ -29,6 +29,10 @@ class ServerLink : private Link::Handler {
 
     // Asks for a run, with a channel of its own. The sinks are lent and outlive it.
     RemoteRun& open(msg::Open open, Sink& out, Sink& err);
+    // The same for one that somebody started before.
+    RemoteRun& attach(msg::Attach attach, Sink& out, Sink& err);
+    // For a request of another kind.
+    [[nodiscard]] Channel take_channel() { return next_channel_++; }
     // A run that is finished, or that nobody wants to know of any more.
     void forget(RemoteRun& run);
 
@@ -41,6 +45,8 @@ class ServerLink : private Link::Handler {
     [[nodiscard]] bool is_down() const {
         return state_ == State::Down || (state_ == State::Up && link_.is_down());
     }
+    // The server hears what is said now, or as good as: the connection is not known to be lost.
+    [[nodiscard]] bool is_up() const { return state_ == State::Up && !link_.is_down(); }
     // Why it is down, in words; empty where the server closed without any.
     [[nodiscard]] const std::string& problem() const { return problem_; }
     // What the server said of itself, once it has.
@@ -48,11 +54,18 @@ class ServerLink : private Link::Handler {
     // It has said what it can do, and this was not among it.
     [[nodiscard]] bool is_known_to_lack(std::string_view feature) const;
 
+    // We want to go, by that signal if one told us to: says so, and nothing more is read or said.
+    // No run is told.
+    void leave(std::optional<std::string> signal = {});
     // Says nothing more, writes what was said, and waits for a server that we started to end; until
     // `deadline` at most.
     void finish(EventLoop::Time deadline);
 
   private:
+    template <typename Request>
+    RemoteRun& add(Request request, Sink& out, Sink& err);
+    // Whom we started for this connection will not end with it.
+    [[nodiscard]] bool has_lasting_child() const;
     void on_message(const Message& message) override;
     void on_link_down(const std::string& problem) override;
     // From time to time: has the login been answered, is the peer's machine still there?

@@ -13,6 +13,7 @@ constexpr unsigned kNoPort = 65536;
 std::optional<OnDisconnect> parse_on_disconnect(std::string_view text) {
     constexpr std::string_view kGrace = "grace:";
     if (text == "kill") return OnDisconnect{};
+    if (text == "keep") return OnDisconnect{OnDisconnect::Kind::Keep, kUsualGrace};
     if (!text.starts_with(kGrace)) return std::nullopt;
     const auto time = parse_duration(text.substr(kGrace.size()));
     if (!time) return std::nullopt;

@@ -23,7 +23,11 @@ struct Linger {
 // A duration, or "inf".
 [[nodiscard]] std::optional<Linger> parse_linger(std::string_view text);
 
-// "kill" or "grace:DUR".
+// How long a client tries to get back to what waits for it, or goes on meanwhile, unless it was
+// told.
+inline constexpr std::chrono::seconds kUsualGrace{30};
+
+// "kill", "keep" or "grace:DUR".
 [[nodiscard]] std::optional<OnDisconnect> parse_on_disconnect(std::string_view text);
 
 enum class AddressFamily { Any, V4, V6 };

@@ -8,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace frsh {
 
@@ -56,6 +57,21 @@ class LocalOutput : public Sink {
     Offset used_ = 0;
     int failure_ = 0;
     EventLoop::Watch watch_;
+};
+
+// For nobody. With EPIPE the sender is told so, and need not send any.
+class NoOutput : public Sink {
+  public:
+    explicit NoOutput(int failure) : failure_(failure) {}
+    void write(std::string_view bytes) override { used_ += bytes.size(); }
+    Offset take_used() override { return std::exchange(used_, 0); }
+    [[nodiscard]] bool is_drained() const override { return true; }
+    [[nodiscard]] int failure() const override { return failure_; }
+    void fail(int failure) { failure_ = failure; }
+
+  private:
+    int failure_;
+    Offset used_ = 0;
 };
 
 // Kept until it is asked for: in memory, and beyond 1 MiB in a file without a name.

@@ -2,6 +2,7 @@
 
 #include "common/base/config.hpp"
 #include "common/base/error.hpp"
+#include "common/base/text.hpp"
 #include "common/net/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
@@ -49,6 +50,9 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.allow_users = file.allow_users;
     settings.allow_groups = file.allow_groups;
     settings.accept_env = file.accept_env;
+    settings.keep_age = file.keep_age;
+    settings.keep_total = file.keep_total;
+    settings.keep_stream = file.keep_stream;
 }
 
 ServerSettings read_config(const std::string& named) {
@@ -85,6 +89,9 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("allow_users", settings.allow_users);
     table.take("allow_groups", settings.allow_groups);
     table.take("accept_env", settings.accept_env);
+    table.take("keep_age", settings.keep_age, parse_duration, "a duration");
+    table.take("keep_total", settings.keep_total, parse_size, "a size");
+    table.take("keep_stream", settings.keep_stream, parse_size, "a size");
     table.take("audit", settings.audit);
     table.take("sftp_server", settings.sftp_server);
     table.take("log_level", settings.log_level, parse_level, "\"error\", \"info\" or \"debug\"");

@@ -26,6 +26,8 @@ class Input {
     // A new connection, on which stdin goes on from here; what was said on the old one is said
     // again.
     Offset resume();
+    // Its end has arrived.
+    [[nodiscard]] bool has_ended() const { return stream_.is_finished(); }
 
     [[nodiscard]] bool has_control() const {
         return stop_due_ || (has_reader_ && stream_.due_credit().has_value());

@@ -25,13 +25,27 @@
 namespace frsh {
 namespace {
 
+void give_back(int standard_stream) {
+    const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
+    check(::dup2(null.get(), standard_stream), "dup2");
+}
+
 // Takes a standard stream for the connection and leaves /dev/null in its place, so that nothing a
 // library might print ever gets between two frames.
 Fd take_over(int standard_stream) {
     Fd fd(check(::fcntl(standard_stream, F_DUPFD_CLOEXEC, 3), "dup"));
-    const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
-    check(::dup2(null.get(), standard_stream), "dup2");
+    give_back(standard_stream);
     return fd;
+}
+
+Retention retention_of(const ServerSettings& settings) {
+    Retention retention;
+    if (settings.keep_age) {
+        retention.age = std::chrono::duration_cast<std::chrono::seconds>(*settings.keep_age);
+    }
+    retention.total = settings.keep_total.value_or(retention.total);
+    retention.stream = settings.keep_stream.value_or(retention.stream);
+    return retention;
 }
 
 SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnvironment environment,
@@ -42,16 +56,23 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     settings.launch.accept_env = options.settings.accept_env;
     settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.session_mark = subject.session;
+    settings.retention = retention_of(options.settings);
     settings.audit = std::make_shared<Audit>(audit_file, std::move(subject));
     return settings;
+}
+
+std::string own_kept_folder() {
+    return state_folder(current_user().home) + "/runs";
 }
 
 // Of a session whose user the kernel vouches for: ours.
 SessionSettings own_settings(std::string mark, const char* from, BaseEnvironment environment,
                              const ServerOptions& options, int audit_file) {
     const User user = current_user();
-    return settings_for(user, {std::move(mark), from, user.name, ""}, environment, options,
-                        audit_file);
+    SessionSettings settings = settings_for(user, {std::move(mark), from, user.name, ""},
+                                            environment, options, audit_file);
+    settings.kept_folder = own_kept_folder();
+    return settings;
 }
 
 bool is_tls(const ServerOptions& options, const std::vector<Fd>& given) {
@@ -74,9 +95,12 @@ AccountPolicy policy_of(const ServerSettings& settings) {
 int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
-    return run_session(
-        std::make_unique<FdTransport>(std::move(input), std::move(output)),
-        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file));
+    SessionSettings settings =
+        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file);
+    // Whoever reads what our client has to say does not wait for what it left behind.
+    settings.left_alone = [] { give_back(STDERR_FILENO); };
+    return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
+                       std::move(settings));
 }
 
 // The listener's child becomes the monitor of a login, and then the user's session.
@@ -97,6 +121,9 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     if (was_root) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
+    // The environment is ours, whose folder that may name only if the user is.
+    settings.kept_folder =
+        was_root ? settings.launch.user.home + "/.local/state/frsh/runs" : own_kept_folder();
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.

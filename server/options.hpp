@@ -3,6 +3,8 @@
 
 #include "common/base/log.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,7 +26,12 @@ struct ServerSettings {
     std::optional<bool> permit_user_environment;
     List allow_users;   // Patterns of user names; who matches none may not log in.
     List allow_groups;  // The same of groups, of which the user must be in one.
-    List accept_env;    // Patterns of variables that a client may pass on; see is_forwardable().
+    // Of runs that are kept: how long after their end, and how many bytes of all of them together
+    // and of each stream.
+    std::optional<std::chrono::milliseconds> keep_age;
+    std::optional<std::uint64_t> keep_total;
+    std::optional<std::uint64_t> keep_stream;
+    List accept_env;  // Patterns of variables that a client may pass on; see is_forwardable().
 };
 
 struct ServerOptions {

@@ -1,6 +1,7 @@
 #include "server/output.hpp"
 
 #include "common/base/error.hpp"
+#include "server/journal.hpp"
 
 #include <algorithm>
 
@@ -15,6 +16,12 @@ constexpr int kLargePipe = 256 * 1024;
 constexpr int kFullReadsUntilLarge = 8;
 // Reads in one turn of the loop.
 constexpr int kReadsATurn = 4;
+
+std::uint64_t microseconds_since(EventLoop::Time start) {
+    const auto since = EventLoop::Clock::now() - start;
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
 
 }  // namespace
 
@@ -164,10 +171,8 @@ bool Output::has_output() const {
 
 void Output::put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start) {
     if (const auto piece = stream_.next(most)) {
-        const auto since = std::chrono::duration_cast<std::chrono::microseconds>(
-            EventLoop::Clock::now() - run_start);
-        encode_data(out, {channel, id_, piece->offset, static_cast<std::uint64_t>(since.count()),
-                          piece->bytes});
+        encode_data(out,
+                    {channel, id_, piece->offset, microseconds_since(run_start), piece->bytes});
     } else if (stream_.is_gap_due()) {
         gap_.channel = channel;
         encode(out, gap_);
@@ -176,6 +181,30 @@ void Output::put_chunk(std::string& out, Channel channel, std::size_t most, Time
         encode(out, msg::Eof{channel, id_, stream_.end()});
         stream_.eof_sent();
     }
+}
+
+bool Output::write_down(JournalWriter& journal, Time run_start) {
+    bool any = false;
+    const auto used = [&] {
+        credit(stream_.sent(), stream_.sent() + kWindow);
+        any = true;
+    };
+    while (const auto piece = stream_.next()) {
+        journal.data(piece->offset, microseconds_since(run_start), piece->bytes);
+        used();
+    }
+    if (stream_.is_gap_due()) {
+        journal.gap(gap_);
+        stream_.gap_sent();
+        used();
+        return write_down(journal, run_start) || any;
+    }
+    if (eof_ && !stream_.is_stopped() && stream_.is_eof_due()) {
+        journal.eof(stream_.end());
+        stream_.eof_sent();
+        any = true;
+    }
+    return any;
 }
 
 StreamSummary Output::summary() const {

@@ -15,6 +15,8 @@
 
 namespace frsh {
 
+class JournalWriter;
+
 class Output {
   public:
     using Time = EventLoop::Time;
@@ -45,6 +47,9 @@ class Output {
     [[nodiscard]] bool is_delivered() const;
     [[nodiscard]] bool has_output() const;
     void put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start);
+
+    // The same for a journal, which takes all that there is. True if there was any.
+    bool write_down(JournalWriter& journal, Time run_start);
 
     [[nodiscard]] StreamSummary summary() const;
     // The pipe itself, lent, while it is open.

@@ -212,6 +212,17 @@ Offset Run::resume(const msg::Resume::Point& point) {
     return in_->resume();
 }
 
+bool Run::write_down(JournalWriter& out, JournalWriter& err) {
+    const bool any_out = out_ && out_->write_down(out, started_);
+    const bool any_err = err_ && err_->write_down(err, started_);
+    return any_out || any_err;
+}
+
+bool Run::is_written_down() const {
+    return state_ == State::Ended && (!out_ || out_->is_delivered()) &&
+           (!err_ || err_->is_delivered());
+}
+
 void Run::begin_ending(Reason reason, Ending::First first, Time now) {
     if (state_ != State::Running && state_ != State::Draining) return;
     if (reason_ != Reason::None) {
@@ -228,7 +239,9 @@ void Run::begin_ending(Reason reason, Ending::First first, Time now) {
         has_turn_ = false;
         return drain_rest(now);
     }
-    if (has_turn_ && reason == Reason::Disconnected) return;  // The shell is ended, and it with it.
+    // The shell is ended, and it with it; unless that lasts.
+    const bool lasts = has_turn_ && shell_->on_disconnect().kind == OnDisconnect::Kind::Keep;
+    if (has_turn_ && reason == Reason::Disconnected && !lasts) return;
     if (has_turn_) {
         // The shell is to survive this, if it can be brought to end only the command.
         shell_->signal(*this, SIGINT);
@@ -411,8 +424,7 @@ bool Run::is_over() const {
 bool Run::has_output() const {
     if (in_ && in_->has_control()) return true;
     if ((out_ && out_->has_output()) || (err_ && err_->has_output())) return true;
-    return state_ == State::Ended && (!out_ || out_->is_delivered()) &&
-           (!err_ || err_->is_delivered());
+    return is_written_down();
 }
 
 void Run::put_control(std::string& out) {

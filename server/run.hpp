@@ -14,6 +14,7 @@
 #include "common/sys/pty.hpp"
 #include "server/ending.hpp"
 #include "server/input.hpp"
+#include "server/journal.hpp"
 #include "server/launch.hpp"
 #include "server/output.hpp"
 #include "server/shell.hpp"
@@ -55,6 +56,17 @@ class Run : public Link::Source, private Shell::Guest {
     // The client has come back on a new connection, with so much of each stream; what it has not
     // got is said again. Returns how much of stdin has arrived. Throws ProtocolError.
     Offset resume(const msg::Resume::Point& point);
+    // For one that is kept, instead of all of this: somebody else gives it its stdin from here on.
+    Offset resume_stdin() { return in_->resume(); }
+    [[nodiscard]] bool has_stdin_ended() const { return in_->has_ended(); }
+    [[nodiscard]] bool has_stdin_control() const { return in_->has_control(); }
+    void put_stdin_control(std::string& out, Channel channel) { in_->put_control(out, channel); }
+    // Its output goes here instead of to a link, all that has come. True if there was any.
+    bool write_down(JournalWriter& out, JournalWriter& err);
+    // All of it has been, and there is a record.
+    [[nodiscard]] bool is_written_down() const;
+    // End everything it started, and go on to tell how.
+    void end_all(Ending::First first, Time now) { begin_ending(Reason::Disconnected, first, now); }
     [[nodiscard]] bool is_disconnected() const { return is_disconnected_; }
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
 

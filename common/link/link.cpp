@@ -63,8 +63,21 @@ void Link::replace(std::unique_ptr<Transport> transport, FrameLimits limits,
     decoder_ = MessageDecoder(limits);
     down_ = held_ = closing_ = is_finished_ = mute_ = false;
     watch();
-    decoder_.frames().feed(received);
+    receive(received);
+}
+
+void Link::receive(std::string_view bytes) {
+    decoder_.frames().feed(bytes);
     guard([this] { act_on_messages(); });
+}
+
+void Link::go_on(const Message& message, std::string_view rest) {
+    held_ = false;
+    decoder_.frames().feed(rest);
+    guard([&] {
+        handler_.on_message(message);
+        act_on_messages();
+    });
 }
 
 void Link::drop() {

@@ -54,11 +54,16 @@ class Link {
     // arrived of a frame; `received` has arrived on the new one already, and is acted upon at once.
     void replace(std::unique_ptr<Transport> transport, FrameLimits limits = kFrameLimits,
                  std::string_view received = {});
+    // These bytes have arrived already, and are acted upon at once.
+    void receive(std::string_view bytes);
     // The connection is closed without a word more. Only outside the handler's functions.
     void drop();
     // From within the handler: this message is the last that is acted upon. What came behind it is
     // take_rest()'s.
     void hold() { held_ = true; }
+    // Not the last after all: it is acted upon once more, and then what came behind it, which was
+    // taken.
+    void go_on(const Message& message, std::string_view rest);
     [[nodiscard]] std::string take_rest() { return decoder_.frames().take_rest(); }
     // Lent; null once it was dropped.
     [[nodiscard]] const Transport* transport() const { return transport_.get(); }

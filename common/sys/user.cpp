@@ -67,6 +67,13 @@ std::string config_folder() {
     return home_folder() + "/.config/frsh";
 }
 
+std::string state_folder(const std::string& home) {
+    const char* const given = std::getenv("XDG_STATE_HOME");
+    // One that is relative is to be ignored (XDG Base Directory Specification).
+    const bool is_given = given != nullptr && given[0] == '/';
+    return (is_given ? given : home + "/.local/state") + "/frsh";
+}
+
 void make_folders(const std::string& path) {
     for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
         const std::string folder = path.substr(0, at);

@@ -35,7 +35,8 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 def environment(runtime, **more):
     """A small environment of our own, so that nothing of the caller's leaks into a test."""
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": runtime}
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": runtime,
+           "XDG_STATE_HOME": os.path.join(runtime, "state")}
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TMPDIR"):
         if name in os.environ:
             env[name] = os.environ[name]

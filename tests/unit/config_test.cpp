@@ -45,6 +45,9 @@ permit_user_environment = true
 allow_users = ["alice", "build-*"]
 allow_groups = "staff"
 accept_env = []
+keep_age = "2d"
+keep_total = "1G"
+keep_stream = "64K"
 )",
                                                         "F");
     CHECK(settings.listen == Strings{"0.0.0.0:7722", "[::]:7722"});
@@ -57,6 +60,9 @@ accept_env = []
     CHECK(settings.allow_users == Strings{"alice", "build-*"});
     CHECK(settings.allow_groups == Strings{"staff"});
     CHECK(settings.accept_env == Strings{});
+    CHECK(settings.keep_age == std::chrono::hours(48));
+    CHECK(settings.keep_total == std::uint64_t{1} << 30);
+    CHECK(settings.keep_stream == std::uint64_t{65536});
 }
 
 TEST_CASE("server configuration: nothing said is told from something said") {
@@ -101,8 +107,10 @@ TEST_CASE("configuration: a value of another kind or out of range is refused by 
     }
     CHECK(client_refusal("[defaults]\nlinger = 'soon'") ==
           "F:2: linger: is not a duration or \"inf\"");
-    CHECK(client_refusal("[hosts.a]\non_disconnect = 'shrug'") ==
-          "F:2: on_disconnect: is not \"kill\" or \"grace:DURATION\"");
+    for (const char* const value : {"shrug", "keep"}) {
+        CHECK(client_refusal("[hosts.a]\non_disconnect = '" + std::string(value) + "'") ==
+              "F:2: on_disconnect: is not \"kill\" or \"grace:DURATION\"");
+    }
     CHECK(client_refusal("[defaults]\nconnect_timeout = -1") ==
           "F:2: connect_timeout: is not a duration");
     CHECK(client_refusal("[defaults]\nidentity = []") == "F:2: identity: is empty");

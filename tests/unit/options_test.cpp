@@ -1,6 +1,6 @@
 #include "client/options.hpp"
 
-#include "client/one_shot.hpp"
+#include "client/requests.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "server/options.hpp"
@@ -169,6 +169,142 @@ TEST_CASE("options: whether there is to be a terminal, and what begins an escape
         CHECK_FALSE(client(words));
     }
     CHECK(client({"-T", "--json", "host", "true"}));
+}
+
+TEST_CASE("options: a run that is kept is asked for so, and goes on without us unless told else") {
+    using Kind = frsh::OnDisconnect::Kind;
+    const auto open_of = [](Strings words) {
+        words.insert(words.end(), {"local", "true"});
+        return frsh::open_for(*client(words), {"true"});
+    };
+    CHECK_FALSE(open_of({}).kept);
+    for (const Strings& words :
+         std::vector<Strings>{{"--detach"},
+                              {"--run-id", "job-7"},
+                              {"--soft-timeout", "2s"},
+                              {"--on-disconnect=keep"},
+                              {"--run-id", "a", "--detach", "--on-disconnect=keep"}}) {
+        const auto open = open_of(words);
+        CHECK(open.kept);
+        CHECK(open.on_disconnect == frsh::OnDisconnect{Kind::Keep, 30s});
+    }
+    CHECK(open_of({"--run-id", "job-7"}).run == "job-7");
+    CHECK(open_of({"--detach"}).stdin_null);
+    const auto graced = open_of({"--run-id", "job-7", "--on-disconnect=grace:5s"});
+    CHECK(graced.kept);
+    CHECK(graced.on_disconnect == frsh::OnDisconnect{Kind::Grace, 5s});
+    CHECK(open_of({"--run-id", "job-7", "--on-disconnect=kill"}).on_disconnect.kind == Kind::Kill);
+    const auto in_shell = open_of({"--shell", "work"});
+    CHECK(in_shell.shell_name == "work");
+    CHECK_FALSE(in_shell.kept);
+    CHECK(in_shell.on_disconnect.kind == Kind::Kill);
+}
+
+TEST_CASE("options: called as ssh, a run that is kept still is") {
+    int status = -1;
+    const auto options =
+        parse(frsh::parse_client_options, "ssh", {"--detach", "host", "x"}, status);
+    REQUIRE(options);
+    CHECK(frsh::on_disconnect_of(*options).kind == frsh::OnDisconnect::Kind::Keep);
+    CHECK(parse(frsh::parse_client_options, "ssh", {"--attach", "x", "host"}, status));
+}
+
+TEST_CASE("options: what is asked about runs that were kept") {
+    using Kind = frsh::KeptRequest::Kind;
+    CHECK_FALSE(client({"host"})->request);
+    CHECK(client({"--runs", "--json", "host"})->request->kind == Kind::List);
+    const auto attach = client({"--attach", "k3v9", "host", "--from", "12,end", "--json"});
+    REQUIRE(attach);
+    CHECK(attach->request->kind == Kind::Attach);
+    CHECK(attach->request->run == "k3v9");
+    CHECK(attach->target == "host");
+    const auto request = frsh::attach_for(*attach);
+    CHECK(request.run == "k3v9");
+    CHECK(request.out == 12U);
+    CHECK_FALSE(request.err);
+    CHECK(request.follow);
+    const auto logs = frsh::attach_for(*client({"--logs", "k3v9", "host"}));
+    CHECK(logs.out == 0U);
+    CHECK(logs.err == 0U);
+    CHECK_FALSE(logs.follow);
+    const auto wait = frsh::attach_for(*client({"--wait", "k3v9", "host", "--status-fd", "2"}));
+    CHECK_FALSE(wait.out);
+    CHECK_FALSE(wait.err);
+    CHECK(wait.follow);
+    CHECK(client({"--kill", "k3v9", "host"})->signal.empty());
+    CHECK(client({"--kill", "k3v9", "--signal", "sigusr1", "host"})->signal == "USR1");
+    CHECK(client({"--forget", "k3v9", "host"})->request->kind == Kind::Forget);
+}
+
+TEST_CASE("options: where in the output of a run to begin") {
+    const auto from = [](const char* text) { return frsh::parse_from(text); };
+    CHECK(from("7")->out == 7U);
+    CHECK(from("7")->err == 0U);
+    CHECK(from("7,8")->err == 8U);
+    CHECK_FALSE(from("end")->out);
+    CHECK_FALSE(from("end")->err);
+    CHECK_FALSE(from("end,3")->out);
+    CHECK(from("end,3")->err == 3U);
+    CHECK(from("9007199254740991")->out == 9007199254740991U);
+    for (const char* const bad : {"", ",", "1,", ",1", "1,2,3", "-1", "x", "9007199254740992"})
+        CHECK_FALSE(from(bad));
+}
+
+TEST_CASE("options: what does not fit a run that is kept, or a request about one, is refused") {
+    for (const Strings& words :
+         std::vector<Strings>{{"--detach", "host"},
+                              {"--run-id", "a", "host"},
+                              {"--soft-timeout", "1s", "host"},
+                              {"--shell", "a", "host"},
+                              {"--run-id", ".a", "host", "x"},
+                              {"--run-id", "", "host", "x"},
+                              {"--run-id", "a/b", "host", "x"},
+                              {"--shell", "a b", "host", "x"},
+                              {"--soft-timeout", "x", "host", "x"},
+                              {"--on-disconnect=kept", "host", "x"},
+                              {"--on-disconnect=keep", "-t", "host", "x"},
+                              {"--on-disconnect=keep", "--batch", "host"},
+                              {"--detach", "--batch", "host"},
+                              {"--detach", "-t", "host", "x"},
+                              {"--detach", "--json", "host", "x"},
+                              {"--detach", "--soft-timeout", "1", "host", "x"},
+                              {"--detach", "--on-disconnect=kill", "host", "x"},
+                              {"--detach", "--on-disconnect=grace:1s", "host", "x"},
+                              {"--detach", "--shell", "a", "host", "x"},
+                              {"--soft-timeout", "1", "--on-disconnect=kill", "host", "x"},
+                              {"--soft-timeout", "1", "-tt", "host", "x"},
+                              {"--run-id", "a", "-t", "host", "x"},
+                              {"--run-id", "a", "--shell", "b", "host", "x"},
+                              {"--shell", "a", "--argv", "host", "x"},
+                              {"--shell", "a", "-t", "host", "x"},
+                              {"--shell", "a", "-s", "host", "sftp"},
+                              {"--shell", "a", "--on-disconnect=keep", "host", "x"},
+                              {"--runs", "--attach", "a", "host"},
+                              {"--kill", "a", "--forget", "a", "host"},
+                              {"--attach", "a", "--attach", "b", "host"},
+                              {"--attach", "", "host"},
+                              {"--attach", "-a", "host"},
+                              {"--attach", "a", "host", "x"},
+                              {"--attach", "a", "-t", "host"},
+                              {"--attach", "a", "--detach", "host"},
+                              {"--attach", "a", "--from", "x", "host"},
+                              {"--attach", "a", "--env", "A=1", "host"},
+                              {"--attach", "a", "--timeout", "1", "host"},
+                              {"--wait", "a", "--from", "1", "host"},
+                              {"--from", "1", "host", "x"},
+                              {"--runs", "--batch", "host"},
+                              {"--runs", "--status-fd", "2", "host"},
+                              {"--kill", "a", "--json", "host"},
+                              {"--kill", "a", "--signal", "NONE", "host"},
+                              {"--attach", "a", "--signal", "INT", "host"},
+                              {"--signal", "INT", "host", "x"},
+                              {"--forget", "a", "--on-disconnect=keep", "host"}}) {
+        std::string line;
+        for (const std::string& word : words)
+            line += word + " ";
+        CAPTURE(line);
+        CHECK_FALSE(client(words));
+    }
 }
 
 TEST_CASE("options: a NUL in a command or an argument is refused in words") {

@@ -1,0 +1,113 @@
+// One channel that follows something kept: it reads the run's journal, each stream by itself and
+// each at the pace of its client, and tells the end when all before has been said.
+//
+// Nothing is held in memory for a client that is slow or away, and one that comes back after its
+// connection was lost simply reads again from where it was.
+#pragma once
+
+#include "server/kept_run.hpp"
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace frsh {
+
+class Follower : public Link::Source {
+  public:
+    using Time = EventLoop::Time;
+
+    // Of one that lives here. `attach` says from where, and how long. Throws JournalDamaged or
+    // SysError.
+    Follower(const msg::Attach& attach, std::shared_ptr<Kept> kept);
+    // Of one that has ended, one way or another.
+    Follower(const msg::Attach& attach, RunStore::Found run);
+    ~Follower() override;
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+
+    [[nodiscard]] Channel channel() const { return channel_; }
+    [[nodiscard]] const std::string& id() const { return id_; }
+    // 0 where there is no process of it.
+    [[nodiscard]] pid_t pid() const { return kept_ ? kept_->pid() : 0; }
+    // Where it begins.
+    [[nodiscard]] msg::Attached attached() const;
+    // From here on this channel gives the run its stdin. Of what its client says, from the start,
+    // that the command has been given before is passed over.
+    void hold(std::shared_ptr<KeptRun> run, const OnDisconnect& wish);
+    // How long the client's place is to be held when it is gone, and for what.
+    [[nodiscard]] OnDisconnect wish() const;
+    // The client is gone for good.
+    void abandon(Ending::First first, Time now);
+
+    // From the client. Throw ProtocolError where it breaks the rules.
+    void on(const msg::Data& data);
+    void on(const msg::Eof& eof);
+    void on(const msg::Credit& credit);
+    void on(const msg::Stop& stop);
+    void on(const msg::Signal& signal);
+    void on(const msg::Cancel& cancel);
+    void on(const msg::Resize&) {}
+    // The client has come back on a new connection; returns how much of stdin has arrived. Throws
+    // ProtocolError.
+    Offset resume(const msg::Resume::Point& point);
+
+    [[nodiscard]] bool is_told() const { return is_told_; }
+
+    bool has_output() const override;
+    void put_control(std::string& out) override;
+    void put_chunk(std::string& out, std::size_t most) override;
+
+  private:
+    struct Outgoing {
+        Outgoing(const std::string& folder, StreamId stream) : id(stream), reader(folder, stream) {}
+
+        StreamId id;
+        JournalReader reader;
+        Offset limit = 0;
+        Offset begin = 0;                // Where this client began to read.
+        Offset highest = 0;              // What was ever sent.
+        std::uint64_t exhausted_at = 0;  // All that there was in this version has been read.
+        bool is_blocked = false;         // What comes next is data beyond the limit.
+        bool is_stopped = false;
+        bool is_eof_sent = false;
+        Offset left_out = 0;  // Bytes.
+        std::optional<Offset> gap_at;
+        std::string damage;
+    };
+
+    void begin(Outgoing& stream, const std::optional<Offset>& at);
+    // Changes whenever there may be more to read.
+    [[nodiscard]] std::uint64_t version() const { return kept_ ? kept_->version() : 1; }
+    [[nodiscard]] bool is_exhausted(const Outgoing& stream) const;
+    [[nodiscard]] bool may_have_more(const Outgoing& stream) const;
+    [[nodiscard]] bool is_end_due() const;
+    // Appends the next piece of this stream, if there is one.
+    void put_next(std::string& out, Outgoing& stream, std::size_t most);
+    void put_gap(std::string& out, Outgoing& stream, Offset from, Offset to, std::uint32_t crc32);
+    // What the record says was produced and the journal does not have.
+    void put_missing_tail(std::string& out, Outgoing& stream, const StreamSummary& told,
+                          bool is_excused);
+    void put_end(std::string& out);
+    [[nodiscard]] msg::End end() const;
+    [[nodiscard]] bool is_holding() const { return run_ && run_->is_held_by(*this); }
+
+    Channel channel_;
+    std::string id_;
+    bool follows_;
+    std::shared_ptr<Kept> kept_;            // Either this,
+    std::optional<RunStore::Found> found_;  // or that.
+    std::shared_ptr<KeptRun> run_;          // The same, for one that was held here.
+    std::array<Outgoing, 2> streams_;       // stdout and stderr.
+    std::size_t next_ = 0;                  // Whose turn it is.
+    // Of stdin: what the client says again, and how far it has got with that.
+    Offset pass_over_ = 0;
+    Offset passed_ = 0;
+    Offset pass_credit_ = 0;
+    bool was_holding_ = false;
+    bool is_stop_due_ = false;
+    bool is_told_ = false;
+};
+
+}  // namespace frsh

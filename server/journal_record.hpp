@@ -1,0 +1,39 @@
+// How a frame lies in a file: with its length and its checksum before it, so that one that was not
+// written to its end, or is not what was written, is never believed.
+//
+//     4 bytes, most significant first   the length of the frame
+//     4 bytes, most significant first   its CRC-32
+//     that many bytes                   the frame
+//
+// This file does no I/O.
+#pragma once
+
+#include "common/proto/message.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace frsh {
+
+inline constexpr std::size_t kRecordPrefix = 8;
+// The longest frame of a journal, in bytes: one of data.
+inline constexpr FrameLimits kJournalLimits{kFrameLimits.header, kMaxData};
+inline constexpr std::size_t kMaxJournalFrame = 4 + kJournalLimits.header + kJournalLimits.payload;
+
+// The first four bytes, most significant first: a length or a checksum.
+[[nodiscard]] std::uint32_t read_u32(std::string_view bytes);
+
+struct RecordPrefix {
+    std::uint32_t length = 0;  // Of the frame, in bytes.
+    std::uint32_t crc32 = 0;
+};
+// Of at least kRecordPrefix bytes.
+[[nodiscard]] RecordPrefix record_prefix(std::string_view bytes);
+[[nodiscard]] bool is_intact(const RecordPrefix& prefix, std::string_view frame);
+
+void append_record(std::string& out, std::string_view frame);
+void append_record(std::string& out, const Message& message);
+
+}  // namespace frsh

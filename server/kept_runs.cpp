@@ -1,0 +1,263 @@
+#include "server/kept_runs.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+namespace frsh {
+namespace {
+
+// What a list shows of a command.
+constexpr std::size_t kMaxShown = 4096;
+
+KeptRuns::Refusal unknown(const std::string& run) {
+    return {"unknown", "there is no run " + run};
+}
+
+// "FRSH_SESSION=..." is as good a random name as any, without the first part.
+std::string new_name() {
+    const std::string mark = new_session_mark();
+    return mark.substr(mark.find('=') + 1);
+}
+
+std::vector<std::string> shown(std::vector<std::string> args) {
+    std::size_t room = kMaxShown;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        if (args[i].size() < room) {
+            room -= args[i].size() + 1;
+            continue;
+        }
+        args[i].resize(room);
+        args.resize(i + 1);
+    }
+    return args;
+}
+
+msg::Kept entry_of(const RunStore::Found& found) {
+    msg::Kept kept;
+    kept.run = found.info.run;
+    kept.started_at = found.info.started_at;
+    kept.ended_at = found.ended_at;
+    kept.mode = found.info.mode;
+    kept.args = shown(found.info.args);
+    kept.is_shell = found.info.is_shell;
+    if (found.end) {
+        kept.outcome = found.end->outcome;
+        kept.out = found.end->out.bytes;
+        kept.err = found.end->err.bytes;
+        return kept;
+    }
+    kept.outcome = found.is_running ? Outcome(Running{}) : Outcome(Lost{found.why_lost});
+    kept.out = RunStore::produced(found.path, StreamId::Stdout);
+    kept.err = RunStore::produced(found.path, StreamId::Stderr);
+    return kept;
+}
+
+}  // namespace
+
+KeptRuns::KeptRuns(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
+                   std::string folder, Retention retention, Rendezvous::OnArrival on_arrival)
+    : loop_(loop),
+      launch_(launch),
+      audit_(std::move(audit)),
+      retention_(retention),
+      on_arrival_(std::move(on_arrival)),
+      folder_(std::move(folder)) {}
+
+RunStore& KeptRuns::store() {
+    if (!store_) store_.emplace(folder_);
+    return *store_;
+}
+
+// What a key that is bound to a command has asked for is for that key's holders, and nothing else
+// is.
+bool KeptRuns::is_ours(const KeptRunInfo& info) const {
+    return info.forced_command == launch_.forced_command;
+}
+
+std::shared_ptr<Kept> KeptRuns::living(const std::string& id) const {
+    const auto found = living_.find(id);
+    return found == living_.end() ? nullptr : found->second;
+}
+
+KeptRuns::Answer KeptRuns::answer(RunStore::Found found) const {
+    if (!is_ours(found.info)) return unknown(found.info.run);
+    if (found.is_running) return Elsewhere{found.info.session};
+    return found;
+}
+
+KeptRuns::Answer KeptRuns::open(const msg::Open& open) {
+    sweep_once();
+    for (;;) {
+        const auto found = store().find(open.run);
+        if (!found) {
+            Answer begun = begin(open);
+            if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
+            continue;
+        }
+        const KeptRunInfo& info = found->info;
+        const bool is_same = !info.is_shell && info.mode == open.mode && info.args == open.args;
+        if (!is_ours(info) || !is_same) {
+            return Refusal{"in_use", "run " + open.run + " is another command"};
+        }
+        if (auto run = living(open.run)) return run;
+        return answer(*found);
+    }
+}
+
+KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
+    if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
+    sweep_once();
+    for (;;) {
+        const auto found = store().find(open.shell_name);
+        if (!found) {
+            Answer begun = begin_shell(open);
+            if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
+            continue;
+        }
+        if (!is_ours(found->info) || !found->info.is_shell) {
+            return Refusal{"in_use", open.shell_name + " is a run, no shell"};
+        }
+        if (auto shell = living(open.shell_name)) return shell;
+        if (found->is_running) return Elsewhere{found->info.session};
+        store().forget(open.shell_name);  // One of that name that has ended.
+    }
+}
+
+KeptRunInfo KeptRuns::info_of(const std::string& id) {
+    be_found();
+    KeptRunInfo info;
+    info.run = id;
+    info.started_at = static_cast<std::uint64_t>(std::time(nullptr));
+    info.session = name_;
+    info.forced_command = launch_.forced_command;
+    return info;
+}
+
+KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
+    KeptRunInfo info = info_of(open.run);
+    info.mode = open.mode;
+    info.args = open.args;
+    auto folder = store().claim(info);
+    if (!folder) return std::shared_ptr<Kept>();
+    const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
+    auto run =
+        std::make_shared<KeptRun>(loop_, what, launch_, std::move(folder), retention_.stream);
+    living_.emplace(open.run, run);
+    if (audit_) audit_->run_asked(open);
+    return run;
+}
+
+KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
+    KeptRunInfo info = info_of(open.shell_name);
+    info.is_shell = true;
+    auto folder = store().claim(info);
+    if (!folder) return std::shared_ptr<Kept>();
+    try {
+        auto shell = std::make_shared<KeptShell>(loop_, open.shell_name, open.env, launch_,
+                                                 std::move(folder));
+        living_.emplace(open.shell_name, shell);
+        return shell;
+    } catch (...) {
+        store().forget(open.shell_name);
+        throw;
+    }
+}
+
+void KeptRuns::be_found() {
+    if (rendezvous_) return;
+    name_ = new_name();
+    rendezvous_ = std::make_unique<Rendezvous>(
+        loop_, name_,
+        [this](const HandOver& arrived) {
+            return arrived.forced_command == launch_.forced_command && !is_ending_;
+        },
+        on_arrival_);
+}
+
+KeptRuns::Answer KeptRuns::find(const std::string& beginning) {
+    if (const auto run = living(beginning)) return run;
+    const auto resolved = store().resolve(beginning);
+    if (const auto* const several = std::get_if<RunStore::Ambiguous>(&resolved)) {
+        std::string names;
+        for (const std::string& name : several->runs)
+            names += (names.empty() ? "" : ", ") + name;
+        return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
+    }
+    const auto* const run = std::get_if<std::string>(&resolved);
+    if (run == nullptr) return unknown(beginning);
+    if (const auto one = living(*run)) return one;
+    auto found = store().find(*run);
+    return found ? answer(std::move(*found)) : unknown(beginning);
+}
+
+std::vector<msg::Kept> KeptRuns::list() {
+    std::vector<msg::Kept> entries;
+    for (const RunStore::Found& found : store().list()) {
+        if (is_ours(found.info)) entries.push_back(entry_of(found));
+    }
+    return entries;
+}
+
+std::variant<std::string, KeptRuns::Refusal> KeptRuns::forget(const std::string& beginning) {
+    const Answer answer = find(beginning);
+    if (const auto* const refusal = std::get_if<Refusal>(&answer)) return *refusal;
+    const auto* const found = std::get_if<RunStore::Found>(&answer);
+    if (found == nullptr) return Refusal{"in_use", "run " + beginning + " has not ended"};
+    try {
+        store().forget(found->info.run);
+    } catch (const SysError& error) {
+        return Refusal{"failed", error.what()};
+    }
+    return found->info.run;
+}
+
+void KeptRuns::sweep_once() {
+    if (std::exchange(has_swept_, true)) return;
+    try {
+        store().sweep(retention_.age, retention_.total);
+    } catch (const std::exception& error) {
+        log::error(std::string("what is kept could not be tidied: ") + error.what());
+    }
+}
+
+bool KeptRuns::child_exited(const ExitStatus& status) {
+    for (const auto& [id, run] : living_) {
+        if (!run->awaits(status.pid)) continue;
+        run->exited(status);
+        return true;
+    }
+    return false;
+}
+
+void KeptRuns::end_all() {
+    is_ending_ = true;
+    for (const auto& [id, run] : living_)
+        run->end_all(Ending::First::HangUp, EventLoop::Clock::now());
+}
+
+void KeptRuns::write_down() {
+    std::erase_if(living_, [this](const auto& entry) {
+        Kept& kept = *entry.second;
+        kept.write_down();
+        if (!kept.end()) return false;
+        if (audit_) audit_->run_ended(*kept.end());
+        return true;
+    });
+}
+
+void KeptRuns::tick(Time now) {
+    for (const auto& [id, run] : living_)
+        run->tick(now);
+}
+
+EventLoop::Time KeptRuns::next_deadline() const {
+    Time next = EventLoop::kNever;
+    for (const auto& [id, run] : living_)
+        next = std::min(next, run->next_deadline());
+    return next;
+}
+
+}  // namespace frsh

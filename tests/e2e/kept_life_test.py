@@ -1,0 +1,389 @@
+"""Runs that are kept, as the server has them: run once under their id, whoever asks and whatever is
+killed; every byte in the journal or said to be missing; ended or left alone as was asked for.
+
+FRSH_TEST_FULL=1: 1,000 of them at once, and a thousand sessions killed while they write."""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import (FULL, PATIENCE, Case, Place, Server, descendants,  # noqa: E402
+                     is_alive, main, wait_until)
+
+
+def counted(count, rest):
+    return f"echo once >> {count}; {rest}"
+
+
+class KeptLife(Case):
+    number = 0
+
+    def new_id(self):
+        KeptLife.number += 1
+        return f"life-{self.number}-{os.getpid()}"
+
+    def tearDown(self):
+        # A client that was killed has its place held for half a minute, and its session with it.
+        for stat in self.server.sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stat.pid, signal.SIGTERM)
+        self.no_strays()
+
+    @contextlib.contextmanager
+    def another(self, config="", **popen):
+        """A server of its own, and a way to it."""
+        runtime = tempfile.mkdtemp(dir=self.folder)
+        path = self.short_path()
+        with open(path, "w") as file:
+            file.write("unix = true\n" + config)
+        os.chmod(path, 0o600)
+        server = Server(runtime, tcp=False, arguments=("--config", path), **popen)
+        try:
+            yield Place("another", runtime, ["local"], server)
+        finally:
+            server.end()
+
+    def run_it(self, *words, stdin=b"", **options):
+        return self.unix.run(words[:-1], words[-1], stdin=stdin, **options)
+
+    # Of runs that are kept: the words of TARGET come last.
+    def ask(self, *options, **more):
+        return self.unix.run(options, **more)
+
+    def detach(self, command, *options):
+        result = self.run_it("--detach", *options, command)
+        self.assertEqual(0, result.code, result)
+        return result.out.decode().strip()
+
+    def runs(self):
+        result = self.ask("--runs", "--json")
+        self.assertEqual(0, result.code, result)
+        return {one["run"]: one for one in map(json.loads, result.out.splitlines())}
+
+    def folder_of(self, run):
+        return os.path.join(self.unix.runtime, "state/frsh/runs", run)
+
+    def lines(self, path):
+        with open(path) as file:
+            return file.read().splitlines()
+
+    def killed(self, process, number=signal.SIGKILL):
+        process.send_signal(number)
+        process.communicate(timeout=PATIENCE)
+
+    def test_what_was_left_goes_on_and_whoever_asks_later_gets_every_byte_and_its_end(self):
+        go = self.path("go")
+        run = self.detach(f"seq 1 50000; while [ ! -e {go} ]; do sleep 0.01; done; seq 1 50000 >&2; exit 7")
+        sequence = b"".join(b"%d\n" % i for i in range(1, 50001))
+        wait_until(lambda: len(self.ask("--logs", run).out) == len(sequence), "the first half")
+        open(go, "w").close()
+        for _ in range(2):  # As often as one likes.
+            result = self.ask("--attach", run, record=True)
+            self.assertEqual((7, sequence, sequence), (result.code, result.out, result.err))
+            self.agrees(result)
+        self.assertEqual(0, self.ask("--forget", run).code)
+        self.assertFalse(os.path.exists(self.folder_of(run)))
+
+    def test_an_id_is_run_once_whoever_asks_at_once(self):
+        for _ in range(3):
+            run, count = self.new_id(), self.path("count")
+            with concurrent.futures.ThreadPoolExecutor(12) as pool:
+                results = list(pool.map(
+                    lambda _: self.run_it("--run-id", run, counted(count, "seq 1 20000; sleep 0.3; exit 5")),
+                    range(12)))
+            for result in results:
+                self.assertEqual((5, b"".join(b"%d\n" % i for i in range(1, 20001))),
+                                 (result.code, result.out), result)
+            self.assertEqual(["once"], self.lines(count))
+            os.unlink(count)
+
+    def test_the_same_id_for_another_command_is_refused_and_nothing_is_run(self):
+        run, count = self.new_id(), self.path("count")
+        self.assertEqual(0, self.run_it("--run-id", run, "true").code)
+        for words in ((counted(count, "true"),), ("--argv", "true")):
+            result = self.run_it("--run-id", run, *words)
+            self.assertEqual(255, result.code, result)
+            self.assertIn(b"is another command", result.err)
+        self.assertFalse(os.path.exists(count))
+
+    def test_who_asks_again_goes_on_with_the_stdin_that_the_one_before_was_killed_in(self):
+        for size in (0, 1, 100_000, 3_000_000):
+            run, count = self.new_id(), self.path("count")
+            stdin = random.Random(size).randbytes(size)
+            command = counted(count, "head -c 1000 | wc -c >&2; sleep 0.1; exec cat")
+            for patience in (0.05, 0.15, 0.2):
+                process = self.unix.popen(("--run-id", run), command, stdin=subprocess.PIPE,
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                with self.running(process):
+                    os.set_blocking(process.stdin.fileno(), False)
+                    part = stdin[:size // 2]
+                    while part:
+                        try:
+                            part = part[os.write(process.stdin.fileno(), part):]
+                        except BlockingIOError:
+                            break
+                    time.sleep(patience)  # In the middle of whatever it is at.
+                    process.kill()
+            result = self.run_it("--run-id", run, command, stdin=stdin)
+            self.assertEqual(0, result.code, result)
+            self.assertEqual(hashlib.md5(stdin[1000:]).digest(), hashlib.md5(result.out).digest(), size)
+            self.assertEqual(b"%d\n" % min(size, 1000), result.err)
+            self.assertEqual(["once"], self.lines(count))
+            os.unlink(count)
+
+    def test_a_session_that_was_killed_makes_its_runs_lost_and_they_are_never_run_again(self):
+        run, count, pid_file = self.new_id(), self.path("count"), self.path("pid")
+        command = counted(count, f"echo out; echo $PPID > {pid_file}; exec sleep 60")
+        process = self.unix.popen(("--run-id", run), command, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with self.running(process):
+            os.kill(self.pid_from(pid_file), signal.SIGKILL)
+            self.assertEqual(255, process.wait(PATIENCE))
+        self.assertEqual("lost", self.runs()[run]["outcome"]["kind"])
+        for options in (("--run-id", run), ("--attach", run)):
+            result = self.unix.run(options, *((command,) if options[0] == "--run-id" else ()))
+            self.assertEqual((255, b"out\n"), (result.code, result.out), result)
+            self.assertIn(b"its session died before it ended", result.err)
+        self.assertEqual(["once"], self.lines(count))
+        # And the listener has ended what it had started: see tearDown().
+
+    def test_a_machine_that_was_restarted_meanwhile_is_named_as_the_reason(self):
+        pid_file = self.path("pid")
+        run = self.detach(f"echo $PPID > {pid_file}; exec sleep 60")
+        session = self.pid_from(pid_file)
+        os.kill(session, signal.SIGKILL)
+        wait_until(lambda: not is_alive(session), "the session to die")
+        path = os.path.join(self.folder_of(run), "asked")
+        with open(path) as file:
+            text = file.read()
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot = file.read().strip()
+        self.assertIn(boot, text)
+        with open(path, "w") as file:
+            file.write(text.replace(boot, boot[::-1]))
+        outcome = self.runs()[run]["outcome"]
+        self.assertEqual("lost", outcome["kind"])
+        self.assertIn("restarted", outcome["message"])
+
+    def test_sessions_killed_while_they_write_leave_a_true_beginning_and_say_that_it_is_one(self):
+        sequence = b"".join(b"%d\n" % i for i in range(1, 400_000))
+        pick = random.Random(5)
+        for number in range(1000 if FULL else 12):
+            pid_file = self.short_path()
+            run = self.detach(f"echo $PPID > {pid_file}; exec seq 1 100000000")
+            session = self.pid_from(pid_file)
+            time.sleep(pick.random() * 0.02)
+            os.kill(session, signal.SIGKILL)
+            wait_until(lambda pid=session: not is_alive(pid), "the session to die")
+            result = self.ask("--logs", run, record=True)
+            self.assertEqual("lost", result.record["outcome"]["kind"], result)
+            size = min(len(result.out), len(sequence))
+            self.assertEqual(sequence[:size], result.out[:size], number)
+            self.assertEqual(0, self.ask("--forget", run).code)
+
+    def test_a_listener_that_is_killed_takes_no_run_with_it_and_the_next_one_finds_them(self):
+        go = self.path("go")
+        with self.another() as place:
+            run = place.run(("--detach",), f"echo a; while [ ! -e {go} ]; do sleep 0.01; done; "
+                            "echo b; exit 3").out.decode().strip()
+            place.server.process.kill()
+            place.server.process.wait()
+            server = Server(place.runtime, tcp=False)
+            try:
+                process = place.popen(("--attach", run), stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                with self.running(process):
+                    self.assertEqual(b"a\n", process.stdout.readline())
+                    open(go, "w").close()
+                    out, err = process.communicate(timeout=PATIENCE)
+                    self.assertEqual((3, b"b\n"), (process.returncode, out), err)
+            finally:
+                server.end()
+
+    def test_a_command_that_is_killed_is_told_as_that(self):
+        pid_file = self.path("pid")
+        run = self.detach(f"echo $$ > {pid_file}; exec sleep 60")
+        os.kill(self.pid_from(pid_file), signal.SIGKILL)
+        result = self.ask("--wait", run, record=True)
+        self.assertEqual((137, "KILL"), (result.code, result.record["outcome"]["signal"]), result)
+
+    def test_a_client_told_to_go_leaves_what_is_to_be_kept_and_ends_what_is_not(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            for wish, stays in (("keep", True), ("kill", False)):
+                run, pid_file = self.new_id(), self.short_path()
+                process = self.unix.popen(("--run-id", run, f"--on-disconnect={wish}"),
+                                          f"echo $$ > {pid_file}; exec sleep 60",
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                          stderr=subprocess.PIPE)
+                with self.running(process):
+                    pid = self.pid_from(pid_file)
+                    self.killed(process, number)
+                if stays:
+                    time.sleep(0.2)
+                    self.assertTrue(is_alive(pid), (number, wish))
+                    self.assertEqual(0, self.ask("--kill", run).code)
+                wait_until(lambda pid=pid: not is_alive(pid), "the run to end")
+                kind = wait_until(lambda run=run: self.runs()[run]["outcome"]["kind"], "its end")
+                self.assertIn(kind, ("canceled",) if stays else ("signaled", "running"))
+
+    def test_a_follower_that_stops_reading_holds_up_neither_the_command_nor_another(self):
+        run = self.new_id()
+        command = "head -c 20000000 /dev/zero; exit 4"
+        stuck = self.unix.popen(("--run-id", run), command, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with self.running(stuck):
+            wait_until(lambda: run in self.runs(), "the run to be there")
+            other = self.ask("--attach", run, record=True)
+            self.assertEqual((4, 20_000_000), (other.code, len(other.out)), other)
+            out, err = stuck.communicate(timeout=PATIENCE)
+            self.assertEqual((4, 20_000_000, b""), (stuck.returncode, len(out), err))
+
+    def test_past_the_cap_both_ends_are_kept_and_the_hole_is_said(self):
+        with self.another('keep_stream = "256K"\n') as place:
+            run = place.run(("--detach",), "seq 1 1000000; echo end >&2").out.decode().strip()
+            self.assertEqual(0, place.run(("--wait", run)).code)
+            result = place.run(("--logs", run), record=True)
+            whole = b"".join(b"%d\n" % i for i in range(1, 1_000_001))
+            told = result.record["stdout"]
+            self.assertEqual(len(whole), told["bytes"])
+            self.assertEqual(len(result.out), told["delivered"])
+            self.assertEqual(whole[:told["gap_at"]], result.out[:told["gap_at"]])
+            tail = result.out[told["gap_at"]:]
+            self.assertGreater(len(tail), 60_000)
+            self.assertTrue(whole.endswith(tail))
+            self.assertIn(b"end\n", result.err)
+            self.assertIn(b"left out", result.err)
+            folder = os.path.join(place.runtime, "state/frsh/runs", run)
+            size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)
+                       if name.startswith("stdout-"))
+            self.assertLess(size, 256 * 1024 * 1.3)
+
+    def test_a_disk_that_takes_no_more_is_told_and_stops_no_command(self):
+        with self.another(preexec_fn=self.limit_files) as place:
+            result = place.run(("--run-id", "full"), "head -c 3000000 /dev/zero; echo still here >&2; exit 6",
+                               record=True)
+            self.assertEqual(6, result.code, result)
+            self.assertIn(b"still here", result.err)
+            self.assertIn("File too large", result.record["journal"])
+            self.assertEqual(3_000_000, result.record["stdout"]["bytes"])
+            self.assertLess(len(result.out), 3_000_000)
+            self.assertEqual(len(result.out), result.record["stdout"]["delivered"])
+            again = place.run(("--attach", "full"), record=True)
+            self.assertEqual(6, again.code)
+            self.assertIn("File too large", again.record["journal"])
+
+    @staticmethod
+    def limit_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    def test_a_folder_that_cannot_be_written_starts_nothing(self):
+        runtime = tempfile.mkdtemp(dir=self.folder)
+        os.makedirs(os.path.join(runtime, "state"))
+        open(os.path.join(runtime, "state/frsh"), "w").close()
+        place = Place("nowhere", runtime, ["local"])
+        count = self.path("count")
+        result = place.run(("--run-id", "x"), counted(count, "true"), record=True)
+        self.assertEqual(("not_started", "journal"),
+                         (result.record["outcome"]["kind"], result.record["outcome"]["stage"]))
+        self.assertEqual(255, result.code)
+        self.assertFalse(os.path.exists(count))
+
+    def test_a_byte_that_changed_on_disk_is_damage_and_no_output(self):
+        run = self.detach("seq 1 100000")
+        self.assertEqual(0, self.ask("--wait", run).code)
+        path = os.path.join(self.folder_of(run), "stdout-" + "0" * 16)
+        with open(path, "r+b") as file:
+            file.seek(200_000)
+            byte = file.read(1)
+            file.seek(200_000)
+            file.write(bytes([byte[0] ^ 1]))
+        result = self.ask("--attach", run)
+        self.assertEqual(255, result.code)
+        self.assertIn(b"damage", result.err)
+        self.assertTrue(b"".join(b"%d\n" % i for i in range(1, 100_001)).startswith(result.out))
+        self.assertLess(len(result.out), 200_000)
+
+    def test_many_at_once_are_listed_in_no_time_and_what_one_costs_is_said(self):
+        many = 1000 if FULL else 40
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(lambda _: self.detach("exec sleep 600"), range(many)))
+        sessions = [stat.pid for stat in self.server.sessions()]
+        self.assertGreaterEqual(len(sessions), many)
+        begin = time.monotonic()
+        listed = self.runs()
+        took = time.monotonic() - begin
+        self.assertTrue(set(runs) <= set(listed))
+        pss = 0
+        for pid in sessions[:50]:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                pss += int(next(line for line in file if line.startswith("Pss:")).split()[1])
+        if FULL:
+            print(f"\n{many} runs that are kept: listed in {took * 1000:.0f} ms (client's start included), "
+                  f"{pss / len(sessions[:50]):.0f} KiB a session")
+        self.assertLess(took, 5)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for result in pool.map(lambda run: self.ask("--kill", run), runs):
+                self.assertEqual(0, result.code, result)
+        wait_until(lambda: not self.server.sessions(), "sessions to end")
+
+    def test_what_is_older_or_more_than_is_to_be_kept_goes(self):
+        with self.another('keep_age = "1s"\n') as place:
+            old = place.run(("--run-id", "old"), "true")
+            self.assertEqual(0, old.code, old)
+            folder = os.path.join(place.runtime, "state/frsh/runs")
+            self.assertEqual(["old"], os.listdir(folder))
+            time.sleep(2.1)  # A second has to pass, on a clock of whole seconds.
+            self.assertEqual(0, place.run(("--run-id", "new"), "true").code)
+            self.assertEqual(["new"], os.listdir(folder))
+
+    def test_a_shell_with_a_name_lasts_between_invocations_and_callers_take_turns(self):
+        name = self.new_id()
+        self.assertEqual(0, self.run_it("--shell", name, "cd /tmp; export A=1; f() { echo f $A $PWD; }").code)
+        self.assertEqual(b"f 1 /tmp\n", self.run_it("--shell", name, "f").out)
+        self.assertEqual("running", self.runs()[name]["outcome"]["kind"])
+
+        def turn(number):
+            return self.run_it("--shell", name, f"x={number}; sleep 0.02; echo $x; echo $x >&2; (exit {number})")
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for number, result in enumerate(pool.map(turn, range(24))):
+                text = b"%d\n" % number
+                self.assertEqual((number, text, text), (result.code, result.out, result.err))
+        # Somebody who is killed in his turn takes only that with him.
+        process = self.unix.popen(("--shell", name), "B=2; sleep 60", stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self.running(process):
+            wait_until(lambda: [one for one in descendants() if one.name == "sleep"], "his turn")
+            process.kill()
+        result = self.run_it("--shell", name, "f; echo $B")
+        self.assertEqual((0, b"f 1 /tmp\n2\n"), (result.code, result.out), result)
+        self.assertEqual(0, self.ask("--kill", name).code)
+        self.assertEqual(b"none\n", self.run_it("--shell", name, 'echo "${A-none}"').out)
+        self.assertEqual(3, self.run_it("--shell", name, "exit 3").code)
+        self.assertIn(self.runs()[name]["outcome"]["kind"], ("exited",))
+
+    def test_a_client_that_is_stopped_holds_up_no_kept_run_and_gets_all_of_it_later(self):
+        run, done = self.new_id(), self.path("done")
+        process = self.unix.popen(("--run-id", run), f"head -c 30000000 /dev/zero; echo > {done}; exit 2",
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with self.running(process):
+            self.assertTrue(os.read(process.stdout.fileno(), 1000))
+            process.send_signal(signal.SIGSTOP)
+            wait_until(lambda: os.path.exists(done), "the command to go on without its client")
+            process.send_signal(signal.SIGCONT)
+            out, _ = process.communicate(timeout=PATIENCE)
+            self.assertEqual((2, True), (process.returncode, 29_999_000 <= len(out) < 30_000_000))
+
+
+if __name__ == "__main__":
+    main()

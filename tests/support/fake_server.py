@@ -1,0 +1,91 @@
+"""A server that says whatever a test wants it to, on a unix socket. See PROTOCOL.md."""
+
+import json
+import os
+import socket
+import struct
+import threading
+import zlib
+
+FEATURES = ["runs", "shells", "ptys", "resume", "kept"]
+
+
+class Peer:
+    """One client: what it says is heard, and what is said to it is the test's."""
+
+    def __init__(self, connection, features):
+        self.socket = connection
+        self.say("hello", proto=1, software="fake/1", features=features, user="u", host="h")
+
+    def say(self, kind, payload=b"", **header):
+        header = {"type": kind, **header}
+        if payload:
+            header["len"] = len(payload)
+        text = json.dumps(header).encode()
+        self.socket.sendall(struct.pack(">I", len(text)) + text + payload)
+
+    def _take(self, size):
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def hear(self, *wanted):
+        """The next message, or the next of these kinds: (header, payload). EOFError: none."""
+        while True:
+            header = json.loads(self._take(struct.unpack(">I", self._take(4))[0]))
+            payload = self._take(header.get("len", 0))
+            if not wanted or header["type"] in wanted:
+                return header, payload
+
+    def attached(self, request, run=None, out=0, err=0, out_sum=0, err_sum=0, pid=1):
+        self.say("attached", ch=request["ch"], run=run or request["run"], pid=pid,
+                 stdout={"at": out, "crc32": out_sum}, stderr={"at": err, "crc32": err_sum})
+
+    def data(self, request, stream, offset, data):
+        self.say("data", data, ch=request["ch"], stream=stream, off=offset, t=0)
+
+    def end(self, request, out=b"", err=b"", outcome=None, run=None, **more):
+        """`out` and `err`: all that was ever produced."""
+        streams = {name: {"bytes": len(all), "crc32": zlib.crc32(all), "eof": True}
+                   for name, all in (("stdout", out), ("stderr", err))}
+        self.say("end", ch=request["ch"], run=run or request["run"],
+                 outcome=outcome or {"kind": "exited", "code": 0}, usage=None, holders=[],
+                 survivors=[], **{**streams, **more})
+
+
+class FakeServer:
+    """Each client is given to `serve`, one after another; what that raises is in `problems`."""
+
+    def __init__(self, path, serve, features=None):
+        self.path, self.serve = path, serve
+        self.features = FEATURES if features is None else features
+        self.problems = []
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(path)
+        self.listening.listen()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self.serve(Peer(connection, self.features))
+                except (EOFError, ConnectionError):
+                    pass  # The client has gone, which is for the test to judge.
+                except Exception as problem:  # Told by whoever looks; a thread has nobody.
+                    self.problems.append(problem)
+
+    def close(self):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+        self.thread.join()
+        os.unlink(self.path)
