@@ -222,7 +222,7 @@ class Keys(TlsCase):
         self.authorize(line)
         for _ in range(2):
             self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
-        with open(os.path.join(client.home, ".local/state/frsh/keys")) as file:
+        with open(os.path.join(client.runtime, "state/frsh/keys")) as file:
             self.assertIn(str(self.server.port), file.read())
         # What worked last time is refused now: said, forgotten, and the next time is fine.
         with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
