@@ -204,6 +204,14 @@ def tree(root):
     return found
 
 
+def settle(root, patience=60):
+    """Waits until the sessions of whoever was there before are gone."""
+    deadline, before = time.monotonic() + patience, -1
+    while time.monotonic() < deadline and (now := len(tree(root))) != before:
+        before = now
+        time.sleep(0.5)
+
+
 def pss_kib(root):
     """Proportional memory of a server with all its processes."""
     total = 0

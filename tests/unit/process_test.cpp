@@ -256,7 +256,10 @@ TEST_CASE("process table: once a pid was waited for, its session counts by who w
     frsh::wait_for(pid);
     const auto left = frsh::started_by({pid, {}, start + 100 * 600});
     REQUIRE(left.size() == 1);
-    CHECK(left[0].name == "sleep");
+    // It may only now become the program that it is for.
+    CHECK(wait_until([&] {
+        return frsh::started_by({pid, {}, start + 100 * 600})[0].name == "sleep";
+    }));
     CHECK(frsh::send_signal(left[0], SIGKILL) == frsh::Delivery::Sent);
 }
 
