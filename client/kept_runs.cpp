@@ -105,7 +105,11 @@ class Asker {
     explicit Asker(const ClientOptions& options)
         : server_(loop_, connect_to(options),
                   [this](const Message& message) { on_message(message); }) {}
-    ~Asker() { server_.finish(EventLoop::Clock::now() + kPatience); }
+    // What is still attached to is left, or its place would be held for us.
+    ~Asker() {
+        server_.leave();
+        server_.finish(EventLoop::Clock::now() + kPatience);
+    }
     Asker(const Asker&) = delete;
     Asker& operator=(const Asker&) = delete;
 

@@ -116,17 +116,18 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;
     monitor_settings.session_mark = connection.mark;
-    const bool was_root = ::geteuid() == 0;
+    const uid_t server_uid = ::geteuid();
     Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
                     std::move(connection.steps));
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
-    if (was_root) ::umask(022);
+    if (server_uid == 0) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
     // The environment is ours, whose folder that may name only if the user is.
-    settings.kept_folder =
-        was_root ? settings.launch.user.home + "/.local/state/frsh/runs" : own_kept_folder();
+    settings.kept_folder = settings.launch.user.uid == server_uid
+                               ? own_kept_folder()
+                               : settings.launch.user.home + "/.local/state/frsh/runs";
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.
@@ -168,13 +169,15 @@ void fill_holes_of_heap() {
     constexpr std::size_t kLargest = 1032;  // What glibc keeps in lists by size (tcache).
     static void* taken = nullptr;           // Each has the one before in it.
     ::mallopt(M_MXFAST, 0);                 // What is freed from here on grows together again.
+    int left =
+        100'000;  // Another malloc(3) than glibc's may have another idea of where its top is.
     const char* const top = static_cast<const char*>(::sbrk(0)) - ::mallinfo2().keepcost;
     for (std::size_t size = kLargest; size >= kSmallest; size -= 16) {
         do {
             void* const piece = std::malloc(size);
             if (piece == nullptr) return;
             *static_cast<void**>(piece) = std::exchange(taken, piece);
-        } while (taken < top);
+        } while (taken < top && --left > 0);
     }
 }
 

@@ -40,7 +40,7 @@ struct Canceled {
 };
 // No program ever ran.
 struct NotStarted {
-    std::string stage;  // "user", "cwd", "env", "fork", "exec" or "shell"
+    std::string stage;  // "user", "cwd", "env", "fork", "exec", "shell", "journal", ...
     int error = 0;      // errno on the server, 0 where none applies
     std::string message;
     bool operator==(const NotStarted&) const = default;

@@ -1,6 +1,7 @@
 """Runs that outlive their client, as a user has them: started, left alone, listed, followed, ended."""
 
 import json
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,7 +21,11 @@ class Kept(Case):
         self.release = self.path("release")
 
     def tearDown(self):
-        self.no_strays(40)  # A client that was killed costs a grace.
+        # A client that was killed has its place held for half a minute, and its session with it.
+        for stat in self.server.sessions():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stat.pid, signal.SIGTERM)
+        self.no_strays(40)  # Of a server that was started for one client, too.
 
     # A command that says something, waits to be released, and says the rest.
     def held(self, before="echo out; echo err >&2", after="echo end; exit 5"):

@@ -135,6 +135,36 @@ class OverANetwork(unittest.TestCase):
             time.sleep(wait + 0.5)
             self.assertEqual(self.run_client(SERVER, "echo in").out, b"in\n")
 
+    def test_a_laptop_that_sleeps_and_wakes_up_elsewhere_goes_on_with_its_run(self):
+        tick = os.path.join(self.folder, "tick")
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self.network.client, FRSH, "-o", "ServerAliveInterval=1",
+             "-o", "ServerAliveCountMax=2", SERVER,
+             f"seq 1 1000; until test -e {tick}; do sleep 0.1; echo; done | wc -c >&2; cat; exit 7"],
+            env=environment(self.runtime, HOME=self.home), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        try:
+            self.assertEqual(b"1\n", process.stdout.readline())
+            client = self.network.client
+            ip("-n", client, "link", "set", "e0", "down")
+            self.assertIn(b"the connection was lost", process.stderr.readline())
+            ip("-n", client, "addr", "flush", "dev", "e0")
+            ip("-n", client, "addr", "add", "10.77.2.9/24", "dev", "e0")
+            ip("-n", client, "link", "set", "e0", "up")
+            ip("-n", client, "route", "add", "default", "via", "10.77.2.1")
+            open(tick, "w").close()
+            out, err = process.communicate(b"x" * 300_000, timeout=60)
+            self.assertEqual(process.returncode, 7, err)
+            self.assertTrue(out == b"".join(b"%d\n" % i for i in range(2, 1001)) + b"x" * 300_000)
+            self.assertRegex(err, rb"\A\d+\n\Z")
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+            ip("-n", client, "addr", "flush", "dev", "e0")
+            ip("-n", client, "addr", "add", "10.77.2.2/24", "dev", "e0")
+            ip("-n", client, "route", "replace", "default", "via", "10.77.2.1")
+
     @unittest.skipUnless(FULL, "SKIP: takes two minutes; FRSH_TEST_FULL=1")
     def test_a_machine_that_is_gone_is_found_out_and_a_program_that_is_stopped_is_not(self):
         def pid_of(name):

@@ -66,13 +66,13 @@ class Resume(Case):
         return f"echo once >> {count}; cat; yes error | head -c {errors} >&2; exit {code}"
 
     # One cut run: how it is cut, what it does, and whether all of it is right.
-    def check_run(self, fates, stdin, errors, code, name):
+    def check_run(self, fates, stdin, errors, code, name, grace=GRACE):
         proxy = CuttingProxy(self.server.socket, lambda n: fates[n] if n < len(fates) else None,
                              near=self.short_path())
         count = self.short_path()
         try:
             got, out, err = self.run_through(proxy, self.counted(count, errors, code), "-q",
-                                             stdin=stdin)
+                                             stdin=stdin, grace=grace)
             said = err
             expected = b"error\n" * (errors // 6 + 1)
             self.assertEqual((code, len(stdin), errors), (got, len(out), len(said)), (name, fates))
@@ -103,16 +103,19 @@ class Resume(Case):
             first = 0 if FULL else len(cases) * 7 % step
             cases += [(way, {"up": at}) for at in range(max(first, 1), up + 1, step)]
             cases += [(way, {"down": at}) for at in range(max(first, 1), down + 1, step)]
+        # The same for runs that are kept: those that follow them go on by another way.
+        cases = [(*case, GRACE) for case in cases] + \
+                [(*case, "keep") for case in (cases if FULL else cases[::4])]
         done = collections.Counter()
 
         def was_asked(at):  # By here the server has heard of the run: hello and open are through.
             return at.get("up", asked_up) >= asked_up and at.get("down", 200) >= 200
 
         def one(case):
-            way, at = case
+            way, at, grace = case
             fates = [Fate(way, stall=0.01, **at)]
             if was_asked(at):
-                self.check_run(fates, stdin, errors, 3, case)
+                self.check_run(fates, stdin, errors, 3, case, grace)
                 return (way, *at)
             # It may never have heard of the run: lost, or all of it, never something between.
             proxy = CuttingProxy(self.server.socket,
@@ -152,9 +155,10 @@ class Resume(Case):
                 if n == 0:  # Before, nothing was asked for.
                     at = {side: max(value, 1000) for side, value in at.items()}
                 fates.append(Fate(way, stall=pick.choice([0.01, 0.05]), **at))
-            cuts = self.check_run(fates, stdin, errors, pick.randrange(256), seed)
+            grace = pick.choice([GRACE, GRACE, "keep"])
+            cuts = self.check_run(fates, stdin, errors, pick.randrange(256), seed, grace)
             with print_lock:
-                row = table[way]
+                row = table[f"{way}{', kept' if grace == 'keep' else ''}"]
                 row[0] += 1
                 row[1] += cuts
                 row[2] += len(stdin) + errors
@@ -162,9 +166,9 @@ class Resume(Case):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(one, range(runs)))
         if FULL:
-            print(f"\n{'how':<10}{'runs':>8}{'cuts':>8}{'MiB':>8}   all byte-exact, none run twice")
+            print(f"\n{'how':<16}{'runs':>8}{'cuts':>8}{'MiB':>8}   all byte-exact, none run twice")
             for way, (count, cuts, size) in sorted(table.items()):
-                print(f"{way:<10}{count:>8}{cuts:>8}{size / 2**20:>8.0f}")
+                print(f"{way:<16}{count:>8}{cuts:>8}{size / 2**20:>8.0f}")
 
     def test_the_loss_is_said_once_and_the_run_goes_on(self):
         proxy = self.through(lambda n: Fate(down=600) if n == 0 else None)

@@ -1,0 +1,112 @@
+"""Runs that are kept, over TLS: whose they are, and that a connection which fails is none of their business."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from cutting_proxy import CuttingProxy, Fate  # noqa: E402
+from harness import PATIENCE, descendants, wait_until  # noqa: E402
+from tls import ROOT, TlsCase, TlsServer, Users, make_folder, write  # noqa: E402
+
+
+class TlsKept(TlsCase):
+    def runs(self, client, target=None):
+        result = client.run("--runs", "--json", target or self.target)
+        self.assertEqual(0, result.code, result)
+        return {one["run"]: one["outcome"]["kind"] for one in map(json.loads, result.out.splitlines())}
+
+    def gates(self):
+        return [one.pid for one in descendants() if one.name == "frshd-gate" and one.state not in "ZX"]
+
+    def test_a_run_that_was_left_over_tls_is_there_for_the_next_connection(self):
+        go = os.path.join(self.folder, "go")
+        result = self.own.run("--detach", self.target, f"echo a; while ! test -e {go}; do sleep 0.02; done; exit 3")
+        self.assertEqual(0, result.code, result)
+        run = result.out.decode().strip()
+        wait_until(lambda: not self.gates(), "the gate to go")
+        self.assertEqual("running", self.runs(self.own)[run])
+        process = self.own.popen("--attach", run, self.target, bufsize=0)
+        self.assertEqual(b"a\n", process.stdout.readline())
+        open(go, "w").close()
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(3, process.returncode)
+
+    def test_gates_that_are_killed_cost_whoever_follows_nothing(self):
+        command = "seq 1 300000; read x; seq 1 300000 >&2; echo $x; exit 6"
+        process = self.own.popen("--run-id", "gates", self.target, command, stdin=subprocess.PIPE,
+                                 bufsize=0)
+        self.assertEqual(b"1\n", process.stdout.readline())
+        gate, = self.gates()
+        os.kill(gate, signal.SIGKILL)
+        self.assertIn(b"the connection was lost", process.stderr.readline())
+        out, err = process.communicate(b"word\n", timeout=PATIENCE)
+        sequence = b"".join(b"%d\n" % i for i in range(1, 300001))
+        self.assertEqual(6, process.returncode, err[-500:])
+        self.assertTrue(out == sequence[2:] + b"word\n")
+        self.assertTrue(err == sequence)
+
+    def test_cut_again_and_again_by_whoever_asks_again_and_again(self):
+        proxy = CuttingProxy(self.server.port, lambda n: Fate("reset", down=200_000) if n < 12 else None)
+        self.addCleanup(proxy.close)
+        result = self.own.run("-q", "--accept-new", "--run-id", "again", f"127.0.0.1:{proxy.port}",
+                              "head -c 2000000 /dev/zero | tee /dev/stderr; exit 5")
+        self.assertEqual((5, 2_000_000, 2_000_000), (result.code, len(result.out), len(result.err)))
+        self.assertGreater(proxy.count, 5)
+
+    def test_a_key_that_is_bound_to_a_command_sees_its_own_runs_and_no_others(self):
+        self.assertEqual(0, self.own.run("--run-id", "free", self.target, "echo secret").code)
+        client, line = self.trusting()
+        self.authorize(f'command="echo bound; exit 4" {line}')
+        self.assertEqual({}, self.runs(client))
+        for options in (("--attach", "free"), ("--logs", "fr"), ("--kill", "free"), ("--forget", "free")):
+            result = client.run(*options, self.target)
+            self.one_line(result, "there is no run")
+        result = client.run("--run-id", "free", self.target, "echo secret")
+        self.assertEqual((255, b""), (result.code, result.out), result)
+        result = client.run("--run-id", "mine", self.target, "whatever")
+        self.assertEqual((4, b"bound\n"), (result.code, result.out), result)
+        self.assertEqual({"mine": "exited"}, self.runs(client))
+        self.assertNotIn("mine", self.runs(self.own))
+        self.assertIn("free", self.runs(self.own))
+        result = client.run("--shell", "mine-too", self.target, "true")
+        self.assertEqual(255, result.code)
+        self.assertIn("may only run its own command", result.err)
+
+    def test_what_one_user_keeps_no_other_sees(self):
+        if not ROOT:
+            self.skipTest("SKIP: not root, who alone serves several users")
+        place = tempfile.mkdtemp(prefix="frsh-home-")
+        self.addCleanup(shutil.rmtree, place, True)
+        os.chmod(place, 0o755)
+        users = Users(os.path.join(self.folder, "etc"))
+        client, line = self.trusting()
+        for number, name in enumerate(("frsh-a", "frsh-b")):
+            home = make_folder(place, name)
+            users.add(name, 54200 + number, home)
+            write(os.path.join(home, ".ssh/authorized_keys"), line + "\n")
+            for path in (".", ".ssh", ".ssh/authorized_keys"):
+                os.chown(os.path.join(home, path), 54200 + number, 54200 + number)
+        server = TlsServer(make_folder(self.folder, "users"), prefix=users.prefix)
+        try:
+            self.assertEqual(0, client.run("--trust", server.name).code)
+            one, other = f"frsh-a@{server.name}", f"frsh-b@{server.name}"
+            # The same id, and each has a run of its own.
+            self.assertEqual(b"1\n", client.run("--run-id", "same", one, "echo 1").out)
+            self.assertEqual({}, self.runs(client, other))
+            self.one_line(client.run("--attach", "same", other), "there is no run")
+            self.assertEqual(b"2\n", client.run("--run-id", "same", other, "echo 2").out)
+            self.assertEqual(b"1\n", client.run("--logs", "same", one).out)
+            result = client.run(other, f"ls {place}/frsh-a/.local; cat /proc/net/unix")
+            self.assertIn("Permission denied", result.err)
+        finally:
+            server.end()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2 if os.environ.get("FRSH_TEST_VERBOSE") else 1)
