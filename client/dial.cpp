@@ -132,9 +132,17 @@ class Dial {
         }
     }
 
+    Handshake take_step() {
+        try {
+            return tls_->handshake();
+        } catch (const TlsError& error) {
+            throw UserError(target_.name + ": " + error.what());
+        }
+    }
+
     void shake_hands() {
         for (;;) {
-            switch (tls_->handshake()) {
+            switch (take_step()) {
                 case Handshake::Done:
                     log::info(target_.name + ": " + tls_->description());
                     return;
@@ -226,7 +234,8 @@ class Dial {
             was_recalled = identities.candidates()[index].key.fingerprint() == recalled;
             if (was_recalled) return index;
         }
-        if (probes_++ == kProbeRounds) return std::nullopt;
+        // The server has said enough: from here on one key after another, until one can sign.
+        if (probes_++ >= kProbeRounds) return left[0];
         UserProbe probe{target_.user, {}};
         for (const std::size_t index : left) {
             if (probe.keys.size() < kMaxProbes) {

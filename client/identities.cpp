@@ -163,7 +163,7 @@ void Identities::add_own(bool make) {
 
 std::optional<std::string> Identities::sign(std::size_t index, std::string_view name_space,
                                             std::string_view message, const OnAsking& on_asking) {
-    const Candidate& candidate = candidates_[index];
+    Candidate& candidate = candidates_[index];
     const std::optional<KeyFile>& file = sources_[index].file;
     if (file && file->key) return sign_sshsig(*file->key, name_space, message);
     if (file) {
@@ -181,7 +181,9 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
     const char* const why = result.answer == SshAgent::Answer::Refused    ? "declined to sign"
                             : result.answer == SshAgent::Answer::TimedOut ? "did not answer"
                                                                           : "is gone";
-    log::error("ssh-agent " + std::string(why) + " with " + candidate.key.fingerprint());
+    // No more than that: another key may do, and if none does, this is in what is said of them all.
+    log::info("ssh-agent " + std::string(why) + " with " + candidate.key.fingerprint());
+    candidate.where.append(", which ").append(why);
     return std::nullopt;
 }
 

@@ -33,7 +33,7 @@ class Identities {
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
-    // Of candidates()[index]; nothing where its holder refuses, in which case it has been said why.
+    // Of candidates()[index]; nothing where its holder refuses, which its `where` then says.
     [[nodiscard]] std::optional<std::string> sign(std::size_t index, std::string_view name_space,
                                                   std::string_view message,
                                                   const OnAsking& on_asking);

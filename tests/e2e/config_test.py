@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import FRSHD, PATIENCE, environment, main, wait_until  # noqa: E402
-from tls import ROOT, TlsCase, TlsServer, make_folder, make_key, write  # noqa: E402
+from tls import ROOT, TlsCase, TlsServer, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -154,21 +154,13 @@ class SshFile(TlsCase):
         locked = os.path.join(client.home, "locked")
         self.authorize(make_key(locked, passphrase="sesame"))
         sock = os.path.join(client.home, "agent")
-        agent = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: os.path.exists(sock), "the agent")
-            ask = os.path.join(client.home, "ask")
-            write(ask, "#!/bin/sh\necho sesame\n", 0o700)
-            subprocess.run(["ssh-add", "-q", locked], check=True, stdin=subprocess.DEVNULL,
-                           env=dict(os.environ, SSH_AUTH_SOCK=sock, SSH_ASKPASS=ask,
-                                    SSH_ASKPASS_REQUIRE="force"))
+        ask = os.path.join(client.home, "ask")
+        write(ask, "#!/bin/sh\necho sesame\n", 0o700)
+        with ssh_agent(sock, locked, SSH_ASKPASS=ask, SSH_ASKPASS_REQUIRE="force"):
             client.env.update(SSH_AUTH_SOCK=sock, SSH_ASKPASS="/bin/false", SSH_ASKPASS_REQUIRE="force")
             for words in (["-p", str(self.server.port), "box"], ["-i", locked, self.target]):
                 result = client.run(*words, "echo hi")
                 self.assertEqual(result.out, b"hi\n", result)
-        finally:
-            agent.terminate()
-            agent.wait()
 
 
 class ServerFile(TlsCase):

@@ -113,6 +113,33 @@ class Packages(unittest.TestCase):
         with open(os.path.join(control, "postinst")) as file:
             self.assertRegex(file.read(), r"adduser[^;]*--system[^;]* _frsh\n")
 
+    @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
+    def test_they_are_installed_and_removed_on_this_machine_as_if(self):
+        """On a copy of it that nobody else sees, and that is gone afterwards."""
+        script = f"""
+            mount -t tmpfs none {self.folder}/over || exit 77
+            cd {self.folder}/over && mkdir up work root
+            mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=work root || exit 77
+            mount --bind /proc root/proc && mount --bind /dev root/dev || exit 77
+            mkdir root/packages && cp "$@" root/packages && exec chroot root sh -ec '
+                dpkg -i /packages/*.deb >&2
+                getent passwd _frsh; frsh --version; frshd --version
+                systemctl is-enabled frshd frshd.socket || true
+                dpkg -P frsh frshd >&2
+                ls -d /etc/frsh /usr/bin/frsh* 2>&1 || true; getent passwd _frsh || echo nobody'
+        """
+        os.mkdir(os.path.join(self.folder, "over"))
+        result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *self.packages.values()],
+                                capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        if result.returncode == 77:
+            self.skipTest(f"SKIP: no overlays here: {result.stderr}")
+        self.assertEqual(result.returncode, 0, result)
+        self.assertRegex(result.stdout, r"(?m)^_frsh:x:\d+:\d+::/nonexistent:/usr/sbin/nologin$")
+        self.assertNotRegex(result.stdout, "(?m)^enabled")
+        self.assertTrue(result.stdout.endswith("\nnobody\n"), result)
+        left = re.findall("(?m)^ls: cannot access .*/(?:etc/frsh|frsh\\*)", result.stdout)
+        self.assertEqual(len(left), 2, result)
+
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         frsh::must(!begins("command=") || key.command.has_value(), "a command stays one");
         frsh::must(!begins("from=") || key.from.has_value(), "a place stays one");
         frsh::must(!begins("expiry-time=") || key.expires.has_value(), "an end stays one");
-        frsh::must(!begins("restrict ") || !key.may_have_pty, "restricted stays restricted");
+        const bool is_restricted = begins("restrict") && line.find(",pty") == std::string::npos;
+        frsh::must(!is_restricted || !key.may_have_pty, "restricted stays restricted");
+        frsh::must(!begins("no-pty ") || !key.may_have_pty, "restricted stays restricted");
         frsh::must(!begins("cert-authority"), "an authority is no key");
         frsh::must(begins("ssh-") || begins("ecdsa-") || begins("sk-") || begins("command=") ||
                        begins("from=") || begins("expiry-time=") || begins("environment=") ||

@@ -18,9 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (file.key) {
             frsh::must(file.public_key && file.key->public_key() == *file.public_key,
                        "two halves of one key");
-            // Throws where they are not; for the other types that is found at the first signature.
+            // Of the other types that is found at the first signature.
             if (file.public_key->type() == frsh::KeyType::Ed25519) {
-                static_cast<void>(file.key->sign("message"));
+                frsh::must(file.public_key->verify("message", file.key->sign("message")),
+                           "two halves of one key");
             }
         }
     } catch (const frsh::ProtocolError&) {

@@ -25,7 +25,7 @@ inline bool is_full() {
 }
 
 // The sanitizer keeps what was freed for a while, so what it holds says nothing of us.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef FRSH_SANITIZE
 inline constexpr bool kMeasuresMemory = false;
 inline constexpr int kPatienceSeconds = 150;
 #else

@@ -17,7 +17,7 @@ inline std::size_t resident() {
 
 // In bytes. A sanitizer keeps freed memory back, so nothing can be said of it there.
 inline std::size_t grown_since(std::size_t before) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef FRSH_SANITIZE
     (void)before;
     return 0;
 #else

@@ -128,6 +128,21 @@ def make_key(path, *, kind="ed25519", passphrase=""):
         return file.read().strip()
 
 
+@contextlib.contextmanager
+def ssh_agent(path, key, **env):
+    """An agent that listens there and holds this key."""
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    try:
+        # Its socket is there a moment before it listens.
+        wait_until(lambda: subprocess.run(["ssh-add", "-q", key], env=dict(os.environ, SSH_AUTH_SOCK=path, **env),
+                                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0,
+                   "the agent")
+        yield
+    finally:
+        agent.terminate()
+        agent.wait()
+
+
 def write(path, text, mode=0o600):
     make_folder(os.path.dirname(path))
     with open(path, "w") as file:

@@ -238,7 +238,8 @@ TEST_CASE("message: a key of the wrong type or range is refused, whichever it is
         const auto [header, payload] = parts(encoded(message));
         const std::string type = *header.find("type")->string();
         for (std::size_t i = 0; i < header.object()->size(); ++i) {
-            const auto& [key, value] = (*header.object())[i];
+            const std::string& key = (*header.object())[i].first;
+            const Json& value = (*header.object())[i].second;
             std::vector<Json> hostile{Json(1.5), Json(-1), Json(1e308), Json(INT64_MIN)};
             if (value.string() == nullptr) hostile.emplace_back("1");
             if (value.boolean() == nullptr) hostile.emplace_back(true);
@@ -496,7 +497,7 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
         }
         return changed;
     };
-    for (const auto& [key, bad] : std::vector<std::pair<std::string, std::string>>{
+    for (const auto& one : std::vector<std::pair<std::string, std::string>>{
              {"outcome", R"({"kind":"exited"})"},
              {"outcome", R"({"kind":"exited","code":256})"},
              {"outcome", R"({"kind":"exited","code":-1})"},
@@ -518,9 +519,9 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
              {"holders", R"([{"pid":-1,"name":"x"}])"},
              {"holders", R"([{"pid":1,"name_b64":"?"}])"},
              {"survivors", R"({})"}}) {
-        CAPTURE(key);
-        CAPTURE(bad);
-        CHECK(refuses(with(key, bad), payload));
+        CAPTURE(one.first);
+        CAPTURE(one.second);
+        CHECK(refuses(with(one.first, one.second), payload));
     }
     Json::Array many(65, Json::parse(R"({"pid":1,"name":"x"})"));
     CHECK(refuses(with("holders", Json(many).dump()), payload));

@@ -24,7 +24,7 @@ using namespace frsh;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef FRSH_SANITIZE
 constexpr bool kIsSanitized = true;
 #else
 constexpr bool kIsSanitized = false;
