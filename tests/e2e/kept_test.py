@@ -162,11 +162,11 @@ class Kept(Case):
             self.assertEqual("once\n", file.read())
         self.end_and_forget(self.unix, "retry")
 
-            target = " ".join(place.words)
+    def test_a_soft_timeout_gives_what_there_is_and_lets_it_run_on(self):
         for place in self.everywhere():
             result = place.run(["--soft-timeout", "300ms", "--run-id", "soft"], self.held(),
                                record=True)
-            target = " ".join(place.words[-1:])
+            target = " ".join(place.words)
             self.assertEqual((124, b"out\n"), (result.code, result.out))
             self.assertEqual("err\nfrsh: still running after 300ms: "
                              f"frsh --attach soft {target}\n".encode(), result.err)
