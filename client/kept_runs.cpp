@@ -119,6 +119,7 @@ class Asker {
     Runs list() {
         server_.link().send(msg::List{take_channel()});
         await([this] { return is_answered_; });
+        if (refusal_) throw UserError(escape_controls(*refusal_));
         return std::move(listed_);
     }
 

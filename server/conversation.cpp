@@ -23,6 +23,21 @@ constexpr auto kLastWords = 2s;
 constexpr int kTries = 20;
 constexpr auto kBetweenTries = 50ms;
 
+// What of the disk stands in the way of an answer.
+template <typename Act>
+std::optional<KeptRuns::Refusal> attempt(Act&& act) {
+    try {
+        act();
+        return std::nullopt;
+    } catch (const JournalDamaged& damage) {
+        return KeptRuns::Refusal{"damaged", damage.what()};
+    } catch (const SysError& error) {
+        return KeptRuns::Refusal{"failed", error.what()};
+    } catch (const UserError& error) {
+        return KeptRuns::Refusal{"failed", error.what()};
+    }
+}
+
 const KeptRuns::Refusal kBusy{"busy",
                               "more than " + std::to_string(kMaxChannels) + " runs at once"};
 
@@ -496,22 +511,19 @@ void Conversation::open_kept(const msg::Open& open) {
 void Conversation::handle(const msg::Attach& attach) {
     if (!is_free(attach.channel)) throw ProtocolError("a channel that is already open");
     if (is_full()) return refuse(attach.channel, kBusy);
-    KeptRuns::Answer answer = kept_.find(attach.run);
-    if (const auto* const refusal = std::get_if<KeptRuns::Refusal>(&answer)) {
-        return refuse(attach.channel, *refusal);
-    }
-    if (const auto* const elsewhere = std::get_if<KeptRuns::Elsewhere>(&answer)) {
-        return bring_to(elsewhere->session, attach.channel, attach);
-    }
-    try {
+    const auto failure = attempt([&] {
+        KeptRuns::Answer answer = kept_.find(attach.run);
+        if (const auto* const refusal = std::get_if<KeptRuns::Refusal>(&answer)) {
+            return refuse(attach.channel, *refusal);
+        }
+        if (const auto* const elsewhere = std::get_if<KeptRuns::Elsewhere>(&answer)) {
+            return bring_to(elsewhere->session, attach.channel, attach);
+        }
         auto follower = follower_of(attach, std::move(answer));
         link_.send(follower->attached());
         follow(std::move(follower));
-    } catch (const JournalDamaged& damage) {
-        refuse(attach.channel, {"damaged", damage.what()});
-    } catch (const SysError& error) {
-        refuse(attach.channel, {"damaged", error.what()});
-    }
+    });
+    if (failure) refuse(attach.channel, *failure);
 }
 
 void Conversation::follow(std::unique_ptr<Follower> follower) {
@@ -523,16 +535,20 @@ void Conversation::follow(std::unique_ptr<Follower> follower) {
 
 void Conversation::handle(const msg::List& list) {
     if (!is_free(list.channel)) throw ProtocolError("a channel that is already open");
-    for (msg::Kept& kept : kept_.list()) {
-        kept.channel = list.channel;
-        link_.send(kept);
-    }
-    link_.send(msg::Listed{list.channel, static_cast<std::uint64_t>(std::time(nullptr))});
+    const auto failure = attempt([&] {
+        for (msg::Kept& kept : kept_.list()) {
+            kept.channel = list.channel;
+            link_.send(kept);
+        }
+        link_.send(msg::Listed{list.channel, static_cast<std::uint64_t>(std::time(nullptr))});
+    });
+    if (failure) link_.send(msg::Refused{list.channel, failure->reason, failure->message});
 }
 
 void Conversation::handle(const msg::Forget& forget) {
     if (!is_free(forget.channel)) throw ProtocolError("a channel that is already open");
-    const auto answer = kept_.forget(forget.run);
+    std::variant<std::string, KeptRuns::Refusal> answer;
+    if (const auto failure = attempt([&] { answer = kept_.forget(forget.run); })) answer = *failure;
     if (const auto* const refusal = std::get_if<KeptRuns::Refusal>(&answer)) {
         link_.send(msg::Refused{forget.channel, refusal->reason, refusal->message});
     } else {

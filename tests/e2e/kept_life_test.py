@@ -298,6 +298,18 @@ class KeptLife(Case):
         self.assertEqual(255, result.code)
         self.assertFalse(os.path.exists(count))
 
+    def test_a_folder_that_others_may_enter_is_refused_in_words_whatever_is_asked(self):
+        runtime = tempfile.mkdtemp(dir=self.folder)
+        folder = os.path.join(runtime, "state/frsh/runs")
+        os.makedirs(folder)
+        os.chmod(folder, 0o755)
+        place = Place("open", runtime, ["local"])
+        for options in (("--runs",), ("--attach", "x"), ("--logs", "x"), ("--wait", "x"), ("--kill", "x"),
+                        ("--forget", "x")):
+            result = place.run(options)
+            self.assertEqual((255, b"", 1), (result.code, result.out, result.err.count(b"\n")), result)
+            self.assertIn(b"open to other users", result.err)
+
     def test_a_byte_that_changed_on_disk_is_damage_and_no_output(self):
         run = self.detach("seq 1 100000")
         self.assertEqual(0, self.ask("--wait", run).code)
