@@ -24,7 +24,7 @@ constexpr std::string_view kFolderPrefix = "shell-";
 constexpr std::size_t kMaxReport = 64 * 1024;
 constexpr std::size_t kMaxLeftovers = 64;
 // How often, and how soon first, to look whether a job came into the foreground after a signal.
-constexpr int kLooks = 4;
+constexpr int kLooks = 6;
 constexpr auto kFirstLook = 10ms;
 // A folder younger than this may be one that is just being made.
 constexpr std::time_t kYoung = 10;
