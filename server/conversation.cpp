@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr auto kLastWords = 2s;
 // For a session that has only just begun to be found.
 constexpr int kTries = 20;
+constexpr std::size_t kMaxBacklog = 256 * 1024;
 constexpr auto kBetweenTries = 50ms;
 
 // What of the disk stands in the way of an answer.
@@ -38,6 +39,8 @@ std::optional<KeptRuns::Refusal> attempt(Act&& act) {
     }
 }
 
+const KeptRuns::Refusal kElsewhere{"elsewhere",
+                                   "that is for a session that cannot be reached from here"};
 const KeptRuns::Refusal kBusy{"busy",
                               "more than " + std::to_string(kMaxChannels) + " runs at once"};
 
@@ -308,11 +311,8 @@ void Conversation::handle(const msg::Resume& resume) {
 }
 
 void Conversation::bring_to(const std::string& session, Channel channel, const Message& message) {
-    if (!is_idle() || !kept_.is_idle() || tries_ >= kTries) {
-        return refuse(channel, {"elsewhere",
-                                "that run lives in another session, which cannot be "
-                                "reached from here"});
-    }
+    // A session that can be found may have others to look after.
+    if (!is_idle() || kept_.can_be_found() || tries_ >= kTries) return refuse(channel, kElsewhere);
     wanted_ = Wanted{session, message};
     link_.hold();
 }
@@ -334,6 +334,7 @@ void Conversation::give_away() {
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush())
         loop_.run_once(deadline);
     const Wanted wanted = *std::exchange(wanted_, std::nullopt);
+    if (!link_.is_flushed()) link_.drop();
     if (link_.is_down()) return;
     const std::string rest = link_.take_rest();
     const auto way = find_way(wanted, rest);
@@ -363,8 +364,11 @@ void Conversation::go_on(const msg::Resume& resume) {
     for (const msg::Resume::Point& point : resume.points) {
         Follower* const follower = find_follower(point.channel);
         if (follower != nullptr && follower->id() == point.run) {
-            answer.points.push_back({point.channel, follower->resume(point)});
+            const auto in = follower->resume(point);
+            if (!in) continue;
+            answer.points.push_back({point.channel, *in});
             wanted.insert(point.channel);
+            continue;
         }
         const auto found = runs_.find(point.channel);
         if (found == runs_.end() || found->second->id() != point.run) continue;
@@ -445,7 +449,10 @@ void Conversation::handle(const msg::Open& open) {
     });
     if (is_known) return refuse(open.channel, {"in_use", "there is a run of that id already"});
     if (is_full()) return refuse(open.channel, kBusy);
-    if (open.kept || !open.shell_name.empty()) return open_kept(open);
+    // Whoever was brought here has a login of his own, with what that allows.
+    const std::string& id = open.kept ? open.run : open.shell_name;
+    if (was_let_in_ && !kept_.has(id)) return refuse(open.channel, kElsewhere);
+    if (!id.empty() && (open.kept || !open.shell_name.empty())) return open_kept(open);
     std::unique_ptr<Run> run;
     if (open.shell) {
         const auto shell = shells_.find(*open.shell);
@@ -535,6 +542,10 @@ void Conversation::follow(std::unique_ptr<Follower> follower) {
 
 void Conversation::handle(const msg::List& list) {
     if (!is_free(list.channel)) throw ProtocolError("a channel that is already open");
+    // Somebody who asks and does not read.
+    if (link_.backlog() > kMaxBacklog) {
+        return link_.send(msg::Refused{list.channel, "busy", "read the last list first"});
+    }
     const auto failure = attempt([&] {
         for (msg::Kept& kept : kept_.list()) {
             kept.channel = list.channel;
@@ -571,7 +582,9 @@ void Conversation::drop_follower(Channel channel, Ending::First first) {
 void Conversation::handle(const msg::ShellOpen& open) {
     if (shells_.contains(open.shell)) throw ProtocolError("a shell that is already open");
     NotStarted why{"shell", 0, "more than " + std::to_string(kMaxShells) + " shells at once"};
-    if (settings_.launch.forced_command) {
+    if (was_let_in_) {
+        why.message = kElsewhere.message;
+    } else if (settings_.launch.forced_command) {
         why.message = "this key may only run its own command";
     } else if (shells_.size() < kMaxShells) {
         try {

@@ -45,7 +45,8 @@ void Follower::begin(Outgoing& stream, const std::optional<Offset>& at) {
     } else if (*at > 0) {
         stream.reader.seek(*at);
     }
-    stream.begin = stream.highest = stream.reader.at();
+    stream.begin = stream.highest = stream.said = stream.reader.at();
+    if (!follows_ && kept_) stream.until = RunStore::produced(kept_->path(), stream.id);
     stream.limit = stream.begin + kInitialWindow;
 }
 
@@ -76,6 +77,7 @@ void Follower::abandon(Ending::First first, Time now) {
 void Follower::on(const msg::Data& data) {
     if (data.stream != StreamId::Stdin) throw ProtocolError("data from a client that is not stdin");
     if (!is_holding()) return;  // Told to stop, or about to be.
+    taken_ = data.offset + data.bytes.size();
     if (data.offset >= pass_over_) {
         if (!run_->run().has_stdin_ended()) run_->run().on(data);
         return;
@@ -90,9 +92,9 @@ void Follower::on(const msg::Data& data) {
 void Follower::on(const msg::Eof& eof) {
     if (eof.stream != StreamId::Stdin) throw ProtocolError("the end of a stream that is not stdin");
     if (!is_holding()) return;
-    // Less than before: the command has been given the rest already.
-    if (eof.offset >= pass_over_ && run_->run().has_stdin_ended() && eof.offset != pass_over_)
-        return;
+    if (std::exchange(is_cut_short_, eof.offset < pass_over_)) return;  // Said again.
+    // The command has been given more by somebody else, or its end.
+    if (eof.offset > pass_over_ && run_->run().has_stdin_ended()) return;
     run_->run().on(msg::Eof{channel_, StreamId::Stdin, std::max(eof.offset, pass_over_)});
 }
 
@@ -125,19 +127,19 @@ void Follower::on(const msg::Cancel& cancel) {
     if (kept_) kept_->on(cancel);
 }
 
-Offset Follower::resume(const msg::Resume::Point& point) {
-    for (const auto& [stream, at] :
-         {std::pair(&streams_[0], point.out), {&streams_[1], point.err}}) {
-        if (at > stream->highest || at < stream->begin) {
-            throw ProtocolError("a stream cannot go on at " + std::to_string(at));
+std::optional<Offset> Follower::resume(const msg::Resume::Point& point) {
+    const std::array<Offset, 2> points = {point.out, point.err};
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        if (points[i] > streams_[i].highest) {
+            throw ProtocolError("a stream cannot go on at " + std::to_string(points[i]));
         }
-        stream->reader.seek(at);
-        stream->exhausted_at = 0;
-        stream->is_blocked = stream->is_stopped = stream->is_eof_sent = false;
+        if (points[i] < streams_[i].begin) return std::nullopt;
     }
+    for (std::size_t i = 0; i < points.size(); ++i)
+        go_back(streams_[i], points[i]);
     is_told_ = false;
     is_stop_due_ = !is_holding();
-    if (!is_holding()) return 0;
+    if (!is_holding()) return taken_;
     // Somewhere in what is said again.
     if (passed_ < pass_over_) {
         pass_credit_ = 0;
@@ -146,8 +148,26 @@ Offset Follower::resume(const msg::Resume::Point& point) {
     return run_->run().resume_stdin();
 }
 
+void Follower::go_back(Outgoing& stream, Offset at) {
+    stream.exhausted_at = 0;
+    stream.is_blocked = stream.is_stopped = stream.is_eof_sent = false;
+    stream.said = at;
+    stream.owed.reset();
+    std::erase_if(stream.gaps, [at](const auto& gap) { return gap.second > at; });
+    try {
+        stream.reader.seek(at);
+    } catch (const JournalDamaged& damage) {
+        stream.damage = damage.what();
+    } catch (const SysError& error) {
+        stream.damage = std::string("the journal cannot be read: ") + error.what();
+    }
+    // What it still lacks is not kept any more.
+    const JournalReader& reader = stream.reader;
+    if (reader.at() > at) stream.owed = JournalReader::Gap{at, reader.at(), reader.sum()};
+}
+
 bool Follower::is_exhausted(const Outgoing& stream) const {
-    return stream.exhausted_at == version();
+    return stream.exhausted_at == version() || (stream.until && stream.said >= *stream.until);
 }
 
 bool Follower::may_have_more(const Outgoing& stream) const {
@@ -166,8 +186,11 @@ bool Follower::is_end_due() const {
 
 bool Follower::has_output() const {
     if (is_told_) return false;
-    if (is_stop_due_ || (is_holding() ? run_->run().has_stdin_control() : was_holding_))
+    if (is_stop_due_ || (was_holding_ && !is_holding())) return true;
+    if (is_holding() &&
+        (passed_ < pass_over_ ? due_pass_credit().has_value() : run_->run().has_stdin_control())) {
         return true;
+    }
     return std::any_of(streams_.begin(), streams_.end(),
                        [this](const Outgoing& stream) { return may_have_more(stream); }) ||
            is_end_due();
@@ -185,33 +208,47 @@ void Follower::put_control(std::string& out) {
     }
     if (!is_holding()) return;
     if (passed_ >= pass_over_) return run_->run().put_stdin_control(out, channel_);
-    // No further than what is passed over: beyond that it is the command's to say.
+    const auto limit = due_pass_credit();
+    if (!limit) return;
+    encode(out, msg::Credit{channel_, StreamId::Stdin, passed_, *limit});
+    pass_credit_ = *limit;
+}
+
+// No further than what is passed over: beyond that it is the command's to say.
+std::optional<Offset> Follower::due_pass_credit() const {
     const Offset limit = std::max(kInitialWindow, std::min(passed_ + kWindow, pass_over_));
-    if (limit < pass_credit_ + kWindow / 2 && (limit < pass_over_ || limit == pass_credit_)) return;
-    encode(out, msg::Credit{channel_, StreamId::Stdin, passed_, limit});
-    pass_credit_ = limit;
+    const bool is_last = limit >= pass_over_ && limit != pass_credit_;
+    if (limit < pass_credit_ + kWindow / 2 && !is_last) return std::nullopt;
+    return limit;
 }
 
 void Follower::put_gap(std::string& out, Outgoing& stream, Offset from, Offset to,
                        std::uint32_t crc32) {
-    if (!stream.gap_at) stream.gap_at = from;
-    stream.left_out += to - from;
+    stream.gaps[from] = to;
+    stream.said = to;
     stream.highest = std::max(stream.highest, to);
     stream.limit = std::max(stream.limit, to + kInitialWindow);
     encode(out, msg::Gap{channel_, stream.id, from, to, crc32});
 }
 
 void Follower::put_next(std::string& out, Outgoing& stream, std::size_t most) {
+    if (const auto gap = std::exchange(stream.owed, std::nullopt)) {
+        return put_gap(out, stream, gap->from, gap->to, gap->crc32);
+    }
     const Offset at = stream.reader.at();
-    const auto room = static_cast<std::size_t>(std::min<Offset>(most, stream.limit - at));
-    const auto piece = stream.reader.next(room);
+    Offset room = std::min<Offset>(most, stream.limit - std::min(at, stream.limit));
+    if (stream.until) room = std::min(room, *stream.until - std::min(at, *stream.until));
+    const auto piece = stream.reader.next(static_cast<std::size_t>(room));
     if (!piece) {
         stream.exhausted_at = version();
+        if (!stream.reader.is_at_eof() || std::exchange(stream.is_eof_sent, true)) return;
+        encode(out, msg::Eof{channel_, stream.id, at});
     } else if (const auto* const data = std::get_if<JournalReader::Data>(&*piece)) {
         stream.is_blocked = data->bytes.empty();
         if (stream.is_blocked) return;
         encode_data(out, {channel_, stream.id, data->offset, data->time_us, data->bytes});
-        stream.highest = std::max(stream.highest, data->offset + data->bytes.size());
+        stream.said = data->offset + data->bytes.size();
+        stream.highest = std::max(stream.highest, stream.said);
     } else if (const auto* const gap = std::get_if<JournalReader::Gap>(&*piece)) {
         put_gap(out, stream, gap->from, gap->to, gap->crc32);
     } else if (!std::exchange(stream.is_eof_sent, true)) {
@@ -240,7 +277,8 @@ void Follower::put_chunk(std::string& out, std::size_t most) {
 
 void Follower::put_missing_tail(std::string& out, Outgoing& stream, const StreamSummary& told,
                                 bool is_excused) {
-    const Offset at = stream.reader.at();
+    // A hole at the end may have been told to this client before.
+    const Offset at = std::max(stream.reader.at(), stream.said);
     if (stream.is_stopped || !stream.damage.empty()) return;
     if (at > told.bytes || (at < told.bytes && !is_excused)) {
         stream.damage = std::string("the journal of ") + std::string(name_of(stream.id)) + " has " +
@@ -253,15 +291,24 @@ void Follower::put_missing_tail(std::string& out, Outgoing& stream, const Stream
     }
 }
 
+void Follower::tell_gaps(const Outgoing& stream, StreamSummary& told) {
+    told.gap_at.reset();
+    told.delivered.reset();
+    if (stream.gaps.empty()) return;
+    told.gap_at = stream.gaps.begin()->first;
+    Offset left_out = 0;
+    for (const auto& [from, to] : stream.gaps)
+        left_out += to - from;
+    told.delivered = told.bytes - std::min(told.bytes, left_out);
+}
+
 void Follower::put_end(std::string& out) {
     msg::End record = end();
     const bool is_known = kept_ ? kept_->end().has_value() : found_->end.has_value();
     for (const auto& [stream, told] :
          {std::pair(&streams_[0], &record.out), {&streams_[1], &record.err}}) {
         if (is_known) put_missing_tail(out, *stream, *told, record.journal.has_value());
-        told->gap_at = stream->gap_at;
-        told->delivered.reset();
-        if (stream->gap_at) told->delivered = told->bytes - stream->left_out;
+        tell_gaps(*stream, *told);
         if (stream->damage.empty()) continue;
         record.outcome = Lost{stream->damage};
         *told = {stream->reader.at(), stream->reader.sum(), false, told->delivered, told->gap_at};

@@ -8,6 +8,7 @@
 #include "server/kept_run.hpp"
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,9 +50,9 @@ class Follower : public Link::Source {
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
     void on(const msg::Resize&) {}
-    // The client has come back on a new connection; returns how much of stdin has arrived. Throws
-    // ProtocolError.
-    Offset resume(const msg::Resume::Point& point);
+    // The client has come back on a new connection; returns how much of stdin has arrived. Nothing
+    // where it never heard from where it follows this: then it asks again. Throws ProtocolError.
+    std::optional<Offset> resume(const msg::Resume::Point& point);
 
     [[nodiscard]] bool is_told() const { return is_told_; }
 
@@ -72,12 +73,16 @@ class Follower : public Link::Source {
         bool is_blocked = false;         // What comes next is data beyond the limit.
         bool is_stopped = false;
         bool is_eof_sent = false;
-        Offset left_out = 0;  // Bytes.
-        std::optional<Offset> gap_at;
+        Offset said = 0;                         // How far this client has been told.
+        std::optional<Offset> until;             // Of one that is not followed: where it was.
+        std::map<Offset, Offset> gaps;           // As they were told: from, to.
+        std::optional<JournalReader::Gap> owed;  // To a client that was away for too long.
         std::string damage;
     };
 
     void begin(Outgoing& stream, const std::optional<Offset>& at);
+    void go_back(Outgoing& stream, Offset at);
+    [[nodiscard]] std::optional<Offset> due_pass_credit() const;
     // Changes whenever there may be more to read.
     [[nodiscard]] std::uint64_t version() const { return kept_ ? kept_->version() : 1; }
     [[nodiscard]] bool is_exhausted(const Outgoing& stream) const;
@@ -89,6 +94,7 @@ class Follower : public Link::Source {
     // What the record says was produced and the journal does not have.
     void put_missing_tail(std::string& out, Outgoing& stream, const StreamSummary& told,
                           bool is_excused);
+    static void tell_gaps(const Outgoing& stream, StreamSummary& told);
     void put_end(std::string& out);
     [[nodiscard]] msg::End end() const;
     [[nodiscard]] bool is_holding() const { return run_ && run_->is_held_by(*this); }
@@ -105,6 +111,8 @@ class Follower : public Link::Source {
     Offset pass_over_ = 0;
     Offset passed_ = 0;
     Offset pass_credit_ = 0;
+    Offset taken_ = 0;           // What has come of it.
+    bool is_cut_short_ = false;  // It has ended within what is said again.
     bool was_holding_ = false;
     bool is_stop_due_ = false;
     bool is_told_ = false;

@@ -15,6 +15,7 @@ void Kept::write_end(msg::End end) {
         log::error("run " + id_ + ": its end is not on disk: " + error.what());
         end.journal = (end.journal ? *end.journal + "; " : "") + error.what();
     }
+    folder_->unlock();
     end_ = std::move(end);
     ++version_;
 }

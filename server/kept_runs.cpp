@@ -4,6 +4,7 @@
 #include "common/base/log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 namespace frsh {
@@ -84,15 +85,16 @@ std::shared_ptr<Kept> KeptRuns::living(const std::string& id) const {
 
 KeptRuns::Answer KeptRuns::answer(RunStore::Found found) const {
     if (!is_ours(found.info)) return unknown(found.info.run);
+    if (found.is_running && found.info.session == name_) return unknown(found.info.run);
     if (found.is_running) return Elsewhere{found.info.session};
     return found;
 }
 
 KeptRuns::Answer KeptRuns::open(const msg::Open& open) {
-    sweep_once();
     for (;;) {
         const auto found = store().find(open.run);
         if (!found) {
+            sweep_once();
             Answer begun = begin(open);
             if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
             continue;
@@ -109,10 +111,10 @@ KeptRuns::Answer KeptRuns::open(const msg::Open& open) {
 
 KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
     if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
-    sweep_once();
     for (;;) {
         const auto found = store().find(open.shell_name);
         if (!found) {
+            sweep_once();
             Answer begun = begin_shell(open);
             if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
             continue;
@@ -122,7 +124,12 @@ KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
         }
         if (auto shell = living(open.shell_name)) return shell;
         if (found->is_running) return Elsewhere{found->info.session};
-        store().forget(open.shell_name);  // One of that name that has ended.
+        try {
+            store().forget(open.shell_name);  // One of that name that has ended.
+        } catch (const SysError& error) {
+            // Somebody else was quicker.
+            if (error.code().value() != EBUSY && error.code().value() != ENOENT) throw;
+        }
     }
 }
 
@@ -136,12 +143,17 @@ KeptRunInfo KeptRuns::info_of(const std::string& id) {
     return info;
 }
 
+KeptRuns::Answer KeptRuns::somebody_was_quicker() {
+    if (living_.empty()) rendezvous_.reset();  // Nobody knows of it.
+    return std::shared_ptr<Kept>();
+}
+
 KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
     KeptRunInfo info = info_of(open.run);
     info.mode = open.mode;
     info.args = open.args;
     auto folder = store().claim(info);
-    if (!folder) return std::shared_ptr<Kept>();
+    if (!folder) return somebody_was_quicker();
     const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
     auto run =
         std::make_shared<KeptRun>(loop_, what, launch_, std::move(folder), retention_.stream);
@@ -154,7 +166,7 @@ KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
     KeptRunInfo info = info_of(open.shell_name);
     info.is_shell = true;
     auto folder = store().claim(info);
-    if (!folder) return std::shared_ptr<Kept>();
+    if (!folder) return somebody_was_quicker();
     try {
         auto shell = std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder));
         living_.emplace(open.shell_name, shell);
@@ -176,14 +188,27 @@ void KeptRuns::be_found() {
         on_arrival_);
 }
 
+// Of several whose ids begin so. Others' are not to be heard of.
+KeptRuns::Answer KeptRuns::choose(const std::string& beginning,
+                                  const std::vector<std::string>& runs) {
+    std::vector<std::string> ours;
+    std::string names;
+    for (const std::string& run : runs) {
+        const auto found = store().find(run);
+        if (!found || !is_ours(found->info)) continue;
+        ours.push_back(run);
+        names += (names.empty() ? "" : ", ") + run;
+    }
+    if (ours.empty()) return unknown(beginning);
+    if (ours.size() == 1) return find(ours[0]);
+    return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
+}
+
 KeptRuns::Answer KeptRuns::find(const std::string& beginning) {
     if (const auto run = living(beginning)) return run;
     const auto resolved = store().resolve(beginning);
     if (const auto* const several = std::get_if<RunStore::Ambiguous>(&resolved)) {
-        std::string names;
-        for (const std::string& name : several->runs)
-            names += (names.empty() ? "" : ", ") + name;
-        return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
+        return choose(beginning, several->runs);
     }
     const auto* const run = std::get_if<std::string>(&resolved);
     if (run == nullptr) return unknown(beginning);

@@ -60,6 +60,10 @@ class KeptRuns {
     void write_down();
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
+    // It lives here.
+    [[nodiscard]] bool has(const std::string& id) const { return living_.contains(id); }
+    // Other sessions may bring somebody here.
+    [[nodiscard]] bool can_be_found() const { return rendezvous_ != nullptr; }
     // None lives here.
     [[nodiscard]] bool is_idle() const { return living_.empty(); }
 
@@ -69,6 +73,8 @@ class KeptRuns {
     // An empty answer: somebody else was quicker.
     Answer begin(const msg::Open& open);
     Answer begin_shell(const msg::Open& open);
+    Answer somebody_was_quicker();
+    Answer choose(const std::string& beginning, const std::vector<std::string>& runs);
     [[nodiscard]] KeptRunInfo info_of(const std::string& id);
     [[nodiscard]] bool is_ours(const KeptRunInfo& info) const;
     [[nodiscard]] Answer answer(RunStore::Found found) const;

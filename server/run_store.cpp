@@ -584,6 +584,17 @@ void RunStore::forget(const std::string& run) {
     if (!found || !remove(runs.get(), run)) throw SysError("forget " + run, ENOENT);
 }
 
+// Nobody knows when it died: since this was seen first, of which a file is left there.
+std::uint64_t RunStore::lost_since(int runs, const Look& look) {
+    const std::string mark = look.found.info.run + "/lost";
+    struct stat info {};
+    if (::fstatat(runs, mark.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        return static_cast<std::uint64_t>(info.st_mtime);
+    }
+    (void)open_in(runs, mark, O_WRONLY | O_CREAT | O_EXCL);
+    return now_in_seconds();
+}
+
 void RunStore::sweep(std::chrono::seconds age, std::uint64_t size) {
     const Fd runs = open_folder();
     // Somebody else is at it.
@@ -596,6 +607,9 @@ void RunStore::sweep(std::chrono::seconds age, std::uint64_t size) {
     const std::uint64_t now = now_in_seconds();
     const auto longest = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
     std::vector<Look> looks = look_at_all(runs.get());
+    for (Look& look : looks) {
+        if (!look.found.is_running && !look.found.end) look.over_at = lost_since(runs.get(), look);
+    }
     std::stable_sort(looks.begin(), looks.end(),
                      [](const Look& a, const Look& b) { return a.over_at < b.over_at; });
     std::uint64_t total = 0;

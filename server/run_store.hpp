@@ -47,6 +47,8 @@ class RunFolder {
     // On disk for good when it returns, and before it what the journals have. May be said again
     // where it could not be written. Throws SysError.
     void end(const msg::End& end);
+    // Nobody is there any more.
+    void unlock() { lock_.close(); }
 
   private:
     friend class RunStore;
@@ -95,6 +97,7 @@ class RunStore {
     void make_folder() const;
     [[nodiscard]] Fd open_folder() const;
     [[nodiscard]] std::string asked_text(const KeptRunInfo& info) const;
+    static std::uint64_t lost_since(int runs, const Look& look);
     [[nodiscard]] std::optional<Look> look(int runs, const std::string& run,
                                            Patience patience) const;
     [[nodiscard]] std::optional<Look> look_closely(int runs, const std::string& run,

@@ -79,7 +79,15 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
             while (const auto status = reap())
                 session.child_exited(*status);
         });
-    while (session.run_once()) {
+    for (bool is_told = false, goes_on = true; goes_on;) {
+        try {
+            goes_on = session.run_once();
+        } catch (const std::exception& error) {
+            // Whatever this is: nothing that was started here may be left to itself.
+            log::error(std::string("the session ends: ") + error.what());
+            if (std::exchange(is_told, true)) throw;
+            session.terminate();
+        }
     }
     // Whoever died last; where nobody waits for orphans, he would stay a zombie.
     while (reap()) {

@@ -74,6 +74,9 @@ class Link {
     // From now on, the limits of a peer that has shown who it is.
     void trust() { decoder_.frames().set_limits(kFrameLimits); }
 
+    // What was said and has not come to be written, in bytes.
+    [[nodiscard]] std::size_t backlog() const { return control_.size(); }
+
     // Nothing is said after what has been said so far, and nothing more is read. Flush until
     // is_flushed(), or give up and destroy it.
     void close();
