@@ -195,7 +195,8 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
     }
     // A forked child leaves its copy alone: to take that apart would make it own, page by page,
     // what it shares with all the others, and there is the more of it the more of them there are.
-    [[maybe_unused]] static const Listener* left = nullptr;
+    [[maybe_unused]] static const Listener* volatile left =
+        nullptr;  // Written down, or it would count as lost.
     auto owned = std::make_unique<Listener>(audit_file);
     Listener& listener = *owned;
     for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
