@@ -9,12 +9,13 @@ from harness import PATIENCE
 
 
 class Wire:
-    def __init__(self, path):
+    def __init__(self, path, session=None):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.buffer = b""
         self.messages = []  # What was not asked for yet: (header, payload).
-        self.send({"type": "hello", "proto": 1, "software": "test", "features": []})
+        named = {"session": session} if session else {}
+        self.send({"type": "hello", "proto": 1, "software": "test", "features": [], **named})
 
     def __enter__(self):
         return self

@@ -1,0 +1,212 @@
+"""Runs that are kept, asked for by hand: what comes back to a client that was away, or in the way."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import Case, Stat, is_alive, main, wait_until  # noqa: E402
+from wire import Wire  # noqa: E402
+
+KEPT = {"kept": True, "on_disconnect": "keep", "grace_ms": 20000}
+
+
+class KeptWire(Case):
+    number = 0
+
+    def tearDown(self):
+        for stat in self.server.sessions():
+            os.kill(stat.pid, signal.SIGTERM)
+        self.no_strays()
+
+    def setUp(self):
+        KeptWire.number += 1
+        self.session = f"session{self.number:09}"
+        self.run = f"wire-{self.number}"
+
+    def wire(self, session=None):
+        return Wire(self.server.socket, session)
+
+    def keep(self, wire, command, run=None, **more):
+        wire.open(1, command, **{**KEPT, "run": run or self.run, **more})
+
+    def resume(self, *points):
+        wire = self.wire()
+        runs = [{"ch": channel, "run": run, "stdout": out, "stderr": 0} for channel, run, out in points]
+        wire.send({"type": "resume", "session": self.session, "runs": runs})
+        answer, _ = wire.next(lambda one: one["type"] in ("resumed", "error"))
+        return wire, answer
+
+    def drain(self, wire, channel=1, told=0):
+        """The end of the run on this channel, how much of stdout was told, and its gaps."""
+        gaps = []
+        while True:
+            header, payload = wire.next(lambda one: one.get("ch") == channel or one["type"] == "error")
+            if header["type"] == "data" and header["stream"] == "stdout":
+                self.assertEqual(told, header["off"], gaps)
+                told += len(payload)
+                wire.send({"type": "credit", "ch": channel, "stream": "stdout", "consumed": told,
+                           "limit": told + 1_000_000})
+            elif header["type"] == "gap":
+                gaps.append((header["off"], header["to"]))
+                told = header["to"]
+            elif header["type"] in ("end", "refused", "error"):
+                return header, told, gaps
+
+    def test_a_hole_that_is_told_twice_counts_once(self):
+        with self.wire(self.session) as wire:
+            self.keep(wire, "head -c 1000000 /dev/zero", max_output=1000)
+            first = self.drain(wire)
+        wire, _ = self.resume((1, self.run, 0))
+        with wire:
+            again = self.drain(wire)
+        self.assertEqual(first, again)
+        self.assertEqual((1000, 500), (again[0]["stdout"]["delivered"], again[0]["stdout"]["gap_at"]))
+
+    def test_an_end_of_a_stream_is_said_again_before_the_run_ends(self):
+        with self.wire(self.session) as wire:
+            self.keep(wire, "echo hi; exec >&-; exec sleep 60", stdin_null=True)
+            wire.next(lambda one: one["type"] == "eof")
+        wire, _ = self.resume((1, self.run, 3))
+        with wire:
+            wire.next(lambda one: one["type"] == "eof" and one["stream"] == "stdout", patience=10)
+
+    def test_waiting_for_stdin_that_is_said_again_costs_nothing(self):
+        with self.wire() as one, self.wire() as other:
+            self.keep(one, "cat")
+            one.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"hello")
+            one.next(lambda header: header["type"] == "data")
+            self.keep(other, "cat")
+            other.next(lambda header: header["type"] == "data")
+
+            def ticks():
+                total = 0
+                for stat in self.server.sessions():
+                    with open(f"/proc/{stat.pid}/stat") as file:
+                        total += sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
+                return total
+
+            before = ticks()
+            time.sleep(1)
+            self.assertLess(ticks() - before, 50)
+            other.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"hello!")
+            other.send({"type": "eof", "ch": 1, "stream": "stdin", "off": 6})
+            header, told, _ = self.drain(other, told=5)
+            self.assertEqual(({"kind": "exited", "code": 0}, 6), (header["outcome"], told))
+
+    def test_damage_found_by_who_comes_back_is_his_alone(self):
+        with self.wire() as wire:
+            self.keep(wire, "seq 1 60000", run=self.run + "-damaged", stdin_null=True)
+            self.drain(wire)
+        with self.wire(self.session) as wire:
+            self.keep(wire, "exec sleep 60", stdin_null=True)
+            pid = wire.next(lambda one: one["type"] == "started")[0]["pid"]
+            wire.send({"type": "attach", "ch": 2, "run": self.run + "-damaged", "stdout": 0, "stderr": 0,
+                       "follow": True})
+            wire.next(lambda one: one["type"] == "data" and one["ch"] == 2 and one["off"] > 150_000)
+        journal = os.path.join(self.unix.runtime, "state/frsh/runs", self.run + "-damaged", "stdout-" + "0" * 16)
+        with open(journal, "r+b") as file:
+            file.seek(20_000)
+            file.write(b"XXXX")
+        wire, _ = self.resume((1, self.run, 0), (2, self.run + "-damaged", 150_000))
+        with wire:
+            header, _ = wire.next(lambda one: one["type"] == "end" and one["ch"] == 2)
+            self.assertEqual("lost", header["outcome"]["kind"])
+            self.assertIn("damage", header["outcome"]["message"])
+        self.assertTrue(is_alive(pid))
+
+    def test_a_place_that_was_never_heard_of_is_asked_for_again(self):
+        with self.wire(self.session) as wire:
+            self.keep(wire, "echo 0123456789; exec sleep 60", stdin_null=True)
+            wire.next(lambda one: one["type"] == "data")
+            wire.send({"type": "attach", "ch": 2, "run": self.run, "stdout": 5, "stderr": 0, "follow": True})
+            wire.next(lambda one: one["type"] == "attached")
+        wire, answer = self.resume((1, self.run, 11), (2, self.run, 0))
+        with wire:
+            self.assertEqual([1], [one["ch"] for one in answer.get("runs", [])], answer)
+
+    def test_who_lost_its_stdin_to_another_may_still_watch(self):
+        with self.wire(self.session) as wire:
+            self.keep(wire, "cat >/dev/null; echo done")
+            wire.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"x" * 60_000)
+            wire.next(lambda one: one["type"] == "credit")
+        with self.wire() as other:
+            self.keep(other, "cat >/dev/null; echo done")
+            other.next(lambda one: one["type"] == "started")
+            wire, answer = self.resume((1, self.run, 0))
+            with wire:
+                self.assertEqual([{"ch": 1, "stdin": 60_000}], answer.get("runs"), answer)
+                other.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"x" * 60_000)
+                other.send({"type": "eof", "ch": 1, "stream": "stdin", "off": 60_000})
+                for one in (wire, other):
+                    self.assertEqual({"kind": "exited", "code": 0}, self.drain(one)[0]["outcome"])
+
+    def test_a_lost_run_is_not_swept_away_and_run_again_however_long_ago_it_began(self):
+        count = self.path("count")
+        with self.wire() as wire:
+            self.keep(wire, f"echo once >> {count}; exec sleep 60", stdin_null=True)
+            pid = wire.next(lambda one: one["type"] == "started")[0]["pid"]
+            wait_until(lambda: os.path.exists(count), "it to have begun")
+            session = Stat(pid).parent
+            os.kill(session, signal.SIGKILL)
+            wait_until(lambda: not is_alive(session), "the session to die")
+        old = time.time() - 8 * 86400
+        os.utime(os.path.join(self.unix.runtime, "state/frsh/runs", self.run, "asked"), (old, old))
+        for run in (self.run + "-other", self.run):  # Another's beginning sweeps.
+            with self.wire() as wire:
+                self.keep(wire, f"echo once >> {count}; exec sleep 60" if run == self.run else "true", run=run,
+                          stdin_null=True)
+                kind = self.drain(wire)[0]["outcome"]["kind"]
+        self.assertEqual("lost", kind)
+        with open(count) as file:
+            self.assertEqual("once\n", file.read())
+
+    def test_callers_of_a_shell_that_has_just_ended_all_get_one(self):
+        for _ in range(5):
+            with self.wire() as wire:
+                wire.open(1, "exit 0", shell_name=self.run)
+                self.drain(wire)
+            wires = [self.wire() for _ in range(5)]
+            for wire in wires:
+                wire.open(1, "echo hi", shell_name=self.run)
+            for wire in wires:
+                self.assertEqual({"kind": "exited", "code": 0}, self.drain(wire)[0]["outcome"])
+                wire.socket.close()
+
+    def test_what_there_is_now_has_an_end_however_much_comes(self):
+        with self.wire() as wire:
+            self.keep(wire, "while :; do head -c 100000 /dev/zero; sleep 0.02; done", stdin_null=True)
+            wire.next(lambda one: one["type"] == "data" and one["off"] > 150_000)
+            wire.send({"type": "bye"})
+        with self.wire() as wire:
+            wire.send({"type": "attach", "ch": 1, "run": self.run, "stdout": 0, "stderr": 0})
+            told = 0
+            while True:
+                header, payload = wire.next(lambda one: one["type"] in ("data", "end"), patience=10)
+                if header["type"] == "end":
+                    break
+                told += len(payload)
+                time.sleep(0.05)  # Slower than it is written.
+                wire.send({"type": "credit", "ch": 1, "stream": "stdout", "consumed": told,
+                           "limit": told + 100_000})
+            self.assertEqual(("running", told), (header["outcome"]["kind"], header["stdout"]["bytes"]))
+
+    def test_lists_that_nobody_reads_are_not_piled_up(self):
+        with self.wire() as wire:
+            self.keep(wire, "true #" + "x" * 4000, stdin_null=True)
+            self.drain(wire)
+        with self.wire() as wire:
+            wire.socket.settimeout(1)
+            with contextlib.suppress(TimeoutError):  # It reads no more.
+                for channel in range(2, 30_000):
+                    wire.send({"type": "list", "ch": channel})
+            for stat in self.server.sessions():
+                with open(f"/proc/{stat.pid}/status") as file:
+                    rss = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+                self.assertLess(rss, 200_000 if "FRSH_TEST_SANITIZED" in os.environ else 30_000)
+
+
+if __name__ == "__main__":
+    main()
