@@ -313,6 +313,7 @@ void Conversation::handle(const msg::Resume& resume) {
 void Conversation::bring_to(const std::string& session, Channel channel, const Message& message) {
     // A session that can be found may have others to look after.
     if (!is_idle() || kept_.can_be_found() || tries_ >= kTries) return refuse(channel, kElsewhere);
+    rendezvous_.reset();  // There it is found under the same name.
     wanted_ = Wanted{session, message};
     link_.hold();
 }
@@ -451,7 +452,10 @@ void Conversation::handle(const msg::Open& open) {
     if (is_full()) return refuse(open.channel, kBusy);
     // Whoever was brought here has a login of his own, with what that allows.
     const std::string& id = open.kept ? open.run : open.shell_name;
-    if (was_let_in_ && !kept_.has(id)) return refuse(open.channel, kElsewhere);
+    bool is_there = !was_let_in_;
+    const auto failure =
+        attempt([&] { is_there = is_there || (open.kept ? kept_.knows(id) : kept_.lives(id)); });
+    if (failure || !is_there) return refuse(open.channel, failure.value_or(kElsewhere));
     if (!id.empty() && (open.kept || !open.shell_name.empty())) return open_kept(open);
     std::unique_ptr<Run> run;
     if (open.shell) {
@@ -491,6 +495,8 @@ std::optional<KeptRuns::Answer> Conversation::ask_for_kept(const msg::Open& open
 }
 
 void Conversation::open_kept(const msg::Open& open) {
+    // Before anything is written to disk, which may take its time: the client may be back by then.
+    open_rendezvous(open.on_disconnect);
     const auto answer = ask_for_kept(open);
     if (!answer) return;
     if (const auto* const refusal = std::get_if<KeptRuns::Refusal>(&*answer)) {

@@ -60,8 +60,9 @@ class KeptRuns {
     void write_down();
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
-    // It lives here.
-    [[nodiscard]] bool has(const std::string& id) const { return living_.contains(id); }
+    [[nodiscard]] bool lives(const std::string& id) const { return living_.contains(id); }
+    // It lives here or, as a run may meanwhile, has ended. Throws as find().
+    [[nodiscard]] bool knows(const std::string& id) { return lives(id) || store().find(id); }
     // Other sessions may bring somebody here.
     [[nodiscard]] bool can_be_found() const { return rendezvous_ != nullptr; }
     // None lives here.
