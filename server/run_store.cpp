@@ -21,7 +21,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login", "subsystem"};
 constexpr std::string_view kForgotten = ".forgotten-";
 // The longest of each file, in bytes: more than any command that a link lets through.
 constexpr std::size_t kMaxAsked = std::size_t{64} * 1024 * 1024;
@@ -231,11 +230,9 @@ std::optional<Asked> parse_asked(const std::optional<std::string>& text, const s
         const Fields fields(json, "asked");
         Asked asked;
         asked.info.run = fields.text("run", 64);
-        const std::string mode = fields.text("mode", 16);
-        const auto* const found =
-            std::find(kModeNames.begin(), kModeNames.end(), std::string_view(mode));
-        if (asked.info.run != run || found == kModeNames.end()) return std::nullopt;
-        asked.info.mode = static_cast<msg::Open::Mode>(found - kModeNames.begin());
+        const auto mode = mode_named(fields.text("mode", 16));
+        if (asked.info.run != run || !mode) return std::nullopt;
+        asked.info.mode = *mode;
         asked.info.args = args_of(fields);
         asked.info.is_shell = fields.flag("shell");
         asked.info.started_at = fields.whole("started_at", UINT64_MAX);
@@ -353,7 +350,7 @@ Fd RunStore::open_folder() const {
 
 std::string RunStore::asked_text(const KeptRunInfo& info) const {
     Json::Object members{{"run", info.run},
-                         {"mode", kModeNames[static_cast<std::size_t>(info.mode)]},
+                         {"mode", name_of(info.mode)},
                          {"started_at", info.started_at},
                          {"session", info.session},
                          {"pid", std::int64_t{::getpid()}},

@@ -43,6 +43,10 @@ Json::Object header(const char* type, Channel channel) {
     return {{"type", type}, {"ch", channel}};
 }
 
+Json::Object header(const char* type, Channel channel, const std::string& run) {
+    return {{"type", type}, {"ch", channel}, {"run", run}};
+}
+
 Json::Object header(const char* type, Channel channel, StreamId stream) {
     return {{"type", type}, {"ch", channel}, {"stream", name_of(stream)}};
 }
@@ -116,9 +120,8 @@ Json to_json(const msg::Pty& pty) {
 }
 
 void put(std::string& out, const msg::Open& open) {
-    auto members = header("open", open.channel);
-    members.emplace_back("run", open.run);
-    members.emplace_back("mode", kModeNames[static_cast<std::size_t>(open.mode)]);
+    auto members = header("open", open.channel, open.run);
+    members.emplace_back("mode", name_of(open.mode));
     members.emplace_back("args", open.args.size());
     if (open.cwd) members.emplace_back("cwd", true);
     members.emplace_back("env", open.env.size());
@@ -155,8 +158,7 @@ void put(std::string& out, const msg::Open& open) {
 }
 
 void put(std::string& out, const msg::Started& started) {
-    auto members = header("started", started.channel);
-    members.emplace_back("run", started.run);
+    auto members = header("started", started.channel, started.run);
     members.emplace_back("pid", started.pid);
     finish(out, std::move(members));
 }
@@ -222,8 +224,7 @@ void add_offset(Json::Object& members, const char* key, const std::optional<Offs
 }
 
 void put(std::string& out, const msg::Attach& attach) {
-    auto members = header("attach", attach.channel);
-    members.emplace_back("run", attach.run);
+    auto members = header("attach", attach.channel, attach.run);
     add_offset(members, "stdout", attach.out);
     add_offset(members, "stderr", attach.err);
     if (attach.follow) members.emplace_back("follow", true);
@@ -235,8 +236,7 @@ Json to_json(const msg::Attached::Point& point) {
 }
 
 void put(std::string& out, const msg::Attached& attached) {
-    auto members = header("attached", attached.channel);
-    members.emplace_back("run", attached.run);
+    auto members = header("attached", attached.channel, attached.run);
     members.emplace_back("pid", attached.pid);
     members.emplace_back("stdout", to_json(attached.out));
     members.emplace_back("stderr", to_json(attached.err));
@@ -248,12 +248,11 @@ void put(std::string& out, const msg::List& list) {
 }
 
 void put(std::string& out, const msg::Kept& kept) {
-    auto members = header("kept", kept.channel);
-    members.emplace_back("run", kept.run);
+    auto members = header("kept", kept.channel, kept.run);
     members.emplace_back("outcome", to_json(kept.outcome));
     members.emplace_back("started_at", kept.started_at);
     if (kept.ended_at) members.emplace_back("ended_at", *kept.ended_at);
-    members.emplace_back("mode", kModeNames[static_cast<std::size_t>(kept.mode)]);
+    members.emplace_back("mode", name_of(kept.mode));
     members.emplace_back("args", kept.args.size());
     if (kept.is_shell) members.emplace_back("shell", true);
     members.emplace_back("stdout", kept.out);
@@ -271,20 +270,15 @@ void put(std::string& out, const msg::Listed& listed) {
 }
 
 void put(std::string& out, const msg::Forget& forget) {
-    auto members = header("forget", forget.channel);
-    members.emplace_back("run", forget.run);
-    finish(out, std::move(members));
+    finish(out, header("forget", forget.channel, forget.run));
 }
 
 void put(std::string& out, const msg::Forgotten& forgotten) {
-    auto members = header("forgotten", forgotten.channel);
-    members.emplace_back("run", forgotten.run);
-    finish(out, std::move(members));
+    finish(out, header("forgotten", forgotten.channel, forgotten.run));
 }
 
 void put(std::string& out, const msg::End& end) {
-    auto members = header("end", end.channel);
-    members.emplace_back("run", end.run);
+    auto members = header("end", end.channel, end.run);
     members.emplace_back("outcome", to_json(end.outcome));
     members.emplace_back("stdout", to_json(end.out));
     members.emplace_back("stderr", to_json(end.err));
@@ -297,9 +291,7 @@ void put(std::string& out, const msg::End& end) {
 }
 
 void put(std::string& out, const msg::EndAck& ack) {
-    auto members = header("end_ack", ack.channel);
-    members.emplace_back("run", ack.run);
-    finish(out, std::move(members));
+    finish(out, header("end_ack", ack.channel, ack.run));
 }
 
 void put(std::string& out, const msg::ShellOpen& open) {
@@ -399,11 +391,9 @@ StreamId stream_of(const Fields& fields) {
 }
 
 msg::Open::Mode mode_of(const Fields& fields) {
-    const std::string mode = fields.text("mode", 16);
-    const auto* const found =
-        std::find(kModeNames.begin(), kModeNames.end(), std::string_view(mode));
-    if (found == kModeNames.end()) fields.refuse("mode", "is unknown");
-    return static_cast<msg::Open::Mode>(found - kModeNames.begin());
+    const auto mode = mode_named(fields.text("mode", 16));
+    if (!mode) fields.refuse("mode", "is unknown");
+    return *mode;
 }
 
 std::string run_of(const Fields& fields) {
@@ -844,6 +834,16 @@ bool is_term(std::string_view text) {
 
 std::string_view name_of(StreamId stream) {
     return kStreamNames[static_cast<std::size_t>(stream)];
+}
+
+std::string_view name_of(msg::Open::Mode mode) {
+    return kModeNames[static_cast<std::size_t>(mode)];
+}
+
+std::optional<msg::Open::Mode> mode_named(std::string_view name) {
+    const auto* const found = std::find(kModeNames.begin(), kModeNames.end(), name);
+    if (found == kModeNames.end()) return std::nullopt;
+    return static_cast<msg::Open::Mode>(found - kModeNames.begin());
 }
 
 void encode(std::string& out, const Message& message) {

@@ -369,7 +369,9 @@ class MessageDecoder {
     std::string open_strings_;
 };
 
-[[nodiscard]] std::string_view name_of(StreamId stream);  // "stdin", "stdout", "stderr"
+[[nodiscard]] std::string_view name_of(StreamId stream);       // "stdin", "stdout", "stderr"
+[[nodiscard]] std::string_view name_of(msg::Open::Mode mode);  // "command", "argv", ...
+[[nodiscard]] std::optional<msg::Open::Mode> mode_named(std::string_view name);
 
 // The parts of an end that are also parts of the client's record.
 [[nodiscard]] Json to_json(const StreamSummary& summary);
