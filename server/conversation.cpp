@@ -456,7 +456,7 @@ void Conversation::handle(const msg::Open& open) {
     const auto failure =
         attempt([&] { is_there = is_there || (open.kept ? kept_.knows(id) : kept_.lives(id)); });
     if (failure || !is_there) return refuse(open.channel, failure.value_or(kElsewhere));
-    if (!id.empty() && (open.kept || !open.shell_name.empty())) return open_kept(open);
+    if (open.kept || !open.shell_name.empty()) return open_kept(open);
     std::unique_ptr<Run> run;
     if (open.shell) {
         const auto shell = shells_.find(*open.shell);

@@ -95,8 +95,7 @@ KeptRuns::Answer KeptRuns::open(const msg::Open& open) {
         const auto found = store().find(open.run);
         if (!found) {
             sweep_once();
-            Answer begun = begin(open);
-            if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
+            if (auto begun = begin(open)) return begun;
             continue;
         }
         const KeptRunInfo& info = found->info;
@@ -115,8 +114,7 @@ KeptRuns::Answer KeptRuns::shell(const msg::Open& open) {
         const auto found = store().find(open.shell_name);
         if (!found) {
             sweep_once();
-            Answer begun = begin_shell(open);
-            if (std::get<std::shared_ptr<Kept>>(begun)) return begun;
+            if (auto begun = begin_shell(open)) return begun;
             continue;
         }
         if (!is_ours(found->info) || !found->info.is_shell) {
@@ -143,17 +141,18 @@ KeptRunInfo KeptRuns::info_of(const std::string& id) {
     return info;
 }
 
-KeptRuns::Answer KeptRuns::somebody_was_quicker() {
-    if (living_.empty()) rendezvous_.reset();  // Nobody knows of it.
-    return std::shared_ptr<Kept>();
+std::unique_ptr<RunFolder> KeptRuns::claim(const KeptRunInfo& info) {
+    auto folder = store().claim(info);
+    if (!folder && living_.empty()) rendezvous_.reset();  // Nobody knows of it.
+    return folder;
 }
 
-KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
+std::shared_ptr<Kept> KeptRuns::begin(const msg::Open& open) {
     KeptRunInfo info = info_of(open.run);
     info.mode = open.mode;
     info.args = open.args;
-    auto folder = store().claim(info);
-    if (!folder) return somebody_was_quicker();
+    auto folder = claim(info);
+    if (!folder) return nullptr;
     const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
     auto run =
         std::make_shared<KeptRun>(loop_, what, launch_, std::move(folder), retention_.stream);
@@ -162,11 +161,11 @@ KeptRuns::Answer KeptRuns::begin(const msg::Open& open) {
     return run;
 }
 
-KeptRuns::Answer KeptRuns::begin_shell(const msg::Open& open) {
+std::shared_ptr<Kept> KeptRuns::begin_shell(const msg::Open& open) {
     KeptRunInfo info = info_of(open.shell_name);
     info.is_shell = true;
-    auto folder = store().claim(info);
-    if (!folder) return somebody_was_quicker();
+    auto folder = claim(info);
+    if (!folder) return nullptr;
     try {
         auto shell = std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder));
         living_.emplace(open.shell_name, shell);

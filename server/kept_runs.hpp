@@ -71,10 +71,10 @@ class KeptRuns {
   private:
     RunStore& store();
     void be_found();
-    // An empty answer: somebody else was quicker.
-    Answer begin(const msg::Open& open);
-    Answer begin_shell(const msg::Open& open);
-    Answer somebody_was_quicker();
+    // Null: somebody else was quicker.
+    std::shared_ptr<Kept> begin(const msg::Open& open);
+    std::shared_ptr<Kept> begin_shell(const msg::Open& open);
+    std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
     Answer choose(const std::string& beginning, const std::vector<std::string>& runs);
     [[nodiscard]] KeptRunInfo info_of(const std::string& id);
     [[nodiscard]] bool is_ours(const KeptRunInfo& info) const;
