@@ -21,9 +21,7 @@ Follower::Follower(const msg::Attach& attach, std::shared_ptr<Kept> kept)
       kept_(std::move(kept)),
       streams_{Outgoing(kept_->path(), StreamId::Stdout),
                Outgoing(kept_->path(), StreamId::Stderr)} {
-    begin(streams_[0], attach.out);
-    begin(streams_[1], attach.err);
-    is_stop_due_ = true;  // Unless it is to hold the run.
+    begin(attach);
 }
 
 Follower::Follower(const msg::Attach& attach, RunStore::Found run)
@@ -32,12 +30,13 @@ Follower::Follower(const msg::Attach& attach, RunStore::Found run)
       follows_(attach.follow),
       found_(std::move(run)),
       streams_{Outgoing(found_->path, StreamId::Stdout), Outgoing(found_->path, StreamId::Stderr)} {
-    begin(streams_[0], attach.out);
-    begin(streams_[1], attach.err);
-    is_stop_due_ = true;
+    begin(attach);
 }
 
-Follower::~Follower() = default;
+void Follower::begin(const msg::Attach& attach) {
+    begin(streams_[0], attach.out);
+    begin(streams_[1], attach.err);
+}
 
 void Follower::begin(Outgoing& stream, const std::optional<Offset>& at) {
     if (!at) {
@@ -148,19 +147,25 @@ std::optional<Offset> Follower::resume(const msg::Resume::Point& point) {
     return run_->run().resume_stdin();
 }
 
+// What the journal does not give is told in the end.
+template <typename Act>
+void Follower::guard(Outgoing& stream, Act&& act) {
+    try {
+        act();
+    } catch (const JournalDamaged& damage) {
+        stream.damage = damage.what();
+    } catch (const SysError& error) {
+        stream.damage = std::string("the journal cannot be read: ") + error.what();
+    }
+}
+
 void Follower::go_back(Outgoing& stream, Offset at) {
     stream.exhausted_at = 0;
     stream.is_blocked = stream.is_stopped = stream.is_eof_sent = false;
     stream.said = at;
     stream.owed.reset();
     std::erase_if(stream.gaps, [at](const auto& gap) { return gap.second > at; });
-    try {
-        stream.reader.seek(at);
-    } catch (const JournalDamaged& damage) {
-        stream.damage = damage.what();
-    } catch (const SysError& error) {
-        stream.damage = std::string("the journal cannot be read: ") + error.what();
-    }
+    guard(stream, [&] { stream.reader.seek(at); });
     // What it still lacks is not kept any more.
     const JournalReader& reader = stream.reader;
     if (reader.at() > at) stream.owed = JournalReader::Gap{at, reader.at(), reader.sum()};
@@ -262,14 +267,10 @@ void Follower::put_chunk(std::string& out, std::size_t most) {
     for (std::size_t turn = 0; turn < streams_.size(); ++turn) {
         Outgoing& stream = streams_[next_++ % streams_.size()];
         const std::size_t before = out.size();
-        try {
+        guard(stream, [&] {
             while (may_have_more(stream) && out.size() == before)
                 put_next(out, stream, most);
-        } catch (const JournalDamaged& damage) {
-            stream.damage = damage.what();
-        } catch (const SysError& error) {
-            stream.damage = std::string("the journal cannot be read: ") + error.what();
-        }
+        });
         if (out.size() > before) return;
     }
     if (is_end_due()) put_end(out);

@@ -24,7 +24,6 @@ class Follower : public Link::Source {
     Follower(const msg::Attach& attach, std::shared_ptr<Kept> kept);
     // Of one that has ended, one way or another.
     Follower(const msg::Attach& attach, RunStore::Found run);
-    ~Follower() override;
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
@@ -80,7 +79,10 @@ class Follower : public Link::Source {
         std::string damage;
     };
 
+    void begin(const msg::Attach& attach);
     void begin(Outgoing& stream, const std::optional<Offset>& at);
+    template <typename Act>
+    static void guard(Outgoing& stream, Act&& act);
     void go_back(Outgoing& stream, Offset at);
     [[nodiscard]] std::optional<Offset> due_pass_credit() const;
     // Changes whenever there may be more to read.
@@ -114,7 +116,7 @@ class Follower : public Link::Source {
     Offset taken_ = 0;           // What has come of it.
     bool is_cut_short_ = false;  // It has ended within what is said again.
     bool was_holding_ = false;
-    bool is_stop_due_ = false;
+    bool is_stop_due_ = true;  // Unless it is to hold the run.
     bool is_told_ = false;
 };
 
