@@ -36,9 +36,7 @@ void make_own(const std::string& path) {
 }
 
 std::string memory_folder() {
-    const char* const given = std::getenv("XDG_STATE_HOME");
-    const bool is_given = given != nullptr && given[0] == '/';
-    return (is_given ? std::string(given) : home_folder() + "/.local/state") + "/frsh";
+    return state_folder(home_folder());
 }
 
 std::vector<std::string> read_memory() {

@@ -127,7 +127,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     // The environment is ours, whose folder that may name only if the user is.
     settings.kept_folder = settings.launch.user.uid == server_uid
                                ? own_kept_folder()
-                               : settings.launch.user.home + "/.local/state/frsh/runs";
+                               : usual_state_folder(settings.launch.user.home) + "/runs";
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
     // which would make a command mean something else than over a unix socket.

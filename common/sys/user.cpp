@@ -67,11 +67,15 @@ std::string config_folder() {
     return home_folder() + "/.config/frsh";
 }
 
+std::string usual_state_folder(const std::string& home) {
+    return home + "/.local/state/frsh";
+}
+
 std::string state_folder(const std::string& home) {
     const char* const given = std::getenv("XDG_STATE_HOME");
     // One that is relative is to be ignored (XDG Base Directory Specification).
     const bool is_given = given != nullptr && given[0] == '/';
-    return (is_given ? given : home + "/.local/state") + "/frsh";
+    return is_given ? std::string(given) + "/frsh" : usual_state_folder(home);
 }
 
 void make_folders(const std::string& path) {

@@ -33,6 +33,8 @@ struct User {
 [[nodiscard]] std::string expand_home(std::string_view path);
 // "~/.config/frsh", below home_folder().
 [[nodiscard]] std::string config_folder();
+// ".local/state/frsh" below `home`.
+[[nodiscard]] std::string usual_state_folder(const std::string& home);
 // "$XDG_STATE_HOME/frsh", else ".local/state/frsh" below `home`. Only named, not made.
 [[nodiscard]] std::string state_folder(const std::string& home);
 // Makes the folder and those above it that are missing, 0700 each. Throws SysError.
