@@ -2,9 +2,9 @@
 // is found; and a frame that was taken can be said again.
 #include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
+#include "tests/fuzz/must_hold.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +16,6 @@ struct Seen {
     std::string problem;
     bool operator==(const Seen&) const = default;
 };
-
-void must_hold(bool holds) {
-    if (!holds) std::abort();
-}
 
 Seen decode(std::string_view bytes, const std::vector<std::size_t>& cuts,
             frsh::FrameLimits limits) {

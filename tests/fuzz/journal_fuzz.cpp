@@ -7,10 +7,10 @@
 #include "common/base/error.hpp"
 #include "common/proto/checksum.hpp"
 #include "server/journal.hpp"
+#include "tests/fuzz/temp_folder.hpp"
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -23,25 +23,7 @@ namespace {
 using frsh::JournalReader;
 using frsh::Offset;
 
-void must_hold(bool holds) {
-    if (!holds) std::abort();
-}
-
-struct Folder {
-    Folder() {
-        std::string name = std::filesystem::exists("/dev/shm") ? "/dev/shm/" : "/tmp/";
-        name += "frsh-fuzz-XXXXXX";
-        must_hold(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string path;
-};
+using Folder = TempFolder;
 
 std::size_t take_number(std::string_view& bytes, int count) {
     std::size_t number = 0;

@@ -2,17 +2,13 @@
 // its bounds, and what is said again decodes to the same.
 #include "common/base/error.hpp"
 #include "common/proto/message.hpp"
+#include "tests/fuzz/must_hold.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 namespace {
-
-void must_hold(bool holds) {
-    if (!holds) std::abort();
-}
 
 void check_bounds(const frsh::Message& message) {
     if (const auto* const open = std::get_if<frsh::msg::Open>(&message)) {

@@ -3,9 +3,9 @@
 // on.
 #include "server/journal_record.hpp"
 #include "server/run_store.hpp"
+#include "tests/fuzz/temp_folder.hpp"
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -15,26 +15,11 @@
 
 namespace {
 
-void must_hold(bool holds) {
-    if (!holds) std::abort();
-}
-
-struct Folder {
+struct Folder : TempFolder {
     Folder() {
-        std::string name = std::filesystem::exists("/dev/shm") ? "/dev/shm/" : "/tmp/";
-        name += "frsh-fuzz-XXXXXX";
-        must_hold(::mkdtemp(name.data()) != nullptr);
-        path = name;
         must_hold(::mkdir((path + "/runs").c_str(), 0700) == 0);
         must_hold(::mkdir((path + "/runs/run").c_str(), 0700) == 0);
     }
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::string path;
 };
 
 }  // namespace
