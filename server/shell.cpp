@@ -363,12 +363,15 @@ pid_t Shell::foreground() const {
 
 // The shell itself, or a copy of it that is to become a program, may take a signal for nothing:
 // where it was about to start a job, it waits for that job now. So it is looked after.
+// Whether it may is asked before: by the time it was signaled it may have become that program.
 void Shell::signal_foreground(int number) {
     const pid_t group = foreground();
+    const bool may_be_lost = is_shell(group);
     if (group > 0) ::kill(-group, number);
-    if (!is_shell(group)) return;
+    if (!may_be_lost) return;
     signal_ = number;
     signaled_group_ = group;
+    times_signaled_ = 1;
     looks_ = 0;
     look_again_ = EventLoop::Clock::now() + kFirstLook;
 }
@@ -376,12 +379,13 @@ void Shell::signal_foreground(int number) {
 void Shell::look_for_job(Time now) {
     look_again_ = EventLoop::kNever;
     const pid_t group = foreground();
-    const bool is_new = group != signaled_group_;
     const bool may_be_job = group != pid_ || !terminal_.master.is_open();
     if (group > 0 && may_be_job) {
-        ::kill(-group, signal_);
-        if (!is_new || !is_shell(group)) return;
-        signaled_group_ = group;
+        const bool may_be_lost = is_shell(group);
+        if (group != std::exchange(signaled_group_, group)) times_signaled_ = 0;
+        // A copy that stays one has heard it by the second time.
+        if (!may_be_lost || ++times_signaled_ <= 2) ::kill(-group, signal_);
+        if (!may_be_lost) return;
     }
     if (++looks_ < kLooks) look_again_ = now + kFirstLook * (1 << looks_);
 }

@@ -163,6 +163,7 @@ class Shell {
     bool is_busy_ = false;    // The first has been handed over.
     int signal_ = 0;          // Sent last, and to whom.
     pid_t signaled_group_ = 0;
+    int times_signaled_ = 0;
     int looks_ = 0;
     Time look_again_ = EventLoop::kNever;  // For a job that came too late for it.
     std::optional<ExitStatus> status_;
