@@ -48,11 +48,8 @@ void ServerLink::greet(const std::optional<msg::Auth>& auth) {
     is_greeted_ = false;
     if (auth) link_.send(*auth);
     if (watched_socket_ >= 0) watch_peer();
-    msg::Hello hello{kProtocolVersion,
-                     "frsh/" FRSH_VERSION,
-                     {"runs", "shells", "ptys", "resume", "kept"},
-                     "",
-                     ""};
+    msg::Hello hello{
+        kProtocolVersion, "frsh/" FRSH_VERSION, {kFeatures.begin(), kFeatures.end()}, "", ""};
     // A resume says whose session is meant; this one is only a messenger.
     if (state_ == State::Up) hello.session = session_;
     link_.send(hello);

@@ -78,7 +78,7 @@ Conversation::Conversation(EventLoop& loop, std::unique_ptr<Transport> transport
     // Said at once, not as an answer: a round trip less.
     link_.send(msg::Hello{kProtocolVersion,
                           "frshd/" FRSH_VERSION,
-                          {"runs", "shells", "ptys", "resume", "kept"},
+                          {kFeatures.begin(), kFeatures.end()},
                           escape_controls(settings_.launch.user.name),
                           escape_controls(host_name())});
 }

@@ -10,6 +10,7 @@
 #include "common/proto/outcome.hpp"
 #include "common/proto/stream.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -21,6 +22,9 @@
 namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
+// What both of our own ends can do, as they say in their hello.
+inline constexpr std::array<const char*, 5> kFeatures = {"runs", "shells", "ptys", "resume",
+                                                         "kept"};
 using Channel = std::uint32_t;  // Chosen by the client; one run each.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
