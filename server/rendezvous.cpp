@@ -3,8 +3,9 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/net/socket.hpp"
+#include "common/sys/fd_passing.hpp"
 
-#include <cstring>
+#include <cstddef>
 
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -71,51 +72,20 @@ struct Opening {
     bool is_forced;
 };
 
-void send_descriptors(int socket, int input, int output, Opening opening) {
-    const int descriptors[2] = {input, output};
-    const std::size_t size = (opening.has_output ? 2 : 1) * sizeof(int);
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)] = {};
-    iovec part{&opening, sizeof opening};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(size);
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(size);
-    std::memcpy(CMSG_DATA(header), descriptors, size);
-    check(::sendmsg(socket, &message, MSG_NOSIGNAL), "sendmsg");
-}
-
-Opening receive_descriptors(int socket, Fd& input, Fd& output) {
+Opening receive_opening(int socket, Fd& input, Fd& output) {
     Opening opening{};
-    alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-    iovec part{&opening, sizeof opening};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const ssize_t got = check(::recvmsg(socket, &message, MSG_CMSG_CLOEXEC), "recvmsg");
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        int descriptors[2] = {-1, -1};
-        std::memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-        input = Fd(descriptors[0]);
-        output = Fd(descriptors[1]);
-    }
-    const bool is_whole =
-        got == sizeof opening && input.is_open() && output.is_open() == opening.has_output;
+    Passed passed = receive_descriptors(socket, reinterpret_cast<char*>(&opening), sizeof opening);
+    input = std::move(passed.descriptors[0]);
+    output = std::move(passed.descriptors[1]);
+    const bool is_whole = passed.result.bytes == sizeof opening && input.is_open() &&
+                          output.is_open() == opening.has_output;
     if (!is_whole) throw SysError("recvmsg", EBADMSG);
     return opening;
 }
 
 HandOver receive(int socket) {
     HandOver result;
-    const Opening opening = receive_descriptors(socket, result.input, result.output);
+    const Opening opening = receive_opening(socket, result.input, result.output);
     if (opening.is_forced) result.forced_command = read_text(socket);
     result.bytes = read_text(socket);
     return result;
@@ -163,8 +133,14 @@ std::optional<Fd> hand_over(const std::string& name, int input, int output,
     if (peer_uid(socket.get()) != ::geteuid()) return std::nullopt;
     set_patience(socket.get());
     try {
-        send_descriptors(socket.get(), input, output,
-                         {input != output, forced_command.has_value()});
+        const Opening opening{input != output, forced_command.has_value()};
+        std::vector<int> descriptors{input};
+        if (opening.has_output) descriptors.push_back(output);
+        if (!pass_descriptors(socket.get(),
+                              {reinterpret_cast<const char*>(&opening), sizeof opening},
+                              descriptors)) {
+            return std::nullopt;
+        }
         if (forced_command) write_text(socket.get(), *forced_command);
         write_text(socket.get(), bytes);
         char answer = 0;

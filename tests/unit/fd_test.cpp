@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/net/transport.hpp"
+#include "common/sys/fd_passing.hpp"
 #include "common/sys/pty.hpp"
 
 #include <doctest/doctest.h>
@@ -155,4 +156,29 @@ TEST_CASE("transport: two pipes make one, and the end of writing closes the seco
           IoResult::Status::EndOfFile);
     frsh::write_all(in.write_end.get(), "y");
     CHECK(transport.read(buffer, sizeof buffer).bytes == 1);
+}
+
+TEST_CASE("fd passing: the receiver has the same open file under a number of its own") {
+    const auto [near, far] = frsh::make_socketpair();
+    const frsh::Pipe pipe = frsh::make_pipe();
+    char buffer[8];
+    CHECK(frsh::receive_descriptors(far.get(), buffer, sizeof buffer).result.status ==
+          IoResult::Status::WouldBlock);
+    REQUIRE(frsh::pass_descriptors(near.get(), "ab", {pipe.write_end.get()}));
+    const frsh::Passed passed = frsh::receive_descriptors(far.get(), buffer, sizeof buffer);
+    CHECK(passed.result.bytes == 2);
+    REQUIRE(passed.descriptors[0].is_open());
+    CHECK_FALSE(passed.descriptors[1].is_open());
+    CHECK((::fcntl(passed.descriptors[0].get(), F_GETFD) & FD_CLOEXEC) != 0);
+    frsh::write_all(passed.descriptors[0].get(), "x");
+    CHECK(frsh::read_some(pipe.read_end.get(), buffer, sizeof buffer).bytes == 1);
+}
+
+TEST_CASE("fd passing: nobody there is a plain answer on both sides") {
+    auto [near, far] = frsh::make_socketpair();
+    far.close();
+    CHECK_FALSE(frsh::pass_descriptors(near.get(), "a", {0}));
+    char buffer[8];
+    CHECK(frsh::receive_descriptors(near.get(), buffer, sizeof buffer).result.status ==
+          IoResult::Status::EndOfFile);
 }
