@@ -85,11 +85,14 @@ class Dial {
         std::optional<SysError> last;
         for (const Address& address : look_up(target_.where, family, deadline_)) {
             try {
-                Fd socket = connect_from(address);
+                Fd socket = begin_connect_from_own(address);
+                // While packets are under way, and the server makes itself ready.
+                if (!context_) context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
+                tls_ = std::make_unique<TlsTransport>(*context_);
+                finish_connect(socket.get(), address, deadline_);
                 tune_tcp(socket.get(), keep_alive_);
                 is_loopback_ = address.is_loopback();
-                context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
-                tls_ = std::make_unique<TlsTransport>(std::move(socket), *context_);
+                tls_->attach(std::move(socket));
                 return;
             } catch (const SysError& error) {
                 last = error;
@@ -98,10 +101,10 @@ class Dial {
         throw SysError(*last);
     }
 
-    Fd connect_from(const Address& address) {
-        if (settings().bind_address.empty()) return connect_tcp(address, deadline_);
+    Fd begin_connect_from_own(const Address& address) {
+        if (settings().bind_address.empty()) return begin_connect(address);
         const HostPort own{settings().bind_address, 0};
-        return connect_tcp(address, deadline_, &look_up(own, address.family(), deadline_).front());
+        return begin_connect(address, &look_up(own, address.family(), deadline_).front());
     }
 
     void connect_by_command() {

@@ -32,13 +32,14 @@ void wait(pollfd* polled, nfds_t count, int timeout) {
 
 }  // namespace
 
-Gate::Gate(Fd peer, const TlsContext& context, Fd control, Fd session)
-    : tls_(std::move(peer), context),
+Gate::Gate(const TlsContext& context, Fd control, Fd session)
+    : tls_(context),
       control_(std::move(control)),
       session_(std::move(session)),
       decoder_(kStrangerLimits) {}
 
-void Gate::run() {
+void Gate::run(Fd peer) {
+    tls_.attach(std::move(peer));
     try {
         if (shake_hands() && log_in()) {
             control_.close();

@@ -19,11 +19,13 @@ namespace frsh {
 
 class Gate {
   public:
-    // `control` leads to the monitor, `session` is where decrypted bytes go after the login.
-    Gate(Fd peer, const TlsContext& context, Fd control, Fd session);
+    // `control` leads to the monitor, `session` is where decrypted bytes go after the login. The
+    // peer is yet to come: a gate may stand ready, sandbox and all, before there is one.
+    Gate(const TlsContext& context, Fd control, Fd session);
 
-    // The whole life of a gate. Throws nothing that the peer can cause.
-    void run();
+    // The whole life of a gate with its peer, a non-blocking socket. Throws nothing that the peer
+    // can cause.
+    void run(Fd peer);
 
   private:
     bool shake_hands();

@@ -2,7 +2,9 @@
 
 #include "common/base/error.hpp"
 #include "common/net/proof.hpp"
+#include "common/sys/fd_passing.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace frsh {
@@ -62,7 +64,8 @@ ToGate parse_to_gate(std::string_view packet) {
     char letter = 0;
     const std::string_view payload = split_packet(packet, letter);
     const auto kind = static_cast<Kind>(letter);
-    const bool fits = kind == Kind::HostProof    ? payload.size() > kNonceSize
+    const bool fits = kind == Kind::Peer         ? payload.empty()
+                      : kind == Kind::HostProof  ? payload.size() > kNonceSize
                       : kind == Kind::Acceptable ? payload.size() <= 1
                       : kind == Kind::Admitted   ? payload.empty()
                                                  : kind == Kind::Refused && !payload.empty();
@@ -80,6 +83,21 @@ std::pair<Fd, Fd> make_packet_pair() {
 bool send_packet(int socket, std::string_view packet) {
     return ::send(socket, packet.data(), packet.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(packet.size());
+}
+
+bool send_packet(int socket, std::string_view packet, int descriptor) {
+    return pass_descriptors(socket, packet, {descriptor});
+}
+
+Fd wait_for_descriptor(int socket) {
+    for (;;) {
+        char packet[8];
+        Passed passed = receive_descriptors(socket, packet, sizeof packet);
+        if (passed.result.status == IoResult::Status::EndOfFile) return {};
+        if (passed.descriptors[0].is_open()) return std::move(passed.descriptors[0]);
+        pollfd polled{socket, POLLIN, 0};
+        if (::poll(&polled, 1, -1) == -1 && errno != EINTR) throw SysError("poll");
+    }
 }
 
 std::optional<std::string> receive_packet(int socket) {

@@ -30,6 +30,7 @@ struct ToMonitor {
 
 struct ToGate {
     enum class Kind : char {
+        Peer = 'C',        // The connection itself comes with it (SCM_RIGHTS). The first one.
         HostProof = 'H',   // The nonce, and the payload of the proof.
         Acceptable = 'K',  // One byte, the index of a key; nothing if none will do.
         Admitted = 'Y',    // From here on: bytes.
@@ -49,7 +50,11 @@ struct ToGate {
 [[nodiscard]] std::pair<Fd, Fd> make_packet_pair();
 // A message is so short that the socket takes it whole, or the other side is gone: false then.
 bool send_packet(int socket, std::string_view packet);
+// The same with a descriptor, which is lent.
+bool send_packet(int socket, std::string_view packet, int descriptor);
 // Whole packets only: an empty optional is "none yet", an empty string the end.
 [[nodiscard]] std::optional<std::string> receive_packet(int socket);
+// Waits for a packet that brings a descriptor. Not open where the other side is gone.
+[[nodiscard]] Fd wait_for_descriptor(int socket);
 
 }  // namespace frsh

@@ -8,6 +8,7 @@
 #include "common/sys/process.hpp"
 #include "server/access.hpp"
 #include "server/audit.hpp"
+#include "server/gate_messages.hpp"
 #include "server/host_key.hpp"
 #include "server/launch.hpp"
 #include "server/login_exit.hpp"
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,6 +28,10 @@ using namespace std::chrono_literals;
 constexpr int kAcceptsATurn = 64;
 constexpr std::size_t kMaxParting = 256;
 constexpr auto kLookForSurplus = 250ms;  // While somebody waits.
+// Since somebody came, until the next session is forked ahead: a crowd has better use for the time.
+constexpr auto kQuiet = 50ms;
+// Since one that was forked ahead has died for nothing.
+constexpr auto kAfterDeath = 5s;
 
 // Room for every connection that may wait, beside the session's own. What a session starts gets the
 // limit that we were given.
@@ -217,7 +223,10 @@ std::optional<Listener::Connection> Listener::serve(Fd states) {
             states_.close();
         }
         if (auto connection = fork_waiting()) return connection;
-        if (told_to_end_ && children_.empty() && endings_.empty()) return std::nullopt;
+        if (auto connection = fork_ahead(EventLoop::Clock::now())) return connection;
+        if (told_to_end_ && children_.empty() && spares_.empty() && endings_.empty()) {
+            return std::nullopt;
+        }
         loop_.run_once(next_deadline());
         tick(EventLoop::Clock::now());
     }
@@ -234,47 +243,107 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
                    "this server has " + std::to_string(kMaxSessions) + " sessions already");
             continue;
         }
-        Pipe steps;
-        try {
-            steps = make_pipe();
-            set_nonblocking(steps.read_end.get());
-        } catch (const SysError& error) {
-            // Out of descriptors, all of them perhaps held by those who wait: one fewer.
-            refuse(std::move(next.socket), "busy", error.what());
-            continue;
+        auto session = find_spare(next);
+        if (!session) {
+            try {
+                auto connection = fork_session(next.door, next.socket.get(), session.emplace());
+                if (connection) {
+                    connection->socket = std::move(next.socket);
+                    return connection;
+                }
+            } catch (const SysError& error) {
+                // Out of descriptors, all of them perhaps held by those who wait: one fewer.
+                refuse(std::move(next.socket), "busy", error.what());
+                continue;
+            }
         }
-        const std::string mark = new_session_mark();
-        std::string from = name_of_peer(next.socket.get());
-        const pid_t pid = ::fork();
-        if (pid == -1) {
-            refuse(std::move(next.socket), "busy", SysError("fork").what());
-            continue;
-        }
-        if (pid == 0) {
-            // A session of its own: Ctrl-C at the server's terminal is not for its clients.
-            ::setsid();
-            sigset_t none;
-            sigemptyset(&none);
-            ::sigprocmask(SIG_SETMASK, &none, nullptr);
-            (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
-            close_all_but({next.socket.get(), steps.write_end.get(), audit_file_});
-            return Connection{std::move(next.socket), next.door, std::move(steps.write_end), mark};
-        }
-        const bool is_login = next.door == Kind::Tls;
-        slots_.add(pid, next.source,
-                   is_login ? LoginSlots::Rules::OfALogin : LoginSlots::Rules::Own,
-                   EventLoop::Clock::now());
-        Child& child = children_[pid];
-        child.steps = std::move(steps.read_end);
-        child.kind = next.door;
-        child.mark = mark;
-        child.from = std::move(from);
-        child.source = std::move(next.source);
-        child.watch = loop_.watch(
-            "listener: a session knows its peer", child.steps.get(), [] { return short{POLLIN}; },
-            [this, pid, &child](short) { follow(pid, child); });
+        adopt(std::move(*session), next);
     }
     return std::nullopt;
+}
+
+std::optional<Listener::Connection> Listener::fork_session(Kind kind, int socket,
+                                                           Session& session) {
+    Pipe steps = make_pipe();
+    set_nonblocking(steps.read_end.get());
+    session.mark = new_session_mark();
+    session.pid = check(::fork(), "fork");
+    if (session.pid == 0) {
+        // A session of its own: Ctrl-C at the server's terminal is not for its clients.
+        ::setsid();
+        sigset_t none;
+        sigemptyset(&none);
+        ::sigprocmask(SIG_SETMASK, &none, nullptr);
+        (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
+        close_all_but({socket, steps.write_end.get(), audit_file_});
+        return Connection{{}, {}, kind, std::move(steps.write_end), session.mark};
+    }
+    session.steps = std::move(steps.read_end);
+    return std::nullopt;
+}
+
+std::optional<Listener::Connection> Listener::fork_ahead(EventLoop::Time now) {
+    if (now < fork_ahead_at_) return std::nullopt;
+    for (const auto& socket : sockets_) {
+        const bool has_one = std::any_of(spares_.begin(), spares_.end(), [&](const Spare& spare) {
+            return spare.kind == socket->kind;
+        });
+        if (has_one) continue;
+        try {
+            auto [ours, theirs] = make_packet_pair();
+            Spare spare{{}, socket->kind, std::move(ours)};
+            auto connection = fork_session(socket->kind, theirs.get(), spare.session);
+            if (connection) {
+                // For whoever looks at a list of processes.
+                ::prctl(PR_SET_NAME, "frshd-spare");
+                connection->arrivals = std::move(theirs);
+                return connection;
+            }
+            spares_.push_back(std::move(spare));
+        } catch (const SysError&) {
+            // Whoever comes is served all the same, or told why not.
+            fork_ahead_at_ = now + kAfterDeath;
+            return std::nullopt;
+        }
+    }
+    fork_ahead_at_ = EventLoop::kNever;
+    return std::nullopt;
+}
+
+Fd Listener::await_connection(const Connection& ahead) {
+    Fd socket = wait_for_descriptor(ahead.arrivals.get());
+    ::prctl(PR_SET_NAME, "frshd");
+    return socket;
+}
+
+// One that has died meanwhile takes nothing, and is passed over.
+std::optional<Listener::Session> Listener::find_spare(const WaitingRoom::Guest& guest) {
+    fork_ahead_at_ = EventLoop::Clock::now() + kQuiet;
+    for (Spare& spare : spares_) {
+        if (spare.kind != guest.door || !spare.way.is_open()) continue;
+        const Fd way = std::move(spare.way);
+        if (!send_packet(way.get(), "c", guest.socket.get())) continue;
+        Session session = std::move(spare.session);
+        std::erase_if(spares_, [&](const Spare& one) { return one.session.pid == session.pid; });
+        return session;
+    }
+    return std::nullopt;
+}
+
+void Listener::adopt(Session session, WaitingRoom::Guest& guest) {
+    const pid_t pid = session.pid;
+    const bool is_login = guest.door == Kind::Tls;
+    slots_.add(pid, guest.source, is_login ? LoginSlots::Rules::OfALogin : LoginSlots::Rules::Own,
+               EventLoop::Clock::now());
+    Child& child = children_[pid];
+    child.steps = std::move(session.steps);
+    child.kind = guest.door;
+    child.mark = std::move(session.mark);
+    child.from = name_of_peer(guest.socket.get());
+    child.source = std::move(guest.source);
+    child.watch = loop_.watch(
+        "listener: a session knows its peer", child.steps.get(), [] { return short{POLLIN}; },
+        [this, pid, &child](short) { follow(pid, child); });
 }
 
 // Admitted, or the end without that: either way it needs no place for a login any more.
@@ -325,7 +394,12 @@ void Listener::evict_surplus(EventLoop::Time now) {
 void Listener::reap_children() {
     while (const auto status = reap()) {
         const auto found = children_.find(status->pid);
-        if (found == children_.end()) continue;
+        if (found == children_.end()) {
+            const auto died = std::erase_if(
+                spares_, [&](const Spare& spare) { return spare.session.pid == status->pid; });
+            if (died > 0) fork_ahead_at_ = EventLoop::Clock::now() + kAfterDeath;
+            continue;
+        }
         Child& child = found->second;
         if (child.steps.is_open())
             follow(status->pid, child);  // What it said last may not have been read.
@@ -373,7 +447,7 @@ void Listener::tick(EventLoop::Time now) {
 }
 
 EventLoop::Time Listener::next_deadline() const {
-    EventLoop::Time next = waiting_.next_deadline();
+    EventLoop::Time next = std::min(waiting_.next_deadline(), fork_ahead_at_);
     if (waiting_.has_ready()) {
         next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kLookForSurplus);
     }
@@ -391,6 +465,8 @@ void Listener::stop_listening() {
     }
     sockets_.clear();
     waiting_.clear();
+    for (Spare& spare : spares_)
+        spare.way.close();
 }
 
 }  // namespace frsh

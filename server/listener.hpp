@@ -5,6 +5,9 @@
 // few places for a login (login_slots.hpp). Who comes meanwhile waits here unforked, and is
 // refused, in words, only beyond that. Sources that keep failing are refused for a while.
 //
+// One session of each kind of door is forked ahead, when all is quiet, and waits for its
+// connection (SCM_RIGHTS): whoever comes then does not wait for a fork, a gate and its sandbox.
+//
 // fork(2) happens at the top of the stack, never inside a callback of the loop: the child returns
 // out of next_connection() with nothing of the parent's work half done above it.
 #pragma once
@@ -32,7 +35,8 @@ class Listener {
 
     // What a forked session is given.
     struct Connection {
-        Fd socket;
+        Fd socket;    // Not open in one that was forked ahead:
+        Fd arrivals;  // its socket will come through this one (await_connection()).
         Kind kind;
         Fd steps;          // For LoginStep; behind Admitted it is closed.
         std::string mark;  // "FRSH_SESSION=...", in the environment of all its runs.
@@ -60,6 +64,10 @@ class Listener {
     // Says both ends of listening to `states` (service.hpp), which may be not open.
     std::optional<Connection> serve(Fd states);
 
+    // Blocks until the connection is there that a session was forked ahead for. Not open where it
+    // will not be needed any more.
+    [[nodiscard]] static Fd await_connection(const Connection& ahead);
+
   private:
     struct Socket {
         Fd fd;
@@ -76,6 +84,17 @@ class Listener {
         bool is_admitted = false;
         const char* eviction = nullptr;  // Why we ended it, if so.
         EventLoop::Watch watch;
+    };
+    // A forked session, before it is known whose.
+    struct Session {
+        pid_t pid = 0;
+        Fd steps;
+        std::string mark;
+    };
+    struct Spare {
+        Session session;
+        Kind kind;
+        Fd way;  // For its connection.
     };
     // Refused; kept until it has read why, or a second has passed.
     struct Parting {
@@ -99,6 +118,11 @@ class Listener {
     void punish(const Child& child, const ExitStatus& status);
     void evict_surplus(EventLoop::Time now);
     std::optional<Connection> fork_waiting();
+    std::optional<Connection> fork_ahead(EventLoop::Time now);
+    // In the child its connection, without a socket. Throws SysError.
+    std::optional<Connection> fork_session(Kind kind, int socket, Session& session);
+    std::optional<Session> find_spare(const WaitingRoom::Guest& guest);
+    void adopt(Session session, WaitingRoom::Guest& guest);
     void reap_children();
     void tick(EventLoop::Time now);
     [[nodiscard]] EventLoop::Time next_deadline() const;
@@ -110,6 +134,8 @@ class Listener {
     Signals signals_;
     std::vector<std::unique_ptr<Socket>> sockets_;
     std::map<pid_t, Child> children_;
+    std::vector<Spare> spares_;
+    EventLoop::Time fork_ahead_at_{};
     LoginSlots slots_;
     WaitingRoom waiting_{loop_, kMaxWaiting};
     Penalties penalties_;

@@ -106,6 +106,15 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
                        std::move(settings));
 }
 
+// False where this process was forked ahead for a connection that never came.
+bool take_socket(Listener::Connection& connection) {
+    if (connection.arrivals.is_open()) {
+        connection.socket = Listener::await_connection(connection);
+        connection.arrivals.close();
+    }
+    return connection.socket.is_open();
+}
+
 // The listener's child becomes the monitor of a login, and then the user's session.
 int serve_login(Listener::Connection connection, const TlsContext& context,
                 const ServerOptions& options, const GateUser& gate_user, int audit_file) {
@@ -117,8 +126,9 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     monitor_settings.audit_file = audit_file;
     monitor_settings.session_mark = connection.mark;
     const uid_t server_uid = ::geteuid();
-    Monitor monitor(std::move(connection.socket), context, std::move(monitor_settings),
-                    std::move(connection.steps));
+    Monitor monitor(context, std::move(monitor_settings), std::move(connection.steps));
+    if (!take_socket(connection)) return 0;
+    monitor.take(std::move(connection.socket));
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
     if (server_uid == 0) ::umask(022);
@@ -142,6 +152,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
 
 int serve_connection(Listener::Connection connection, const ServerOptions& options,
                      int audit_file) {
+    if (!take_socket(connection)) return 0;
     const int socket = connection.socket.get();
     const bool is_plain = connection.kind == Listener::Kind::Plaintext;
     SessionSettings settings = own_settings(connection.mark, is_plain ? "plain TCP" : "unix",

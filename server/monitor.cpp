@@ -43,6 +43,8 @@ constexpr int kMostMessages = 16;
 constexpr std::chrono::milliseconds kPartingTime = 3s;
 // The socket between gate and session: short, so that control never waits behind much data.
 constexpr int kSessionBuffer = 64 * 1024;
+// A gate's descriptor that leads to its monitor.
+constexpr int kControl = 3;
 
 // "ADDRESS PORT", as sshd writes it.
 std::string describe_as_ssh(const Address& address) {
@@ -64,18 +66,8 @@ GateUser find_gate_user() {
     return {};
 }
 
-Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps)
-    : settings_(std::move(settings)),
-      steps_(std::move(steps)),
-      started_(EventLoop::Clock::now()),
-      deadline_(started_ + kHandshakeTime) {
-    const Address theirs = peer_address(peer.get());
-    const Address own = local_address(peer.get());
-    peer_ = theirs.text();
-    address_ = theirs.host_text();
-    const std::string from = describe_as_ssh(theirs);
-    ssh_connection_ = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
-    ssh_client_ = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
+Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
+    : settings_(std::move(settings)), steps_(std::move(steps)) {
     auto [control, gate_control] = make_packet_pair();
     auto [session, gate_session] = make_socketpair();
     make_short(session);
@@ -84,43 +76,60 @@ Monitor::Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, F
     if (gate_ == 0) {
         control.close();
         session.close();
-        become_gate(std::move(peer), context, std::move(gate_control), std::move(gate_session));
+        become_gate(context, std::move(gate_control), std::move(gate_session));
     }
     control_ = std::move(control);
     session_ = std::move(session);
 }
 
-void Monitor::become_gate(Fd peer, const TlsContext& context, Fd control, Fd session) {
+void Monitor::take(Fd peer) {
+    started_ = EventLoop::Clock::now();
+    deadline_ = started_ + kHandshakeTime;
+    tune_tcp(peer.get());
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Peer, ""}), peer.get());
+    const Address theirs = peer_address(peer.get());
+    const Address own = local_address(peer.get());
+    peer_ = theirs.text();
+    address_ = theirs.host_text();
+    const std::string from = describe_as_ssh(theirs);
+    ssh_connection_ = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
+    ssh_client_ = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
+}
+
+void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
     int status = 1;
     try {
-        ::prctl(PR_SET_NAME, "frshd-gate");
-        tune_tcp(peer.get());
-        // Three sockets, side by side behind the standard streams, and nothing else of whatever
-        // our parents had open.
-        int lifted[3];
-        const int sockets[3] = {peer.get(), control.get(), session.get()};
-        for (int i = 0; i < 3; ++i)
+        ::prctl(PR_SET_NAME, "frshd-spare");
+        // Two sockets, side by side behind the standard streams, and nothing else of whatever our
+        // parents had open. The peer's will be the third.
+        int lifted[2];
+        const int sockets[2] = {control.get(), session.get()};
+        for (int i = 0; i < 2; ++i)
             lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
-        for (int i = 0; i < 3; ++i)
-            check(::dup3(lifted[i], 3 + i, O_CLOEXEC), "dup");
-        check(::close_range(6, ~0U, 0), "close_range");
+        for (int i = 0; i < 2; ++i)
+            check(::dup3(lifted[i], kControl + i, O_CLOEXEC), "dup");
+        check(::close_range(kControl + 2, ~0U, 0), "close_range");
         const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
         // Without a sandbox, what a sanitizer has to say still reaches stderr.
         for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
             check(::dup2(null.get(), standard), "dup");
         ::close(null.get());
         // The handles of old are never used again, nor destroyed: this function does not return.
-        auto* const gate = new Gate(Fd(3), context, Fd(4), Fd(5));
+        auto* const gate = new Gate(context, Fd(kControl), Fd(kControl + 1));
         if (settings_.use_sandbox) {
             // What it may warn of was said when the server started.
-            enter_sandbox({settings_.gate_user.uid, settings_.gate_user.gid, 5});
+            give_up_rights({settings_.gate_user.uid, settings_.gate_user.gid, kControl + 2});
         }
-        gate->run();
+        Fd peer = wait_for_descriptor(kControl);
+        if (!peer.is_open()) ::_exit(0);  // Nobody came.
+        ::prctl(PR_SET_NAME, "frshd-gate");
+        if (settings_.use_sandbox) filter_system_calls();
+        gate->run(std::move(peer));
         status = 0;
     } catch (const std::exception& error) {
         // The monitor has a log, we may have none any more.
         const std::string why = std::string("gate: ") + error.what();
-        send_packet(4, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
+        send_packet(kControl, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
     }
     ::_exit(status);
 }

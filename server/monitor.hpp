@@ -49,10 +49,12 @@ struct Login {
 
 class Monitor {
   public:
-    // `peer` is the connection; forks the gate at once. Call from the top of the stack.
-    // How far it got is written to `steps`, for the listener.
-    Monitor(Fd peer, const TlsContext& context, MonitorSettings settings, Fd steps);
+    // Forks the gate at once: call from the top of the stack. How far it got is written to `steps`,
+    // for the listener.
+    Monitor(const TlsContext& context, MonitorSettings settings, Fd steps);
 
+    // The connection, non-blocking. Throws SysError where it is gone already.
+    void take(Fd peer);
     // The whole login. With an answer, this process is the user already; without one, exit_code()
     // is all that is left to say.
     [[nodiscard]] std::optional<Login> admit();
@@ -61,7 +63,7 @@ class Monitor {
   private:
     using Time = EventLoop::Time;
 
-    [[noreturn]] void become_gate(Fd peer, const TlsContext& context, Fd control, Fd session);
+    [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
     // The gate's next packet; nothing once the deadline or the gate's life is over.
     std::optional<ToMonitor> wait_for_gate();
     bool prove_host(const PrivateKey& key, const std::string& binding);

@@ -136,12 +136,6 @@ std::vector<sock_filter> make_filter() {
     return code;
 }
 
-void filter_system_calls() {
-    std::vector<sock_filter> code = make_filter();
-    sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "seccomp");
-}
-
 // --- rights -----------------------------------------------------------------------------------
 
 void limit(__rlimit_resource resource, rlim_t most, const char* attempt) {
@@ -188,7 +182,7 @@ std::optional<std::string> try_sandbox() {
                     "): --no-sandbox goes without");
 }
 
-void enter_sandbox(const SandboxSettings& settings) {
+void give_up_rights(const SandboxSettings& settings) {
     drop_rights(settings);
     // Nobody of the same uid may look into this memory, nor may a core file keep it.
     check(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl");
@@ -202,6 +196,16 @@ void enter_sandbox(const SandboxSettings& settings) {
     forbid_files();
     // poll(2) refuses more entries than this limit, so it cannot be nothing.
     limit(RLIMIT_NOFILE, static_cast<rlim_t>(settings.highest_descriptor) + 1, "setrlimit nofile");
+}
+
+void filter_system_calls() {
+    std::vector<sock_filter> code = make_filter();
+    sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+    check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "seccomp");
+}
+
+void enter_sandbox(const SandboxSettings& settings) {
+    give_up_rights(settings);
     filter_system_calls();
 }
 

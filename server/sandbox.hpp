@@ -27,5 +27,9 @@ struct SandboxSettings {
 // There is no way back. Goes without landlock where the kernel has none. Throws SysError where any
 // other wall cannot be built: then this process must end.
 void enter_sandbox(const SandboxSettings& settings);
+// The same in two steps, for a process that is still to receive a descriptor in between, from its
+// own parent: rights and files first, which takes the longer, and then the system calls.
+void give_up_rights(const SandboxSettings& settings);
+void filter_system_calls();
 
 }  // namespace frsh

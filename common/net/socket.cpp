@@ -120,18 +120,23 @@ std::optional<Fd> accept_connection(int listening) {
     }
 }
 
-Fd connect_tcp(const Address& address, EventLoop::Time deadline, const Address* own) {
-    const std::string attempt = "connect " + address.text();
+Fd begin_connect(const Address& address, const Address* own) {
     Fd socket(
         check(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
     if (own != nullptr) {
         check(::bind(socket.get(), own->get(), own->size), "bind " + own->host_text());
     }
-    if (::connect(socket.get(), address.get(), address.size) == 0) return socket;
-    if (errno != EINPROGRESS) throw SysError(attempt);
+    if (::connect(socket.get(), address.get(), address.size) == -1 && errno != EINPROGRESS) {
+        throw SysError("connect " + address.text());
+    }
+    return socket;
+}
+
+void finish_connect(int socket, const Address& address, EventLoop::Time deadline) {
+    const std::string attempt = "connect " + address.text();
     // A non-blocking connect is writable once the handshake has ended, well or not.
     for (;;) {
-        pollfd polled{socket.get(), POLLOUT, 0};
+        pollfd polled{socket, POLLOUT, 0};
         int timeout = -1;
         if (deadline != EventLoop::kNever) {
             const auto left =
@@ -146,8 +151,13 @@ Fd connect_tcp(const Address& address, EventLoop::Time deadline, const Address* 
     }
     int error = 0;
     socklen_t size = sizeof error;
-    check(::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size), "getsockopt");
+    check(::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size), "getsockopt");
     if (error != 0) throw SysError(attempt, error);
+}
+
+Fd connect_tcp(const Address& address, EventLoop::Time deadline) {
+    Fd socket = begin_connect(address);
+    finish_connect(socket.get(), address, deadline);
     return socket;
 }
 

@@ -27,10 +27,13 @@ namespace frsh {
 // where the kernel has no descriptor or memory to give (EMFILE, ENFILE, ENOBUFS, ENOMEM).
 std::optional<Fd> accept_connection(int listening);
 
-// Blocks until connected or `deadline`; from `own`, where there is one. Throws SysError ("connect
-// 127.0.0.1:7722": ...).
-[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline,
-                             const Address* own = nullptr);
+// Begins to connect, from `own` where there is one, and does not wait. Both throw SysError
+// ("connect 127.0.0.1:7722": ...).
+[[nodiscard]] Fd begin_connect(const Address& address, const Address* own = nullptr);
+// Blocks until that has ended, or until `deadline`.
+void finish_connect(int socket, const Address& address, EventLoop::Time deadline);
+// The two of them.
+[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline);
 // Throws SysError.
 [[nodiscard]] Fd connect_unix(const std::string& path);
 

@@ -51,10 +51,7 @@ std::string describe_failure(int reason) {
 struct TlsTransport::State {
     enum class Stage { Hello, Greeting, Finishing, Open, Plain };
 
-    State(Fd the_socket, TlsContext::Side side, SSL_CTX* context)
-        : socket(std::move(the_socket)), is_client(side == TlsContext::Side::Client) {
-        set_nonblocking(socket.get());
-        wire.fd = socket.get();
+    State(TlsContext::Side side, SSL_CTX* context) : is_client(side == TlsContext::Side::Client) {
         stage = is_client ? Stage::Finishing : Stage::Hello;
         ssl = SSL_new(context);
         BIO* const bio = make_wire_bio(wire);
@@ -189,8 +186,19 @@ struct TlsTransport::State {
     bool is_clean_end = false;  // The peer did.
 };
 
-TlsTransport::TlsTransport(Fd socket, const TlsContext& context)
-    : state_(std::make_unique<State>(std::move(socket), context.side(), context.handle())) {}
+TlsTransport::TlsTransport(const TlsContext& context)
+    : state_(std::make_unique<State>(context.side(), context.handle())) {}
+
+TlsTransport::TlsTransport(Fd socket, const TlsContext& context) : TlsTransport(context) {
+    set_nonblocking(socket.get());
+    attach(std::move(socket));
+}
+
+void TlsTransport::attach(Fd socket) {
+    must(!state_->socket.is_open(), "a transport has one socket");
+    state_->wire.fd = socket.get();
+    state_->socket = std::move(socket);
+}
 
 TlsTransport::~TlsTransport() = default;
 

@@ -60,6 +60,9 @@ class TlsTransport : public Transport {
   public:
     // Takes a connected stream socket and makes it non-blocking. The context must outlive this.
     TlsTransport(Fd socket, const TlsContext& context);
+    // The same without a socket: attach() one, non-blocking already, before anything else.
+    explicit TlsTransport(const TlsContext& context);
+    void attach(Fd socket);
     ~TlsTransport() override;
 
     enum class Handshake {

@@ -13,6 +13,65 @@ from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, ma
 from wire import Wire  # noqa: E402
 
 
+class Ahead(Case):
+    """One session of each door is forked before anybody comes."""
+
+    def setUp(self):
+        runtime = self.path("run")
+        os.mkdir(runtime, 0o700)
+        self.own = Server(runtime)
+        self.place = Place("unix", runtime, ["local"], self.own)
+
+    def tearDown(self):
+        if self.own.process.poll() is None:
+            self.own.end()
+        super().tearDown()
+
+    def both(self):
+        return wait_until(lambda: len(self.own.spares()) == 2 and
+                          {stat.pid for stat in self.own.spares()}, "the next of both doors")
+
+    def session_of(self, *more):
+        result = self.place.run(["--argv", *more], "sh", "-c", "echo $PPID")
+        self.assertEqual(0, result.code, result)
+        return int(result.out)
+
+    def test_whoever_comes_gets_it_and_the_next_is_forked(self):
+        seen = set()
+        for _ in range(3):
+            ready = self.both()
+            session = self.session_of()
+            self.assertIn(session, ready)
+            seen.add(session)
+        self.assertEqual(3, len(seen))
+
+    def test_who_comes_meanwhile_is_served_all_the_same(self):
+        ready = self.both()
+        sessions = {self.session_of() for _ in range(5)}
+        self.assertEqual(5, len(sessions))
+        self.assertTrue(sessions - ready)
+
+    def test_one_that_died_is_no_loss(self):
+        for pid in self.both():
+            os.kill(pid, signal.SIGKILL)
+        self.session_of()
+
+    def test_they_go_with_the_listener_however_that_ends(self):
+        ready = self.both()
+        self.own.process.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in ready), "both to end")
+        self.own.process.wait()
+
+    def test_they_go_when_it_is_told_to_end_and_live_sessions_do_not(self):
+        with self.running(self.place.popen([], "echo up; read x", stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE)) as process:
+            self.assertEqual(b"up\n", process.stdout.readline())
+            ready = self.both()
+            self.own.process.terminate()
+            wait_until(lambda: not any(is_alive(pid) for pid in ready), "both to end")
+            self.assertIsNone(process.poll())
+
+
 class Life(Case):
     def start(self, place, command, **popen):
         popen.setdefault("stdin", subprocess.DEVNULL)
@@ -257,12 +316,17 @@ class Life(Case):
             with self.subTest(place.name):
                 self.assertEqual(0, place.run([], "true").code)
                 wait_until(lambda: not self.server.sessions(), "sessions to end")
-                before = open_descriptors(self.server.pid)
+                wait_until(lambda: len(self.server.spares()) == 2, "the next of both doors")
+                before = self.kinds_of_descriptors()
                 for i in range(runs):
                     words = ("exit 3", "no-such-command", "kill -9 $$")[i % 3]
                     self.assertIn(place.run([], words).code, (3, 127, 137))
                 wait_until(lambda: not descendants(self.server.pid), "sessions to be reaped")
-                self.assertEqual(before, open_descriptors(self.server.pid))
+                wait_until(lambda: len(self.server.spares()) == 2, "the next of both doors")
+                self.assertEqual(before, self.kinds_of_descriptors())
+
+    def kinds_of_descriptors(self):
+        return sorted(name.split(":[")[0] for name in open_descriptors(self.server.pid).values())
 
     def test_l5_orphans_of_a_run_are_reaped_while_its_session_lives(self):
         process = self.start(self.unix, "for i in 1 2 3 4 5 6 7 8 9; do (true & true &) ; done; "

@@ -115,7 +115,14 @@ def descendants(root=None):
             if pid not in found and stat.parent in found:
                 found.add(pid)
                 grew = True
-    return [table[pid] for pid in found if pid != root and pid in table]
+    return [table[pid] for pid in found if pid != root and pid in table
+            and not is_spare(table[pid], table)]
+
+
+def is_spare(stat, table):
+    """A session that a listener has forked ahead, or its gate: nobody's yet."""
+    above = table.get(stat.parent)
+    return "frshd-spare" in (stat.name, above and above.name)
 
 
 def resident_kib(pid, key="VmHWM"):
@@ -182,6 +189,11 @@ class Server(Daemon):
 
     def lines(self):
         return self.text().splitlines()
+
+    def spares(self):
+        """Sessions that were forked ahead: one of each door, once all is quiet."""
+        return [stat for stat in process_table().values()
+                if stat.parent == self.pid and stat.name == "frshd-spare"]
 
     def sessions(self):
         return [stat for stat in descendants(self.pid) if stat.name == "frshd"]
