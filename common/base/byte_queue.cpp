@@ -19,8 +19,9 @@ void ByteQueue::append(std::string_view bytes) {
 char* ByteQueue::room(std::size_t& size) {
     if (blocks_.empty() || blocks_.back().end == kBlockSize) {
         // Left uninitialised: it is written before it is read.
-        auto bytes = spare_ ? std::move(spare_) : std::unique_ptr<char[]>(new char[kBlockSize]);
-        blocks_.push_back({std::move(bytes), 0});
+        if (spares_.empty()) spares_.emplace_back(new char[kBlockSize]);
+        blocks_.push_back({std::move(spares_.back()), 0});
+        spares_.pop_back();
     }
     Block& last = blocks_.back();
     size = kBlockSize - last.end;
@@ -51,16 +52,20 @@ void ByteQueue::drop(std::size_t size) {
         begin_ += here;
         size -= here;
         if (begin_ < blocks_.front().end) return;
-        spare_ = std::move(blocks_.front().bytes);
-        blocks_.pop_front();
-        begin_ = 0;
+        drop_front();
     }
     if (size_ == 0) clear();
 }
 
+void ByteQueue::drop_front() {
+    if (spares_.size() < kMostSpare) spares_.push_back(std::move(blocks_.front().bytes));
+    blocks_.pop_front();
+    begin_ = 0;
+}
+
 void ByteQueue::clear() {
-    if (!blocks_.empty()) spare_ = std::move(blocks_.front().bytes);
-    blocks_.clear();
+    while (!blocks_.empty())
+        drop_front();
     begin_ = size_ = 0;
 }
 
