@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <optional>
 #include <set>
@@ -19,6 +20,7 @@ namespace frsh {
 namespace {
 
 constexpr std::size_t kMaxEnviron = 16 * 1024 * 1024;
+constexpr std::uint64_t kExiting = 0x4;  // PF_EXITING.
 
 class Folder {
   public:
@@ -56,8 +58,9 @@ std::string read_proc(pid_t pid, const char* file) {
     }
 }
 
-// /proc/PID/stat: pid (name) state ppid pgrp session ... starttime is field 22. The name may hold
-// anything, blanks and parentheses included, so the last ')' ends it.
+// /proc/PID/stat: pid (name) state ppid pgrp session tty tpgid flags ... utime and stime are fields
+// 14 and 15, starttime is 22. The name may hold anything, blanks and parentheses included, so the
+// last ')' ends it.
 std::optional<ProcessInfo> look_at(pid_t pid) {
     const std::string stat = read_proc(pid, "stat");
     const std::size_t open = stat.find('(');
@@ -75,7 +78,10 @@ std::optional<ProcessInfo> look_at(pid_t pid) {
     info.name = stat.substr(open + 1, close - open - 1);
     info.state = fields[0].empty() ? '?' : fields[0][0];
     info.parent = static_cast<pid_t>(number(1));
+    info.group = static_cast<pid_t>(number(2));
     info.session = static_cast<pid_t>(number(3));
+    info.is_exiting = (number(6) & kExiting) != 0;
+    info.processor = number(11) + number(12);
     info.start = number(19);
     return info;
 }
@@ -144,8 +150,17 @@ std::vector<ProcessInfo> started_by(const Origin& origin) {
     return found;
 }
 
-std::string program_of(pid_t pid) {
-    return read_link(proc_path(pid, "exe"));
+std::string arguments_of(pid_t pid) {
+    return read_proc(pid, "cmdline");
+}
+
+bool ignores_signal(pid_t pid, int number) {
+    constexpr std::string_view kName = "\nSigIgn:\t";
+    const std::string status = read_proc(pid, "status");
+    const std::size_t at = status.find(kName);
+    if (at == std::string::npos) return false;
+    const char* const mask = status.c_str() + at + kName.size();
+    return (std::strtoull(mask, nullptr, 16) >> (number - 1) & 1) != 0;
 }
 
 std::string descriptor_name(int fd) {
@@ -170,6 +185,11 @@ std::vector<ProcessInfo> holders_of(const std::string& descriptor) {
         }
     }
     return holders;
+}
+
+bool is_there(const ProcessInfo& process) {
+    const auto now = look_at(process.pid);
+    return now && now->start == process.start && !now->is_exiting;
 }
 
 Delivery send_signal(const ProcessInfo& process, int number) {

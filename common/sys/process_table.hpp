@@ -18,7 +18,10 @@ namespace frsh {
 struct ProcessInfo {
     pid_t pid = 0;
     pid_t parent = 0;
+    pid_t group = 0;
     pid_t session = 0;
+    bool is_exiting = false;      // Past everything a signal could do to it.
+    std::uint64_t processor = 0;  // Clock ticks that it had of one.
     std::uint64_t start = 0;  // Clock ticks since boot; with the pid it names one process for ever.
     char state = '?';         // 'Z' and 'X' are dead already.
     std::string name;
@@ -44,13 +47,17 @@ struct Origin {
 // while somebody is in it who was there before: the kernel gives no number away that is in use.
 [[nodiscard]] std::vector<ProcessInfo> started_by(const Origin& origin);
 
-// The path of what it executes; empty where it is gone or not ours to look at.
-[[nodiscard]] std::string program_of(pid_t pid);
+// Its arguments, each ended by a NUL; empty where it is gone or not ours to look at.
+[[nodiscard]] std::string arguments_of(pid_t pid);
+[[nodiscard]] bool ignores_signal(pid_t pid, int number);
 
 // What proc(5) calls an open descriptor of ours: "pipe:[1234]", or the path of a named one.
 [[nodiscard]] std::string descriptor_name(int fd);
 // Who has that open. Processes that may not be looked into are passed over.
 [[nodiscard]] std::vector<ProcessInfo> holders_of(const std::string& descriptor);
+
+// Still that process, and not about to end.
+[[nodiscard]] bool is_there(const ProcessInfo& process);
 
 enum class Delivery { Sent, Gone, Refused };
 Delivery send_signal(const ProcessInfo& process, int number);

@@ -242,6 +242,24 @@ TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
 }
 
+TEST_CASE("process table: its arguments, its group, and what it ignores") {
+    auto result = frsh::spawn(shell("trap '' INT; exec sleep 60"));
+    const pid_t pid = std::get<Spawned>(result).pid;
+    CHECK(wait_until([&] { return frsh::arguments_of(pid) == std::string("sleep\00060\0", 9); }));
+    CHECK(frsh::ignores_signal(pid, SIGINT));
+    CHECK_FALSE(frsh::ignores_signal(pid, SIGQUIT));
+    const auto found = frsh::started_by({pid, {}});
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].group == pid);
+    CHECK(frsh::is_there(found[0]));
+    CHECK(frsh::send_signal(found[0], SIGKILL) == frsh::Delivery::Sent);
+    // Also before it has been waited for.
+    CHECK(wait_until([&] { return !frsh::is_there(found[0]); }));
+    frsh::wait_for(pid);
+    CHECK(frsh::arguments_of(pid).empty());
+    CHECK_FALSE(frsh::ignores_signal(pid, SIGINT));
+}
+
 TEST_CASE("process table: once a pid was waited for, its session counts by who was in it before") {
     auto result = frsh::spawn(shell("sleep 70 & echo; wait"));
     const pid_t pid = std::get<Spawned>(result).pid;
