@@ -356,44 +356,84 @@ void Shell::signal(const Guest& guest, int number) {
     }
 }
 
-// Without a terminal everything is in one group.
-pid_t Shell::foreground() const {
-    return terminal_.master.is_open() ? foreground_group(terminal_.master.get()) : pid_;
-}
-
-// The shell itself, or a copy of it that is to become a program, may take a signal for nothing:
-// where it was about to start a job, it waits for that job now. So it is looked after.
-// Whether it may is asked before: by the time it was signaled it may have become that program.
+// Without a terminal everything is in one group, and nobody in it catches what would end him.
+//
+// Bash notes an interrupt and acts on it when it can: where it was about to start a job, when that
+// has ended. A fork of it that is to become a job takes the interrupt for nothing, as what was
+// noted is forgotten in fork(2) and in exec(2); or it dies of it before the others of its pipeline
+// are there and gives the terminal back over their heads, so that nothing typed reaches them any
+// more. So nobody gets it before all forks are ready for it, and we look again until there is a job
+// that has got it. Each process gets it once, and a fork once more when it has become a program.
+//
+// What is left is what is so at a terminal, too: a program that ends by itself in the microsecond
+// between our look and the signal has it, and the next of a list has not.
 void Shell::signal_foreground(int number) {
-    const pid_t group = foreground();
-    const bool may_be_lost = is_shell(group);
-    if (group > 0) ::kill(-group, number);
-    if (!may_be_lost) return;
+    if (!terminal_.master.is_open()) {
+        ::kill(-pid_, number);
+        return;
+    }
     signal_ = number;
-    signaled_group_ = group;
-    times_signaled_ = 1;
+    groups_.clear();
+    signaled_.clear();
+    processor_ = 0;
     looks_ = 0;
-    look_again_ = EventLoop::Clock::now() + kFirstLook;
+    look_for_job(EventLoop::Clock::now());
 }
 
 void Shell::look_for_job(Time now) {
     look_again_ = EventLoop::kNever;
-    const pid_t group = foreground();
-    const bool may_be_job = group != pid_ || !terminal_.master.is_open();
-    if (group > 0 && may_be_job) {
-        const bool may_be_lost = is_shell(group);
-        if (group != std::exchange(signaled_group_, group)) times_signaled_ = 0;
-        // A copy that stays one has heard it by the second time.
-        if (!may_be_lost || ++times_signaled_ <= 2) ::kill(-group, signal_);
-        if (!may_be_lost) return;
-    }
-    if (++looks_ < kLooks) look_again_ = now + kFirstLook * (1 << looks_);
+    const pid_t group = foreground_group(terminal_.master.get());
+    const bool is_last = looks_ == kLooks;
+    if (group != pid_) groups_.insert(group);
+    const Foreground found = look_at_foreground(group, is_last);
+    // A short one may have ended since it was looked at.
+    const bool is_job =
+        group != pid_ &&
+        std::any_of(found.members.begin(), found.members.end(), [&](const auto& one) {
+            return one.first.group == group && is_there(one.first);
+        });
+    if (found.are_all_ready) send_to(found, group, is_job);
+    if (is_last || (is_job && !found.may_change)) return;
+    look_again_ = now + kFirstLook * (1 << looks_);
+    // On a busy machine they may not have come to do anything since.
+    const bool has_moved = std::exchange(processor_, found.processor) != found.processor;
+    if (has_moved || !found.is_held_up) ++looks_;
 }
 
-// Its process, or a fork of it that runs no program of its own yet.
-bool Shell::is_shell(pid_t pid) const {
-    const std::string program = program_of(pid);
-    return pid == pid_ || (!program.empty() && program == program_of(pid_));
+void Shell::send_to(const Foreground& found, pid_t group, bool is_job) {
+    // All at once, so that none of them can fork in between.
+    const bool is_for_all = group != pid_ && group > 0 && signaled_.empty();
+    if (is_for_all) ::kill(-group, signal_);
+    // Where a job has just ended, bash takes the terminal back now, and waits for nobody else.
+    if (!is_job && signaled_.emplace(pid_, false).second) ::kill(pid_, signal_);
+    for (const auto& [process, is_copy] : found.members) {
+        const bool is_new = signaled_.emplace(process.pid, is_copy).second;
+        const bool has_it = is_for_all && process.group == group;
+        if (is_new && !has_it) (void)send_signal(process, signal_);
+    }
+}
+
+Shell::Foreground Shell::look_at_foreground(pid_t group, bool is_last) const {
+    Foreground found;
+    const std::string arguments = arguments_of(pid_);
+    for (ProcessInfo& one : list_processes()) {
+        if (one.session != pid_ || one.is_exiting) continue;
+        // A fork that dies of an interrupt gives the terminal back, whoever else of its job lives.
+        const bool is_here = one.group == group || groups_.contains(one.group);
+        const bool is_shell = one.pid == pid_;
+        const bool is_copy = !is_shell && !arguments.empty() && arguments_of(one.pid) == arguments;
+        // Bash ignores QUIT. A fork of it that does not has been given the signals of a job: they
+        // are set in the order of their numbers, so INT has been.
+        const bool is_ready = !is_copy || is_last || !ignores_signal(one.pid, SIGQUIT);
+        if (is_shell || !is_ready || (is_copy && is_here)) {
+            found.may_change |= !is_shell;
+            found.processor += one.processor;
+            found.is_held_up |= one.state == 'R' || one.state == 'D';
+        }
+        found.are_all_ready &= is_ready;
+        if (is_here && !is_shell) found.members.emplace_back(std::move(one), is_copy);
+    }
+    return found;
 }
 
 void Shell::on_report() {

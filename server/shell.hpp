@@ -12,6 +12,7 @@
 // it then, and the client opens another.
 #pragma once
 
+#include "common/sys/process_table.hpp"
 #include "common/sys/pty.hpp"
 #include "server/ending.hpp"
 #include "server/launch.hpp"
@@ -21,6 +22,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace frsh {
@@ -120,6 +122,15 @@ class Shell {
         bool has_begun = false;
         std::set<int> signals;  // Asked for before it began.
     };
+    // Who would get what is typed on the terminal, and who may yet.
+    struct Foreground {
+        // Without the shell; and whether they are copies of it still.
+        std::vector<std::pair<ProcessInfo, bool>> members;
+        bool are_all_ready = true;    // For a signal; also those who are not there yet.
+        bool may_change = false;      // Copies of the shell may become programs, or start some.
+        bool is_held_up = false;      // One of them, or the shell, waits for a processor or a disk.
+        std::uint64_t processor = 0;  // What these had of one.
+    };
     struct Leftover {
         Fd pipe;
         EventLoop::Watch watch;
@@ -129,10 +140,10 @@ class Shell {
     [[nodiscard]] Streams make_streams(Turn& turn, const std::string& command, bool stdin_null);
     void begin_next();
     void hand_over();
-    [[nodiscard]] pid_t foreground() const;
     void signal_foreground(int number);
     void look_for_job(Time now);
-    [[nodiscard]] bool is_shell(pid_t pid) const;
+    void send_to(const Foreground& found, pid_t group, bool is_job);
+    [[nodiscard]] Foreground look_at_foreground(pid_t group, bool is_last) const;
     void on_report();
     void take_reports();
     [[nodiscard]] bool is_current(const std::string& report) const;
@@ -159,11 +170,12 @@ class Shell {
     bool is_closed_ = false;
     unsigned long next_number_ = 1;
     std::set<Guest*> guests_;
-    std::deque<Turn> turns_;  // The first is the one that is evaluated.
-    bool is_busy_ = false;    // The first has been handed over.
-    int signal_ = 0;          // Sent last, and to whom.
-    pid_t signaled_group_ = 0;
-    int times_signaled_ = 0;
+    std::deque<Turn> turns_;                     // The first is the one that is evaluated.
+    bool is_busy_ = false;                       // The first has been handed over.
+    int signal_ = 0;                             // Sent last, and to whom.
+    std::set<pid_t> groups_;                     // The jobs that were in the foreground since.
+    std::set<std::pair<pid_t, bool>> signaled_;  // As copies of the shell (true), or as programs.
+    std::uint64_t processor_ = 0;                // What those had that may still become a job.
     int looks_ = 0;
     Time look_again_ = EventLoop::kNever;  // For a job that came too late for it.
     std::optional<ExitStatus> status_;

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import resource
+import shlex
 import shutil
 import signal
 import stat
@@ -135,7 +136,8 @@ class Shells(Case):
                 channel += 1
                 endless = chance.random() < 0.3
                 command = chance.choice(("sleep 100", "cat", "while :; do :; done",
-                                         "sleep 100; echo no") if endless else
+                                         "sleep 100; echo no", "true | sleep 100", "(sleep 100)",
+                                         "echo hi | (sleep 100)", "x=$(sleep 100)") if endless else
                                         ("true", "sleep 0.001", "(exit 5)", "echo hi | cat",
                                          "for i in 1 2 3; do :; done"))
                 wire.open(channel, command, shell=1)
@@ -150,6 +152,27 @@ class Shells(Case):
                     self.assertEqual(130, header["outcome"]["code"], command)
             self.assertEqual(f"1 {pid}\n".encode(), self.run_in(wire, 999999, "echo $kept $$")[1])
             self.assertGreater(channel, 50)
+        self.nothing_is_left()
+
+    def test_an_interrupt_that_is_caught_is_caught_once(self):
+        body = "trap 'echo i' INT; trap x=1 USR1; echo up; while [ -z \"$x\" ]; do :; done; echo end"
+        with self.wire() as wire:
+            self.shell(wire)
+            # A program, a copy of the shell that stays one, one in its own group, and the shell.
+            for channel, command in enumerate(("sh -c " + shlex.quote(body), f"({body})",
+                                               f"true | ({body})", f"x=; {body}"), 1):
+                wire.open(channel, command, shell=1)
+
+                def said(channel=channel):
+                    return wire.next(lambda one: one["type"] == "data" and one["ch"] == channel)[1]
+
+                self.assertEqual(b"up\n", said())
+                for _ in range(3):
+                    wire.send({"type": "signal", "ch": channel, "name": "INT"})
+                    self.assertEqual(b"i\n", said(), command)
+                time.sleep(0.8)  # As long as anybody looks after the last one.
+                wire.send({"type": "signal", "ch": channel, "name": "USR1"})
+                self.assertEqual(b"end\n", wire.end(channel)[1], command)
         self.nothing_is_left()
 
     def test_sixteen_shells_and_not_one_more(self):
