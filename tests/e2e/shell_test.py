@@ -149,7 +149,9 @@ class Shells(Case):
                 self.assertNotIn(b"no", out)
                 self.assertEqual(b"/usr/lib", folder)
                 if endless:
-                    self.assertEqual(130, header["outcome"]["code"], command)
+                    # Bash leaves a status beyond 127 as it was before: that of an `echo` whose
+                    # `cat` the interrupt took first.
+                    self.assertIn(header["outcome"]["code"], (130, 141), command)
             self.assertEqual(f"1 {pid}\n".encode(), self.run_in(wire, 999999, "echo $kept $$")[1])
             self.assertGreater(channel, 50)
         self.nothing_is_left()
