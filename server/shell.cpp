@@ -401,11 +401,16 @@ void Shell::look_for_job(Time now) {
 }
 
 void Shell::send_to(const Foreground& found, pid_t group, bool is_job) {
+    const bool is_first = signaled_.empty();
     // All at once, so that none of them can fork in between.
-    const bool is_for_all = group != pid_ && group > 0 && signaled_.empty();
+    const bool is_for_all = group != pid_ && group > 0 && is_first;
     if (is_for_all) ::kill(-group, signal_);
-    // Where a job has just ended, bash takes the terminal back now, and waits for nobody else.
-    if (!is_job && signaled_.emplace(pid_, false).second) ::kill(pid_, signal_);
+    // Where a job has just ended, bash takes the terminal back now, and waits for nobody else. It
+    // survives an interrupt; anything else was for the job.
+    if (!is_job && is_first && (signal_ == SIGINT || groups_.empty())) {
+        signaled_.emplace(pid_, false);
+        ::kill(pid_, signal_);
+    }
     for (const auto& [process, is_copy] : found.members) {
         const bool is_new = signaled_.emplace(process.pid, is_copy).second;
         const bool has_it = is_for_all && process.group == group;
