@@ -17,7 +17,7 @@ class Ahead(Case):
     """One session of each door is forked before anybody comes."""
 
     def setUp(self):
-        runtime = self.path("run")
+        runtime = self.short_path()
         os.mkdir(runtime, 0o700)
         self.own = Server(runtime)
         self.place = Place("unix", runtime, ["local"], self.own)
