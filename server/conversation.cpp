@@ -116,6 +116,8 @@ void Conversation::tick(Time now) {
     if (!is_admitted_ && now >= hello_deadline_ && !link_.is_down()) {
         refuse_connection("timeout", "no hello within the time given");
     }
+    // The last words are not lost because we were slow ourselves: the peer may have room for them.
+    if (link_.is_down()) link_.flush();
     if (lonely_since_ && (link_.is_flushed() || (give_up_ && now >= *give_up_))) {
         link_.drop();
         visit_.close();
