@@ -33,10 +33,7 @@ class KeptLife(Case):
         return f"life-{self.number}-{os.getpid()}"
 
     def tearDown(self):
-        # A client that was killed has its place held for half a minute, and its session with it.
-        for stat in self.server.sessions():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(stat.pid, signal.SIGTERM)
+        self.end_sessions()
         self.no_strays()
 
     @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """Runs that outlive their client, as a user has them: started, left alone, listed, followed, ended."""
 
 import json
-import contextlib
 import os
 import signal
 import subprocess
@@ -21,10 +20,7 @@ class Kept(Case):
         self.release = self.path("release")
 
     def tearDown(self):
-        # A client that was killed has its place held for half a minute, and its session with it.
-        for stat in self.server.sessions():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(stat.pid, signal.SIGTERM)
+        self.end_sessions()
         self.no_strays(40)  # Of a server that was started for one client, too.
 
     # A command that says something, waits to be released, and says the rest.
@@ -341,9 +337,10 @@ class Kept(Case):
         process = self.unix.popen(["--run-id", "orphan"], command, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with self.running(process):
+            self.assertEqual(b"out\n", process.stdout.readline())
             os.kill(self.pid_from(session), signal.SIGKILL)
             out, err = process.communicate(timeout=PATIENCE)
-            self.assertEqual((255, b"out\n"), (process.returncode, out), err)
+            self.assertEqual((255, b""), (process.returncode, out), err)
             self.assertIn(b"frsh: lost: ", err)
             self.assertTrue(err.endswith(b"; it may go on: frsh --attach orphan local\n"), err)
         wait_until(lambda: self.listed(self.unix, "orphan")["state"] == "lost", "that to be known")

@@ -17,8 +17,7 @@ class KeptWire(Case):
     number = 0
 
     def tearDown(self):
-        for stat in self.server.sessions():
-            os.kill(stat.pid, signal.SIGTERM)
+        self.end_sessions()
         self.no_strays()
 
     def setUp(self):
