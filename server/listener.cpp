@@ -243,7 +243,7 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
                    "this server has " + std::to_string(kMaxSessions) + " sessions already");
             continue;
         }
-        auto session = find_spare(next);
+        auto session = take_spare(next);
         if (!session) {
             try {
                 auto connection = fork_session(next.door, next.socket.get(), session.emplace());
@@ -317,7 +317,7 @@ Fd Listener::await_connection(const Connection& ahead) {
 }
 
 // One that has died meanwhile takes nothing, and is passed over.
-std::optional<Listener::Session> Listener::find_spare(const WaitingRoom::Guest& guest) {
+std::optional<Listener::Session> Listener::take_spare(const WaitingRoom::Guest& guest) {
     fork_ahead_at_ = EventLoop::Clock::now() + kQuiet;
     for (Spare& spare : spares_) {
         if (spare.kind != guest.door || !spare.way.is_open()) continue;

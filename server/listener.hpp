@@ -121,7 +121,7 @@ class Listener {
     std::optional<Connection> fork_ahead(EventLoop::Time now);
     // In the child its connection, without a socket. Throws SysError.
     std::optional<Connection> fork_session(Kind kind, int socket, Session& session);
-    std::optional<Session> find_spare(const WaitingRoom::Guest& guest);
+    std::optional<Session> take_spare(const WaitingRoom::Guest& guest);
     void adopt(Session session, WaitingRoom::Guest& guest);
     void reap_children();
     void tick(EventLoop::Time now);
