@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 
+import measure
+
 BIN = pathlib.Path(os.environ.get("FRSH_BIN") or
                    pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -238,6 +240,8 @@ class Field:
         self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid, port=port))
 
     def stop(self):
+        # Who serves a connection of dropbear's outlives it, where that hangs.
+        left = {pid for process in self.processes for pid in measure.tree(process.pid)}
         for process in reversed(self.processes):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -247,3 +251,6 @@ class Field:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for pid in left - {process.pid for process in self.processes}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
