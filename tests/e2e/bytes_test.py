@@ -174,8 +174,8 @@ class Bytes(Case):
             with self.running(process):
                 os.set_blocking(process.stdin.fileno(), False)
                 written = 0
-                # Until nothing has been taken for a while.
-                while select.select([], [process.stdin], [], 0.5)[1]:
+                # Until nothing has been taken for a while, once a window was.
+                while select.select([], [process.stdin], [], 0.5 if written > WINDOW else PATIENCE)[1]:
                     written += os.write(process.stdin.fileno(), b"x" * 65536)
                 self.assertLess(written, 4 * WINDOW)
                 self.assertGreater(written, WINDOW)

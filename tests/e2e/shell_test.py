@@ -336,9 +336,9 @@ class Shells(Case):
         with self.wire() as wire:
             self.shell(wire)
             for channel in range(64 + over):
-                self.run_in(wire, channel, f"(: >{marker}.{channel}; trap '' PIPE; while echo x; do sleep 0.2; "
+                self.run_in(wire, channel, f"(: >{marker}.{channel}; trap '' PIPE; while echo x; do sleep 0.7; "
                             f"done; echo {channel} >>{marker}) 2>/dev/null & "
-                            f"until [ -e {marker}.{channel} ]; do :; done", linger_ms=1)
+                            f"until [ -e {marker}.{channel} ]; do sleep 0.01; done", linger_ms=1)
 
             def cut_off():
                 with contextlib.suppress(FileNotFoundError), open(marker) as file:

@@ -1,4 +1,4 @@
-"""Runs the test programs it is given once more as a user without any right.
+"""Runs the test programs it is given, and AREAS, once more as a user without any right.
 
 Pipe limits, permissions and /proc look different to root, so a suite that only root has passed has
 not passed. The user exists only for the program that is run: in a mount namespace of its own it sees
@@ -13,8 +13,13 @@ import subprocess
 import sys
 import tempfile
 
+FULL = os.environ.get("FRSH_TEST_FULL") == "1"
 UID = 54321
 LIMIT = 150
+
+# What a right, a limit of a user's or another owner's process could change. FRSH_TEST_FULL=1 runs all.
+AREAS = ["admission", "bytes", "config", "dropin_files", "kept_life", "life", "load", "outcomes", "service",
+         "strict_modes", "terminal", "tls_login"]
 
 
 def run(command, folder):
@@ -58,8 +63,10 @@ def main():
             shutil.copy(os.path.join(binaries, name), os.path.join(folder, "bin"))
         subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
         commands = [[os.path.join(folder, "bin", name)] for name in sys.argv[1:]]
-        areas = sorted(name for name in os.listdir(os.path.join(folder, "tests/e2e"))
-                       if name.endswith("_test.py"))
+        areas = [f"{area}_test.py" for area in AREAS]
+        if FULL:
+            areas = sorted(name for name in os.listdir(os.path.join(folder, "tests/e2e"))
+                           if name.endswith("_test.py"))
         commands += [[sys.executable, os.path.join(folder, "tests/e2e", area)] for area in areas]
         failed = 0
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
