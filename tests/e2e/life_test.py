@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, main,  # noqa: E402
-                     once_in, open_descriptors, wait_until)
+                     once_in, open_descriptors, spares_below, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -352,10 +352,14 @@ class Life(Case):
         if probe.stdout != b"100\n":
             self.skipTest(f"no process numbers of our own: {probe.stderr!r}")
         path = self.short_path()
-        with self.running(subprocess.Popen([*unshare, *self.as_root_at_home(FRSHD, "--unix", path)],
-                                           stderr=subprocess.PIPE)):
+        server = subprocess.Popen([*unshare, *self.as_root_at_home(FRSHD, "--unix", path)],
+                                  stderr=subprocess.PIPE)
+        with self.running(server):
             wait_until(lambda: os.path.exists(path), "the server to listen")
             with Wire(path) as wire:
+                wire.next(lambda one: one["type"] == "hello", "a hello")
+                # Who is forked ahead takes a number as well.
+                wait_until(lambda: spares_below(server.pid), "the next session")
 
                 def of(channel, what):
                     return wire.next(lambda one: one["type"] == what and one["ch"] == channel, what)[0]

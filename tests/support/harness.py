@@ -135,6 +135,18 @@ def is_spare(stat, table):
     return "frshd-spare" in (stat.name, above and above.name)
 
 
+def spares_below(pid):
+    table = process_table()
+    return [stat for stat in table.values() if stat.name == "frshd-spare" and
+            pid in ancestors(stat, table)]
+
+
+def ancestors(stat, table):
+    while stat is not None:
+        yield stat.parent
+        stat = table.get(stat.parent)
+
+
 def resident_kib(pid, key="VmHWM"):
     """VmHWM: the most that it ever was."""
     with open(f"/proc/{pid}/status") as file:
@@ -202,8 +214,7 @@ class Server(Daemon):
 
     def spares(self):
         """Sessions that were forked ahead: one of each door, once all is quiet."""
-        return [stat for stat in process_table().values()
-                if stat.parent == self.pid and stat.name == "frshd-spare"]
+        return [stat for stat in spares_below(self.pid) if stat.parent == self.pid]
 
     def sessions(self):
         return [stat for stat in descendants(self.pid) if stat.name == "frshd"]
