@@ -69,7 +69,7 @@ def main():
                            if name.endswith("_test.py"))
         commands += [[sys.executable, os.path.join(folder, "tests/e2e", area)] for area in areas]
         failed = 0
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
             for command, status, output in pool.map(lambda one: run(one, folder), commands):
                 print(f"{'ok    ' if status == 0 else 'FAILED'} {os.path.basename(command[-1])}")
                 if status != 0:
