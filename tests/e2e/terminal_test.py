@@ -366,7 +366,11 @@ class AtOurs(Case):
             with self.login(place) as t:
                 took = []
                 idle = []  # The way there and back, and a prompt, on a machine as busy as this one.
-                for _ in range(5):
+
+                def is_soon():
+                    return min(took) < max(0.2, 10 * sorted(idle)[len(idle) // 2])
+
+                while len(took) < 5 or (len(took) < 12 and not is_soon()):
                     began = time.monotonic()
                     t.keys("\r")
                     t.wait_for_text("there> ")
@@ -382,7 +386,7 @@ class AtOurs(Case):
                     took.append(time.monotonic() - began)
                 if os.environ.get("FRSH_TEST_VERBOSE"):
                     print(f"{place.name}: {sorted(took)}, idle {sorted(idle)}")
-                self.assertLess(min(took), max(0.2, 10 * sorted(idle)[2]), (took, idle))
+                self.assertTrue(is_soon(), (took, idle))
                 t.keys("exit\r")
                 t.ended()
 
