@@ -240,17 +240,16 @@ class Field:
         self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid, port=port))
 
     def stop(self):
-        # Who serves a connection of dropbear's outlives it, where that hangs.
-        left = {pid for process in self.processes for pid in measure.tree(process.pid)}
         for process in reversed(self.processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+            if process.poll() is not None:
+                continue
+            # Who serves a connection of dropbear's outlives it, where that hangs.
+            for pid in measure.tree(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
         for process in self.processes:
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for pid in left - {process.pid for process in self.processes}:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
