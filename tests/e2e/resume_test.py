@@ -134,7 +134,7 @@ class Resume(Case):
             print("\ncut at every byte:", dict(done))
 
     def test_cut_at_random_with_random_sizes(self):
-        runs = 10_000 if FULL else 40 if SANITIZED else 80
+        runs = 10_000 if FULL else 60 if SANITIZED else 150
         print_lock = threading.Lock()
         table = collections.defaultdict(lambda: [0, 0, 0])
 

@@ -58,16 +58,6 @@ def wait_until(condition, what, patience=None):
         pause = min(pause * 2, 0.05)
 
 
-def once_in(times, act):
-    """Where a deadline of the server's is met, unless this machine has no time for us: once is enough."""
-    for left in reversed(range(times)):
-        try:
-            return act()
-        except AssertionError:
-            if left == 0:
-                raise
-
-
 def wait_until_full(pipe):
     """Until somebody waits to write more into this pipe, whose read end it is."""
 
@@ -114,9 +104,8 @@ def is_alive(pid):
         return False
 
 
-def descendants(root=None):
-    table = process_table()
-    root = root or os.getpid()
+def below(root, table):
+    """What this process started, and what those did."""
     found = {root}
     grew = True
     while grew:
@@ -125,8 +114,12 @@ def descendants(root=None):
             if pid not in found and stat.parent in found:
                 found.add(pid)
                 grew = True
-    return [table[pid] for pid in found if pid != root and pid in table
-            and not is_spare(table[pid], table)]
+    return [table[pid] for pid in found if pid != root and pid in table]
+
+
+def descendants(root=None):
+    table = process_table()
+    return [stat for stat in below(root or os.getpid(), table) if not is_spare(stat, table)]
 
 
 def is_spare(stat, table):
@@ -136,15 +129,7 @@ def is_spare(stat, table):
 
 
 def spares_below(pid):
-    table = process_table()
-    return [stat for stat in table.values() if stat.name == "frshd-spare" and
-            pid in ancestors(stat, table)]
-
-
-def ancestors(stat, table):
-    while stat is not None:
-        yield stat.parent
-        stat = table.get(stat.parent)
+    return [stat for stat in below(pid, process_table()) if stat.name == "frshd-spare"]
 
 
 def resident_kib(pid, key="VmHWM"):

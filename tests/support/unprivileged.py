@@ -16,6 +16,7 @@ import tempfile
 FULL = os.environ.get("FRSH_TEST_FULL") == "1"
 UID = 54321
 LIMIT = 150
+AT_ONCE = 3  # CMakeLists.txt reserves as many processors.
 
 # What a right, a limit of a user's or another owner's process could change. FRSH_TEST_FULL=1 runs all.
 AREAS = ["admission", "bytes", "config", "dropin_files", "kept_life", "life", "load", "outcomes", "service",
@@ -69,7 +70,7 @@ def main():
                            if name.endswith("_test.py"))
         commands += [[sys.executable, os.path.join(folder, "tests/e2e", area)] for area in areas]
         failed = 0
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for command, status, output in pool.map(lambda one: run(one, folder), commands):
                 print(f"{'ok    ' if status == 0 else 'FAILED'} {os.path.basename(command[-1])}")
                 if status != 0:
