@@ -169,7 +169,9 @@ class Service(unittest.TestCase):
             with self.listening() as given:
                 service = self.start([given], path)
                 self.assertEqual(ear.recv(100), b"READY=1")
-                [listener] = [one for one in descendants(service.pid)]
+                # Who is forked ahead gets its name a moment later.
+                [listener] = wait_until(lambda: len(found := descendants(service.pid)) == 1 and found,
+                                        "the listener alone")
                 os.kill(listener.pid if behind else service.pid, signal.SIGKILL)
                 self.assertEqual(service.wait(PATIENCE), 128 + 9 if behind else -9)
                 wait_until(lambda: not is_alive(listener.pid), "the listener to end")
