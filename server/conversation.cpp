@@ -163,7 +163,10 @@ void Conversation::forget_what_is_over() {
 // Of those before, who is still there: shells may come and go for long.
 void Conversation::note_left(const Origin& origin) {
     left_.push_back(origin);
-    std::erase_if(left_, [](const Origin& one) { return started_by(one).empty(); });
+    std::erase_if(left_, [](const Origin& one) {
+        const Started started = started_by(one);
+        return started.processes.empty() && started.is_sure;
+    });
 }
 
 void Conversation::note_end(const Run& run) const {

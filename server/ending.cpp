@@ -12,6 +12,8 @@ constexpr milliseconds kHangUpTime{500};
 constexpr milliseconds kKillTime{5000};
 // Between two looks at the process table: often at first, since most processes end at once.
 constexpr milliseconds kLongestPause{100};
+// An execve(2) takes no longer; somebody may look like it for good.
+constexpr milliseconds kUnsureTime{250};
 
 }  // namespace
 
@@ -41,7 +43,17 @@ void Ending::tick(Time now) {
     if (now >= step_ends_ && step_ != Step::Kill) {
         enter(step_ == Step::HangUp ? Step::Terminate : Step::Kill, now);
     }
-    const std::vector<ProcessInfo> left = started_by(origin_);
+    const auto [left, is_sure] = started_by(origin_);
+    const Time looked = EventLoop::Clock::now();
+    // However long a look takes, as much time is left for everything else.
+    const auto pause = std::max<Time::duration>(pause_, looked - now);
+    next_look_ = std::min(looked + pause, std::max(step_ends_, looked + milliseconds(1)));
+    pause_ = std::min(2 * pause_, kLongestPause);
+    if (!left.empty()) unsure_since_.reset();
+    if (left.empty() && !is_sure && now < unsure_since_.value_or(now) + kUnsureTime) {
+        if (!unsure_since_) unsure_since_ = now;
+        return;
+    }
     if (left.empty() || (step_ == Step::Kill && now >= step_ends_)) {
         survivors_ = left;
         is_done_ = true;
@@ -69,10 +81,7 @@ void Ending::tick(Time now) {
     if (!any_will_go && step_ == Step::Kill) {
         survivors_ = left;
         is_done_ = true;
-        return;
     }
-    next_look_ = std::min(now + pause_, std::max(step_ends_, now + milliseconds(1)));
-    pause_ = std::min(2 * pause_, kLongestPause);
 }
 
 }  // namespace frsh

@@ -2,15 +2,17 @@
 //
 //     hang up (HUP) ──500 ms──▶ ask (TERM) ──grace──▶ kill (KILL, again and again) ──5 s──▶ give up
 //
-// Any step that finds nobody left is the last. Asking happens once a process, when it is first
-// seen. What somebody starts who was asked already is how he tidies up, and is left in peace until
-// the next step. What cannot be killed, or will not die, is named at the end. A hang-up that
-// somebody asked for is an end of its own, with the whole grace before the next step.
+// Any step that finds nobody left is the last, unless it could not be sure for a while. Asking
+// happens once a process, when it is first seen. What somebody starts who was asked already is how
+// he tidies up, and is left in peace until the next step. What cannot be killed, or will not die,
+// is named at the end. A hang-up that somebody asked for is an end of its own, with the whole grace
+// before the next step.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
 #include "common/sys/process_table.hpp"
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,6 +50,7 @@ class Ending {
     Time next_look_;
     std::chrono::milliseconds pause_{1};
     std::set<std::pair<pid_t, std::uint64_t>> asked_;  // In this step, by pid and start time.
+    std::optional<Time> unsure_since_;                 // That nobody is left.
     std::vector<ProcessInfo> survivors_;
     bool is_done_ = false;
 };

@@ -20,7 +20,8 @@ namespace frsh {
 namespace {
 
 constexpr std::size_t kMaxEnviron = 16 * 1024 * 1024;
-constexpr std::uint64_t kExiting = 0x4;  // PF_EXITING.
+constexpr std::uint64_t kExiting = 0x4;              // PF_EXITING.
+constexpr std::uint64_t kKernelThread = 0x00200000;  // PF_KTHREAD.
 
 class Folder {
   public:
@@ -81,14 +82,27 @@ std::optional<ProcessInfo> look_at(pid_t pid) {
     info.group = static_cast<pid_t>(number(2));
     info.session = static_cast<pid_t>(number(3));
     info.is_exiting = (number(6) & kExiting) != 0;
+    info.is_kernels = (number(6) & kKernelThread) != 0;
     info.processor = number(11) + number(12);
     info.start = number(19);
     return info;
 }
 
-bool has_marks(pid_t pid, const std::vector<std::string>& marks) {
-    if (marks.empty()) return false;
-    const std::string environ = read_proc(pid, "environ");
+bool is_dead(const ProcessInfo& info) {
+    return info.state == 'Z' || info.state == 'X';
+}
+
+// Nothing where that cannot be said: in the middle of execve(2) a process has no environment, as
+// some have for good, but it has no arguments either.
+std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::string>& marks) {
+    if (marks.empty() || info.is_kernels || is_dead(info)) return false;
+    std::string environ = read_proc(info.pid, "environ");
+    if (environ.empty()) {
+        // Of another user, or gone.
+        if (::access(proc_path(info.pid, "environ").c_str(), R_OK) != 0) return false;
+        if (arguments_of(info.pid).empty() && is_there(info)) return std::nullopt;
+        environ = read_proc(info.pid, "environ");
+    }
     const auto entries = split(environ, '\0');
     return std::all_of(marks.begin(), marks.end(), [&](const std::string& mark) {
         return std::find(entries.begin(), entries.end(), mark) != entries.end();
@@ -99,10 +113,6 @@ std::string read_link(const std::string& path) {
     char name[4096];
     const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
     return {name, size > 0 ? static_cast<std::size_t>(size) : 0};
-}
-
-bool is_dead(const ProcessInfo& info) {
-    return info.state == 'Z' || info.state == 'X';
 }
 
 }  // namespace
@@ -124,17 +134,23 @@ std::uint64_t now_in_ticks() {
            static_cast<std::uint64_t>(now.tv_nsec) * a_second / 1'000'000'000;
 }
 
-std::vector<ProcessInfo> started_by(const Origin& origin) {
+Started started_by(const Origin& origin) {
     const std::vector<ProcessInfo> all = list_processes();
     const bool is_session_ours =
         origin.program > 0 && std::any_of(all.begin(), all.end(), [&](const ProcessInfo& one) {
             return one.session == origin.program && (!origin.reaped || one.start < *origin.reaped);
         });
+    Started started;
     std::set<pid_t> ours;
     for (const ProcessInfo& one : all) {
         const bool is_program = one.pid == origin.program && !origin.reaped;
         const bool is_in_session = is_session_ours && one.session == origin.program;
-        if (is_program || is_in_session || has_marks(one.pid, origin.marks)) ours.insert(one.pid);
+        if (!is_program && !is_in_session) {
+            const auto is_marked = has_marks(one, origin.marks);
+            if (!is_marked) started.is_sure = false;
+            if (!is_marked.value_or(false)) continue;
+        }
+        ours.insert(one.pid);
     }
     // Children of what is ours, until a pass finds no more.
     for (std::size_t before = 0; before != ours.size();) {
@@ -143,11 +159,12 @@ std::vector<ProcessInfo> started_by(const Origin& origin) {
             if (ours.contains(one.parent)) ours.insert(one.pid);
         }
     }
-    std::vector<ProcessInfo> found;
     for (const ProcessInfo& one : all) {
-        if (ours.contains(one.pid) && !is_dead(one) && one.pid != ::getpid()) found.push_back(one);
+        if (ours.contains(one.pid) && !is_dead(one) && one.pid != ::getpid()) {
+            started.processes.push_back(one);
+        }
     }
-    return found;
+    return started;
 }
 
 std::string arguments_of(pid_t pid) {

@@ -21,6 +21,7 @@ struct ProcessInfo {
     pid_t group = 0;
     pid_t session = 0;
     bool is_exiting = false;      // Past everything a signal could do to it.
+    bool is_kernels = false;      // A thread of the kernel's: it has no program.
     std::uint64_t processor = 0;  // Clock ticks that it had of one.
     std::uint64_t start = 0;  // Clock ticks since boot; with the pid it names one process for ever.
     char state = '?';         // 'Z' and 'X' are dead already.
@@ -45,7 +46,12 @@ struct Origin {
 //
 // A pid that has been waited for may be a stranger's, and so may a session of that number. Not
 // while somebody is in it who was there before: the kernel gives no number away that is in use.
-[[nodiscard]] std::vector<ProcessInfo> started_by(const Origin& origin);
+struct Started {
+    std::vector<ProcessInfo> processes;
+    // Somebody is in the middle of execve(2), where nobody has an environment: he may be one more.
+    bool is_sure = true;
+};
+[[nodiscard]] Started started_by(const Origin& origin);
 
 // Its arguments, each ended by a NUL; empty where it is gone or not ours to look at.
 [[nodiscard]] std::string arguments_of(pid_t pid);

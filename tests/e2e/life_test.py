@@ -1,5 +1,6 @@
 """Life and death."""
 
+import contextlib
 import os
 import re
 import signal
@@ -120,13 +121,19 @@ class Life(Case):
                 wait_until(lambda: os.path.exists(seen), f"{name} to reach the command")
 
     def tidied_up(self, place, name, command):
-        """A command that is up, a way to see what it has written to a file, and the file's name."""
+        """A command that is up, and a way to see what it has written to descriptor 3. That is a pipe of ours:
+        a disk may make a writer wait for longer than he has."""
         path = self.path(name + place.name.replace(" ", ""))
+        os.mkfifo(path)
+        read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, read_end)
         process = self.start(place, f"exec 3>{path}; {command}; echo up; while :; do sleep 0.02; done")
+        written = bytearray()
 
         def content():
-            with open(path) as file:
-                return file.read()
+            with contextlib.suppress(BlockingIOError):
+                written.extend(os.read(read_end, 4096))
+            return written.decode()
 
         return process, content
 
@@ -142,8 +149,8 @@ class Life(Case):
                     process.send_signal(number)
                     self.assertEqual(128 + number, process.wait(20))
                     process.stdout.close()
-                    wait_until(lambda: content() == f"{name}\nwhole\n",
-                               f"the end of tidying up, not {content()!r}", 10)
+                    wait_until(lambda: content() == f"{name}\nwhole\n", lambda: "the end of tidying up, "
+                               f"not {content()!r} ({place.name}, {name})", 10)
                 self.no_strays()
 
     def test_l1_what_ignores_the_clients_signal_is_killed_in_the_end(self):
@@ -156,6 +163,15 @@ class Life(Case):
                 wait_until(lambda: not is_alive(int(content())), "the command to end", 10)
             self.no_strays()
 
+    def test_l2_what_a_killed_session_started_is_ended_also_between_two_programs(self):
+        for place in (self.unix, self.plain):
+            for _ in range(5):
+                process = self.start(place, "export L='exec sh -c \"$L\"'; echo $PPID; exec sh -c \"$L\"")
+                with self.running(process):
+                    os.kill(int(process.stdout.readline()), signal.SIGKILL)
+                    self.assertEqual(255, process.wait(20))
+                self.no_strays()
+
     def test_l2_tidying_up_may_print_when_the_client_was_killed(self):
         for place in self.everywhere():
             process, content = self.tidied_up(
@@ -165,7 +181,8 @@ class Life(Case):
                 self.assertEqual(b"up\n", process.stdout.readline())
                 process.kill()
                 process.wait()
-                wait_until(lambda: content() == "whole\n", f"the whole marker, not {content()!r}", 10)
+                wait_until(lambda: content() == "whole\n",
+                           lambda: f"the whole marker, not {content()!r} ({place.name})", 10)
             self.no_strays()
 
     def test_l2_what_holds_a_stream_of_a_lost_client_and_never_stops_is_ended(self):

@@ -45,7 +45,8 @@ def environment(runtime, **more):
 
 
 def wait_until(condition, what, patience=None):
-    """The condition's first true value; a failed test when it never comes."""
+    """The condition's first true value; a failed test when it never comes. `what` may be a function, to
+    say what there is in the end."""
     deadline = time.monotonic() + (patience or PATIENCE)
     pause = 0.001
     while True:
@@ -53,7 +54,7 @@ def wait_until(condition, what, patience=None):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError("waited in vain for " + what)
+            raise AssertionError("waited in vain for " + (what() if callable(what) else what))
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
 

@@ -199,7 +199,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
         std::vector<std::string> marks;
         if (!mark.empty()) marks.emplace_back(mark);
         std::vector<std::string> found;
-        for (const auto& process : frsh::started_by({pid, marks}))
+        for (const auto& process : frsh::started_by({pid, marks}).processes)
             found.push_back(process.name);
         std::sort(found.begin(), found.end());
         return found;
@@ -223,6 +223,36 @@ TEST_CASE("process table: what a program started is found by tree, session and m
     CHECK(wait_until([&] { return names("FRSH_TEST_MARK=unit").empty(); }));
 }
 
+TEST_CASE(
+    "process table: who is between two programs is found, or it is said that he may be there") {
+    SpawnRequest request = shell("setsid sh -c \"$LOOP\" >/dev/null & echo $!");
+    request.env.emplace_back("FRSH_TEST_MARK=becomes");
+    request.env.emplace_back("LOOP=exec sh -c \"$LOOP\"");
+    const pid_t pid = static_cast<pid_t>(std::stoi(output_of(request)));
+    // Of another session than its parent's, which has gone: only the mark is left to tell whose it
+    // is.
+    const frsh::Origin origin{0, {"FRSH_TEST_MARK=becomes"}, {}};
+    int sure = 0;
+    int unsure = 0;
+    for (int looks = 0; looks < 5000 && (sure < 20 || unsure < 20); ++looks) {
+        const frsh::Started started = frsh::started_by(origin);
+        if (started.processes.empty()) {
+            REQUIRE_FALSE(started.is_sure);
+            ++unsure;
+        } else {
+            REQUIRE(started.processes[0].pid == pid);
+            ++sure;
+        }
+    }
+    CHECK(sure >= 20);
+    CHECK(unsure >= 20);
+    CHECK(::kill(pid, SIGKILL) == 0);
+    CHECK(wait_until([&] {
+        const frsh::Started started = frsh::started_by(origin);
+        return started.processes.empty() && started.is_sure;
+    }));
+}
+
 TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     auto result = frsh::spawn(shell("exec sleep 60"));
     const pid_t pid = std::get<Spawned>(result).pid;
@@ -236,7 +266,7 @@ TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     CHECK(frsh::send_signal(earlier, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Sent);
     // A zombie is gone already.
-    CHECK(wait_until([&] { return frsh::started_by({pid, {}}).empty(); }));
+    CHECK(wait_until([&] { return frsh::started_by({pid, {}}).processes.empty(); }));
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
     CHECK(frsh::wait_for(pid).signal == SIGKILL);
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
@@ -248,7 +278,7 @@ TEST_CASE("process table: its arguments, its group, and what it ignores") {
     CHECK(wait_until([&] { return frsh::arguments_of(pid) == std::string("sleep\00060\0", 9); }));
     CHECK(frsh::ignores_signal(pid, SIGINT));
     CHECK_FALSE(frsh::ignores_signal(pid, SIGQUIT));
-    const auto found = frsh::started_by({pid, {}});
+    const auto found = frsh::started_by({pid, {}}).processes;
     REQUIRE(found.size() == 1);
     CHECK(found[0].group == pid);
     CHECK(frsh::is_there(found[0]));
@@ -263,20 +293,20 @@ TEST_CASE("process table: its arguments, its group, and what it ignores") {
 TEST_CASE("process table: once a pid was waited for, its session counts by who was in it before") {
     auto result = frsh::spawn(shell("sleep 70 & echo; wait"));
     const pid_t pid = std::get<Spawned>(result).pid;
-    REQUIRE(wait_until([&] { return frsh::started_by({pid, {}}).size() == 2; }));
-    const std::uint64_t start = frsh::started_by({pid, {}})[0].start;
+    REQUIRE(wait_until([&] { return frsh::started_by({pid, {}}).processes.size() == 2; }));
+    const std::uint64_t start = frsh::started_by({pid, {}}).processes[0].start;
     CHECK(frsh::now_in_ticks() >= start);
     CHECK(frsh::now_in_ticks() < start + 100 * 600);
     // Whoever has the pid now came later: these are his.
-    CHECK(frsh::started_by({pid, {}, start}).empty());
+    CHECK(frsh::started_by({pid, {}, start}).processes.empty());
     // The program itself has gone, and what it left is still there.
     REQUIRE(::kill(pid, SIGKILL) == 0);
     frsh::wait_for(pid);
-    const auto left = frsh::started_by({pid, {}, start + 100 * 600});
+    const auto left = frsh::started_by({pid, {}, start + 100 * 600}).processes;
     REQUIRE(left.size() == 1);
     // It may only now become the program that it is for.
     CHECK(wait_until([&] {
-        return frsh::started_by({pid, {}, start + 100 * 600})[0].name == "sleep";
+        return frsh::started_by({pid, {}, start + 100 * 600}).processes[0].name == "sleep";
     }));
     CHECK(frsh::send_signal(left[0], SIGKILL) == frsh::Delivery::Sent);
 }
