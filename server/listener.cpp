@@ -32,6 +32,7 @@ constexpr auto kLookForSurplus = 250ms;  // While somebody waits.
 constexpr auto kQuiet = 50ms;
 // Since one that was forked ahead has died for nothing.
 constexpr auto kAfterDeath = 5s;
+constexpr auto kBetweenZygotes = 100ms;
 
 // Room for every connection that may wait, beside the session's own. What a session starts gets the
 // limit that we were given.
@@ -222,19 +223,19 @@ std::optional<Listener::Connection> Listener::serve(Fd states) {
             tell(ServiceState::Stopping);
             states_.close();
         }
-        if (auto connection = fork_waiting()) return connection;
-        if (auto connection = fork_ahead(EventLoop::Clock::now())) return connection;
-        if (told_to_end_ && children_.empty() && spares_.empty() && endings_.empty()) {
-            return std::nullopt;
-        }
+        if (auto connection = start_zygote(EventLoop::Clock::now())) return connection;
+        fork_waiting();
+        fork_ahead(EventLoop::Clock::now());
+        const bool has_anybody = !children_.empty() || !spares_.empty() || !zygote_.is_gone();
+        if (told_to_end_ && !has_anybody && endings_.empty()) return std::nullopt;
         loop_.run_once(next_deadline());
         tick(EventLoop::Clock::now());
     }
 }
 
-std::optional<Listener::Connection> Listener::fork_waiting() {
+void Listener::fork_waiting() {
     const auto may = [this](const Source& source) { return slots_.may_have_one_more(source); };
-    while (!slots_.is_full()) {
+    while (!slots_.is_full() && zygote_.is_running()) {
         auto taken = waiting_.take_next(may);
         if (!taken) break;
         WaitingRoom::Guest& next = *taken;
@@ -246,12 +247,14 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
         auto session = take_spare(next);
         if (!session) {
             try {
-                auto connection = fork_session(next.door, next.socket.get(), session.emplace());
-                if (connection) {
-                    connection->socket = std::move(next.socket);
-                    return connection;
-                }
+                session = fork_session(next.door, When::Now, next.socket.get());
             } catch (const SysError& error) {
+                if (!zygote_.is_running()) {
+                    // He waits for the next one.
+                    (void)waiting_.add(std::move(next.socket), next.door, std::move(next.source),
+                                       next.since);
+                    return;
+                }
                 // Out of descriptors, all of them perhaps held by those who wait: one fewer.
                 refuse(std::move(next.socket), "busy", error.what());
                 continue;
@@ -259,31 +262,55 @@ std::optional<Listener::Connection> Listener::fork_waiting() {
         }
         adopt(std::move(*session), next);
     }
+}
+
+// Before anything of a guest's is on the stack or the heap.
+std::optional<Listener::Connection> Listener::start_zygote(EventLoop::Time now) {
+    if (!is_zygote_wanted() || now < zygote_at_) return std::nullopt;
+    zygote_at_ = now + kBetweenZygotes;
+    try {
+        auto offspring = zygote_.start({audit_file_});
+        if (offspring) return begin(std::move(*offspring));
+    } catch (const SysError& error) {
+        log::error(error.what());
+    }
     return std::nullopt;
 }
 
-std::optional<Listener::Connection> Listener::fork_session(Kind kind, int socket,
-                                                           Session& session) {
+bool Listener::is_zygote_wanted() const {
+    return !zygote_.is_running() && zygote_.is_gone() && !sockets_.empty();
+}
+
+Listener::Session Listener::fork_session(Kind kind, When when, int socket) {
     Pipe steps = make_pipe();
     set_nonblocking(steps.read_end.get());
-    session.mark = new_session_mark();
-    session.pid = check(::fork(), "fork");
-    if (session.pid == 0) {
-        // A session of its own: Ctrl-C at the server's terminal is not for its clients.
-        ::setsid();
-        sigset_t none;
-        sigemptyset(&none);
-        ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
-        close_all_but({socket, steps.write_end.get(), audit_file_});
-        return Connection{{}, {}, kind, std::move(steps.write_end), session.mark};
-    }
+    std::string mark = new_session_mark();
+    const std::string note = std::string{static_cast<char>(kind), static_cast<char>(when)} + mark;
+    Session session;
+    session.pid = zygote_.fork(note, socket, steps.write_end.get());
     session.steps = std::move(steps.read_end);
-    return std::nullopt;
+    session.mark = std::move(mark);
+    return session;
 }
 
-std::optional<Listener::Connection> Listener::fork_ahead(EventLoop::Time now) {
-    if (now < fork_ahead_at_) return std::nullopt;
+Listener::Connection Listener::begin(Zygote::Offspring offspring) const {
+    // A session of its own: Ctrl-C at the server's terminal is not for its clients.
+    ::setsid();
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)::setrlimit(RLIMIT_NOFILE, &given_descriptors_);
+    const bool is_ahead = static_cast<When>(offspring.note.at(1)) == When::Ahead;
+    // For whoever looks at a list of processes.
+    ::prctl(PR_SET_NAME, is_ahead ? "frshd-spare" : "frshd");
+    return Connection{static_cast<Kind>(offspring.note[0]),
+                      is_ahead ? Fd() : std::move(offspring.first),
+                      is_ahead ? std::move(offspring.first) : Fd(), std::move(offspring.second),
+                      offspring.note.substr(2)};
+}
+
+void Listener::fork_ahead(EventLoop::Time now) {
+    if (now < fork_ahead_at_ || !zygote_.is_running()) return;
     for (const auto& socket : sockets_) {
         const bool has_one = std::any_of(spares_.begin(), spares_.end(), [&](const Spare& spare) {
             return spare.kind == socket->kind;
@@ -292,22 +319,15 @@ std::optional<Listener::Connection> Listener::fork_ahead(EventLoop::Time now) {
         try {
             auto [ours, theirs] = make_packet_pair();
             Spare spare{{}, socket->kind, std::move(ours)};
-            auto connection = fork_session(socket->kind, theirs.get(), spare.session);
-            if (connection) {
-                // For whoever looks at a list of processes.
-                ::prctl(PR_SET_NAME, "frshd-spare");
-                connection->arrivals = std::move(theirs);
-                return connection;
-            }
+            spare.session = fork_session(socket->kind, When::Ahead, theirs.get());
             spares_.push_back(std::move(spare));
         } catch (const SysError&) {
             // Whoever comes is served all the same, or told why not.
             fork_ahead_at_ = now + kAfterDeath;
-            return std::nullopt;
+            return;
         }
     }
     fork_ahead_at_ = EventLoop::kNever;
-    return std::nullopt;
 }
 
 Fd Listener::await_connection(const Connection& ahead) {
@@ -393,6 +413,7 @@ void Listener::evict_surplus(EventLoop::Time now) {
 
 void Listener::reap_children() {
     while (const auto status = reap()) {
+        if (zygote_.reaped(status->pid)) continue;
         const auto found = children_.find(status->pid);
         if (found == children_.end()) {
             const auto died = std::erase_if(
@@ -447,7 +468,9 @@ void Listener::tick(EventLoop::Time now) {
 }
 
 EventLoop::Time Listener::next_deadline() const {
-    EventLoop::Time next = std::min(waiting_.next_deadline(), fork_ahead_at_);
+    EventLoop::Time next = waiting_.next_deadline();
+    if (zygote_.is_running()) next = std::min(next, fork_ahead_at_);
+    if (is_zygote_wanted()) next = std::min(next, zygote_at_);
     if (waiting_.has_ready()) {
         next = std::min<EventLoop::Time>(next, EventLoop::Clock::now() + kLookForSurplus);
     }
@@ -467,6 +490,7 @@ void Listener::stop_listening() {
     waiting_.clear();
     for (Spare& spare : spares_)
         spare.way.close();
+    zygote_.stop();
 }
 
 }  // namespace frsh

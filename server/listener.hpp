@@ -8,8 +8,9 @@
 // One session of each kind of door is forked ahead, when all is quiet, and waits for its
 // connection (SCM_RIGHTS): whoever comes then does not wait for a fork, a gate and its sandbox.
 //
-// fork(2) happens at the top of the stack, never inside a callback of the loop: the child returns
-// out of next_connection() with nothing of the parent's work half done above it.
+// All of them come from a zygote (zygote.hpp), which is forked at the top of the stack, never
+// inside a callback of the loop: each returns out of serve() with nothing of the listener's work
+// half done above it.
 #pragma once
 
 #include "common/net/ssh_key.hpp"
@@ -19,6 +20,7 @@
 #include "server/login_slots.hpp"
 #include "server/service.hpp"
 #include "server/waiting_room.hpp"
+#include "server/zygote.hpp"
 
 #include <map>
 #include <optional>
@@ -35,9 +37,9 @@ class Listener {
 
     // What a forked session is given.
     struct Connection {
-        Fd socket;    // Not open in one that was forked ahead:
-        Fd arrivals;  // its socket will come through this one (await_connection()).
         Kind kind;
+        Fd socket;         // Not open in one that was forked ahead:
+        Fd arrivals;       // its socket will come through this one (await_connection()).
         Fd steps;          // For LoginStep; behind Admitted it is closed.
         std::string mark;  // "FRSH_SESSION=...", in the environment of all its runs.
     };
@@ -117,10 +119,14 @@ class Listener {
     void forget_steps(pid_t pid, Child& child);
     void punish(const Child& child, const ExitStatus& status);
     void evict_surplus(EventLoop::Time now);
-    std::optional<Connection> fork_waiting();
-    std::optional<Connection> fork_ahead(EventLoop::Time now);
-    // In the child its connection, without a socket. Throws SysError.
-    std::optional<Connection> fork_session(Kind kind, int socket, Session& session);
+    std::optional<Connection> start_zygote(EventLoop::Time now);
+    [[nodiscard]] bool is_zygote_wanted() const;
+    void fork_waiting();
+    void fork_ahead(EventLoop::Time now);
+    enum class When : char { Now = 'n', Ahead = 'a' };
+    // Throws SysError.
+    Session fork_session(Kind kind, When when, int socket);
+    [[nodiscard]] Connection begin(Zygote::Offspring offspring) const;
     std::optional<Session> take_spare(const WaitingRoom::Guest& guest);
     void adopt(Session session, WaitingRoom::Guest& guest);
     void reap_children();
@@ -136,6 +142,8 @@ class Listener {
     std::map<pid_t, Child> children_;
     std::vector<Spare> spares_;
     EventLoop::Time fork_ahead_at_{};
+    Zygote zygote_;
+    EventLoop::Time zygote_at_{};  // Not started before then.
     LoginSlots slots_;
     WaitingRoom waiting_{loop_, kMaxWaiting};
     Penalties penalties_;

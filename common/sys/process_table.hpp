@@ -40,17 +40,18 @@ struct Origin {
 // As ProcessInfo::start.
 [[nodiscard]] std::uint64_t now_in_ticks();
 
+struct Started {
+    std::vector<ProcessInfo> processes;
+    // Somebody is in the middle of execve(2), where nobody has an environment: he may be one more.
+    bool is_sure = true;
+};
+
 // Everything from there: its descendants, whoever is in its session (setsid(2)), and whoever
 // carries all marks in the environment it was started with. Marks survive what the others do not: a
 // daemon has left both the tree and the session. Zombies and this process itself are left out.
 //
 // A pid that has been waited for may be a stranger's, and so may a session of that number. Not
 // while somebody is in it who was there before: the kernel gives no number away that is in use.
-struct Started {
-    std::vector<ProcessInfo> processes;
-    // Somebody is in the middle of execve(2), where nobody has an environment: he may be one more.
-    bool is_sure = true;
-};
 [[nodiscard]] Started started_by(const Origin& origin);
 
 // Its arguments, each ended by a NUL; empty where it is gone or not ours to look at.

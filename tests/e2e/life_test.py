@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, main,  # noqa: E402
-                     open_descriptors, spares_below, wait_until)
+                     open_descriptors, process_table, spares_below, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -57,10 +57,24 @@ class Ahead(Case):
             os.kill(pid, signal.SIGKILL)
         self.session_of()
 
+    def zygote(self):
+        return wait_until(lambda: [stat.pid for stat in process_table().values()
+                                   if (stat.parent, stat.name) == (self.own.pid, "frshd-zygote")],
+                          "the zygote")[0]
+
+    def test_without_the_zygote_nobody_is_turned_away_and_there_is_another(self):
+        for _ in range(5):
+            ready, zygote = self.both(), self.zygote()
+            os.kill(zygote, signal.SIGKILL)
+            sessions = {self.session_of() for _ in range(3)}
+            self.assertEqual(3, len(sessions))
+            self.assertTrue(sessions & ready)
+            self.assertNotEqual(zygote, self.zygote())
+
     def test_they_go_with_the_listener_however_that_ends(self):
-        ready = self.both()
+        ready = self.both() | {self.zygote()}
         self.own.process.kill()
-        wait_until(lambda: not any(is_alive(pid) for pid in ready), "both to end")
+        wait_until(lambda: not any(is_alive(pid) for pid in ready), "all to end")
         self.own.process.wait()
 
     def test_they_go_when_it_is_told_to_end_and_live_sessions_do_not(self):

@@ -124,9 +124,9 @@ def descendants(root=None):
 
 
 def is_spare(stat, table):
-    """A session that a listener has forked ahead, or its gate: nobody's yet."""
+    """What a listener has ready: its zygote, a session that was forked ahead, or the gate of one."""
     above = table.get(stat.parent)
-    return "frshd-spare" in (stat.name, above and above.name)
+    return stat.name == "frshd-zygote" or "frshd-spare" in (stat.name, above and above.name)
 
 
 def spares_below(pid):
