@@ -413,7 +413,10 @@ void Listener::evict_surplus(EventLoop::Time now) {
 
 void Listener::reap_children() {
     while (const auto status = reap()) {
-        if (zygote_.reaped(status->pid)) continue;
+        if (zygote_.reaped(status->pid)) {
+            if (!told_to_end_) log::error("the zygote died; there will be another");
+            continue;
+        }
         const auto found = children_.find(status->pid);
         if (found == children_.end()) {
             const auto died = std::erase_if(
