@@ -269,9 +269,11 @@ void lesson_server(Story& story, unsigned) {
     forgotten_copy(story, forked);
     zombie(story, forked.child);
     one_signal_for_three(story);
-    story.source("fork",
-                 {"One process for each connection; the parent's copy is closed by its owner.",
-                  "每个连接一个进程；父进程的那一份由它的主人关闭。"});
+    story.source(
+        "fork",
+        {"One process for each connection, forked by one that only forks; the parent's copy is "
+         "closed by its owner.",
+         "每个连接一个进程，由一个只做 fork 的进程生出；父进程的那一份由它的主人关闭。"});
     story.source("reap-loop", {"The loop that leaves no zombie.", "不留僵尸的那个循环。"});
     story.source("signals", {"SIGCHLD as a descriptor in the same loop as everything else.",
                              "SIGCHLD 变成一个描述符，和其他事件在同一个循环里。"});
