@@ -117,7 +117,7 @@ class Terminal:
             command, env=environment, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), **streams)
         self.pid = self.process.pid
-        self.raw = b""
+        self.raw = bytearray()
         self.mark = 0  # What lies before was looked at.
 
     def __enter__(self):
