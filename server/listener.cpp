@@ -163,7 +163,11 @@ void Listener::admit_to_wait(Fd connection, Kind kind) {
         return refuse(std::move(connection), "busy", source.name + " has failed too often of late",
                       *time);
     }
-    auto rejected = waiting_.add(std::move(connection), kind, std::move(source), now);
+    give_seat(std::move(connection), kind, std::move(source), now);
+}
+
+void Listener::give_seat(Fd connection, Kind kind, Source source, EventLoop::Time since) {
+    auto rejected = waiting_.add(std::move(connection), kind, std::move(source), since);
     if (rejected) {
         refuse(std::move(rejected->socket), "busy", "too many connections wait for an answer");
     }
@@ -251,9 +255,8 @@ void Listener::fork_waiting() {
             } catch (const SysError& error) {
                 if (!zygote_.is_running()) {
                     // He waits for the next one.
-                    (void)waiting_.add(std::move(next.socket), next.door, std::move(next.source),
-                                       next.since);
-                    return;
+                    return give_seat(std::move(next.socket), next.door, std::move(next.source),
+                                     next.since);
                 }
                 // Out of descriptors, all of them perhaps held by those who wait: one fewer.
                 refuse(std::move(next.socket), "busy", error.what());

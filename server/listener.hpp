@@ -115,6 +115,7 @@ class Listener {
     void note_turned_away(const std::string& from, const std::string& mark,
                           const std::string& why) const;
     void admit_to_wait(Fd connection, Kind kind);
+    void give_seat(Fd connection, Kind kind, Source source, EventLoop::Time since);
     void follow(pid_t pid, Child& child);
     void forget_steps(pid_t pid, Child& child);
     void punish(const Child& child, const ExitStatus& status);
