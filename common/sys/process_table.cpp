@@ -92,16 +92,35 @@ bool is_dead(const ProcessInfo& info) {
     return info.state == 'Z' || info.state == 'X';
 }
 
-// Nothing where that cannot be said: in the middle of execve(2) a process has no environment, as
-// some have for good, but it has no arguments either.
+// Does it have one? The last that execve(2) says of a new program is where its stack starts, field
+// 28 of stat; by then env_start and env_end, 50 and 51, are right.
+enum class Environment { None, Some, NotYet };
+Environment look_for_environment(pid_t pid) {
+    const std::string stat = read_proc(pid, "stat");
+    const auto fields = split(std::string_view(stat).substr(stat.rfind(')') + 1), ' ');
+    if (fields.size() < 50) return Environment::None;
+    if (fields[26] == "0") return Environment::NotYet;
+    return fields[48] == fields[49] ? Environment::None : Environment::Some;
+}
+
+// Nothing where that cannot be said: between two programs.
 std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::string>& marks) {
     if (marks.empty() || info.is_kernels || is_dead(info)) return false;
     std::string environ = read_proc(info.pid, "environ");
     if (environ.empty()) {
         // Of another user, or gone.
         if (::access(proc_path(info.pid, "environ").c_str(), R_OK) != 0) return false;
-        if (arguments_of(info.pid).empty() && is_there(info)) return std::nullopt;
+        switch (look_for_environment(info.pid)) {
+            case Environment::None:
+                return false;
+            case Environment::NotYet:
+                if (!is_there(info)) return false;
+                return std::nullopt;
+            case Environment::Some:
+                break;
+        }
         environ = read_proc(info.pid, "environ");
+        if (environ.empty()) return std::nullopt;  // The next program already.
     }
     const auto entries = split(environ, '\0');
     return std::all_of(marks.begin(), marks.end(), [&](const std::string& mark) {
