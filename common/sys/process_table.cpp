@@ -92,14 +92,14 @@ bool is_dead(const ProcessInfo& info) {
     return info.state == 'Z' || info.state == 'X';
 }
 
-// Does it have one? The last that execve(2) says of a new program is where its stack starts, field
-// 28 of stat; by then env_start and env_end, 50 and 51, are right.
+// Does it have one? Where its code starts, field 26 of stat, execve(2) says only when all else of a
+// new program is there; by then env_start and env_end, 50 and 51, are right.
 enum class Environment { None, Some, NotYet };
 Environment look_for_environment(pid_t pid) {
     const std::string stat = read_proc(pid, "stat");
     const auto fields = split(std::string_view(stat).substr(stat.rfind(')') + 1), ' ');
     if (fields.size() < 50) return Environment::None;
-    if (fields[26] == "0") return Environment::NotYet;
+    if (fields[24] == "0") return Environment::NotYet;
     return fields[48] == fields[49] ? Environment::None : Environment::Some;
 }
 

