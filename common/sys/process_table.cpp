@@ -60,8 +60,10 @@ std::string read_proc(pid_t pid, const char* file) {
 }
 
 // /proc/PID/stat: pid (name) state ppid pgrp session tty tpgid flags ... utime and stime are fields
-// 14 and 15, starttime is 22. The name may hold anything, blanks and parentheses included, so the
-// last ')' ends it.
+// 14 and 15, starttime is 22. Where a program's code starts, 26, execve(2) says only when all else
+// of it is there; by then env_start and env_end, 50 and 51, are right. Of another user's process,
+// or one that may not be looked into, they are 1, 0 and 0. The name may hold anything, blanks and
+// parentheses included, so the last ')' ends it.
 std::optional<ProcessInfo> look_at(pid_t pid) {
     const std::string stat = read_proc(pid, "stat");
     const std::size_t open = stat.find('(');
@@ -70,7 +72,7 @@ std::optional<ProcessInfo> look_at(pid_t pid) {
         return std::nullopt;
     }
     const auto fields = split(std::string_view(stat).substr(close + 2), ' ');
-    if (fields.size() < 20) return std::nullopt;
+    if (fields.size() < 49) return std::nullopt;
     const auto number = [&](std::size_t index) {
         return parse_number(fields[index], 0, UINT64_MAX).value_or(0);
     };
@@ -85,6 +87,10 @@ std::optional<ProcessInfo> look_at(pid_t pid) {
     info.is_kernels = (number(6) & kKernelThread) != 0;
     info.processor = number(11) + number(12);
     info.start = number(19);
+    using Environment = ProcessInfo::Environment;
+    info.environment = number(23) == 0            ? Environment::NotYet
+                       : number(47) == number(48) ? Environment::None
+                                                  : Environment::Some;
     return info;
 }
 
@@ -92,35 +98,17 @@ bool is_dead(const ProcessInfo& info) {
     return info.state == 'Z' || info.state == 'X';
 }
 
-// Does it have one? Where its code starts, field 26 of stat, execve(2) says only when all else of a
-// new program is there; by then env_start and env_end, 50 and 51, are right.
-enum class Environment { None, Some, NotYet };
-Environment look_for_environment(pid_t pid) {
-    const std::string stat = read_proc(pid, "stat");
-    const auto fields = split(std::string_view(stat).substr(stat.rfind(')') + 1), ' ');
-    if (fields.size() < 50) return Environment::None;
-    if (fields[24] == "0") return Environment::NotYet;
-    return fields[48] == fields[49] ? Environment::None : Environment::Some;
-}
-
 // Nothing where that cannot be said: between two programs.
 std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::string>& marks) {
     if (marks.empty() || info.is_kernels || is_dead(info)) return false;
     std::string environ = read_proc(info.pid, "environ");
     if (environ.empty()) {
-        // Of another user, or gone.
-        if (::access(proc_path(info.pid, "environ").c_str(), R_OK) != 0) return false;
-        switch (look_for_environment(info.pid)) {
-            case Environment::None:
-                return false;
-            case Environment::NotYet:
-                if (!is_there(info)) return false;
-                return std::nullopt;
-            case Environment::Some:
-                break;
-        }
-        environ = read_proc(info.pid, "environ");
-        if (environ.empty()) return std::nullopt;  // The next program already.
+        const auto now = look_at(info.pid);
+        if (!now || now->start != info.start || now->is_exiting) return false;
+        using Environment = ProcessInfo::Environment;
+        if (now->environment == Environment::None) return false;
+        if (now->environment == Environment::Some) environ = read_proc(info.pid, "environ");
+        if (environ.empty()) return std::nullopt;  // Not yet, or the next program already.
     }
     const auto entries = split(environ, '\0');
     return std::all_of(marks.begin(), marks.end(), [&](const std::string& mark) {

@@ -24,7 +24,10 @@ struct ProcessInfo {
     bool is_kernels = false;      // A thread of the kernel's: it has no program.
     std::uint64_t processor = 0;  // Clock ticks that it had of one.
     std::uint64_t start = 0;  // Clock ticks since boot; with the pid it names one process for ever.
-    char state = '?';         // 'Z' and 'X' are dead already.
+    // As far as we may look into it. Not yet: it is in the middle of execve(2).
+    enum class Environment { None, Some, NotYet };
+    Environment environment = Environment::None;
+    char state = '?';  // 'Z' and 'X' are dead already.
     std::string name;
 };
 

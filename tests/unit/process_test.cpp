@@ -241,7 +241,7 @@ TEST_CASE(
     int sure = 0;
     int unsure = 0;
     bool was_lost = false;
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while ((sure < 20 || unsure < 3) && std::chrono::steady_clock::now() < deadline) {
         const auto [processes, is_sure] = frsh::started_by(origin);
         const bool is_found = processes.size() == 1 && processes[0].pid == pid;
