@@ -281,7 +281,7 @@ std::optional<Listener::Connection> Listener::start_zygote(EventLoop::Time now) 
 }
 
 bool Listener::is_zygote_wanted() const {
-    return !zygote_.is_running() && zygote_.is_gone() && !sockets_.empty();
+    return zygote_.is_gone() && !sockets_.empty();
 }
 
 Listener::Session Listener::fork_session(Kind kind, When when, int socket) {
@@ -306,10 +306,13 @@ Listener::Connection Listener::begin(Zygote::Offspring offspring) const {
     const bool is_ahead = static_cast<When>(offspring.note.at(1)) == When::Ahead;
     // For whoever looks at a list of processes.
     ::prctl(PR_SET_NAME, is_ahead ? "frshd-spare" : "frshd");
-    return Connection{static_cast<Kind>(offspring.note[0]),
-                      is_ahead ? Fd() : std::move(offspring.first),
-                      is_ahead ? std::move(offspring.first) : Fd(), std::move(offspring.second),
-                      offspring.note.substr(2)};
+    Connection connection{static_cast<Kind>(offspring.note[0]),
+                          {},
+                          {},
+                          std::move(offspring.second),
+                          offspring.note.substr(2)};
+    (is_ahead ? connection.arrivals : connection.socket) = std::move(offspring.first);
+    return connection;
 }
 
 void Listener::fork_ahead(EventLoop::Time now) {

@@ -92,7 +92,7 @@ pid_t Zygote::fork(std::string_view note, int first, int second) {
 }
 
 bool Zygote::reaped(pid_t pid) {
-    if (pid != pid_ || pid == 0) return false;
+    if (pid != pid_) return false;
     pid_ = 0;
     way_.close();
     return true;
