@@ -356,28 +356,45 @@ void Shell::signal(const Guest& guest, int number) {
     }
 }
 
-// Without a terminal everything is in one group, and nobody in it catches what would end him.
-//
-// Bash notes an interrupt and acts on it when it can: where it was about to start a job, when that
-// has ended. A fork of it that is to become a job takes the interrupt for nothing, as what was
-// noted is forgotten in fork(2) and in exec(2); or it dies of it before the others of its pipeline
-// are there and gives the terminal back over their heads, so that nothing typed reaches them any
-// more. So nobody gets it before all forks are ready for it, and we look again until there is a job
-// that has got it. Each process gets it once, and a fork once more when it has become a program.
+// A shell with a terminal is bash. It notes an interrupt and acts on it when it can: where it was
+// about to start a job, when that has ended. A fork of it that is to become a job takes the
+// interrupt for nothing, as what was noted is forgotten in fork(2) and in exec(2); or it dies of it
+// before the others of its pipeline are there and gives the terminal back over their heads, so that
+// nothing typed reaches them any more. So nobody gets it before all forks are ready for it, and we
+// look again until there is a job that has got it. Each process gets it once, and a fork once more
+// when it has become a program.
 //
 // What is left is what is so at a terminal, too: a program that ends by itself in the microsecond
 // between our look and the signal has it, and the next of a list has not.
 void Shell::signal_foreground(int number) {
-    if (!terminal_.master.is_open()) {
-        ::kill(-pid_, number);
-        return;
-    }
     signal_ = number;
     groups_.clear();
     signaled_.clear();
     processor_ = 0;
     looks_ = 0;
-    look_for_job(EventLoop::Clock::now());
+    const Time now = EventLoop::Clock::now();
+    if (terminal_.master.is_open()) return look_for_job(now);
+    for (const auto& [process, is_copy] : look_at_foreground(pid_, true).members) {
+        if (is_copy) signaled_.emplace(process.pid, true);
+    }
+    ::kill(-pid_, number);
+    if (!signaled_.empty()) look_again_ = now + kFirstLook;
+}
+
+// Without a terminal everything is in one group, and nobody in it catches what would end him. But
+// dash and a copy of it that is to become a program (vfork(2)) both take what comes before the
+// execve(2) for nothing.
+void Shell::look_for_programs(Time now) {
+    look_again_ = EventLoop::kNever;
+    bool is_any_left = false;
+    for (const auto& [process, is_copy] : look_at_foreground(pid_, true).members) {
+        if (!signaled_.contains({process.pid, true})) continue;
+        is_any_left |= is_copy;
+        if (!is_copy && signaled_.emplace(process.pid, false).second) {
+            (void)send_signal(process, signal_);
+        }
+    }
+    if (is_any_left && looks_ < kLooks) look_again_ = now + kFirstLook * (1 << looks_++);
 }
 
 void Shell::look_for_job(Time now) {
@@ -563,7 +580,9 @@ void Shell::exited(const ExitStatus& status) {
 }
 
 void Shell::tick(Time now) {
-    if (now >= look_again_) look_for_job(now);
+    if (now >= look_again_) {
+        terminal_.master.is_open() ? look_for_job(now) : look_for_programs(now);
+    }
     if (ending_) ending_->tick(now);
 }
 

@@ -142,6 +142,7 @@ class Shell {
     void hand_over();
     void signal_foreground(int number);
     void look_for_job(Time now);
+    void look_for_programs(Time now);
     void send_to(const Foreground& found, pid_t group, bool is_job);
     [[nodiscard]] Foreground look_at_foreground(pid_t group, bool is_last) const;
     void on_report();
@@ -177,7 +178,7 @@ class Shell {
     std::set<std::pair<pid_t, bool>> signaled_;  // As copies of the shell (true), or as programs.
     std::uint64_t processor_ = 0;                // What those had that may still become a job.
     int looks_ = 0;
-    Time look_again_ = EventLoop::kNever;  // For a job that came too late for it.
+    Time look_again_ = EventLoop::kNever;  // For who came too late for it.
     std::optional<ExitStatus> status_;
     std::optional<Ending> ending_;
     std::vector<std::unique_ptr<Leftover>> leftovers_;

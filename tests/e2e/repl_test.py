@@ -635,11 +635,13 @@ class Repl(Case):
             self.assertEqual("a\n", t.run("done"))
             self.assertIn("the shell ended", t.run("if ; then"), "dash dies of this")
             self.assertEqual("/tmp\n", t.run("pwd"))
-            t.enter("echo U''P; sleep 60")
-            t.wait_for_text("UP\r\n")
-            t.interrupt()
-            t.wait_for_text("the shell ended")
-            t.prompt()
+            # Also while it is about to start a program.
+            for _ in range(8):
+                t.enter("echo U''P; sleep 60")
+                t.wait_for_text("UP\r\n")
+                t.interrupt()
+                t.wait_for_text("the shell ended")
+                t.prompt()
             self.assertEqual("0 1 2 3\n", t.run("ls /proc/self/fd | xargs"))
             self.assertEqual(0, t.leave())
 
