@@ -4,7 +4,6 @@
 #include "common/net/private_key.hpp"
 #include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
-#include "common/net/sshsig.hpp"
 #include "common/sys/startup.hpp"
 #include "server/access.hpp"
 #include "server/configuration.hpp"
@@ -125,6 +124,7 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;
     monitor_settings.session_mark = connection.mark;
+    monitor_settings.is_ahead = connection.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
     Monitor monitor(context, std::move(monitor_settings), std::move(connection.steps));
     if (!take_socket(connection)) return 0;
@@ -237,12 +237,18 @@ std::optional<Listener::Connection> listen_and_serve(const ServerOptions& option
 const TlsContext* make_warm_context() {
     static const auto* const context = new TlsContext(TlsContext::Side::Server);
     context->warm_up();
-    // And what a login takes: a proof of each side.
-    const PrivateKey key = PrivateKey::generate_ed25519();
-    must(verify_sshsig(key.public_key(), kHostNamespace, "warm",
-                       sign_sshsig(key, kHostNamespace, "warm")),
-         "a signature of our own is good");
+    warm_up_proofs(PrivateKey::generate_ed25519());  // What a login takes beside it.
     return context;
+}
+
+// A session shares most of its memory with its siblings. exit(3) would have all that is static
+// destroyed, and to write to a page is to be given a copy of it first.
+[[noreturn]] void leave(int status) {
+#ifdef FRSH_SANITIZE
+    std::exit(status);  // Which is when leaks are looked for.
+#else
+    ::_exit(status);
+#endif
 }
 
 int run(int argc, char** argv) {
@@ -265,9 +271,9 @@ int run(int argc, char** argv) {
     auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
     if (!connection) return 0;
     if (connection->kind == Listener::Kind::Tls) {
-        return serve_login(std::move(*connection), *context, *options, gate_user, audit.get());
+        leave(serve_login(std::move(*connection), *context, *options, gate_user, audit.get()));
     }
-    return serve_connection(std::move(*connection), *options, audit.get());
+    leave(serve_connection(std::move(*connection), *options, audit.get()));
 }
 
 }  // namespace

@@ -80,6 +80,16 @@ Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
     }
     control_ = std::move(control);
     session_ = std::move(session);
+    if (settings_.is_ahead) practise();
+}
+
+// As prove_host() will.
+void Monitor::practise() const {
+    try {
+        warm_up_proofs(load_host_key(settings_.host_key));
+    } catch (const std::exception&) {
+        // Whether there is a host key matters once somebody is there, who is told.
+    }
 }
 
 void Monitor::take(Fd peer) {
@@ -115,6 +125,7 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
             check(::dup2(null.get(), standard), "dup");
         ::close(null.get());
         // The handles of old are never used again, nor destroyed: this function does not return.
+        if (settings_.is_ahead) context.warm_up();
         auto* const gate = new Gate(context, Fd(kControl), Fd(kControl + 1));
         if (settings_.use_sandbox) {
             // What it may warn of was said when the server started.

@@ -36,6 +36,7 @@ struct MonitorSettings {
     GateUser gate_user;
     int audit_file = -1;       // Lent; see audit.hpp.
     std::string session_mark;  // For it.
+    bool is_ahead = false;     // Nobody is waiting yet: monitor and gate practise their parts.
 };
 
 struct Login {
@@ -63,6 +64,7 @@ class Monitor {
   private:
     using Time = EventLoop::Time;
 
+    void practise() const;
     [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
     // The gate's next packet; nothing once the deadline or the gate's life is over.
     std::optional<ToMonitor> wait_for_gate();

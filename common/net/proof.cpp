@@ -104,4 +104,10 @@ bool is_proven(const UserProof& proof, const ProofContext& context, const Public
                          presence);
 }
 
+void warm_up_proofs(const PrivateKey& key) {
+    must(verify_sshsig(key.public_key(), kHostNamespace, "warm",
+                       sign_sshsig(key, kHostNamespace, "warm")),
+         "a signature of our own is good");
+}
+
 }  // namespace frsh

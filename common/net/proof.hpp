@@ -11,6 +11,7 @@
 //     these?")
 #pragma once
 
+#include "common/net/private_key.hpp"
 #include "common/net/ssh_key.hpp"
 
 #include <string>
@@ -69,5 +70,8 @@ struct UserProbe {
 [[nodiscard]] bool is_proven(const HostProof& proof, const ProofContext& context);
 [[nodiscard]] bool is_proven(const UserProof& proof, const ProofContext& context,
                              const PublicKey& host_key, Presence presence = Presence::Touched);
+
+// One signature and its check for nothing, as TlsContext::warm_up() is a handshake for nothing.
+void warm_up_proofs(const PrivateKey& key);
 
 }  // namespace frsh

@@ -48,7 +48,8 @@ class TlsContext {
 
     // One handshake of a server's context with a client of our own, in memory. OpenSSL looks up
     // and allocates most of what it needs on first use; a listener does that once, for its
-    // children.
+    // children. And a process has each page of code and of memory shown to it on first use: a
+    // child that has nothing to do yet may do it again.
     void warm_up() const;
 
   private:
