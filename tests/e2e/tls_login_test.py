@@ -81,6 +81,32 @@ class Records(TlsCase):
         self.assertIn("stdout 7, stderr 0 bytes", self.server.text())
 
 
+class ForkedAhead(TlsCase):
+    """A session that waits for its client has practised with the host key of that time."""
+
+    def ready(self):
+        wait_until(self.server.spares, "the next session to be forked")
+
+    def test_the_host_is_proven_with_the_key_of_the_moment(self):
+        self.ready()
+        other = os.path.join(self.folder, "other")
+        make_key(other)
+        fingerprint = subprocess.run(["ssh-keygen", "-lf", other], check=True,
+                                     stdout=subprocess.PIPE).stdout.decode().split()[1]
+        os.rename(other, self.server.host_key)
+        self.one_line(self.own.run(self.target, "true"), fingerprint)
+
+    def test_a_host_key_that_has_gone_is_missed_when_somebody_comes(self):
+        os.rename(self.server.host_key, self.server.host_key + ".gone")
+        for count in (1, 2):  # The second has practised without one.
+            self.ready()
+            self.one_line(self.own.run(self.target, "true"), "closed the connection")
+            wait_until(lambda: self.server.text().count("refused: ") == count, "a line for it")
+        self.assertEqual(2, len(re.findall("refused: .*: no such host key", self.server.text())))
+        os.rename(self.server.host_key + ".gone", self.server.host_key)
+        self.assertEqual(0, self.own.run(self.target, "true").code)
+
+
 class Hosts(TlsCase):
     def test_an_unknown_host_is_refused_with_what_to_do(self):
         client = self.stranger()

@@ -157,6 +157,10 @@ class Daemon:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
+    def spares(self):
+        """Sessions that were forked ahead: one of each door, once all is quiet."""
+        return [stat for stat in spares_below(self.pid) if stat.parent == self.pid]
+
     def end(self):
         if self.process.poll() is None:
             self.process.terminate()
@@ -197,10 +201,6 @@ class Server(Daemon):
 
     def lines(self):
         return self.text().splitlines()
-
-    def spares(self):
-        """Sessions that were forked ahead: one of each door, once all is quiet."""
-        return [stat for stat in spares_below(self.pid) if stat.parent == self.pid]
 
     def sessions(self):
         return [stat for stat in descendants(self.pid) if stat.name == "frshd"]
