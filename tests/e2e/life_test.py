@@ -346,18 +346,25 @@ class Life(Case):
         for place in (self.unix, self.plain):
             with self.subTest(place.name):
                 self.assertEqual(0, place.run([], "true").code)
-                wait_until(lambda: not self.server.sessions(), "sessions to end")
-                wait_until(lambda: len(self.server.spares()) == 2, "the next of both doors")
-                before = self.kinds_of_descriptors()
+                before = self.descriptors_at_rest()
                 for i in range(runs):
                     words = ("exit 3", "no-such-command", "kill -9 $$")[i % 3]
                     self.assertIn(place.run([], words).code, (3, 127, 137))
-                wait_until(lambda: not descendants(self.server.pid), "sessions to be reaped")
-                wait_until(lambda: len(self.server.spares()) == 2, "the next of both doors")
-                self.assertEqual(before, self.kinds_of_descriptors())
+                self.assertEqual(before, self.descriptors_at_rest())
 
-    def kinds_of_descriptors(self):
-        return sorted(name.split(":[")[0] for name in open_descriptors(self.server.pid).values())
+    def descriptors_at_rest(self):
+        """What kinds of them the server has once nobody is there: a socket for each door, for the zygote and
+        for each session that was forked ahead, and a pipe from each of those. While one of them is being
+        forked it has both ends."""
+        kinds = []
+
+        def is_at_rest():
+            kinds[:] = sorted(name.split(":[")[0] for name in open_descriptors(self.server.pid).values())
+            return (not descendants(self.server.pid) and len(self.server.spares()) == 2 and
+                    (kinds.count("socket"), kinds.count("pipe")) == (5, 2))
+
+        wait_until(is_at_rest, lambda: f"the server to be at rest: {kinds}, {descendants(self.server.pid)}")
+        return kinds
 
     def test_l5_orphans_of_a_run_are_reaped_while_its_session_lives(self):
         process = self.start(self.unix, "for i in 1 2 3 4 5 6 7 8 9; do (true & true &) ; done; "
