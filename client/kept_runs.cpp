@@ -16,9 +16,6 @@
 namespace frsh {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto kPatience = 2s;
 // Of what a server lists, in bytes: many times what one keeps.
 constexpr std::size_t kMaxListed = 64 * 1024 * 1024;
 // As kill(1) has it, where there is nothing to kill.

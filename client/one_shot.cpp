@@ -23,9 +23,6 @@ namespace {
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-// From the moment our reader has gone, or that we were told to leave, until we do.
-constexpr auto kPatience = 2s;
-
 // Is the command to have a terminal? As ssh, -t alone is about ours.
 bool wants_terminal(const ClientOptions& options) {
     if (options.tty == Tty::Forced) return true;

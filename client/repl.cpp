@@ -26,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-constexpr auto kPatience = 2s;
 // A job left in the background keeps a command's output open; the prompt comes back after this.
 constexpr auto kReplLinger = 300ms;
 

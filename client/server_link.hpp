@@ -11,6 +11,7 @@
 #include "client/reconnect.hpp"
 #include "client/remote_run.hpp"
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,9 @@
 #include <string>
 
 namespace frsh {
+
+// From the moment our reader has gone, or that we were told to leave, until we do.
+inline constexpr std::chrono::seconds kPatience{2};
 
 class ServerLink : private Link::Handler {
   public:

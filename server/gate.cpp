@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 using Handshake = TlsTransport::Handshake;
 
 // For the peer to read our last words and close as well.
-constexpr auto kLastWords = 2s;
+constexpr auto kClosingTakes = 2s;
 constexpr std::size_t kRelay = std::size_t{64} * 1024;
 // How often the kernel is asked whether the peer is still there; see is_peer_silent().
 constexpr auto kLookAgain = 15s;
@@ -60,7 +60,7 @@ void Gate::run(Fd peer) {
         return report_failure(error.what());
     }
     session_.close();
-    tls_.close_and_wait(kLastWords);
+    tls_.close_and_wait(kClosingTakes);
 }
 
 void Gate::report_failure(const std::string& why) {

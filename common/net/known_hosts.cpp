@@ -14,7 +14,7 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kMaxFile = std::size_t{16} << 20;
+constexpr std::size_t kMaxKnownHosts = std::size_t{16} << 20;
 constexpr std::size_t kHashSize = 20;  // HMAC-SHA1.
 
 std::string_view take_word(std::string_view& rest) {
@@ -25,7 +25,7 @@ std::string_view take_word(std::string_view& rest) {
     return word;
 }
 
-std::optional<KnownHost> parse_line(std::string_view line, std::size_t number) {
+std::optional<KnownHost> parse_known_host(std::string_view line, std::size_t number) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     std::string_view word = take_word(line);
     if (word.empty() || word.starts_with('#')) return std::nullopt;
@@ -56,7 +56,7 @@ bool is_hidden_name(std::string_view hidden, std::string_view name) {
 
 std::vector<KnownHost> read_known_hosts(const std::string& path) {
     try {
-        return parse_known_hosts(read_file(path, kMaxFile));
+        return parse_known_hosts(read_file(path, kMaxKnownHosts));
     } catch (const SysError& error) {
         if (error.code().value() == ENOENT || error.code().value() == ENOTDIR) return {};
         throw;
@@ -91,7 +91,7 @@ std::vector<KnownHost> parse_known_hosts(std::string_view text) {
     std::vector<KnownHost> hosts;
     std::size_t number = 0;
     for (const std::string_view line : split(text, '\n')) {
-        if (auto host = parse_line(line, ++number)) hosts.push_back(std::move(*host));
+        if (auto host = parse_known_host(line, ++number)) hosts.push_back(std::move(*host));
     }
     return hosts;
 }

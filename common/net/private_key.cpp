@@ -15,8 +15,6 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kEd25519Size = 32;
-
 KeyHandle ed25519_from_seed(std::string_view seed) {
     initialise_openssl();
     KeyHandle handle(

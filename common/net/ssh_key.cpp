@@ -42,7 +42,6 @@ constexpr std::array kKinds = {
             "nistp256", "P-256", 32, "SHA256"},
 };
 
-constexpr std::size_t kEd25519Size = 32;
 constexpr std::size_t kEd25519SignatureSize = 64;
 constexpr std::size_t kMaxRsaBits = 16384;
 constexpr std::size_t kMinRsaBits = 2048;

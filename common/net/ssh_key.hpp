@@ -20,6 +20,9 @@ enum class KeyType {
     FidoEcdsaP256,
 };
 
+// In bytes, of either half (RFC 8032).
+inline constexpr std::size_t kEd25519Size = 32;
+
 // "ssh-ed25519" and so on, as files and blobs have it.
 [[nodiscard]] std::string_view name_of(KeyType type);
 

@@ -13,7 +13,6 @@
 namespace frsh {
 namespace {
 
-constexpr std::string_view kAlpn = "frsh/1";
 constexpr std::size_t kMaxUnsent = std::size_t{64} * 1024;
 constexpr std::size_t kMaxGreeting = std::size_t{16} * 1024;
 

@@ -28,6 +28,9 @@ struct ssl_ctx_st;  // SSL_CTX.
 
 namespace frsh {
 
+// The protocol's name in TLS (ALPN, RFC 7301); who does not offer it is refused.
+inline constexpr std::string_view kAlpn = "frsh/1";
+
 // TLS or the cryptography under it refused: what we tried, and why not. One printable line.
 class TlsError : public std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -12,8 +12,8 @@
 namespace frsh {
 namespace {
 
-constexpr std::string_view kAlpnName = "frsh/1";
-constexpr std::array<unsigned char, 7> kAlpn = {6, 'f', 'r', 's', 'h', '/', '1'};
+// As the extension has it (RFC 7301): a length before the name.
+constexpr std::array<unsigned char, 7> kAlpnList = {6, 'f', 'r', 's', 'h', '/', '1'};
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
 constexpr std::size_t kRecordPadding = 64;
 
@@ -35,7 +35,8 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
     for (unsigned at = 0; at < offered_size; at += 1U + offered[at]) {
         const std::string_view name(reinterpret_cast<const char*>(offered + at), 1U + offered[at]);
         if (at + name.size() > offered_size) break;
-        if (name == std::string_view(reinterpret_cast<const char*>(kAlpn.data()), kAlpn.size())) {
+        if (name ==
+            std::string_view(reinterpret_cast<const char*>(kAlpnList.data()), kAlpnList.size())) {
             *chosen = offered + at + 1;
             *chosen_size = offered[at];
             return SSL_TLSEXT_ERR_OK;
@@ -48,7 +49,7 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
 // what TLS puts in its place where there is no such key (RFC 8446, section 7.1). So the keys of a
 // connection come from its X25519 alone, as they do with a certificate that nobody checks; left out
 // is only that certificate, its signature and the reading of both, half of what a handshake costs.
-constexpr std::string_view kNobody = kAlpnName;
+constexpr std::string_view kNobody = kAlpn;
 
 SSL_SESSION* nobodys_session(SSL* ssl) {
     constexpr std::array<unsigned char, 32> kZero{};
@@ -129,7 +130,7 @@ TlsContext::TlsContext(Side side) : side_(side) {
         add_anonymous_certificate(context.get());
     } else {
         SSL_CTX_set_psk_use_session_callback(context.get(), offer_session);
-        if (SSL_CTX_set_alpn_protos(context.get(), kAlpn.data(), kAlpn.size()) != 0) {
+        if (SSL_CTX_set_alpn_protos(context.get(), kAlpnList.data(), kAlpnList.size()) != 0) {
             throw_openssl("TLS");  // This one returns 0 for success.
         }
     }

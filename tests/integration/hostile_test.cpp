@@ -1,5 +1,4 @@
 // Peers that break the rules: what they get is an error in words and the end of the connection.
-#include "common/base/log.hpp"
 #include "tests/support/both_ends.hpp"
 #include "tests/support/memory_use.hpp"
 
@@ -8,12 +7,6 @@ using namespace frsh;
 using namespace frsh::test;
 
 namespace {
-
-class Quiet {
-  public:
-    Quiet() { log::set_level(log::Level::Quiet); }
-    ~Quiet() { log::set_level(log::Level::Notice); }
-};
 
 std::string frame(const std::string& header, const std::string& payload = "") {
     std::string bytes;

@@ -1,4 +1,3 @@
-#include "common/base/log.hpp"
 #include "common/proto/checksum.hpp"
 #include "tests/support/both_ends.hpp"
 #include "tests/support/memory_use.hpp"
@@ -18,12 +17,6 @@ std::string noise(std::size_t size) {
         c = static_cast<char>(random());
     return bytes;
 }
-
-class Quiet {
-  public:
-    Quiet() { log::set_level(log::Level::Quiet); }
-    ~Quiet() { log::set_level(log::Level::Notice); }
-};
 
 }  // namespace
 

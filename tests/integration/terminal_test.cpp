@@ -1,5 +1,4 @@
 // Runs on a terminal, over every cutting of the transport.
-#include "common/base/log.hpp"
 #include "tests/support/both_ends.hpp"
 
 using namespace frsh;
@@ -13,12 +12,6 @@ msg::Open on_terminal(const std::string& text, TerminalModes modes = {{"ECHO", 0
     open.pty = msg::Pty{"vt100", {80, 24, 0, 0}, std::move(modes)};
     return open;
 }
-
-class Quiet {
-  public:
-    Quiet() { frsh::log::set_level(frsh::log::Level::Quiet); }
-    ~Quiet() { frsh::log::set_level(frsh::log::Level::Error); }
-};
 
 // Turns both ends until `condition` holds.
 template <typename Condition>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/server_link.hpp"
+#include "common/base/log.hpp"
 #include "common/sys/signals.hpp"
 #include "server/session.hpp"
 #include "tests/support/cutting_transport.hpp"
@@ -32,6 +33,13 @@ inline constexpr int kPatienceSeconds = 150;
 inline constexpr bool kMeasuresMemory = true;
 inline constexpr int kPatienceSeconds = 30;
 #endif
+
+// What a case provokes is not for the log.
+class Quiet {
+  public:
+    Quiet() { log::set_level(log::Level::Quiet); }
+    ~Quiet() { log::set_level(log::Level::Notice); }
+};
 
 // Every cutting there is, for the one parameter that every case takes.
 inline std::vector<Cutting> cuttings() {
