@@ -134,7 +134,11 @@ class Typist:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvpe(words[0], words, env)
-        self._wait_for(b"READY", 20)
+        try:
+            self._wait_for(b"READY", 20)
+        except Failed:
+            self.end()  # Or whoever waits for any child finds this one.
+            raise
 
     def _wait_for(self, marker, patience):
         seen, deadline = b"", time.monotonic() + patience
