@@ -2,14 +2,17 @@
 // true` and one byte for an answer. No session, no sandbox, no account, no frames; the server's
 // processes are there before anybody comes, and serve one client after another.
 //
-// Usage: bench_bare_tls serve    prints its port, and serves until it is killed
-//        bench_bare_tls PORT     one command
+// And the least that bytes can: read from a command's pipe, encrypted, decrypted, dropped.
+//
+// Usage: bench_bare_tls serve           prints its port, and serves until it is killed
+//        bench_bare_tls PORT [COMMAND]  one command, `true` or this one, and all that it says
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/net/proof.hpp"
 #include "common/net/socket.hpp"
 #include "common/net/sshsig.hpp"
 #include "common/net/tls.hpp"
+#include "common/sys/fd.hpp"
 
 #include <cstdio>
 #include <string_view>
@@ -70,18 +73,32 @@ std::string read_some(TlsTransport& tls) {
 }
 
 void write_all_of(TlsTransport& tls, std::string_view bytes) {
-    must(tls.write(bytes).bytes == bytes.size() && !tls.has_unsent(), "so few go at once");
+    while (!bytes.empty() || tls.has_unsent()) {
+        const IoResult put = tls.write(bytes);
+        if (put.status == IoResult::Status::EndOfFile) throw UserError("the other side has gone");
+        bytes.remove_prefix(put.bytes);
+        if (put.status == IoResult::Status::WouldBlock) wait_for(tls, POLLOUT);
+    }
 }
 
-void run_command() {
+void run_command(std::string command, TlsTransport& tls) {
     char shell[] = "/bin/sh";
     char option[] = "-c";
-    char command[] = "true";
-    char* const words[] = {shell, option, command, nullptr};
+    char* const words[] = {shell, option, command.data(), nullptr};
+    Pipe output = make_pipe();
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, output.write_end.get(), STDOUT_FILENO);
     pid_t pid = 0;
-    if (::posix_spawn(&pid, shell, nullptr, nullptr, words, environ) != 0) {
+    if (::posix_spawn(&pid, shell, &actions, nullptr, words, environ) != 0) {
         throw UserError("no /bin/sh");
     }
+    ::posix_spawn_file_actions_destroy(&actions);
+    output.write_end.close();
+    std::string buffer(std::size_t{256} * 1024, '\0');
+    ssize_t got = 0;
+    while ((got = ::read(output.read_end.get(), buffer.data(), buffer.size())) > 0)
+        write_all_of(tls, {buffer.data(), static_cast<std::size_t>(got)});
     ::waitpid(pid, nullptr, 0);
 }
 
@@ -95,8 +112,10 @@ void run_command() {
         tune_tcp(socket->get());
         TlsTransport tls(std::move(*socket), context);
         shake_hands(tls, &key);
-        check_proof(read_some(tls), tls);
-        run_command();
+        const std::string asked = read_some(tls);  // Both are short: one record.
+        static const std::size_t size = proof_of(key, tls).size();
+        check_proof(asked.substr(0, size), tls);
+        run_command(asked.substr(size), tls);
         write_all_of(tls, "0");
         tls.finish_writing();
     }
@@ -117,15 +136,20 @@ void run_command() {
     serve_one_after_another(listening.get(), context, key);
 }
 
-void ask(const char* port) {
+void ask(const char* port, const char* command) {
     Fd socket = connect_tcp(loopback(port), EventLoop::kNever);
     const TlsContext context(TlsContext::Side::Client);
     tune_tcp(socket.get());
     TlsTransport tls(std::move(socket), context);
     shake_hands(tls, nullptr);
     check_proof(read_some(tls), tls);
-    write_all_of(tls, proof_of(PrivateKey::generate_ed25519(), tls));
-    (void)read_some(tls);
+    write_all_of(tls, proof_of(PrivateKey::generate_ed25519(), tls) + command);
+    std::string buffer(std::size_t{256} * 1024, '\0');
+    for (;;) {
+        const IoResult got = tls.read(buffer.data(), buffer.size());
+        if (got.status == IoResult::Status::EndOfFile) return;
+        if (got.status == IoResult::Status::WouldBlock) wait_for(tls, POLLIN);
+    }
 }
 
 }  // namespace
@@ -133,9 +157,9 @@ void ask(const char* port) {
 int main(int argc, char** argv) {
     frsh::log::set_program("bench_bare_tls");
     try {
-        if (argc != 2) throw UserError("usage: bench_bare_tls serve|PORT");
+        if (argc != 2 && argc != 3) throw UserError("usage: bench_bare_tls serve|PORT [COMMAND]");
         if (std::string_view(argv[1]) == "serve") serve();
-        ask(argv[1]);
+        ask(argv[1], argc == 3 ? argv[2] : "true");
         return 0;
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
