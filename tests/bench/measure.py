@@ -232,6 +232,19 @@ def calm(patience=60):
             return
 
 
+def resident_kib_of_client(way, env):
+    """VmRSS of a client whose command has begun and said something."""
+    with subprocess.Popen(way.one_shot("echo x; read y"), env=env, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        if client.stdout.read(2) != b"x\n":
+            raise Failed("no command")
+        with open(f"/proc/{client.pid}/status") as file:
+            resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+        client.stdin.close()
+        client.wait()
+    return resident
+
+
 def pss_kib(root):
     """Proportional memory of a server with all its processes."""
     total = 0
