@@ -59,6 +59,16 @@ void make_short(const Fd& socket) {
     }
 }
 
+// What will be done for somebody, for nobody; if it cannot be done, somebody will be told.
+template <typename Part>
+void practise(const Part& part) {
+    try {
+        part();
+    } catch (const std::exception&) {
+        return;
+    }
+}
+
 }  // namespace
 
 GateUser find_gate_user() {
@@ -80,15 +90,8 @@ Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
     }
     control_ = std::move(control);
     session_ = std::move(session);
-    if (settings_.is_ahead) practise();
-}
-
-// As prove_host() will.
-void Monitor::practise() const {
-    try {
-        warm_up_proofs(load_host_key(settings_.host_key));
-    } catch (const std::exception&) {
-        // Whether there is a host key matters once somebody is there, who is told.
+    if (settings_.is_ahead) {
+        practise([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // prove_host() will.
     }
 }
 
@@ -124,8 +127,8 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
         for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
             check(::dup2(null.get(), standard), "dup");
         ::close(null.get());
+        if (settings_.is_ahead) practise([&] { context.warm_up(); });
         // The handles of old are never used again, nor destroyed: this function does not return.
-        if (settings_.is_ahead) context.warm_up();
         auto* const gate = new Gate(context, Fd(kControl), Fd(kControl + 1));
         if (settings_.use_sandbox) {
             // What it may warn of was said when the server started.

@@ -64,7 +64,6 @@ class Monitor {
   private:
     using Time = EventLoop::Time;
 
-    void practise() const;
     [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
     // The gate's next packet; nothing once the deadline or the gate's life is over.
     std::optional<ToMonitor> wait_for_gate();
