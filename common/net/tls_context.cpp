@@ -3,6 +3,7 @@
 #include "common/net/tls.hpp"
 
 #include <array>
+#include <string>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
@@ -12,8 +13,6 @@
 namespace frsh {
 namespace {
 
-// As the extension has it (RFC 7301): a length before the name.
-constexpr std::array<unsigned char, 7> kAlpnList = {6, 'f', 'r', 's', 'h', '/', '1'};
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
 constexpr std::size_t kRecordPadding = 64;
 
@@ -33,10 +32,9 @@ int check_client_hello(SSL* ssl, int* alert, void*) {
 int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
                 const unsigned char* offered, unsigned offered_size, void*) {
     for (unsigned at = 0; at < offered_size; at += 1U + offered[at]) {
-        const std::string_view name(reinterpret_cast<const char*>(offered + at), 1U + offered[at]);
-        if (at + name.size() > offered_size) break;
-        if (name ==
-            std::string_view(reinterpret_cast<const char*>(kAlpnList.data()), kAlpnList.size())) {
+        const std::string_view name(reinterpret_cast<const char*>(offered + at + 1), offered[at]);
+        if (at + 1 + name.size() > offered_size) break;
+        if (name == kAlpn) {
             *chosen = offered + at + 1;
             *chosen_size = offered[at];
             return SSL_TLSEXT_ERR_OK;
@@ -130,7 +128,11 @@ TlsContext::TlsContext(Side side) : side_(side) {
         add_anonymous_certificate(context.get());
     } else {
         SSL_CTX_set_psk_use_session_callback(context.get(), offer_session);
-        if (SSL_CTX_set_alpn_protos(context.get(), kAlpnList.data(), kAlpnList.size()) != 0) {
+        // A list of one, each with its length before it.
+        const std::string offer = std::string(1, static_cast<char>(kAlpn.size())).append(kAlpn);
+        if (SSL_CTX_set_alpn_protos(context.get(),
+                                    reinterpret_cast<const unsigned char*>(offer.data()),
+                                    static_cast<unsigned>(offer.size())) != 0) {
             throw_openssl("TLS");  // This one returns 0 for success.
         }
     }
