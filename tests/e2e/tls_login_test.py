@@ -93,6 +93,9 @@ class ForkedAhead(TlsCase):
         make_key(other)
         fingerprint = subprocess.run(["ssh-keygen", "-lf", other], check=True,
                                      stdout=subprocess.PIPE).stdout.decode().split()[1]
+        kept = self.server.host_key + ".kept"
+        os.rename(self.server.host_key, kept)
+        self.addCleanup(os.rename, kept, self.server.host_key)
         os.rename(other, self.server.host_key)
         self.one_line(self.own.run(self.target, "true"), fingerprint)
 
