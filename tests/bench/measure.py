@@ -239,10 +239,7 @@ def resident_kib_of_client(way, env):
         if client.stdout.read(2) != b"x\n":
             raise Failed("no command")
         with open(f"/proc/{client.pid}/status") as file:
-            resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
-        client.stdin.close()
-        client.wait()
-    return resident
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
 def pss_kib(root):
