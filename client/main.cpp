@@ -1,13 +1,13 @@
 // frsh: reads its command line and becomes what it asks for.
-#include "client/batch.hpp"
-#include "client/configuration.hpp"
-#include "client/dial.hpp"
-#include "client/kept_runs.hpp"
-#include "client/one_shot.hpp"
-#include "client/options.hpp"
-#include "client/reconnect.hpp"
-#include "client/repl.hpp"
-#include "client/target.hpp"
+#include "client/cli/config.hpp"
+#include "client/cli/options.hpp"
+#include "client/cli/target.hpp"
+#include "client/connection/reconnect.hpp"
+#include "client/connection/tls_login.hpp"
+#include "client/modes/batch.hpp"
+#include "client/modes/kept_runs.hpp"
+#include "client/modes/one_shot.hpp"
+#include "client/modes/repl.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
@@ -44,7 +44,7 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
         return 0;
     }
     if (options->trust) {
-        (void)frsh::dial(*options);
+        (void)frsh::connect_tls(*options);
         return 0;
     }
     if (is_about_runs(*options)) return frsh::run_kept_request(*options);

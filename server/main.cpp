@@ -1,19 +1,19 @@
 // frshd: reads its command line, listens, and in each forked child becomes a session.
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
-#include "common/net/private_key.hpp"
-#include "common/net/proof.hpp"
+#include "common/keys/private_key.hpp"
+#include "common/keys/proof.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
-#include "server/access.hpp"
-#include "server/configuration.hpp"
-#include "server/host_key.hpp"
-#include "server/listener.hpp"
-#include "server/monitor.hpp"
+#include "server/config.hpp"
+#include "server/listener/listener.hpp"
+#include "server/listener/systemd.hpp"
+#include "server/login/host_key.hpp"
+#include "server/login/monitor.hpp"
+#include "server/login/peer_credentials.hpp"
+#include "server/login/sandbox.hpp"
 #include "server/options.hpp"
-#include "server/sandbox.hpp"
-#include "server/service.hpp"
-#include "server/session.hpp"
+#include "server/session/session.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -259,7 +259,7 @@ int run(int argc, char** argv) {
     if (!options) return status;
     std::vector<Fd> given = take_given_sockets();
     options->listens_on_given_sockets = !given.empty();
-    Fd states = stand_in_front();
+    Fd states = fork_supervisor();
     configure(*options);
     ServerSettings& settings = options->settings;
     log::set_level(settings.log_level.value_or(log::Level::Notice));

@@ -1,7 +1,7 @@
 #include "common/net/tls.hpp"
 
 #include "common/base/error.hpp"
-#include "common/net/crypto.hpp"
+#include "common/keys/crypto.hpp"
 #include "common/net/tls_wire.hpp"
 
 #include <openssl/bio.h>

@@ -16,6 +16,7 @@
 //     read() gives the greeting
 #pragma once
 
+#include "common/keys/crypto.hpp"
 #include "common/net/transport.hpp"
 
 #include <chrono>
@@ -30,11 +31,6 @@ namespace frsh {
 
 // The protocol's name in TLS (ALPN, RFC 7301); who does not offer it is refused.
 inline constexpr std::string_view kAlpn = "frsh/1";
-
-// TLS or the cryptography under it refused: what we tried, and why not. One printable line.
-class TlsError : public std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
 
 // What all connections of one side share. A server's holds an ed25519 key and certificate made in
 // memory, so make it before fork(2) and let the children share it.

@@ -1,5 +1,5 @@
 #include "common/base/error.hpp"
-#include "common/net/crypto.hpp"
+#include "common/keys/crypto.hpp"
 #include "common/net/tls.hpp"
 
 #include <array>
@@ -101,6 +101,11 @@ void add_anonymous_certificate(SSL_CTX* context) {
 
 TlsContext::TlsContext(Side side) : side_(side) {
     initialise_openssl();
+    // Without this call SSL_CTX_new(3) loads libssl's error strings.
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) !=
+        1) {
+        throw_openssl("TLS");
+    }
     std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
                                                               &SSL_CTX_free);
     if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1 ||

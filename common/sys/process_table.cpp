@@ -141,7 +141,7 @@ std::uint64_t now_in_ticks() {
            static_cast<std::uint64_t>(now.tv_nsec) * a_second / 1'000'000'000;
 }
 
-Started started_by(const Origin& origin) {
+Started started_by(const ProcessOrigin& origin) {
     const std::vector<ProcessInfo> all = list_processes();
     const bool is_session_ours =
         origin.program > 0 && std::any_of(all.begin(), all.end(), [&](const ProcessInfo& one) {

@@ -35,7 +35,7 @@ struct ProcessInfo {
 [[nodiscard]] std::vector<ProcessInfo> list_processes();
 
 // Where to look for what a program started.
-struct Origin {
+struct ProcessOrigin {
     pid_t program = 0;                         // The first process, with a session of its own.
     std::vector<std::string> marks;            // "NAME=VALUE"; in the environment of all of them.
     std::optional<std::uint64_t> reaped = {};  // When it was waited for; see now_in_ticks().
@@ -55,7 +55,7 @@ struct Started {
 //
 // A pid that has been waited for may be a stranger's, and so may a session of that number. Not
 // while somebody is in it who was there before: the kernel gives no number away that is in use.
-[[nodiscard]] Started started_by(const Origin& origin);
+[[nodiscard]] Started started_by(const ProcessOrigin& origin);
 
 // Its arguments, each ended by a NUL; empty where it is gone or not ours to look at.
 [[nodiscard]] std::string arguments_of(pid_t pid);

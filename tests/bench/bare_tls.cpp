@@ -8,9 +8,9 @@
 //        bench_bare_tls PORT [COMMAND]  one command, `true` or this one, and all that it says
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
-#include "common/net/proof.hpp"
+#include "common/keys/proof.hpp"
+#include "common/keys/sshsig.hpp"
 #include "common/net/socket.hpp"
-#include "common/net/sshsig.hpp"
 #include "common/net/tls.hpp"
 #include "common/sys/fd.hpp"
 

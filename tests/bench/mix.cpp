@@ -1,10 +1,10 @@
 // A key's way to its echo while a bulk run shares the link, and how soon a new run is answered.
 //
 // Usage: bench_mix KEYS [options of frsh] TARGET; a line of JSON, times in milliseconds.
-#include "client/configuration.hpp"
-#include "client/options.hpp"
-#include "client/remote_run.hpp"
-#include "client/server_link.hpp"
+#include "client/cli/config.hpp"
+#include "client/cli/options.hpp"
+#include "client/connection/server_connection.hpp"
+#include "client/run/remote_run.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 
@@ -24,7 +24,7 @@ double milliseconds_since(Clock::time_point begin) {
     return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-class Counted : public Sink {
+class Counted : public OutputSink {
   public:
     Offset bytes = 0;
     void write(std::string_view piece) override {
@@ -85,7 +85,7 @@ class Mix {
         return *terminal_;
     }
 
-    RemoteRun& open(const char* command, bool on_terminal, Sink& out) {
+    RemoteRun& open(const char* command, bool on_terminal, OutputSink& out) {
         msg::Open open;
         open.run = new_run_id();
         open.args = {command};
@@ -111,7 +111,7 @@ class Mix {
     Counted echoed_;
     Counted bulk_;
     Counted ignored_;
-    ServerLink server_;
+    ServerConnection server_;
     RemoteRun* terminal_ = nullptr;
 };
 

@@ -38,11 +38,11 @@ class Manual(unittest.TestCase):
             self.assertEqual(taken - {"-tt", "-vv"}, explained, page)
 
     def test_every_key_of_a_file_is_in_the_page_and_in_the_readme(self):
-        server = keys_taken("server/configuration.cpp")
+        server = keys_taken("server/config.cpp")
         named = {key for item in re.findall(r"^\.It Ic (.*)$", read(PAGES["frshd.toml.5"]), re.M)
                  for key in item.split(" , ")}
         self.assertEqual(server, named)
-        client = keys_taken("client/configuration.cpp")
+        client = keys_taken("client/cli/config.cpp")
         [part] = re.findall(r"config\.toml\n(.*?)\nAn unknown key", read(PAGES["frsh.1"]), re.S)
         self.assertEqual(client, {key for line in re.findall(r"^\.Ql (.*)$", part, re.M) if "[" not in line
                                   for key in line.removesuffix(" .").split(" , ")})

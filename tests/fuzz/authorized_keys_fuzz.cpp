@@ -1,8 +1,8 @@
 // authorized_keys: no line that begins with an option is ever read as if it had none.
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/net/authorized_keys.hpp"
-#include "common/net/host_pattern.hpp"
+#include "common/keys/host_pattern.hpp"
+#include "server/login/authorized_keys.hpp"
 
 #include <cstdint>
 

@@ -1,11 +1,11 @@
 // Configuration files of client and server: whatever they say is taken within its bounds, or
 // refused in one line; and the same for what `ssh -G` prints.
-#include "client/configuration.hpp"
-#include "client/ssh_config.hpp"
+#include "client/cli/config.hpp"
+#include "client/cli/ssh_config.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/net/host_pattern.hpp"
-#include "server/configuration.hpp"
+#include "common/keys/host_pattern.hpp"
+#include "server/config.hpp"
 
 #include <cstdint>
 

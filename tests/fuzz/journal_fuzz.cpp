@@ -6,7 +6,7 @@
 // bytes before it say.
 #include "common/base/error.hpp"
 #include "common/proto/checksum.hpp"
-#include "server/journal.hpp"
+#include "server/kept/journal.hpp"
 #include "tests/fuzz/temp_folder.hpp"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Private key files: garbage is refused, and what is read belongs together.
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/net/key_file.hpp"
+#include "common/keys/key_file.hpp"
 
 #include <cstdint>
 

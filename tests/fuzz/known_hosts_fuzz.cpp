@@ -1,7 +1,7 @@
 // known_hosts: the first line is a host that is asked for, the rest is the file.
+#include "client/connection/known_hosts.hpp"
 #include "common/base/error.hpp"
-#include "common/net/host_pattern.hpp"
-#include "common/net/known_hosts.hpp"
+#include "common/keys/host_pattern.hpp"
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 // What the two sides prove with: the first byte says which payload it is to be.
 #include "common/base/error.hpp"
-#include "common/net/proof.hpp"
+#include "common/keys/proof.hpp"
 
 #include <cstdint>
 

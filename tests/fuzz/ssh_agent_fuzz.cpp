@@ -1,6 +1,6 @@
 // What an agent answers: the first byte says to which question.
+#include "client/connection/ssh_agent.hpp"
 #include "common/base/error.hpp"
-#include "common/net/ssh_agent.hpp"
 
 #include <cstdint>
 

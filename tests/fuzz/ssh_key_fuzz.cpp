@@ -1,6 +1,6 @@
 // Public keys, as blobs and as text: what is accepted has exactly one spelling of each.
 #include "common/base/error.hpp"
-#include "common/net/ssh_key.hpp"
+#include "common/keys/ssh_key.hpp"
 
 #include <cstdint>
 #include <string>

@@ -1,6 +1,6 @@
 // Signatures from a peer, against one key of each type: the first byte chooses the key.
 #include "common/base/error.hpp"
-#include "common/net/ssh_key.hpp"
+#include "common/keys/ssh_key.hpp"
 
 #include <array>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The reader of SSH's notation: whatever it accepts, the writer spells in the same way.
 #include "common/base/error.hpp"
-#include "common/net/ssh_wire.hpp"
+#include "common/keys/ssh_wire.hpp"
 
 #include <cstdint>
 

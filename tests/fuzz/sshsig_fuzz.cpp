@@ -1,7 +1,7 @@
 // Armored signatures: what is accepted can be armored again, and stays what it is.
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/net/sshsig.hpp"
+#include "common/keys/sshsig.hpp"
 
 #include <cstdint>
 

@@ -339,7 +339,7 @@ TEST_CASE("hostile server: whatever it says, the run is lost and never a success
             RawPeer server(loop, std::move(theirs), saying);
             Memory out;
             Memory err;
-            ServerLink link(loop, Connection{cut(std::move(ours), cutting), std::nullopt});
+            ServerConnection link(loop, Connection{cut(std::move(ours), cutting), std::nullopt});
             msg::Open open = BothEnds::command("true");
             open.run = "run";
             RemoteRun& run = link.open(open, out, err);
@@ -372,7 +372,7 @@ TEST_CASE("hostile server: an honest one, said by hand, is believed") {
     RawPeer server(loop, std::move(theirs), saying);
     Memory out;
     Memory err;
-    ServerLink link(loop, Connection{cut(std::move(ours), {}), std::nullopt});
+    ServerConnection link(loop, Connection{cut(std::move(ours), {}), std::nullopt});
     msg::Open open = BothEnds::command("true");
     open.run = "run";
     RemoteRun& run = link.open(open, out, err);

@@ -1,10 +1,10 @@
 // A real session and a real client on one event loop, with a cutting transport at each end.
 #pragma once
 
-#include "client/server_link.hpp"
+#include "client/connection/server_connection.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/signals.hpp"
-#include "server/session.hpp"
+#include "server/session/session.hpp"
 #include "tests/support/cutting_transport.hpp"
 
 #include <csignal>
@@ -59,7 +59,7 @@ inline std::vector<Cutting> coarse_cuttings() {
     return all;
 }
 
-class Memory : public Sink {
+class Memory : public OutputSink {
   public:
     std::string all;
     bool takes = true;  // Else it keeps what came, as a reader that has stopped would have it.
@@ -180,7 +180,7 @@ class BothEnds {
     ServerEnd server;
     Memory out;
     Memory err;
-    ServerLink link;
+    ServerConnection link;
 
     static msg::Open command(const std::string& text) {
         msg::Open open;

@@ -1,0 +1,84 @@
+#include "client/cli/config.hpp"
+
+#include "client/cli/ssh_config.hpp"
+#include "common/base/config.hpp"
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/trusted_file.hpp"
+#include "common/sys/user.hpp"
+
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+// Not "keep": that fits neither a prompt nor a terminal, so it is for one command at a time.
+std::optional<OnDisconnect> parse_usual_on_disconnect(std::string_view text) {
+    const auto wish = parse_on_disconnect(text);
+    return wish && wish->kind == OnDisconnect::Kind::Keep ? std::nullopt : wish;
+}
+
+// What may stand in [defaults] and for one host alike.
+ConnectionSettings take_settings(ConfigTable& table) {
+    ConnectionSettings settings;
+    table.take("port", settings.port, 1, 65535);
+    table.take("user", settings.user);
+    table.take("identity", settings.identities);
+    table.take("ssh_config", settings.ssh_config);
+    table.take("accept_new", settings.accept_new);
+    table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
+    table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
+    table.take("on_disconnect", settings.on_disconnect, parse_usual_on_disconnect,
+               "\"kill\" or \"grace:DURATION\"");
+    return settings;
+}
+
+// The file's settings for this name, most special first.
+ConnectionSettings configured(std::string_view host) {
+    const std::string path = config_folder() + "/config.toml";
+    if (::access(path.c_str(), F_OK) == -1) return {};  // By far the most frequent.
+    const auto content = read_config_file(path, home_folder());
+    if (!content) return {};
+    const ClientConfig config = parse_client_config(*content, path);
+    ConnectionSettings settings;
+    const auto found = config.hosts.find(std::string(host));
+    if (found != config.hosts.end()) settings = found->second;
+    fill_in(settings, config.defaults);
+    for (std::string& identity : settings.identities)
+        identity = expand_home(identity);
+    settings.ssh_config = expand_home(settings.ssh_config);
+    return settings;
+}
+
+}  // namespace
+
+ClientConfig parse_client_config(std::string_view text, const std::string& file) {
+    ClientConfig config;
+    ConfigTable all = parse_config(text, file);
+    if (auto defaults = all.take_table("defaults")) {
+        config.defaults = take_settings(*defaults);
+        defaults->finish();
+    }
+    for (auto& [name, table] : all.take_tables("hosts")) {
+        ConnectionSettings& host = config.hosts[name];
+        host = take_settings(table);
+        table.take("address", host.address);
+        table.take("via", host.via);
+        table.finish();
+    }
+    all.finish();
+    return config;
+}
+
+void configure(ClientOptions& options) {
+    ConnectionSettings& settings = options.settings;
+    // With --via a target is only a name.
+    const auto target =
+        settings.via.empty() ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
+    if (target) fill_in(settings, target->said);
+    fill_in(settings, configured(target ? target->host : options.target));
+    const bool wants_ssh = target && settings.via.empty() && !options.plaintext;
+    if (wants_ssh) fill_in(settings, ask_ssh(target->host, settings));
+}
+
+}  // namespace frsh

@@ -1,0 +1,401 @@
+#include "client/cli/ssh_options.hpp"
+
+#include "common/base/text.hpp"
+
+#include <algorithm>
+
+namespace frsh {
+namespace {
+
+// How a short option ends: with a reason why not, or well.
+using Verdict = std::optional<std::string>;
+
+struct Scan {
+    SshOptions& options;
+    SshKeywords keywords;
+};
+
+struct ShortOption {
+    enum class Takes { Nothing, Value };
+    char letter;
+    Takes takes;
+    Verdict (*apply)(Scan& scan, const std::string& value);
+};
+
+Verdict accept(Scan&, const std::string&) {
+    return std::nullopt;
+}
+
+template <auto Member>
+Verdict set_flag(Scan& scan, const std::string&) {
+    scan.options.*Member = true;
+    return std::nullopt;
+}
+
+template <auto Member, auto Constant>
+Verdict set_to(Scan& scan, const std::string&) {
+    scan.options.*Member = Constant;
+    return std::nullopt;
+}
+
+template <auto Member>
+Verdict set_text(Scan& scan, const std::string& value) {
+    scan.options.*Member = value;
+    return std::nullopt;
+}
+
+template <AddressFamily Family>
+Verdict set_family(Scan& scan, const std::string&) {
+    scan.options.settings.family = Family;
+    return std::nullopt;
+}
+
+// Short for `-o Key=value`, whatever is in the value.
+template <const char* Key>
+Verdict set_key(Scan& scan, const std::string& value) {
+    std::string line = std::string(Key) + "=\"";
+    for (const char c : value) {
+        if (c == '"' || c == '\\') line += '\\';
+        line += c;
+    }
+    return scan.keywords.set(line + "\"");
+}
+
+Verdict set_keyword(Scan& scan, const std::string& value) {
+    return scan.keywords.set(value);
+}
+
+Verdict add_identity(Scan& scan, const std::string& value) {
+    scan.options.settings.identities.push_back(value);
+    return std::nullopt;
+}
+
+Verdict go_to_background(Scan& scan, const std::string&) {
+    scan.options.background = true;
+    scan.options.stdin_null = true;
+    return std::nullopt;
+}
+
+Verdict more_verbose(Scan& scan, const std::string&) {
+    auto& level = scan.options.log_level;
+    level = level == log::Level::Info || level == log::Level::Debug ? log::Level::Debug
+                                                                    : log::Level::Info;
+    return std::nullopt;
+}
+
+Verdict want_terminal(Scan& scan, const std::string&) {
+    auto& tty = scan.options.tty;
+    tty = tty == Tty::Wanted || tty == Tty::Forced ? Tty::Forced : Tty::Wanted;
+    return std::nullopt;
+}
+
+template <const char* Why>
+Verdict refuse(Scan&, const std::string&) {
+    return Why;
+}
+
+// ClearAllForwardings=yes would take that back.
+template <const char* Why>
+Verdict refuse_forwarding(Scan& scan, const std::string&) {
+    if (scan.keywords.forwarding.empty()) scan.keywords.forwarding = Why;
+    return std::nullopt;
+}
+
+constexpr char kAddressKey[] = "BindAddress";
+constexpr char kEscapeKey[] = "EscapeChar";
+constexpr char kPortKey[] = "Port";
+constexpr char kUserKey[] = "User";
+
+constexpr char kOld[] = "-1: there is no such protocol any more";
+constexpr char kAgent[] = "-A: agent forwarding is not supported";
+constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
+constexpr char kDynamic[] = "-D: port forwarding is not supported";
+constexpr char kGateway[] = "-g: port forwarding is not supported";
+constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
+constexpr char kJump[] = "-J: jump hosts are not supported; -o ProxyCommand=... is";
+constexpr char kGss[] = "-K: GSSAPI is not supported";
+constexpr char kLocal[] = "-L: port forwarding is not supported";
+constexpr char kControl[] = "-O: no connection is shared, so there is none to control";
+constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
+constexpr char kRemote[] = "-R: port forwarding is not supported";
+constexpr char kTunnel[] = "-w: tunnel devices are not supported";
+constexpr char kStdio[] = "-W: port forwarding is not supported";
+constexpr char kX11[] = "-X: X11 forwarding is not supported";
+constexpr char kTrustedX11[] = "-Y: X11 forwarding is not supported";
+
+constexpr auto kFlag = ShortOption::Takes::Nothing;
+constexpr auto kValue = ShortOption::Takes::Value;
+
+constexpr ShortOption kShortOptions[] = {
+    // Acted on.
+    {'4', kFlag, set_family<AddressFamily::V4>},
+    {'6', kFlag, set_family<AddressFamily::V6>},
+    {'b', kValue, set_key<kAddressKey>},
+    {'e', kValue, set_key<kEscapeKey>},
+    {'E', kValue, set_text<&SshOptions::log_file>},
+    {'f', kFlag, go_to_background},
+    {'F', kValue, set_text<&SshOptions::config_file>},
+    {'G', kFlag, set_flag<&SshOptions::print_config>},
+    {'h', kFlag, set_flag<&SshOptions::help>},
+    {'i', kValue, add_identity},
+    {'l', kValue, set_key<kUserKey>},
+    {'n', kFlag, set_flag<&SshOptions::stdin_null>},
+    {'N', kFlag, set_flag<&SshOptions::no_command>},
+    {'o', kValue, set_keyword},
+    {'p', kValue, set_key<kPortKey>},
+    {'q', kFlag, set_to<&SshOptions::log_level, log::Level::Quiet>},
+    {'s', kFlag, set_flag<&SshOptions::subsystem>},
+    {'t', kFlag, want_terminal},
+    {'T', kFlag, set_to<&SshOptions::tty, Tty::Never>},
+    {'v', kFlag, more_verbose},
+    {'V', kFlag, set_flag<&SshOptions::version>},
+    // Accepted: nobody can tell the difference.
+    {'2', kFlag, accept},
+    {'a', kFlag, accept},
+    {'c', kValue, accept},
+    {'C', kFlag, accept},
+    {'k', kFlag, accept},
+    {'m', kValue, accept},
+    {'M', kFlag, accept},
+    {'S', kValue, accept},
+    {'x', kFlag, accept},
+    {'y', kFlag, accept},
+    // Refused: somebody waits for what they ask for.
+    {'1', kFlag, refuse<kOld>},
+    {'A', kFlag, refuse<kAgent>},
+    {'B', kValue, refuse<kInterface>},
+    {'D', kValue, refuse_forwarding<kDynamic>},
+    {'g', kFlag, refuse_forwarding<kGateway>},
+    {'I', kValue, refuse<kToken>},
+    {'J', kValue, refuse<kJump>},
+    {'K', kFlag, refuse<kGss>},
+    {'L', kValue, refuse_forwarding<kLocal>},
+    {'O', kValue, refuse<kControl>},
+    {'Q', kValue, refuse<kQuery>},
+    {'R', kValue, refuse_forwarding<kRemote>},
+    {'w', kValue, refuse_forwarding<kTunnel>},
+    {'W', kValue, refuse<kStdio>},
+    {'X', kFlag, refuse<kX11>},
+    {'Y', kFlag, refuse<kTrustedX11>},
+};
+
+const ShortOption* find_short(char letter) {
+    const auto* const found =
+        std::find_if(std::begin(kShortOptions), std::end(kShortOptions),
+                     [&](const ShortOption& option) { return option.letter == letter; });
+    return found == std::end(kShortOptions) ? nullptr : found;
+}
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+// RFC 3986, 2.1; nothing for a broken escape or a NUL.
+std::optional<std::string> decode_percent(std::string_view text) {
+    std::string decoded;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            decoded += text[i];
+            continue;
+        }
+        if (i + 2 >= text.size()) return std::nullopt;
+        const int byte = hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]);
+        if (hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0 || byte == 0) {
+            return std::nullopt;
+        }
+        decoded += static_cast<char>(byte);
+        i += 2;
+    }
+    return decoded;
+}
+
+class Parser {
+  public:
+    Parser(const std::vector<std::string>& words, const TakesValue& takes_value)
+        : words_(words), takes_value_(takes_value) {}
+
+    std::variant<SshOptions, std::string> run() {
+        if (const auto why = read_options()) return *why;
+        if (options_.version || options_.help) return std::move(options_);
+        if (at_ < words_.size()) {
+            if (const auto why = read_target()) return *why;
+            // Again behind the target, where it was not said that options end.
+            if (!ended_) {
+                if (const auto why = read_options()) return *why;
+            }
+        }
+        options_.words.assign(words_.begin() + static_cast<std::ptrdiff_t>(at_), words_.end());
+        if (options_.version || options_.help) return std::move(options_);
+        if (const auto why = find_contradiction()) return *why;
+        return std::move(options_);
+    }
+
+  private:
+    // Until the first word that is no option, or behind "--".
+    Verdict read_options() {
+        while (at_ < words_.size()) {
+            const std::string& word = words_[at_];
+            if (word.size() < 2 || word[0] != '-') return std::nullopt;
+            ++at_;
+            if (word == "--") {
+                ended_ = true;
+                return std::nullopt;
+            }
+            if (const auto why = word[1] == '-' ? read_long(word) : read_bundle(word)) return why;
+            if (options_.version || options_.help) return std::nullopt;
+        }
+        return std::nullopt;
+    }
+
+    Verdict read_bundle(const std::string& word) {
+        for (std::size_t i = 1; i < word.size(); ++i) {
+            const std::string name = std::string("-").append(escape_controls(word.substr(i, 1)));
+            const ShortOption* const option = find_short(word[i]);
+            if (option == nullptr) return "unknown option " + name;
+            if (option->takes == ShortOption::Takes::Nothing) {
+                if (const auto why = option->apply(scan_, "")) return why;
+                continue;
+            }
+            std::string value = word.substr(i + 1);
+            if (value.empty()) {
+                if (at_ == words_.size()) return name + ": its value is missing";
+                value = words_[at_++];
+            }
+            return option->apply(scan_, value);
+        }
+        return std::nullopt;
+    }
+
+    Verdict read_long(const std::string& word) {
+        const std::size_t equals = word.find('=');
+        const auto takes = takes_value_(word.substr(0, equals));
+        if (!takes) return "unknown option " + escape_controls(word.substr(0, equals));
+        options_.long_options.push_back(word);
+        if (!*takes || equals != std::string::npos) return std::nullopt;
+        if (at_ == words_.size()) return word + ": its value is missing";
+        // In one word: a value may begin with a dash.
+        options_.long_options.back() += "=" + words_[at_++];
+        return std::nullopt;
+    }
+
+    Verdict read_target() {
+        const std::string& word = words_[at_++];
+        const std::string shown = std::string("'").append(escape_controls(word)).append("'");
+        constexpr std::string_view kScheme = "ssh://";
+        if (word.empty()) return std::string("an empty target");
+        if (word[0] == '-') return shown + ": no host begins with a dash";
+        if (word.starts_with(kScheme)) {
+            if (read_uri(std::string_view(word).substr(kScheme.size()))) return std::nullopt;
+            return shown + ": is not ssh://[user@]host[:port]";
+        }
+        options_.target = word;
+        if (word.starts_with("unix:")) return std::nullopt;
+        const std::size_t at = word.rfind('@');
+        if (at == std::string::npos) return std::nullopt;
+        if (at == 0 || at + 1 == word.size()) return shown + ": is not user@host";
+        if (user().empty()) user() = word.substr(0, at);
+        return std::nullopt;
+    }
+
+    bool read_uri(std::string_view text) {
+        if (text.ends_with('/')) text.remove_suffix(1);
+        if (text.find('/') != std::string_view::npos) return false;
+        if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
+            std::string_view name = text.substr(0, at);
+            name = name.substr(0, name.find(';'));  // Connection parameters: none that we know.
+            const auto decoded = decode_percent(name);
+            if (!decoded || decoded->empty()) return false;
+            if (user().empty()) user() = *decoded;
+            text.remove_prefix(at + 1);
+        }
+        std::size_t colon = text.rfind(':');
+        const std::size_t bracket = text.find(']');
+        if (colon != std::string_view::npos && bracket != std::string_view::npos &&
+            colon < bracket) {
+            colon = std::string_view::npos;
+        }
+        if (colon != std::string_view::npos) {
+            const auto port = parse_number(text.substr(colon + 1), 1, 65535);
+            if (!port) return false;
+            unsigned& port_said = options_.settings.port;
+            if (port_said == 0) port_said = static_cast<unsigned>(*port);
+            text = text.substr(0, colon);
+        }
+        const auto host = decode_percent(text);
+        if (!host || host->empty() || host->front() == '-') return false;
+        options_.target = *host;
+        return true;
+    }
+
+    Verdict find_contradiction() {
+        if (!scan_.keywords.forwarding.empty() && !scan_.keywords.clears_forwardings) {
+            return scan_.keywords.forwarding;
+        }
+        if (options_.subsystem && options_.words.empty()) {
+            return std::string("-s: You must specify a subsystem to invoke");
+        }
+        if (options_.remote_command && !options_.words.empty()) {
+            return std::string("Cannot execute command-line and remote command");
+        }
+        return std::nullopt;
+    }
+
+    std::string& user() { return options_.settings.user; }
+
+    const std::vector<std::string>& words_;
+    const TakesValue& takes_value_;
+    SshOptions options_;
+    Scan scan_{options_, {options_}};
+    std::size_t at_ = 0;
+    bool ended_ = false;  // By "--".
+};
+
+}  // namespace
+
+std::variant<SshOptions, std::string> parse_ssh_options(const std::vector<std::string>& words,
+                                                        const TakesValue& takes_value) {
+    return Parser(words, takes_value).run();
+}
+
+std::optional<std::string> expand_tokens(std::string_view text, const SshTokens& tokens) {
+    std::string expanded;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            expanded += text[i];
+            continue;
+        }
+        if (++i == text.size()) return std::nullopt;
+        if (text[i] == '%') {
+            expanded += '%';
+            continue;
+        }
+        const auto found = std::find_if(tokens.begin(), tokens.end(),
+                                        [&](const auto& one) { return one.first == text[i]; });
+        if (found == tokens.end()) return std::nullopt;
+        expanded += found->second;
+    }
+    return expanded;
+}
+
+bool is_safe_host(std::string_view host) {
+    if (host.empty() || host[0] == '-') return false;
+    return std::none_of(host.begin(), host.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte <= ' ' || byte == 0x7F ||
+               std::string_view("'`\"$\\;&<>|(){},").find(c) != std::string_view::npos;
+    });
+}
+
+bool is_safe_user(std::string_view user) {
+    if (user.empty() || user[0] == '-' || user.back() == '\\') return false;
+    return std::none_of(user.begin(), user.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < ' ' || byte == 0x7F ||
+               std::string_view("'`\";&<>|(){}").find(c) != std::string_view::npos;
+    });
+}
+
+}  // namespace frsh

@@ -1,0 +1,169 @@
+#include "client/connection/known_hosts.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/keys/crypto.hpp"
+#include "common/keys/host_pattern.hpp"
+#include "common/sys/fd.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+constexpr std::size_t kMaxKnownHosts = std::size_t{16} << 20;
+constexpr std::size_t kHashSize = 20;  // HMAC-SHA1.
+
+std::string_view take_word(std::string_view& rest) {
+    const std::size_t begin = rest.find_first_not_of(" \t");
+    rest.remove_prefix(begin == std::string_view::npos ? rest.size() : begin);
+    const std::string_view word = rest.substr(0, rest.find_first_of(" \t"));
+    rest.remove_prefix(word.size());
+    return word;
+}
+
+std::optional<KnownHost> parse_known_host(std::string_view line, std::size_t number) {
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    std::string_view word = take_word(line);
+    if (word.empty() || word.starts_with('#')) return std::nullopt;
+    auto marker = KnownHost::Marker::None;
+    if (word.starts_with('@')) {
+        // Certificates are not for us; what we cannot name, we do not guess.
+        if (word != "@revoked") return std::nullopt;
+        marker = KnownHost::Marker::Revoked;
+        word = take_word(line);
+    }
+    const std::string_view type = take_word(line);
+    const std::string_view encoded = take_word(line);
+    try {
+        PublicKey key = PublicKey::from_text(std::string(type) + " " + std::string(encoded));
+        return KnownHost{marker, std::string(word), std::move(key), number};
+    } catch (const ProtocolError&) {
+        return std::nullopt;
+    }
+}
+
+bool is_hidden_name(std::string_view hidden, std::string_view name) {
+    const auto parts = split(hidden, '|');  // "", "1", salt, hash.
+    if (parts.size() != 4 || parts[1] != "1") return false;
+    const auto salt = base64_decode(parts[2]);
+    const auto hash = base64_decode(parts[3]);
+    return salt && hash && hash->size() == kHashSize && sha1_hmac(*salt, name) == *hash;
+}
+
+std::vector<KnownHost> read_known_hosts(const std::string& path) {
+    try {
+        return parse_known_hosts(read_file(path, kMaxKnownHosts));
+    } catch (const SysError& error) {
+        if (error.code().value() == ENOENT || error.code().value() == ENOTDIR) return {};
+        throw;
+    }
+}
+
+std::vector<KnownHost> read_helpful(const std::string& path) {
+    try {
+        return read_known_hosts(path);
+    } catch (const SysError&) {
+        return {};  // ssh's files help where they can be read.
+    }
+}
+
+void make_private_folders(const std::string& path) {
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+        const std::string folder = path.substr(0, at);
+        if (::mkdir(folder.c_str(), 0700) == -1 && errno != EEXIST) {
+            throw SysError("create folder " + folder);
+        }
+    }
+}
+
+}  // namespace
+
+bool KnownHost::is_for(std::string_view name) const {
+    if (hosts.starts_with('|')) return is_hidden_name(hosts, to_lower(name));
+    return match_host_list(name, hosts) == ListVerdict::Match;
+}
+
+std::vector<KnownHost> parse_known_hosts(std::string_view text) {
+    std::vector<KnownHost> hosts;
+    std::size_t number = 0;
+    for (const std::string_view line : split(text, '\n')) {
+        if (auto host = parse_known_host(line, ++number)) hosts.push_back(std::move(*host));
+    }
+    return hosts;
+}
+
+HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
+                              std::uint16_t port, const PublicKey& key) {
+    using Kind = HostKeyVerdict::Kind;
+    const std::string name = known_host_name(host, port);
+    HostKeyVerdict verdict;
+
+    for (const KnownHost& known : read_known_hosts(sources.own)) {
+        if (!known.is_for(name)) continue;
+        const bool is_this = known.key == key;
+        if (known.marker == KnownHost::Marker::Revoked) {
+            if (is_this) return {Kind::Revoked, sources.own, known.line, key};
+        } else if (is_this) {
+            verdict = {Kind::Known, sources.own, known.line, key};
+        } else if (verdict.kind == Kind::Unknown) {
+            verdict = {Kind::Changed, sources.own, known.line, known.key};
+        }
+    }
+    // Read to the end even when the key is known already: one of them may revoke it.
+    for (const std::string& path : sources.ssh) {
+        for (const KnownHost& known : read_helpful(path)) {
+            if (!(known.key == key) || !(known.is_for(host) || known.is_for(name))) continue;
+            if (known.marker == KnownHost::Marker::Revoked) {
+                return {Kind::Revoked, path, known.line, key};
+            }
+            if (verdict.kind == Kind::Unknown) verdict = {Kind::Known, path, known.line, key};
+        }
+    }
+    if (verdict.kind == Kind::Unknown && sources.pin && *sources.pin == key) {
+        verdict.kind = Kind::Known;
+    }
+    return verdict;
+}
+
+std::string known_host_name(std::string_view host, std::uint16_t port) {
+    std::string name = "[";
+    return name.append(to_lower(host)).append("]:").append(std::to_string(port));
+}
+
+void add_known_host(const std::string& path, std::string_view host, std::uint16_t port,
+                    const PublicKey& key) {
+    // Each of these would make the line say something about other hosts, or about none.
+    const auto is_safe = [](char c) {
+        return c > ' ' && c != 0x7F && std::string_view(",*?!|#@[]").find(c) == std::string::npos;
+    };
+    for (const char c : host) {
+        if (!is_safe(c)) {
+            throw UserError("known_hosts: \"" + escape_controls(host) + "\" is no host name");
+        }
+    }
+    if (host.empty()) throw UserError("known_hosts: a host without a name");
+
+    make_private_folders(path);
+    const Fd file(
+        check(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600),
+              "open " + path));
+    // Two clients that meet two servers at once take turns; the lock goes with the descriptor.
+    check(::flock(file.get(), LOCK_EX), "lock " + path);
+    struct stat status {};
+    check(::fstat(file.get(), &status), "stat " + path);
+    if (!S_ISREG(status.st_mode)) throw UserError(path + ": not a regular file");
+    std::string line;
+    char last = '\n';
+    if (status.st_size > 0) {
+        check(::pread(file.get(), &last, 1, status.st_size - 1), "read " + path);
+    }
+    if (last != '\n') line += '\n';  // Somebody's editor left the last line open.
+    line.append(known_host_name(host, port)).append(" ").append(key.text()).append("\n");
+    write_all(file.get(), line);
+}
+
+}  // namespace frsh

@@ -1,0 +1,72 @@
+#include "client/connection/remote_shell.hpp"
+
+#include <algorithm>
+
+namespace frsh {
+
+RemoteShell::RemoteShell(ServerConnection& server, std::vector<std::string> env,
+                         std::optional<std::string> cwd, OnDisconnect on_disconnect)
+    : server_(server),
+      on_disconnect_(on_disconnect),
+      env_(std::move(env)),
+      first_cwd_(std::move(cwd)) {
+    server_.outlast(on_disconnect_);
+    open();
+}
+
+void RemoteShell::open() {
+    ++id_;
+    is_ready_ = false;
+    ended_.reset();
+    ask();
+}
+
+void RemoteShell::ask() {
+    msg::ShellOpen open{id_, first_cwd_, env_, on_disconnect_};
+    if (!cwd_.empty()) open.cwd = cwd_;
+    server_.link().send(open);
+}
+
+void RemoteShell::reopen() {
+    if (!is_ready_) cwd_.clear();  // Perhaps it could not even start, for that folder is no more.
+    open();
+}
+
+void RemoteShell::place(msg::Open& open) const {
+    open.shell = id_;
+    open.env.clear();
+    open.forwarded.clear();
+    open.cwd.reset();
+}
+
+void RemoteShell::close(EventLoop::Time deadline) {
+    server_.link().send(msg::ShellClose{id_});
+    while (!ended_ && !server_.is_down() && EventLoop::Clock::now() < deadline)
+        server_.turn(deadline);
+}
+
+void RemoteShell::on_message(const Message& message) {
+    if (const auto* const ready = std::get_if<msg::ShellReady>(&message)) {
+        if (ready->shell != id_) return;
+        is_ready_ = true;
+        kind_ = ready->kind;
+        cwd_ = ready->cwd;
+        home_ = ready->home;
+    } else if (const auto* const ended = std::get_if<msg::ShellEnded>(&message)) {
+        if (ended->shell == id_) ended_ = ended->outcome;
+    } else if (const auto* const resumed = std::get_if<msg::Resumed>(&message)) {
+        const auto& shells = resumed->shells;
+        if (ended_ || std::find(shells.begin(), shells.end(), id_) != shells.end()) return;
+        if (is_ready_) {
+            ended_ = Lost{"it ended while the connection was lost"};
+        } else {
+            ask();  // Perhaps it was never heard of.
+        }
+    }
+}
+
+void RemoteShell::note_end(const RemoteRun& run) {
+    if (run.end() && run.end()->cwd) cwd_ = *run.end()->cwd;
+}
+
+}  // namespace frsh

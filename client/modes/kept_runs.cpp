@@ -1,0 +1,291 @@
+#include "client/modes/kept_runs.hpp"
+
+#include "client/connection/server_connection.hpp"
+#include "client/run/run_record.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+// Of what a server lists, in bytes: many times what one keeps.
+constexpr std::size_t kMaxListed = 64 * 1024 * 1024;
+// As kill(1) has it, where there is nothing to kill.
+constexpr int kNothingToKill = 1;
+
+const char* state_of(const msg::Kept& kept) {
+    if (std::holds_alternative<Lost>(kept.outcome)) return "lost";
+    if (!std::holds_alternative<Running>(kept.outcome)) return "ended";
+    return kept.is_shell ? "shell" : "running";
+}
+
+std::string age_in_words(std::uint64_t seconds) {
+    struct Unit {
+        std::uint64_t seconds;
+        char name;
+    };
+    for (const Unit unit : {Unit{86'400, 'd'}, Unit{3600, 'h'}, Unit{60, 'm'}}) {
+        if (seconds >= 2 * unit.seconds) return std::to_string(seconds / unit.seconds) + unit.name;
+    }
+    return std::to_string(seconds) + "s";
+}
+
+std::string command_in_words(const msg::Kept& kept) {
+    using Mode = msg::Open::Mode;
+    if (kept.mode == Mode::Argv) {
+        std::vector<std::string> quoted;
+        for (const std::string& arg : kept.args)
+            quoted.push_back(shell_quote(arg));
+        return join_words(quoted);
+    }
+    if (kept.mode == Mode::Login && !kept.is_shell) return "(a login shell)";
+    return (kept.mode == Mode::Subsystem ? "(subsystem) " : "") + join_words(kept.args);
+}
+
+struct Row {
+    std::string run, state, age, out, err, outcome, command;
+};
+
+std::string in_columns(const Row& row) {
+    std::string line;
+    const auto pad = [](std::size_t width, const std::string& text) {
+        return std::string(text.size() < width ? width - text.size() : 0, ' ');
+    };
+    const auto add = [&](const std::string& text, std::size_t width) {
+        line += text + pad(width, text) + "  ";
+    };
+    const auto add_number = [&](const std::string& text, std::size_t width) {
+        line += pad(width, text) + text + "  ";
+    };
+    add(row.run, 16);
+    add(row.state, 7);
+    add_number(row.age, 4);
+    add_number(row.out, 9);
+    add_number(row.err, 9);
+    add(row.outcome, 13);
+    return line + row.command;
+}
+
+// The first `columns` columns of well-formed UTF-8. What may be wide (CJK and beyond) counts as
+// two: a line that is cut early is better than one that wraps.
+std::string cut_to(const std::string& text, unsigned columns) {
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const auto first = static_cast<unsigned char>(text[at]);
+        const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+        const unsigned needs = first < 0xE1 ? 1 : 2;
+        if (needs > columns) break;
+        columns -= needs;
+        at += length;
+    }
+    return text.substr(0, at);
+}
+
+unsigned terminal_width() {
+    winsize size{};
+    const bool is_known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;  // Else no terminal.
+    return is_known ? size.ws_col : 0;
+}
+
+// One request at a time on one link; what answers belongs to no run.
+class Asker {
+  public:
+    explicit Asker(const ClientOptions& options)
+        : server_(loop_, connect_to(options),
+                  [this](const Message& message) { on_message(message); }) {}
+    // What is still attached to is left, or its place would be held for us.
+    ~Asker() {
+        server_.leave();
+        server_.finish(EventLoop::Clock::now() + kPatience);
+    }
+    Asker(const Asker&) = delete;
+    Asker& operator=(const Asker&) = delete;
+
+    struct Runs {
+        std::vector<msg::Kept> kept;
+        std::uint64_t now = 0;  // On the server.
+    };
+    Runs list() {
+        server_.link().send(msg::List{take_channel()});
+        await([this] { return is_answered_; });
+        if (refusal_) throw UserError(escape_controls(*refusal_));
+        return std::move(listed_);
+    }
+
+    void forget(const std::string& run) {
+        server_.link().send(msg::Forget{take_channel(), run});
+        await([this] { return is_answered_; });
+        if (refusal_) throw UserError(run + ": " + escape_controls(*refusal_));
+    }
+
+    // From where the run is now. Follow: until it ends.
+    enum class Until { Now, Attached, End };
+    const RemoteRun& attach(const std::string& id, Until until) {
+        msg::Attach request;
+        request.run = id;
+        request.out = request.err = std::nullopt;
+        request.follow = until != Until::Now;
+        run_ = &server_.attach(std::move(request), unwanted_, unwanted_);
+        await([&] {
+            return run_->is_finished() || (until == Until::Attached && run_->has_started());
+        });
+        check_run(id);
+        return *run_;
+    }
+    const Outcome& follow() {
+        await([this] { return run_->is_finished(); });
+        check_run(run_->id());
+        return run_->outcome();
+    }
+    RemoteRun& run() { return *run_; }
+
+  private:
+    Channel take_channel() {
+        is_answered_ = false;
+        channel_ = server_.take_channel();
+        return channel_;
+    }
+
+    template <typename IsThere>
+    void await(IsThere is_there) {
+        for (;;) {
+            if (server_.is_known_to_lack("kept")) throw UserError("this server keeps no runs");
+            if (is_there()) return;
+            if (server_.is_down()) {
+                const std::string& why = server_.problem();
+                throw UserError(why.empty() ? "the connection closed before the answer" : why);
+            }
+            server_.turn();
+        }
+    }
+
+    // That a run is lost is one of its ends; that its end did not get here is none.
+    void check_run(const std::string& id) const {
+        if (run_->refusal()) throw UserError(id + ": " + escape_controls(*run_->refusal()));
+        if (run_->is_finished() && !run_->end()) throw UserError(describe(run_->outcome()));
+    }
+
+    void on_message(const Message& message) {
+        if (const auto* const kept = std::get_if<msg::Kept>(&message)) {
+            take(*kept);
+        } else if (const auto* const refused = std::get_if<msg::Refused>(&message)) {
+            refusal_ = refused->message;
+            is_answered_ = refused->channel == channel_;
+        } else if (const auto* const listed = std::get_if<msg::Listed>(&message)) {
+            is_answered_ = listed->channel == channel_;
+            listed_.now = listed->now;
+        } else if (const auto* const forgotten = std::get_if<msg::Forgotten>(&message)) {
+            is_answered_ = forgotten->channel == channel_;
+        }
+    }
+
+    void take(const msg::Kept& kept) {
+        if (is_answered_ || kept.channel != channel_)
+            throw ProtocolError("a kept nobody asked for");
+        for (const std::string& arg : kept.args)
+            listed_bytes_ += arg.size();
+        listed_bytes_ += sizeof kept;
+        if (listed_bytes_ > kMaxListed) throw ProtocolError("a list of runs that does not end");
+        listed_.kept.push_back(kept);
+    }
+
+    EventLoop loop_;
+    NullSink unwanted_{EPIPE};
+    ServerConnection server_;
+    RemoteRun* run_ = nullptr;
+    Channel channel_ = 0;
+    bool is_answered_ = true;
+    Runs listed_;
+    std::size_t listed_bytes_ = 0;
+    std::optional<std::string> refusal_;
+};
+
+int print_runs(const ClientOptions& options) {
+    const auto [runs, now] = Asker(options).list();
+    const unsigned width = terminal_width();
+    std::string text;
+    if (width != 0 && !runs.empty() && !options.json) text = kept_heading(width) + "\n";
+    for (const msg::Kept& kept : runs)
+        text += (options.json ? kept_json(kept) : kept_line(kept, now, width)) + "\n";
+    try {
+        write_all(STDOUT_FILENO, text);
+    } catch (const SysError& error) {
+        if (error.code().value() == EPIPE) return 128 + SIGPIPE;
+        throw UserError(std::string("stdout: ") + error.code().message());
+    }
+    return 0;
+}
+
+int nothing_to_kill(const RemoteRun& run) {
+    log::error(run.id() + ": has ended already: " + describe(run.outcome()));
+    return kNothingToKill;
+}
+
+int kill_run(const ClientOptions& options) {
+    Asker asker(options);
+    const RemoteRun& before = asker.attach(options.request->run, Asker::Until::Now);
+    const std::string id = before.id();
+    if (!std::holds_alternative<Running>(before.outcome())) return nothing_to_kill(before);
+    const RemoteRun& run = asker.attach(id, Asker::Until::Attached);
+    if (run.is_finished()) return nothing_to_kill(run);
+    if (!options.signal.empty()) {
+        asker.run().signal(options.signal);
+        // Its answer comes when the signal has been sent.
+        asker.attach(id, Asker::Until::Now);
+        return 0;
+    }
+    asker.run().cancel();
+    log::info(id + ": " + describe(asker.follow()));
+    return 0;
+}
+
+}  // namespace
+
+std::string kept_heading(unsigned width) {
+    return cut_to(in_columns({"RUN", "STATE", "AGE", "STDOUT", "STDERR", "OUTCOME", "COMMAND"}),
+                  width);
+}
+
+std::string kept_line(const msg::Kept& kept, std::uint64_t now, unsigned width) {
+    const bool is_over = !std::holds_alternative<Running>(kept.outcome);
+    const std::uint64_t age = now > kept.started_at ? now - kept.started_at : 0;
+    const std::string line = escape_controls(
+        in_columns({kept.run, state_of(kept), age_in_words(age), std::to_string(kept.out),
+                    std::to_string(kept.err), is_over ? describe(kept.outcome) : "-",
+                    command_in_words(kept)}));
+    return width == 0 ? line : cut_to(line, width);
+}
+
+std::string kept_json(const msg::Kept& kept) {
+    Json::Object members{{"run", kept.run}, {"state", state_of(kept)}};
+    members.emplace_back("started_at", kept.started_at);
+    if (kept.ended_at) members.emplace_back("ended_at", *kept.ended_at);
+    const bool is_argv = kept.mode == msg::Open::Mode::Argv;
+    if (!kept.is_shell) add_command(members, {"", kept.args, is_argv});
+    members.emplace_back("outcome", to_json(kept.outcome));
+    members.emplace_back("stdout", Json::Object{{"bytes", kept.out}});
+    members.emplace_back("stderr", Json::Object{{"bytes", kept.err}});
+    return Json(std::move(members)).dump();
+}
+
+int run_kept_request(const ClientOptions& options) {
+    switch (options.request->kind) {
+        case KeptRequest::Kind::List:
+            return print_runs(options);
+        case KeptRequest::Kind::Kill:
+            return kill_run(options);
+        default:
+            Asker(options).forget(options.request->run);
+            return 0;
+    }
+}
+
+}  // namespace frsh

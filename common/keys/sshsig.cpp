@@ -1,0 +1,89 @@
+#include "common/keys/sshsig.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/keys/crypto.hpp"
+#include "common/keys/ssh_wire.hpp"
+
+namespace frsh {
+namespace {
+
+constexpr std::string_view kMagic = "SSHSIG";
+constexpr std::string_view kHash = "sha512";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::string_view kBegin = "-----BEGIN SSH SIGNATURE-----";
+constexpr std::string_view kEnd = "-----END SSH SIGNATURE-----";
+constexpr std::size_t kLineLength = 70;
+
+}  // namespace
+
+std::string sshsig_signed_data(std::string_view name_space, std::string_view message) {
+    must(!name_space.empty(), "a signature has a namespace");
+    return WireWriter()
+        .raw(kMagic)
+        .string(name_space)
+        .string("")  // Reserved.
+        .string(kHash)
+        .string(sha512(message))
+        .take();
+}
+
+std::string sign_sshsig(const PrivateKey& key, std::string_view name_space,
+                        std::string_view message) {
+    return key.sign(sshsig_signed_data(name_space, message));
+}
+
+bool verify_sshsig(const PublicKey& key, std::string_view name_space, std::string_view message,
+                   std::string_view signature, Presence presence) {
+    return key.verify(sshsig_signed_data(name_space, message), signature, presence);
+}
+
+std::string armor(const ArmoredSignature& signature) {
+    const std::string blob = WireWriter()
+                                 .raw(kMagic)
+                                 .u32(kVersion)
+                                 .string(signature.key.blob())
+                                 .string(signature.name_space)
+                                 .string("")
+                                 .string(kHash)
+                                 .string(signature.signature)
+                                 .take();
+    const std::string encoded = base64_encode(blob);
+    std::string text = std::string(kBegin) + "\n";
+    for (std::size_t at = 0; at < encoded.size(); at += kLineLength) {
+        text += encoded.substr(at, kLineLength) + "\n";
+    }
+    return text + std::string(kEnd) + "\n";
+}
+
+ArmoredSignature dearmor(std::string_view text) {
+    const auto refuse = [](const char* why) -> void {
+        throw ProtocolError(std::string("armored signature: ") + why);
+    };
+    std::string encoded;
+    for (const std::string_view line : split(text, '\n')) {
+        const std::string_view trimmed = line.substr(0, line.find_last_not_of("\r ") + 1);
+        encoded += trimmed;
+    }
+    if (!encoded.starts_with(kBegin) || !encoded.ends_with(kEnd) ||
+        encoded.size() < kBegin.size() + kEnd.size()) {
+        refuse("not between its two lines");
+    }
+    const auto blob = base64_decode(std::string_view(encoded).substr(
+        kBegin.size(), encoded.size() - kBegin.size() - kEnd.size()));
+    if (!blob) refuse("not base64");
+
+    WireReader reader(*blob, "armored signature");
+    if (reader.take(kMagic.size()) != kMagic) reader.refuse("not an SSH signature");
+    if (reader.u32() != kVersion) reader.refuse("a version that frsh does not know");
+    PublicKey key = PublicKey::from_blob(reader.string());
+    std::string name_space(reader.string());
+    if (name_space.empty()) reader.refuse("no namespace");
+    if (!reader.string().empty()) reader.refuse("its reserved field is used");
+    if (reader.string() != kHash) reader.refuse("not hashed with sha512");
+    std::string signature(reader.string());
+    reader.finish();
+    return {std::move(key), std::move(name_space), std::move(signature)};
+}
+
+}  // namespace frsh

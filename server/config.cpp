@@ -1,0 +1,113 @@
+#include "server/config.hpp"
+
+#include "common/base/config.hpp"
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/sys/trusted_file.hpp"
+#include "common/sys/user.hpp"
+
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+std::optional<log::Level> parse_level(std::string_view text) {
+    if (text == "error") return log::Level::Error;
+    if (text == "info") return log::Level::Info;
+    if (text == "debug") return log::Level::Debug;
+    return std::nullopt;
+}
+
+// true: in the usual place; a text: there.
+void take_unix(ConfigTable& table, std::optional<std::string>& into) {
+    if (table.is_boolean("unix")) {
+        std::optional<bool> usual;
+        table.take("unix", usual);
+        if (*usual) into = "";
+        return;
+    }
+    std::string path;
+    table.take("unix", path);
+    if (!path.empty()) into = path;
+}
+
+// Where to listen is said as a whole: by systemd, by the command line, or by the file.
+void fill_in(ServerOptions& options, const ServerSettings& file) {
+    ServerSettings& settings = options.settings;
+    const bool says_where =
+        settings.listen || settings.unix_path || options.stdio || options.listens_on_given_sockets;
+    if (!says_where) {
+        settings.listen = file.listen;
+        settings.unix_path = file.unix_path;
+    }
+    if (settings.host_key.empty()) settings.host_key = file.host_key;
+    if (settings.audit.empty()) settings.audit = file.audit;
+    if (settings.sftp_server.empty()) settings.sftp_server = file.sftp_server;
+    if (!settings.log_level) settings.log_level = file.log_level;
+    if (!settings.permit_root_login) settings.permit_root_login = file.permit_root_login;
+    // These have no option: they are too long for a command line.
+    settings.permit_user_environment = file.permit_user_environment;
+    settings.allow_users = file.allow_users;
+    settings.allow_groups = file.allow_groups;
+    settings.accept_env = file.accept_env;
+    settings.keep_age = file.keep_age;
+    settings.keep_total = file.keep_total;
+    settings.keep_stream = file.keep_stream;
+}
+
+ServerSettings read_config(const std::string& named) {
+    std::string path = named;
+    std::string home = home_folder();
+    if (named.empty()) {
+        path = ::geteuid() == 0 ? "/etc/frsh/frshd.toml" : config_folder() + "/frshd.toml";
+    } else {
+        // Whoever names a file answers for where it lies; only it and its folder are looked at.
+        const std::size_t slash = named.rfind('/');
+        home = slash == std::string::npos ? "." : named.substr(0, slash + 1);
+    }
+    const auto content = read_config_file(path, home);
+    if (!content) {
+        if (!named.empty()) throw UserError(named + ": no such file");
+        return {};
+    }
+    ServerSettings settings = parse_server_config(*content, path);
+    settings.host_key = expand_home(settings.host_key);
+    settings.audit = expand_home(settings.audit);
+    return settings;
+}
+
+}  // namespace
+
+ServerSettings parse_server_config(std::string_view text, const std::string& file) {
+    ServerSettings settings;
+    ConfigTable table = parse_config(text, file);
+    table.take("listen", settings.listen);
+    take_unix(table, settings.unix_path);
+    table.take("host_key", settings.host_key);
+    table.take("permit_root_login", settings.permit_root_login);
+    table.take("permit_user_environment", settings.permit_user_environment);
+    table.take("allow_users", settings.allow_users);
+    table.take("allow_groups", settings.allow_groups);
+    table.take("accept_env", settings.accept_env);
+    table.take("keep_age", settings.keep_age, parse_duration, "a duration");
+    table.take("keep_total", settings.keep_total, parse_size, "a size");
+    table.take("keep_stream", settings.keep_stream, parse_size, "a size");
+    table.take("audit", settings.audit);
+    table.take("sftp_server", settings.sftp_server);
+    table.take("log_level", settings.log_level, parse_level, "\"error\", \"info\" or \"debug\"");
+    table.finish();
+    return settings;
+}
+
+void configure(ServerOptions& options) {
+    fill_in(options, read_config(options.config));
+    const bool says_where = (options.settings.listen && !options.settings.listen->empty()) ||
+                            options.settings.unix_path || options.stdio ||
+                            options.listens_on_given_sockets;
+    if (!says_where) options.settings.unix_path = "";
+    // On the command line alone: no file may turn a server into one without TLS.
+    const bool is_for_tcp = options.listens_on_given_sockets || options.settings.listen;
+    if (options.plaintext && !is_for_tcp) throw UserError("--plaintext: goes with --listen");
+}
+
+}  // namespace frsh

@@ -1,0 +1,36 @@
+#include "server/kept/kept_shell.hpp"
+
+namespace frsh {
+namespace {
+
+msg::ShellOpen asked(const msg::Open& first) {
+    msg::ShellOpen open;
+    open.cwd = first.cwd;
+    open.env = first.env;
+    open.on_disconnect.kind = OnDisconnect::Kind::Keep;
+    return open;
+}
+
+}  // namespace
+
+KeptShell::KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
+                     std::unique_ptr<RunFolder> folder)
+    : KeptJob(open.shell_name, std::move(folder)),
+      shell_(loop, asked(open), context, [](const Shell&) {}) {}
+
+void KeptShell::on(const msg::Cancel&) {
+    is_canceled_ = true;
+    // It takes no notice of TERM; a closed terminal is what ends it.
+    shell_.end(Termination::First::AskedHangUp, EventLoop::Clock::now());
+}
+
+void KeptShell::write_down() {
+    if (end() || !shell_.is_over()) return;
+    msg::End record;
+    const RealEnd real = real_end(*shell_.status());
+    record.outcome = is_canceled_ ? Outcome(Canceled{real}) : as_outcome(real);
+    record.out.eof = record.err.eof = true;  // It writes nothing of its own.
+    write_end(std::move(record));
+}
+
+}  // namespace frsh

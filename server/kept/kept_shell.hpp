@@ -1,0 +1,35 @@
+// A shell with a name: it belongs to no connection, and whoever knows the name has runs evaluated
+// in it, one after another.
+#pragma once
+
+#include "server/kept/kept_job.hpp"
+#include "server/run/shell.hpp"
+
+namespace frsh {
+
+class KeptShell : public KeptJob {
+  public:
+    // Throws SysError or UserError where it cannot be started.
+    // `open` is the first that wants it: what it says of folder and environment counts.
+    KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
+              std::unique_ptr<RunFolder> folder);
+
+    [[nodiscard]] Shell& shell() { return shell_; }
+
+    [[nodiscard]] pid_t pid() const override { return shell_.pid(); }
+    // What is evaluated in it belongs to somebody else.
+    void on(const msg::Signal&) override {}
+    void on(const msg::Cancel& cancel) override;
+    void end_all(Termination::First first, Time now) override { shell_.end(first, now); }
+    void write_down() override;
+    [[nodiscard]] bool awaits(pid_t pid) const override { return shell_.awaits(pid); }
+    void exited(const ExitStatus& status) override { shell_.exited(status); }
+    void tick(Time now) override { shell_.tick(now); }
+    [[nodiscard]] Time next_deadline() const override { return shell_.next_deadline(); }
+
+  private:
+    Shell shell_;
+    bool is_canceled_ = false;
+};
+
+}  // namespace frsh

@@ -1,0 +1,286 @@
+#include "server/kept/registry.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+namespace frsh {
+namespace {
+
+// What a list shows of a command.
+constexpr std::size_t kMaxShown = 4096;
+
+Registry::Refusal unknown(const std::string& run) {
+    return {"unknown", "there is no run " + run};
+}
+
+// "FRSH_SESSION=..." is as good a random name as any, without the first part.
+std::string new_name() {
+    const std::string mark = new_session_mark();
+    return mark.substr(mark.find('=') + 1);
+}
+
+std::vector<std::string> shown(std::vector<std::string> args) {
+    std::size_t room = kMaxShown;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+        if (args[i].size() < room) {
+            room -= args[i].size() + 1;
+            continue;
+        }
+        args[i].resize(room);
+        args.resize(i + 1);
+    }
+    return args;
+}
+
+msg::Kept entry_of(const Store::Found& found) {
+    msg::Kept kept;
+    kept.run = found.info.run;
+    kept.started_at = found.info.started_at;
+    kept.ended_at = found.ended_at;
+    kept.mode = found.info.mode;
+    kept.args = shown(found.info.args);
+    kept.is_shell = found.info.is_shell;
+    if (found.end) {
+        kept.outcome = found.end->outcome;
+        kept.out = found.end->out.bytes;
+        kept.err = found.end->err.bytes;
+        return kept;
+    }
+    kept.outcome = found.is_running ? Outcome(Running{}) : Outcome(Lost{found.why_lost});
+    kept.out = Store::produced(found.path, StreamId::Stdout);
+    kept.err = Store::produced(found.path, StreamId::Stderr);
+    return kept;
+}
+
+}  // namespace
+
+Registry::Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
+                   std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival)
+    : loop_(loop),
+      launch_(launch),
+      audit_(std::move(audit)),
+      retention_(retention),
+      on_arrival_(std::move(on_arrival)),
+      folder_(std::move(folder)) {}
+
+Store& Registry::store() {
+    if (!store_) store_.emplace(folder_);
+    return *store_;
+}
+
+// What a key that is bound to a command has asked for is for that key's holders, and nothing else
+// is.
+bool Registry::is_ours(const KeptRunInfo& info) const {
+    return info.forced_command == launch_.forced_command;
+}
+
+std::shared_ptr<KeptJob> Registry::living(const std::string& id) const {
+    const auto found = living_.find(id);
+    return found == living_.end() ? nullptr : found->second;
+}
+
+Registry::Answer Registry::answer(Store::Found found) const {
+    if (!is_ours(found.info)) return unknown(found.info.run);
+    if (found.is_running && found.info.session == name_) return unknown(found.info.run);
+    if (found.is_running) return Elsewhere{found.info.session};
+    return found;
+}
+
+Registry::Answer Registry::open(const msg::Open& open) {
+    for (;;) {
+        const auto found = store().find(open.run);
+        if (!found) {
+            sweep_once();
+            if (auto begun = begin(open)) return begun;
+            continue;
+        }
+        const KeptRunInfo& info = found->info;
+        const bool is_same = !info.is_shell && info.mode == open.mode && info.args == open.args;
+        if (!is_ours(info) || !is_same) {
+            return Refusal{"in_use", "run " + open.run + " is another command"};
+        }
+        if (auto run = living(open.run)) return run;
+        return answer(*found);
+    }
+}
+
+Registry::Answer Registry::shell(const msg::Open& open) {
+    if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
+    for (;;) {
+        const auto found = store().find(open.shell_name);
+        if (!found) {
+            sweep_once();
+            if (auto begun = begin_shell(open)) return begun;
+            continue;
+        }
+        if (!is_ours(found->info) || !found->info.is_shell) {
+            return Refusal{"in_use", open.shell_name + " is a run, no shell"};
+        }
+        if (auto shell = living(open.shell_name)) return shell;
+        if (found->is_running) return Elsewhere{found->info.session};
+        try {
+            store().forget(open.shell_name);  // One of that name that has ended.
+        } catch (const SysError& error) {
+            // Somebody else was quicker.
+            if (error.code().value() != EBUSY && error.code().value() != ENOENT) throw;
+        }
+    }
+}
+
+KeptRunInfo Registry::info_of(const std::string& id) {
+    be_found();
+    KeptRunInfo info;
+    info.run = id;
+    info.started_at = static_cast<std::uint64_t>(std::time(nullptr));
+    info.session = name_;
+    info.forced_command = launch_.forced_command;
+    return info;
+}
+
+std::unique_ptr<RunFolder> Registry::claim(const KeptRunInfo& info) {
+    auto folder = store().claim(info);
+    if (!folder && living_.empty()) handoff_point_.reset();  // Nobody knows of it.
+    return folder;
+}
+
+std::shared_ptr<KeptJob> Registry::begin(const msg::Open& open) {
+    KeptRunInfo info = info_of(open.run);
+    info.mode = open.mode;
+    info.args = open.args;
+    auto folder = claim(info);
+    if (!folder) return nullptr;
+    const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
+    auto run =
+        std::make_shared<KeptRun>(loop_, what, launch_, std::move(folder), retention_.stream);
+    living_.emplace(open.run, run);
+    if (audit_) audit_->run_asked(open);
+    return run;
+}
+
+std::shared_ptr<KeptJob> Registry::begin_shell(const msg::Open& open) {
+    KeptRunInfo info = info_of(open.shell_name);
+    info.is_shell = true;
+    auto folder = claim(info);
+    if (!folder) return nullptr;
+    try {
+        auto shell = std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder));
+        living_.emplace(open.shell_name, shell);
+        return shell;
+    } catch (...) {
+        store().forget(open.shell_name);
+        throw;
+    }
+}
+
+void Registry::be_found() {
+    if (handoff_point_) return;
+    name_ = new_name();
+    handoff_point_ = std::make_unique<HandoffPoint>(
+        loop_, name_,
+        [this](const Handoff& arrived) {
+            return arrived.forced_command == launch_.forced_command && !is_ending_;
+        },
+        on_arrival_);
+}
+
+// Of several whose ids begin so. Others' are not to be heard of.
+Registry::Answer Registry::choose(const std::string& beginning,
+                                  const std::vector<std::string>& runs) {
+    std::vector<std::string> ours;
+    std::string names;
+    for (const std::string& run : runs) {
+        const auto found = store().find(run);
+        if (!found || !is_ours(found->info)) continue;
+        ours.push_back(run);
+        names += (names.empty() ? "" : ", ") + run;
+    }
+    if (ours.empty()) return unknown(beginning);
+    if (ours.size() == 1) return find(ours[0]);
+    return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
+}
+
+Registry::Answer Registry::find(const std::string& beginning) {
+    if (const auto run = living(beginning)) return run;
+    const auto resolved = store().resolve(beginning);
+    if (const auto* const several = std::get_if<Store::Ambiguous>(&resolved)) {
+        return choose(beginning, several->runs);
+    }
+    const auto* const run = std::get_if<std::string>(&resolved);
+    if (run == nullptr) return unknown(beginning);
+    if (const auto one = living(*run)) return one;
+    auto found = store().find(*run);
+    return found ? answer(std::move(*found)) : unknown(beginning);
+}
+
+std::vector<msg::Kept> Registry::list() {
+    std::vector<msg::Kept> entries;
+    for (const Store::Found& found : store().list()) {
+        if (is_ours(found.info)) entries.push_back(entry_of(found));
+    }
+    return entries;
+}
+
+std::variant<std::string, Registry::Refusal> Registry::forget(const std::string& beginning) {
+    const Answer answer = find(beginning);
+    if (const auto* const refusal = std::get_if<Refusal>(&answer)) return *refusal;
+    const auto* const found = std::get_if<Store::Found>(&answer);
+    if (found == nullptr) return Refusal{"in_use", "run " + beginning + " has not ended"};
+    try {
+        store().forget(found->info.run);
+    } catch (const SysError& error) {
+        return Refusal{"failed", error.what()};
+    }
+    return found->info.run;
+}
+
+void Registry::sweep_once() {
+    if (std::exchange(has_swept_, true)) return;
+    try {
+        store().sweep(retention_.age, retention_.total);
+    } catch (const std::exception& error) {
+        log::error(std::string("what is kept could not be tidied: ") + error.what());
+    }
+}
+
+bool Registry::child_exited(const ExitStatus& status) {
+    for (const auto& [id, run] : living_) {
+        if (!run->awaits(status.pid)) continue;
+        run->exited(status);
+        return true;
+    }
+    return false;
+}
+
+void Registry::end_all() {
+    is_ending_ = true;
+    for (const auto& [id, run] : living_)
+        run->end_all(Termination::First::HangUp, EventLoop::Clock::now());
+}
+
+void Registry::write_down() {
+    std::erase_if(living_, [this](const auto& entry) {
+        KeptJob& kept = *entry.second;
+        kept.write_down();
+        if (!kept.end()) return false;
+        if (audit_) audit_->run_ended(*kept.end());
+        return true;
+    });
+}
+
+void Registry::tick(Time now) {
+    for (const auto& [id, run] : living_)
+        run->tick(now);
+}
+
+EventLoop::Time Registry::next_deadline() const {
+    Time next = EventLoop::kNever;
+    for (const auto& [id, run] : living_)
+        next = std::min(next, run->next_deadline());
+    return next;
+}
+
+}  // namespace frsh

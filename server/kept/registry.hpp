@@ -1,0 +1,99 @@
+// What of a user's runs is kept: those that live in this session, and on disk those of the past and
+// of other sessions.
+#pragma once
+
+#include "server/audit.hpp"
+#include "server/handoff.hpp"
+#include "server/kept/kept_run.hpp"
+#include "server/kept/kept_shell.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace frsh {
+
+// What is kept, and for how long.
+struct Retention {
+    std::chrono::seconds age = std::chrono::hours(7 * 24);        // After its end.
+    std::uint64_t total = std::uint64_t{4} * 1024 * 1024 * 1024;  // Bytes, of all that have ended.
+    std::uint64_t stream = std::uint64_t{256} * 1024 * 1024;      // Bytes, of each stream of a run.
+};
+
+class Registry {
+  public:
+    using Time = EventLoop::Time;
+
+    struct Elsewhere {
+        std::string session;  // Where it lives; see rendezvous.hpp.
+    };
+    struct Refusal {
+        std::string reason;
+        std::string message;
+    };
+    using Answer = std::variant<std::shared_ptr<KeptJob>, Store::Found, Elsewhere, Refusal>;
+
+    // `launch` is lent. `audit` may be null. `folder` is where they are kept. `on_arrival`: another
+    // session brings somebody who asks for what lives here.
+    Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
+             std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival);
+
+    // Starts it, unless there is one of that id. What lives here is a KeptRun. Throws SysError or
+    // UserError where nothing can be kept.
+    Answer open(const msg::Open& open);
+    // The shell of that name, which is begun unless it lives. What lives here is a KeptShell.
+    // Throws as open().
+    Answer shell(const msg::Open& open);
+    // By its id, or how that begins.
+    Answer find(const std::string& beginning);
+    [[nodiscard]] std::vector<msg::Kept> list();
+    // The whole id of what was forgotten.
+    std::variant<std::string, Refusal> forget(const std::string& beginning);
+
+    // Is it one of those that live here?
+    bool child_exited(const ExitStatus& status);
+    // All of them are ended.
+    void end_all();
+    // What they wrote goes to their journals.
+    void write_down();
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const;
+    [[nodiscard]] bool lives(const std::string& id) const { return living_.contains(id); }
+    // It lives here or, as a run may meanwhile, has ended. Throws as find().
+    [[nodiscard]] bool knows(const std::string& id) { return lives(id) || store().find(id); }
+    // Other sessions may bring somebody here.
+    [[nodiscard]] bool can_be_found() const { return handoff_point_ != nullptr; }
+    // None lives here.
+    [[nodiscard]] bool is_idle() const { return living_.empty(); }
+
+  private:
+    Store& store();
+    void be_found();
+    // Null: somebody else was quicker.
+    std::shared_ptr<KeptJob> begin(const msg::Open& open);
+    std::shared_ptr<KeptJob> begin_shell(const msg::Open& open);
+    std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
+    Answer choose(const std::string& beginning, const std::vector<std::string>& runs);
+    [[nodiscard]] KeptRunInfo info_of(const std::string& id);
+    [[nodiscard]] bool is_ours(const KeptRunInfo& info) const;
+    [[nodiscard]] Answer answer(Store::Found found) const;
+    [[nodiscard]] std::shared_ptr<KeptJob> living(const std::string& run) const;
+    void sweep_once();
+
+    EventLoop& loop_;
+    const LaunchContext& launch_;
+    std::shared_ptr<Audit> audit_;
+    Retention retention_;
+    HandoffPoint::OnArrival on_arrival_;
+    std::string folder_;
+    std::optional<Store> store_;  // Once somebody asks for something in it.
+    std::map<std::string, std::shared_ptr<KeptJob>> living_;
+    std::string name_;  // Where we are found, once something lives here.
+    std::unique_ptr<HandoffPoint> handoff_point_;
+    bool has_swept_ = false;
+    bool is_ending_ = false;
+};
+
+}  // namespace frsh

@@ -1,0 +1,106 @@
+#include "server/listener/fork_server.hpp"
+
+#include "common/base/error.hpp"
+#include "common/sys/fd_passing.hpp"
+
+#include <cerrno>
+#include <csignal>
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+// As fork(2), but for the parent. Nobody else has a thread here, nor a lock.
+pid_t fork_sibling() {
+    constexpr unsigned long kFlags = CLONE_PARENT | SIGCHLD;
+#if defined(__s390__)
+    return static_cast<pid_t>(::syscall(SYS_clone, nullptr, kFlags, nullptr, nullptr, nullptr));
+#else
+    return static_cast<pid_t>(::syscall(SYS_clone, kFlags, nullptr, nullptr, nullptr, nullptr));
+#endif
+}
+
+bool tell(int way, pid_t answer) {
+    return ::send(way, &answer, sizeof answer, MSG_NOSIGNAL) == ssize_t{sizeof answer};
+}
+
+// The zygote's life, to the end; comes back in each process that it forks. It asks for no memory,
+// so that those find it as it was.
+ForkServer::ForkedProcess fork_until_told_to_end(int way) {
+    for (;;) {
+        char note[ForkServer::kMaxNote];
+        Passed passed;
+        try {
+            passed = receive_descriptors(way, note, sizeof note);
+        } catch (const SysError&) {
+            ::_exit(1);
+        }
+        if (passed.result.status == IoResult::Status::EndOfFile) ::_exit(0);
+        const pid_t pid = fork_sibling();
+        if (pid == -1) (void)tell(way, -errno);
+        if (pid != 0) continue;
+        // It answers itself: whatever becomes of the zygote meanwhile, who asked knows of it, or it
+        // does not begin.
+        if (!tell(way, ::getpid())) ::_exit(0);
+        return {std::string(note, passed.result.bytes), std::move(passed.descriptors[0]),
+                std::move(passed.descriptors[1])};
+    }
+}
+
+}  // namespace
+
+std::optional<ForkServer::ForkedProcess> ForkServer::start(std::vector<int> kept) {
+    must(is_gone(), "one zygote at a time");
+    int ends[2];
+    check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
+    Fd ours(ends[0]);
+    Fd its(ends[1]);
+    pid_ = check(::fork(), "fork");
+    if (pid_ == 0) {
+        ours.close();  // Its number may be another's when this is left.
+        kept.push_back(its.get());
+        close_all_but(std::move(kept));
+        ::prctl(PR_SET_NAME, "frshd-zygote");
+        ForkedProcess offspring = fork_until_told_to_end(its.get());
+        its.close();
+        return offspring;
+    }
+    way_ = std::move(ours);
+    return std::nullopt;
+}
+
+pid_t ForkServer::fork(std::string_view note, int first, int second) {
+    must(note.size() <= kMaxNote, "a note fits into one packet");
+    pid_t answer = 0;
+    ssize_t got = -1;
+    if (pass_descriptors(way_.get(), note, {first, second})) {
+        do {
+            got = ::recv(way_.get(), &answer, sizeof answer, 0);
+        } while (got == -1 && errno == EINTR);
+    }
+    if (got != ssize_t{sizeof answer}) {
+        stop();
+        throw SysError("fork: the zygote has gone", ECHILD);
+    }
+    if (answer < 0) throw SysError("fork", -answer);
+    return answer;
+}
+
+bool ForkServer::reaped(pid_t pid) {
+    if (pid != pid_) return false;
+    pid_ = 0;
+    way_.close();
+    return true;
+}
+
+void ForkServer::stop() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);  // Not waited for yet, so it cannot be anybody else.
+    way_.close();
+}
+
+}  // namespace frsh

@@ -1,0 +1,242 @@
+#include "server/login/account.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/keys/host_pattern.hpp"
+#include "common/keys/ssh_wire.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/trusted_file.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+
+#include <grp.h>
+#include <poll.h>
+#include <shadow.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// For files on a server that does not answer.
+constexpr auto kFileTime = 5s;
+constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
+
+// Days since 1970, as shadow(5) counts.
+bool has_expired(const User& user) {
+    std::vector<char> buffer(1024);
+    spwd entry{};
+    spwd* found = nullptr;
+    while (::getspnam_r(user.name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)
+        buffer.resize(buffer.size() * 2);
+    return found != nullptr && found->sp_expire >= 0 && ::time(nullptr) / 86400 >= found->sp_expire;
+}
+
+std::vector<std::string> groups_of(const User& user) {
+    int count = 64;
+    std::vector<gid_t> ids(static_cast<std::size_t>(count));
+    while (::getgrouplist(user.name.c_str(), user.gid, ids.data(), &count) == -1)
+        ids.resize(static_cast<std::size_t>(count));  // It has said how many there are.
+    ids.resize(static_cast<std::size_t>(count));
+    std::vector<std::string> names;
+    for (const gid_t id : ids) {
+        if (const auto name = find_group_name(id)) names.push_back(*name);
+    }
+    return names;
+}
+
+bool matches_any(const std::vector<std::string>& names, const std::vector<std::string>& patterns) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+            return matches_pattern(name, pattern);
+        });
+    });
+}
+
+bool is_login_shell(const std::string& shell) {
+    bool is_listed = false;
+    ::setusershell();
+    while (const char* const listed = ::getusershell())
+        is_listed = is_listed || shell == listed;
+    ::endusershell();
+    return is_listed;
+}
+
+// Whose files they are, as the process sees it that serves: one that became the user for the sake
+// of reading them cannot tell any more.
+enum class Whose { OfThisServersUser, OfSomebody };
+
+std::vector<std::string> key_sources(const std::string& home, Whose whose) {
+    std::vector<std::string> sources{home + "/.ssh/authorized_keys",
+                                     home + "/.config/frsh/authorized_keys"};
+    // Who runs this server may come to himself with the key that his client made for that.
+    if (whose == Whose::OfThisServersUser) sources.push_back(home + "/.config/frsh/id_ed25519.pub");
+    return sources;
+}
+
+std::string encode_found(const FoundGrant& found) {
+    const AuthorizedKey& key = found.grant.key;
+    WireWriter writer;
+    writer.u32(static_cast<std::uint32_t>(found.index))
+        .string(found.grant.where)
+        .u8(key.command.has_value())
+        .string(key.command.value_or(""))
+        .u8(key.may_have_pty)
+        .u8(key.presence == Presence::Verified)
+        .u32(static_cast<std::uint32_t>(key.environment.size()));
+    for (const auto& [name, value] : key.environment)
+        writer.string(name).string(value);
+    return writer.take();
+}
+
+// The user may have had a hand in this answer: it is read as strictly as a peer's.
+FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& keys) {
+    WireReader reader(answer, "grant");
+    const std::size_t index = reader.u32();
+    if (index >= keys.size()) reader.refuse("of a key that nobody asked for");
+    std::string where(reader.string());
+    AuthorizedKey key{keys[index], "", 0, {}, true, Presence::Touched, {}, {}, {}};
+    const bool has_command = reader.u8() != 0;
+    const std::string_view command = reader.string();
+    if (has_command) key.command = std::string(command);
+    key.may_have_pty = reader.u8() != 0;
+    key.presence = reader.u8() != 0 ? Presence::Verified : Presence::Touched;
+    for (std::uint32_t left = reader.u32(); left > 0; --left) {
+        const std::string name(reader.string());
+        key.environment.emplace_back(name, std::string(reader.string()));
+    }
+    reader.finish();
+    return {index, {std::move(key), std::move(where)}};
+}
+
+std::optional<FoundGrant> search(const User& user, const std::string& home, Whose whose,
+                                 const std::vector<PublicKey>& keys, const std::string& address) {
+    const auto now = std::chrono::system_clock::now();
+    std::vector<std::pair<std::string, AuthorizedKeys>> files;
+    for (const std::string& source : key_sources(home, whose)) {
+        TrustedFile file = read_trusted_file(source, home, user.uid, kMaxAuthorizedKeys);
+        if (file.kind == TrustedFile::Kind::Refused) log::error("not trusted: " + file.why);
+        if (file.kind != TrustedFile::Kind::Read) continue;
+        files.emplace_back(source, parse_authorized_keys(file.content));
+        for (const std::string& why : files.back().second.skipped)
+            log::info(escape_controls(source) + ": skipped " + why);
+    }
+    for (std::size_t index = 0; index < keys.size(); ++index) {
+        for (const auto& [path, listed] : files) {
+            for (const AuthorizedKey& key : listed.keys) {
+                if (!(key.key == keys[index])) continue;
+                const std::string where = escape_controls(path) + ":" + std::to_string(key.line);
+                if (const auto why = find_refusal(key, address, now)) {
+                    log::notice(where + ": " + *why);
+                    continue;
+                }
+                return FoundGrant{index, {key, where}};
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// What a child process writes that has become the user for good. Empty when it fails or hangs.
+template <typename Answer>
+std::string ask_as_user(const User& user, const Answer& answer) {
+    Pipe pipe = make_pipe();
+    const pid_t pid = check(::fork(), "fork");
+    if (pid == 0) {
+        int status = 1;
+        try {
+            become_user(user);
+            write_all(pipe.write_end.get(), answer());
+            status = 0;
+        } catch (const std::exception& error) {
+            log::error(error.what());
+        }
+        ::_exit(status);
+    }
+    pipe.write_end.close();
+    const auto deadline = EventLoop::Clock::now() + kFileTime;
+    std::string text;
+    bool is_whole = false;
+    while (!is_whole && text.size() <= kMaxAnswer) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
+        pollfd polled{pipe.read_end.get(), POLLIN, 0};
+        if (left.count() <= 0) break;
+        if (::poll(&polled, 1, static_cast<int>(left.count())) != 1) continue;
+        char buffer[4096];
+        const IoResult got = read_some(pipe.read_end.get(), buffer, sizeof buffer);
+        is_whole = got.status == IoResult::Status::EndOfFile;
+        text.append(buffer, got.bytes);
+    }
+    ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
+    const ExitStatus status = wait_for(pid);
+    const bool is_good = is_whole && !status.signaled && status.code == 0;
+    return is_good ? text : "";
+}
+
+}  // namespace
+
+std::optional<User> find_account(const std::string& name) {
+    if (::geteuid() == 0) return find_user(name);
+    User own = current_user();
+    if (own.name != name) return std::nullopt;
+    return own;
+}
+
+std::optional<std::string> find_account_refusal(const User& user, const AccountPolicy& policy) {
+    const bool is_given_by_root = ::geteuid() == 0;
+    if (is_given_by_root && user.uid == 0 && !policy.permit_root_login) {
+        return "root may not log in here (permit_root_login)";
+    }
+    if (policy.allow_users && !matches_any({user.name}, *policy.allow_users)) {
+        return "this account is not among those that may log in here (allow_users)";
+    }
+    if (policy.allow_groups && !matches_any(groups_of(user), *policy.allow_groups)) {
+        return "this account is in no group that may log in here (allow_groups)";
+    }
+    if (user.uid != 0 && ::access("/etc/nologin", F_OK) == 0) {
+        return "logins are closed at the moment (/etc/nologin)";
+    }
+    if (!is_given_by_root) return std::nullopt;
+    if (has_expired(user)) return "the account has expired";
+    if (!is_login_shell(user.shell)) {
+        return "the account's shell is no login shell (/etc/shells)";
+    }
+    return std::nullopt;
+}
+
+std::optional<FoundGrant> find_grant(const User& user, const std::vector<PublicKey>& keys,
+                                     const std::string& address) {
+    if (user.uid == ::geteuid()) {
+        return search(user, home_folder(), Whose::OfThisServersUser, keys, address);
+    }
+    const std::string answer = ask_as_user(user, [&]() -> std::string {
+        const auto found = search(user, user.home, Whose::OfSomebody, keys, address);
+        return found ? encode_found(*found) : "";
+    });
+    if (answer.empty()) return std::nullopt;
+    return decode_found(answer, keys);
+}
+
+void become_user(const User& user) {
+    if (::geteuid() == user.uid && ::getuid() == user.uid && user.uid != 0) return;
+    check(::initgroups(user.name.c_str(), user.gid), "initgroups");
+    check(::setresgid(user.gid, user.gid, user.gid), "setresgid");
+    check(::setresuid(user.uid, user.uid, user.uid), "setresuid");
+    uid_t uids[3];
+    gid_t gids[3];
+    check(::getresuid(&uids[0], &uids[1], &uids[2]), "getresuid");
+    check(::getresgid(&gids[0], &gids[1], &gids[2]), "getresgid");
+    for (int i = 0; i < 3; ++i) {
+        must(uids[i] == user.uid && gids[i] == user.gid, "a session is its user in every way");
+    }
+    must(user.uid == 0 || (::setuid(0) == -1 && ::setgid(0) == -1), "there is no way back to root");
+}
+
+}  // namespace frsh

@@ -1,0 +1,57 @@
+#include "server/login/host_key.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/keys/key_file.hpp"
+#include "common/sys/fd.hpp"
+#include "common/sys/user.hpp"
+
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+constexpr const char* kMachineKey = "/etc/ssh/ssh_host_ed25519_key";
+constexpr const char* kRootKey = "/etc/frsh/host_ed25519";
+
+}  // namespace
+
+std::string usual_host_key() {
+    if (::geteuid() != 0) return config_folder() + "/host_ed25519";
+    return ::access(kMachineKey, F_OK) == 0 ? kMachineKey : kRootKey;
+}
+
+PublicKey prepare_host_key(const std::string& path) {
+    if (::access(path.c_str(), F_OK) == -1 && errno == ENOENT) {
+        make_folders(path.substr(0, path.rfind('/')));
+        // False if another server was quicker; then that one's key is ours, too.
+        if (write_key_file(path, PrivateKey::generate_ed25519(), "frshd host key")) {
+            // The listener names the key when it listens; where it cannot, that is all it says.
+            log::info("made a host key: " + path);
+        }
+    }
+    return load_host_key(path).public_key();
+}
+
+PrivateKey load_host_key(const std::string& path) {
+    auto file = load_key_file(path);
+    if (!file) throw UserError(path + ": no such host key");
+    if (!file->key) throw UserError(path + ": a host key must be in OpenSSH's format, unencrypted");
+    return std::move(*file->key);
+}
+
+std::string leave_pin(unsigned port, const PublicKey& key) {
+    const std::string folder = runtime_folder();
+    make_private_folder(folder);
+    const std::string path = folder + "/" + std::to_string(port) + ".pub";
+    std::string beside = path + ".new-XXXXXX";
+    const Fd file(check(::mkostemp(beside.data(), O_CLOEXEC), "create " + beside));  // 0600.
+    write_all(file.get(), key.text() + "\n");
+    check(::rename(beside.c_str(), path.c_str()), "rename " + beside);
+    return path;
+}
+
+}  // namespace frsh

@@ -1,0 +1,330 @@
+#include "server/login/monitor.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/keys/crypto.hpp"
+#include "common/keys/proof.hpp"
+#include "common/keys/sshsig.hpp"
+#include "common/net/socket.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/signals.hpp"
+#include "server/login/gate.hpp"
+#include "server/login/host_key.hpp"
+#include "server/login/sandbox.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// To a ClientHello, then to a login; and for a person who must be asked.
+constexpr auto kHandshakeTime = 10s;
+constexpr auto kLoginTime = 10s;
+constexpr auto kPendingTime = 120s;
+// Every no takes exactly this long, whatever it took to find out: no such user, no such key and a
+// wrong signature cannot be told apart.
+constexpr auto kNoTakes = 400ms;
+// Probes, words about a person who is asked, and the login itself.
+constexpr int kMostMessages = 16;
+// For a gate to pass on what it was told last.
+constexpr std::chrono::milliseconds kPartingTime = 3s;
+// The socket between gate and session: short, so that control never waits behind much data.
+constexpr int kSessionBuffer = 64 * 1024;
+// A gate's descriptor that leads to its monitor.
+constexpr int kControl = 3;
+
+// "ADDRESS PORT", as sshd writes it.
+std::string describe_as_ssh(const Address& address) {
+    return address.host_text() + " " + std::to_string(address.port());
+}
+
+void make_short(const Fd& socket) {
+    for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
+        check(
+            ::setsockopt(socket.get(), SOL_SOCKET, option, &kSessionBuffer, sizeof kSessionBuffer),
+            "setsockopt");
+    }
+}
+
+// What will be done for somebody, for nobody; if it cannot be done, somebody will be told.
+template <typename Part>
+void practise(const Part& part) {
+    try {
+        part();
+    } catch (const std::exception&) {
+        return;
+    }
+}
+
+}  // namespace
+
+GateUser find_gate_user() {
+    if (const auto user = find_user("_frsh")) return {user->uid, user->gid};
+    return {};
+}
+
+Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
+    : settings_(std::move(settings)), steps_(std::move(steps)) {
+    auto [control, gate_control] = make_packet_pair();
+    auto [session, gate_session] = make_socketpair();
+    make_short(session);
+    make_short(gate_session);
+    gate_ = check(::fork(), "fork");
+    if (gate_ == 0) {
+        control.close();
+        session.close();
+        become_gate(context, std::move(gate_control), std::move(gate_session));
+    }
+    control_ = std::move(control);
+    session_ = std::move(session);
+    if (settings_.is_ahead) {
+        practise([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // prove_host() will.
+    }
+}
+
+void Monitor::take(Fd peer) {
+    started_ = EventLoop::Clock::now();
+    deadline_ = started_ + kHandshakeTime;
+    tune_tcp(peer.get());
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Peer, ""}), peer.get());
+    const Address theirs = peer_address(peer.get());
+    const Address own = local_address(peer.get());
+    peer_ = theirs.text();
+    address_ = theirs.host_text();
+    const std::string from = describe_as_ssh(theirs);
+    ssh_connection_ = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
+    ssh_client_ = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
+}
+
+void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
+    int status = 1;
+    try {
+        ::prctl(PR_SET_NAME, "frshd-spare");
+        // Two sockets, side by side behind the standard streams, and nothing else of whatever our
+        // parents had open. The peer's will be the third.
+        int lifted[2];
+        const int sockets[2] = {control.get(), session.get()};
+        for (int i = 0; i < 2; ++i)
+            lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
+        for (int i = 0; i < 2; ++i)
+            check(::dup3(lifted[i], kControl + i, O_CLOEXEC), "dup");
+        check(::close_range(kControl + 2, ~0U, 0), "close_range");
+        const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
+        // Without a sandbox, what a sanitizer has to say still reaches stderr.
+        for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
+            check(::dup2(null.get(), standard), "dup");
+        ::close(null.get());
+        if (settings_.is_ahead) practise([&] { context.warm_up(); });
+        // The handles of old are never used again, nor destroyed: this function does not return.
+        auto* const gate = new Gate(context, Fd(kControl), Fd(kControl + 1));
+        if (settings_.use_sandbox) {
+            // What it may warn of was said when the server started.
+            give_up_rights({settings_.gate_user.uid, settings_.gate_user.gid, kControl + 2});
+        }
+        Fd peer = wait_for_descriptor(kControl);
+        if (!peer.is_open()) ::_exit(0);  // Nobody came.
+        ::prctl(PR_SET_NAME, "frshd-gate");
+        if (settings_.use_sandbox) filter_system_calls();
+        gate->run(std::move(peer));
+        status = 0;
+    } catch (const std::exception& error) {
+        // The monitor has a log, we may have none any more.
+        const std::string why = std::string("gate: ") + error.what();
+        send_packet(kControl, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
+    }
+    ::_exit(status);
+}
+
+std::optional<ToMonitor> Monitor::wait_for_gate() {
+    for (;;) {
+        if (const auto packet = receive_packet(control_.get())) {
+            if (packet->empty()) return std::nullopt;
+            ToMonitor message = parse_to_monitor(*packet);
+            if (message.kind == ToMonitor::Kind::Failure) {
+                refusal_ = escape_controls(message.payload);
+                return std::nullopt;
+            }
+            return message;
+        }
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
+        if (left.count() <= 0) {
+            refusal_ = "no login within the time given";
+            refuse("timeout", refusal_);
+            return std::nullopt;
+        }
+        pollfd polled{control_.get(), POLLIN, 0};
+        if (::poll(&polled, 1, static_cast<int>(left.count())) == -1 && errno != EINTR) {
+            throw SysError("poll");
+        }
+    }
+}
+
+std::optional<Login> Monitor::admit() {
+    try {
+        // Read while the gate is at the handshake. It signs once, and is gone from this memory.
+        std::optional<PrivateKey> host_key = load_host_key(settings_.host_key);
+        const auto binding = wait_for_gate();
+        if (binding && binding->kind == ToMonitor::Kind::Binding &&
+            prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
+            deadline_ = EventLoop::Clock::now() + kLoginTime;
+            tell_listener(LoginStep::Hello);
+            // The gate counts as well, but who has broken it does not.
+            int left = kMostMessages;
+            while (const auto message = wait_for_gate()) {
+                if (--left < 0) throw ProtocolError("gate: more than any client has to say");
+                if (message->kind == ToMonitor::Kind::Auth) {
+                    tell_listener(LoginStep::Spoken);
+                    auto login = judge(message->payload);
+                    if (login) return login;
+                    break;
+                }
+                if (message->kind == ToMonitor::Kind::Probe) {
+                    answer_probe(message->payload);
+                    tell_listener(LoginStep::Spoken);
+                } else if (message->kind == ToMonitor::Kind::Pending) {
+                    deadline_ = started_ + kPendingTime;
+                    tell_listener(LoginStep::Pending);
+                } else {
+                    throw ProtocolError("gate: out of turn");
+                }
+            }
+        }
+    } catch (const ProtocolError& error) {
+        log::error(peer_ + ": " + error.what());
+        refusal_ = error.what();
+        exit_ = LoginStatus::Crashed;
+    } catch (const std::exception& error) {
+        log::error(peer_ + ": " + error.what());
+        refusal_ = error.what();
+    }
+    if (!is_noted_) note_end_without_login();
+    part_from_gate();
+    return std::nullopt;
+}
+
+bool Monitor::prove_host(const PrivateKey& key, const std::string& binding) {
+    context_ = {binding, random_bytes(kNonceSize)};
+    host_key_ = key.public_key();
+    const HostProof proof{*host_key_,
+                          sign_sshsig(key, kHostNamespace, host_proof_message(context_))};
+    return send_packet(control_.get(),
+                       encode(ToGate{ToGate::Kind::HostProof, context_.nonce + encode(proof)}));
+}
+
+void Monitor::answer_probe(const std::string& payload) {
+    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    std::string answer;
+    try {
+        const UserProbe probe = parse_user_probe(payload);
+        asked_user_ = probe.user;
+        for (const PublicKey& key : probe.keys)
+            tried_.push_back(key.fingerprint());
+        const auto user = find_account(probe.user);
+        if (user && !find_account_refusal(*user, settings_.policy)) {
+            if (const auto found = find_grant(*user, probe.keys, address_)) {
+                answer = std::string(1, static_cast<char>(found->index));
+            }
+        }
+    } catch (const ProtocolError& error) {
+        log::info(peer_ + ": " + error.what());
+    }
+    if (answer.empty()) std::this_thread::sleep_until(answer_at);
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Acceptable, answer}));
+}
+
+std::optional<Login> Monitor::judge(const std::string& payload) {
+    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    exit_ = LoginStatus::Failed;
+    std::string why;  // For the log.
+    AuditSubject subject{settings_.session_mark, peer_, "", ""};
+    std::string words = "login refused: no such user here, or not with this key";
+    try {
+        const UserProof proof = parse_user_proof(payload);
+        subject.user = proof.user;
+        subject.key = proof.key.fingerprint();
+        const auto user = find_account(proof.user);
+        auto found = user ? find_grant(*user, {proof.key}, address_) : std::nullopt;
+        const Presence presence = found ? found->grant.key.presence : Presence::Touched;
+        if (!is_proven(proof, context_, *host_key_, presence)) {
+            why = "the signature is not valid";
+        } else if (!user) {
+            why = "no such account";
+        } else if (!found) {
+            why = "the key is not authorized";
+        } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
+            why = *refusal;
+            words = "login refused: " + *refusal;  // The owner may know.
+        } else {
+            tell_listener(LoginStep::Admitted);
+            steps_.close();
+            become_user(*user);
+            if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
+                return std::nullopt;
+            }
+            control_.close();
+            exit_ = LoginStatus::Fine;
+            log::info(peer_ + ": key of " + found->grant.where);
+            if (!settings_.policy.permit_user_environment) found->grant.key.environment.clear();
+            return Login{
+                *user,           std::move(subject), std::move(found->grant), std::move(session_),
+                ssh_connection_, ssh_client_};
+        }
+    } catch (const ProtocolError& error) {
+        why = error.what();
+    }
+    is_noted_ = true;
+    Audit(settings_.audit_file, subject).refused(why, tried_);
+    std::this_thread::sleep_until(answer_at);
+    refuse("denied", words);
+    return std::nullopt;
+}
+
+void Monitor::note_end_without_login() {
+    const Audit audit(settings_.audit_file, {settings_.session_mark, peer_, asked_user_, ""});
+    if (refusal_.empty()) {
+        audit.left(tried_.empty() ? "without a login" : "no key was acceptable", tried_);
+    } else {
+        audit.turned_away(refusal_, tried_);
+    }
+}
+
+void Monitor::tell_listener(LoginStep step) {
+    const char byte = static_cast<char>(step);
+    (void)write_some(steps_.get(), {&byte, 1});
+}
+
+void Monitor::refuse(const std::string& reason, const std::string& message) {
+    std::string frame;
+    encode(frame, msg::Error{reason, message, std::nullopt});
+    send_packet(control_.get(), encode(ToGate{ToGate::Kind::Refused, frame}));
+}
+
+// How it ends tells whether somebody has broken it.
+void Monitor::part_from_gate() {
+    session_.close();
+    pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.
+    const bool is_over = ::poll(&polled, 1, static_cast<int>(kPartingTime.count())) == 1;
+    if (!is_over) ::kill(gate_, SIGKILL);
+    const ExitStatus status = wait_for(gate_);
+    if (is_over && (status.signaled || status.code != 0)) {
+        log::error(peer_ + ": the gate died" +
+                   (status.signaled ? " by signal " + signal_name(status.signal) : ""));
+        exit_ = LoginStatus::Crashed;
+    }
+}
+
+}  // namespace frsh

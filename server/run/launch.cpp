@@ -1,0 +1,239 @@
+#include "server/run/launch.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/keys/host_pattern.hpp"
+#include "common/sys/signals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace frsh {
+namespace {
+
+// execve(2): one argument is at most 32 pages, its NUL included, whatever the total may be.
+constexpr std::size_t kMaxArgument = 131071;
+
+constexpr std::string_view kUserPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
+constexpr std::string_view kRootPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view name_of_entry(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+void set(std::vector<std::string>& env, std::string_view entry) {
+    const std::string_view name = name_of_entry(entry);
+    const auto same = std::find_if(
+        env.begin(), env.end(), [&](const std::string& one) { return name_of_entry(one) == name; });
+    if (same == env.end()) {
+        env.emplace_back(entry);
+    } else {
+        *same = entry;
+    }
+}
+
+bool is_inheritable(std::string_view name) {
+    constexpr std::array<std::string_view, 6> kCode = {"BASH_ENV",  "ENV", "PROMPT_COMMAND",
+                                                       "SHELLOPTS", "IFS", "BASHOPTS"};
+    if (name.starts_with("LD_") || name.starts_with("FRSH_") || name.starts_with("BASH_FUNC_")) {
+        return false;
+    }
+    return std::find(kCode.begin(), kCode.end(), name) == kCode.end();
+}
+
+std::string_view base_name(std::string_view path) {
+    return path.substr(path.rfind('/') + 1);
+}
+
+// Shells that take a script as their first argument and understand `exec 3<&-`.
+bool reads_scripts(std::string_view shell) {
+    constexpr std::array<std::string_view, 10> kKnown = {
+        "sh", "bash", "dash", "ash", "ksh", "mksh", "ksh93", "zsh", "busybox", "yash"};
+    return std::find(kKnown.begin(), kKnown.end(), base_name(shell)) != kKnown.end();
+}
+
+// The command in a file that has no name. The shell is told to read /dev/fd/3, opens that for
+// itself under a number out of the way, and closes the 3 we lent it in the first words it reads; so
+// stdin stays free and nothing the command starts inherits a descriptor.
+Fd script_of(const std::string& command) {
+    Fd script(check(::memfd_create("frsh-script", MFD_CLOEXEC), "memfd_create"));
+    write_all(script.get(), "exec 3<&-; ");
+    write_all(script.get(), command);
+    check(::lseek(script.get(), 0, SEEK_SET), "lseek");
+    return script;
+}
+
+std::string value_of(const std::vector<std::string>& env, std::string_view name) {
+    for (const std::string& entry : env) {
+        if (name_of_entry(entry) == name) return entry.substr(name.size() + 1);
+    }
+    return "";
+}
+
+// What steers the dynamic linker or makes shells run code never is, whatever a pattern matches.
+bool is_accepted(const LaunchContext& context, std::string_view name) {
+    if (!context.accept_env) return is_forwardable(name);
+    return is_inheritable(name) &&
+           std::any_of(context.accept_env->begin(), context.accept_env->end(),
+                       [&](const std::string& pattern) { return matches_pattern(name, pattern); });
+}
+
+}  // namespace
+
+std::vector<std::string> base_environment(const User& user, BaseEnvironment kind) {
+    std::vector<std::string> env;
+    if (kind == BaseEnvironment::Inherited) {
+        for (char** entry = environ; *entry != nullptr; ++entry) {
+            if (is_inheritable(name_of_entry(*entry))) env.emplace_back(*entry);
+        }
+    }
+    set(env, "HOME=" + user.home);
+    set(env, "USER=" + user.name);
+    set(env, "LOGNAME=" + user.name);
+    set(env, "SHELL=" + user.shell);
+    if (value_of(env, "PATH").empty()) {
+        set(env, "PATH=" + std::string(user.uid == 0 ? kRootPath : kUserPath));
+    }
+    return env;
+}
+
+std::optional<std::string> find_subsystem(const std::string& name, const LaunchContext& context) {
+    if (name != "sftp") return std::nullopt;
+    if (!context.sftp_server.empty()) return context.sftp_server;
+    for (const char* const path :
+         {"/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server",
+          "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"}) {
+        if (::access(path, X_OK) == 0) return path;
+    }
+    return std::nullopt;
+}
+
+msg::Open force_command(msg::Open open, const LaunchContext& context) {
+    std::string asked;
+    if (open.mode == msg::Open::Mode::Subsystem) {
+        // The command that it would have been, as sshd tells it.
+        open.args = {find_subsystem(open.args[0], context).value_or(open.args[0])};
+    }
+    for (const std::string& arg : open.args) {
+        if (!asked.empty()) asked += ' ';
+        asked += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
+    }
+    open.env.clear();
+    if (!asked.empty()) {
+        open.env = {"FRSH_ORIGINAL_COMMAND=" + asked, "SSH_ORIGINAL_COMMAND=" + asked};
+    }
+    open.mode = msg::Open::Mode::Command;
+    open.args = {*context.forced_command};
+    open.cwd.reset();
+    return open;
+}
+
+std::string new_session_mark() {
+    std::uint64_t random = 0;
+    check(::getrandom(&random, sizeof random, 0), "getrandom");
+    return "FRSH_SESSION=" + std::to_string(::getpid()) + "-" + std::to_string(random);
+}
+
+std::string run_mark(const std::string& run) {
+    return "FRSH_RUN=" + run;
+}
+
+std::vector<std::string> run_environment(const LaunchContext& context,
+                                         const std::vector<std::string>& env,
+                                         const std::vector<std::string>& forwarded,
+                                         const std::string& mark) {
+    std::vector<std::string> all = context.env;
+    for (const std::string& entry : forwarded) {
+        if (is_accepted(context, name_of_entry(entry))) set(all, entry);
+    }
+    for (const std::string& entry : env)
+        set(all, entry);
+    set(all, mark);
+    set(all, context.session_mark);
+    return all;
+}
+
+std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context,
+                                             const std::string& terminal) {
+    Launch launch;
+    SpawnRequest& request = launch.request;
+    std::vector<std::string> env;
+    if (open.pty) {
+        if (!open.pty->term.empty()) env.push_back("TERM=" + open.pty->term);
+        env.push_back("SSH_TTY=" + terminal);  // Scripts and prompts ask for it by this name.
+    }
+    env.insert(env.end(), open.env.begin(), open.env.end());
+    request.env = run_environment(context, env, open.forwarded, run_mark(open.run));
+    request.cwd = open.cwd.value_or(context.user.home);
+    const std::string& shell = context.user.shell;
+    const std::string name(base_name(shell));
+    std::string command = open.args.empty() ? "" : open.args[0];
+
+    switch (open.mode) {
+        case msg::Open::Mode::Argv:
+            request.argv = open.args;
+            request.programs = search_path(open.args[0], value_of(request.env, "PATH"));
+            break;
+        case msg::Open::Mode::Login:
+            // A leading dash is how login(1) tells a shell that it is one.
+            request.argv = {"-" + name};
+            request.programs = {shell};
+            break;
+        case msg::Open::Mode::Subsystem:
+            if (const auto found = find_subsystem(command, context)) {
+                // By the user's shell: where that allows little, so does this.
+                command = *found;
+            } else {
+                return NotStarted{"subsystem", ENOENT,
+                                  "subsystem request failed: there is no '" +
+                                      escape_controls(command) + "' here"};
+            }
+            [[fallthrough]];
+        case msg::Open::Mode::Command:
+            request.programs = {shell};
+            request.argv = {name, "-c", command};
+            if (command.size() > kMaxArgument) {
+                if (!reads_scripts(shell)) {
+                    return NotStarted{"exec", E2BIG,
+                                      shell + ": a command above 131071 bytes needs a POSIX shell"};
+                }
+                launch.script = script_of(command);
+                request.extra = {{launch.script.get(), 3}};
+                request.argv = {name, "/dev/fd/3"};
+            }
+            break;
+    }
+    return launch;
+}
+
+RealEnd real_end(const ExitStatus& status) {
+    if (status.signaled) return Signaled{signal_name(status.signal), status.signal, status.core};
+    return Exited{status.code};
+}
+
+NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request) {
+    const std::string reason = std::strerror(failure.error);
+    switch (failure.stage) {
+        case SpawnFailure::Stage::Cwd:
+            return {"cwd", failure.error, "cwd " + escape_controls(request.cwd) + ": " + reason};
+        case SpawnFailure::Stage::Exec: {
+            // The shell's own path where there is one; the name that was searched for otherwise.
+            const std::string& program =
+                request.programs.size() == 1 ? request.programs[0] : request.argv[0];
+            return {"exec", failure.error, "exec " + escape_controls(program) + ": " + reason};
+        }
+        case SpawnFailure::Stage::Fork:
+            break;
+    }
+    return {"fork", failure.error, "fork: " + reason};
+}
+
+}  // namespace frsh

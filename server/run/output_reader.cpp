@@ -1,0 +1,219 @@
+#include "server/run/output_reader.hpp"
+
+#include "common/base/error.hpp"
+#include "server/kept/journal.hpp"
+
+#include <algorithm>
+
+#include <fcntl.h>
+
+namespace frsh {
+namespace {
+
+// A pipe holds 64 KiB unless asked for more (pipe(7)). A user has only so many large ones, so it is
+// asked for once a command has shown that it fills them; a refusal changes nothing.
+constexpr int kLargePipe = 256 * 1024;
+constexpr int kFullReadsUntilLarge = 8;
+// Reads in one turn of the loop.
+constexpr int kReadsATurn = 4;
+
+std::uint64_t microseconds_since(EventLoop::Time start) {
+    const auto since = EventLoop::Clock::now() - start;
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+}  // namespace
+
+OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
+                           std::function<void()> on_change, Offset window)
+    : id_(id),
+      pipe_(std::move(pipe)),
+      on_change_(std::move(on_change)),
+      stream_(window),
+      last_activity_(EventLoop::Clock::now()) {
+    if (!pipe_.is_open()) {
+        eof_ = true;
+        stream_.finish();
+        return;
+    }
+    set_nonblocking(pipe_.get());
+    if (cap) {
+        head_ = *cap - *cap / 2;
+        tail_size_ = *cap / 2;
+    }
+    watch_ = loop.watch(
+        std::string(name_of(id)) + ": bytes from the command", pipe_.get(),
+        [this]() -> short { return may_read() ? POLLIN : short{0}; },
+        [this](short) { on_readable(); });
+}
+
+bool OutputReader::may_read() const {
+    // Past the head nothing waits for the peer: it is kept back or dropped.
+    const bool past_head = head_ && produced_ >= *head_;
+    return pipe_.is_open() && (is_discarding_ || stream_.room() > 0 || past_head);
+}
+
+void OutputReader::on_readable() {
+    drain();
+    on_change_();
+}
+
+void OutputReader::drain() {
+    for (int reads = 0; reads < kReadsATurn && may_read(); ++reads) {
+        IoResult result;
+        std::size_t size = 0;
+        if (is_discarding_) {
+            char dropped[ByteQueue::kBlockSize];
+            size = sizeof dropped;
+            result = read_some(pipe_.get(), dropped, size);
+            sum_.update({dropped, result.bytes});
+            produced_ += result.bytes;
+        } else if (head_) {
+            char buffer[ByteQueue::kBlockSize];
+            size = sizeof buffer;
+            if (produced_ < *head_) size = std::min(size, stream_.room());
+            result = read_some(pipe_.get(), buffer, size);
+            take({buffer, result.bytes});
+        } else {
+            char* const place = stream_.place(size);
+            result = read_some(pipe_.get(), place, size);
+            stream_.commit(result.bytes);
+            sum_.update({place, result.bytes});
+            produced_ += result.bytes;
+        }
+        if (result.status == IoResult::Status::EndOfFile) {
+            finish(true);
+            return;
+        }
+        if (result.status == IoResult::Status::WouldBlock) return;
+        last_activity_ = EventLoop::Clock::now();
+        if (result.bytes == size && !is_large_ && ++full_reads_ == kFullReadsUntilLarge) {
+            (void)::fcntl(pipe_.get(), F_SETPIPE_SZ, kLargePipe);
+            is_large_ = true;
+        }
+    }
+}
+
+void OutputReader::take(std::string_view bytes) {
+    sum_.update(bytes);
+    if (produced_ < *head_) {
+        const auto size = std::min<Offset>(*head_ - produced_, bytes.size());
+        const std::string_view head = bytes.substr(0, static_cast<std::size_t>(size));
+        stream_.append(head);
+        tail_sum_.update(head);
+        produced_ += size;
+        bytes.remove_prefix(head.size());
+    }
+    produced_ += bytes.size();
+    tail_ += bytes;
+    if (tail_.size() >= 2 * tail_size_ + ByteQueue::kBlockSize) trim_tail();
+}
+
+void OutputReader::trim_tail() {
+    if (tail_.size() <= tail_size_) return;
+    const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
+    tail_sum_.update(std::string_view(tail_).substr(0, surplus));
+    tail_.erase(0, surplus);
+    dropped_ += surplus;
+}
+
+Fd OutputReader::finish(bool saw_end) {
+    if (!pipe_.is_open()) return {};
+    watch_.reset();
+    Fd pipe = std::move(pipe_);
+    eof_ = saw_end;
+    if (head_) {
+        trim_tail();
+        if (dropped_ > 0) {
+            gap_at_ = stream_.end();
+            gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};
+            stream_.skip_to(gap_.to);
+        }
+        stream_.append(tail_);
+        tail_ = {};
+    }
+    stream_.finish();
+    return pipe;
+}
+
+Fd OutputReader::close() {
+    return finish(false);
+}
+
+void OutputReader::stop() {
+    finish(false);
+    stream_.stop();
+}
+
+void OutputReader::discard() {
+    head_.reset();
+    stream_.stop();
+    is_discarding_ = true;
+}
+
+void OutputReader::credit(Offset consumed, Offset limit) {
+    // The silence until now was the reader's, and the command's begins only here.
+    if (is_blocked()) last_activity_ = EventLoop::Clock::now();
+    stream_.credit(consumed, limit);
+}
+
+bool OutputReader::is_delivered() const {
+    if (pipe_.is_open()) return false;
+    if (stream_.is_stopped()) return true;
+    return stream_.sent() == stream_.end() && (!eof_ || stream_.is_eof_sent());
+}
+
+bool OutputReader::has_output() const {
+    if (stream_.has_piece() || stream_.is_gap_due()) return true;
+    return eof_ && !stream_.is_stopped() && stream_.is_eof_due();
+}
+
+void OutputReader::put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start) {
+    if (const auto piece = stream_.next(most)) {
+        encode_data(out,
+                    {channel, id_, piece->offset, microseconds_since(run_start), piece->bytes});
+    } else if (stream_.is_gap_due()) {
+        gap_.channel = channel;
+        encode(out, gap_);
+        stream_.gap_sent();
+    } else if (eof_ && stream_.is_eof_due()) {
+        encode(out, msg::Eof{channel, id_, stream_.end()});
+        stream_.eof_sent();
+    }
+}
+
+bool OutputReader::write_down(JournalWriter& journal, Time run_start) {
+    bool any = false;
+    const auto used = [&] {
+        credit(stream_.sent(), stream_.sent() + kWindow);
+        any = true;
+    };
+    while (const auto piece = stream_.next()) {
+        journal.data(piece->offset, microseconds_since(run_start), piece->bytes);
+        used();
+    }
+    if (stream_.is_gap_due()) {
+        journal.gap(gap_);
+        stream_.gap_sent();
+        used();
+        return write_down(journal, run_start) || any;
+    }
+    if (eof_ && !stream_.is_stopped() && stream_.is_eof_due()) {
+        journal.eof(stream_.end());
+        stream_.eof_sent();
+        any = true;
+    }
+    return any;
+}
+
+StreamSummary OutputReader::summary() const {
+    StreamSummary summary{produced_, sum_.value(), eof_, std::nullopt, std::nullopt};
+    if (gap_at_) {
+        summary.gap_at = gap_at_;
+        summary.delivered = produced_ - dropped_;
+    }
+    return summary;
+}
+
+}  // namespace frsh

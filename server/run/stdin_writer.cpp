@@ -1,0 +1,126 @@
+#include "server/run/stdin_writer.hpp"
+
+#include "common/base/error.hpp"
+#include "common/sys/pty.hpp"
+
+#include <fcntl.h>
+
+namespace frsh {
+
+StdinWriter::StdinWriter(EventLoop& loop, Fd pipe, Kind kind)
+    : pipe_(std::move(pipe)), kind_(kind), has_reader_(pipe_.is_open()) {
+    if (!has_reader_) {
+        closed_ = true;
+        return;
+    }
+    set_nonblocking(pipe_.get());
+    watch_ = loop.watch(
+        "stdin: room for bytes to the command", pipe_.get(),
+        [this]() -> short { return pending_.is_empty() && !is_eof_due() ? short{0} : POLLOUT; },
+        [this](short) { write_pending(); });
+}
+
+IoResult StdinWriter::attempt(std::string_view bytes) {
+    try {
+        const IoResult result = write_some(pipe_.get(), bytes);
+        if (result.bytes > 0) {
+            const char last = bytes[result.bytes - 1];
+            is_line_open_ = last != '\n' && last != '\r';
+        }
+        return result;
+    } catch (const SysError& error) {
+        // Of a terminal that nobody has open any more.
+        if (kind_ != Kind::Terminal || error.code().value() != EIO) throw;
+        return {IoResult::Status::EndOfFile};
+    }
+}
+
+void StdinWriter::data(const msg::Data& data) {
+    stream_.accept(data.offset, data.bytes.size(), EventLoop::Clock::now());
+    if (closed_) {
+        stream_.consume(data.bytes.size());
+        return;
+    }
+    std::string_view bytes = data.bytes;
+    if (pending_.is_empty()) {
+        // Straight through where the pipe has room: the common case copies nothing.
+        const IoResult result = attempt(bytes);
+        if (result.status == IoResult::Status::EndOfFile) {
+            close();
+            stream_.consume(bytes.size());
+            return;
+        }
+        stream_.consume(result.bytes);
+        bytes.remove_prefix(result.bytes);
+    }
+    pending_.append(bytes);
+}
+
+void StdinWriter::eof(Offset offset) {
+    stream_.finish(offset);
+    finish_if_done();
+}
+
+void StdinWriter::write_pending() {
+    while (!pending_.is_empty()) {
+        const std::string_view piece = pending_.piece();
+        const IoResult result = attempt(piece);
+        if (result.status == IoResult::Status::WouldBlock) return;
+        if (result.status == IoResult::Status::EndOfFile) return close();
+        stream_.consume(result.bytes);
+        pending_.drop(result.bytes);
+    }
+    finish_if_done();
+}
+
+bool StdinWriter::is_eof_due() const {
+    return stream_.is_finished() && pending_.is_empty() && !closed_;
+}
+
+// Whoever reads lines takes it for the end of his input; in the middle of a line it only ends that,
+// and a second one is needed. False: there is no room for it now.
+bool StdinWriter::type_eof() {
+    const auto character = eof_character(pipe_.get());
+    if (!character) return true;
+    for (; is_line_open_; is_line_open_ = false) {
+        if (attempt({&*character, 1}).status == IoResult::Status::WouldBlock) return false;
+    }
+    return attempt({&*character, 1}).status != IoResult::Status::WouldBlock;
+}
+
+// Half-close: the command sees the end of its input after the last byte, and goes on writing.
+void StdinWriter::finish_if_done() {
+    if (!is_eof_due() || (kind_ == Kind::Terminal && !type_eof())) return;
+    closed_ = true;
+    watch_.reset();
+    pipe_.close();
+}
+
+void StdinWriter::close() {
+    if (closed_) return;
+    closed_ = true;
+    stop_due_ = is_unwanted_ = !stream_.is_finished();
+    stream_.consume(pending_.size());
+    pending_.clear();
+    watch_.reset();
+    pipe_.close();
+}
+
+Offset StdinWriter::resume() {
+    stream_.resume();
+    stop_due_ = is_unwanted_;
+    return stream_.received();
+}
+
+void StdinWriter::put_control(std::string& out, Channel channel) {
+    if (stop_due_) {
+        encode(out, msg::Stop{channel, StreamId::Stdin});
+        stop_due_ = false;
+    }
+    if (const auto credit = stream_.due_credit(); credit && has_reader_) {
+        encode(out, msg::Credit{channel, StreamId::Stdin, credit->consumed, credit->limit});
+        stream_.credit_sent(*credit, EventLoop::Clock::now());
+    }
+}
+
+}  // namespace frsh

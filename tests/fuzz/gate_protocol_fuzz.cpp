@@ -1,0 +1,24 @@
+// The packets by which a gate that was taken over could try to take its monitor over as well.
+#include "common/base/error.hpp"
+#include "common/keys/proof.hpp"
+#include "server/login/gate_protocol.hpp"
+
+#include <cstdint>
+
+using namespace frsh;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view packet(reinterpret_cast<const char*>(data), size);
+    try {
+        const ToMonitor message = parse_to_monitor(packet);
+        must(encode(message) == packet, "a packet has one spelling");
+        if (message.kind == ToMonitor::Kind::Probe) {
+            must(encode(parse_user_probe(message.payload)) == message.payload, "one spelling");
+        } else if (message.kind == ToMonitor::Kind::Auth) {
+            must(encode(parse_user_proof(message.payload)) == message.payload, "one spelling");
+        }
+    } catch (const ProtocolError&) {
+        return 0;
+    }
+    return 0;
+}

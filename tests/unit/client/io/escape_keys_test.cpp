@@ -1,0 +1,84 @@
+#include "client/io/escape_keys.hpp"
+
+#include <vector>
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using frsh::EscapeKeys;
+using Action = EscapeKeys::Action;
+
+struct Taken {
+    std::string keys;             // What went to the other side,
+    std::vector<Action> actions;  // and what was asked for here.
+};
+
+// Typed in pieces of that many bytes.
+Taken typed(const std::string& text, std::optional<char> character = '~',
+            std::size_t piece = SIZE_MAX) {
+    EscapeKeys escapes(character);
+    Taken taken;
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        std::string_view now = rest.substr(0, piece);
+        rest.remove_prefix(now.size());
+        while (!now.empty()) {
+            const Action action = escapes.take(now, taken.keys);
+            if (action != Action::None) taken.actions.push_back(action);
+        }
+    }
+    return taken;
+}
+
+using Actions = std::vector<Action>;
+
+}  // namespace
+
+TEST_CASE("escapes: only at the start of a line, however the keys were cut") {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, SIZE_MAX}) {
+        CAPTURE(piece);
+        CHECK(typed("~.", '~', piece).actions == Actions{Action::Leave});
+        CHECK(typed("ls\r~.", '~', piece).actions == Actions{Action::Leave});
+        CHECK(typed("ls\n~.", '~', piece).actions == Actions{Action::Leave});
+        CHECK(typed("~\x1A", '~', piece).actions == Actions{Action::Suspend});
+        CHECK(typed("~?", '~', piece).actions == Actions{Action::Help});
+        CHECK(typed("a~.", '~', piece).actions.empty());
+        CHECK(typed("a~.", '~', piece).keys == "a~.");
+        CHECK(typed("cd ~/x\r", '~', piece).keys == "cd ~/x\r");
+    }
+}
+
+TEST_CASE("escapes: typed twice it is sent once, and before anything else as it is") {
+    CHECK(typed("~~").keys == "~");
+    CHECK(typed("~~.").keys == "~.");
+    CHECK(typed("~~.").actions.empty());
+    CHECK(typed("~x").keys == "~x");
+    CHECK(typed("~\r~.").keys == "~\r");
+    CHECK(typed("~\r~.").actions == Actions{Action::Leave});
+    CHECK(typed("~").keys.empty());  // Held back until more is known.
+}
+
+TEST_CASE("escapes: what surrounds one goes through, in order, and another may follow at once") {
+    const Taken taken = typed(
+        "a\r~?~?b\r~\x1A"
+        "c~.");
+    CHECK(taken.keys == "a\rb\rc~.");
+    CHECK(taken.actions == Actions{Action::Help, Action::Help, Action::Suspend});
+}
+
+TEST_CASE("escapes: none, or another character") {
+    CHECK(typed("~.\r~?", std::nullopt).keys == "~.\r~?");
+    CHECK(typed("~.\r~?", std::nullopt).actions.empty());
+    CHECK(typed("~.\r%.", '%').actions == Actions{Action::Leave});
+    CHECK(typed("~.\r%.", '%').keys == "~.\r");
+    CHECK(typed("\x01\x01", '\x01').keys == "\x01");
+    CHECK(EscapeKeys('\x1d').help().find("^].") != std::string::npos);
+}
+
+TEST_CASE("escapes: every byte value goes through") {
+    std::string every;
+    for (int i = 0; i < 256; ++i)
+        every += static_cast<char>(i);
+    CHECK(typed(every).keys == every);
+}

@@ -1,0 +1,148 @@
+#include "common/keys/key_file.hpp"
+
+#include "common/base/error.hpp"
+#include "common/keys/sshsig.hpp"
+#include "tests/support/ssh_tools.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+using frsh::PrivateKey;
+using frsh::UserError;
+
+namespace {
+
+// SSH_ASKPASS for the length of a test: a script that knows the passphrase.
+class Askpass {
+  public:
+    Askpass(const frsh::test::TempFolder& folder, const std::string& answer) {
+        const std::string path = folder.write("askpass", "#!/bin/sh\necho " + answer + "\n");
+        ::chmod(path.c_str(), 0700);
+        ::setenv("SSH_ASKPASS", path.c_str(), 1);
+        ::setenv("SSH_ASKPASS_REQUIRE", "force", 1);
+    }
+    ~Askpass() {
+        ::unsetenv("SSH_ASKPASS");
+        ::unsetenv("SSH_ASKPASS_REQUIRE");
+    }
+};
+
+}  // namespace
+
+TEST_CASE("key file: ssh-keygen reads the key that we make, and so do we") {
+    const frsh::test::TempFolder folder;
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    CHECK(frsh::write_key_file(folder / "id", key, "me@here"));
+    struct stat status {};
+    CHECK(::stat((folder / "id").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+
+    const auto loaded = frsh::load_key_file(folder / "id");
+    REQUIRE(loaded);
+    REQUIRE(loaded->key);
+    CHECK(loaded->key->public_key() == key.public_key());
+    CHECK(loaded->comment == "me@here");
+    CHECK(key.public_key().verify("m", loaded->key->sign("m")));
+    CHECK(folder.read("id.pub") == key.public_key().text() + " me@here\n");
+
+    if (frsh::test::is_missing("ssh-keygen")) return;
+    const auto derived = frsh::test::run_tool(folder, {"ssh-keygen", "-y", "-f", "id"});
+    CHECK(derived.output == key.public_key().text() + " me@here\n");
+    const auto listed = frsh::test::run_tool(folder, {"ssh-keygen", "-l", "-f", "id"});
+    CHECK(listed.output.find(key.public_key().fingerprint()) != std::string::npos);
+}
+
+TEST_CASE("key file: a key that exists is never written over, and nothing is left behind") {
+    const frsh::test::TempFolder folder;
+    CHECK(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), ""));
+    const std::string before = folder.read("id");
+    CHECK_FALSE(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), ""));
+    CHECK(folder.read("id") == before);
+    const auto entries = std::filesystem::directory_iterator(folder.path());
+    CHECK(std::distance(begin(entries), end(entries)) == 2);
+}
+
+TEST_CASE("key file: what is not there is no error") {
+    const frsh::test::TempFolder folder;
+    CHECK_FALSE(frsh::load_key_file(folder / "none"));
+    CHECK_FALSE(frsh::load_key_file(folder / "none/either"));
+}
+
+TEST_CASE("key file: a private key that others can read is refused, in words") {
+    const frsh::test::TempFolder folder;
+    const std::string path = folder / "id";
+    CHECK(frsh::write_key_file(path, PrivateKey::generate_ed25519(), ""));
+    for (const mode_t mode : {0640U, 0604U, 0610U, 0660U, 0644U}) {
+        ::chmod(path.c_str(), mode);
+        CHECK_THROWS_WITH_AS(
+            static_cast<void>(frsh::load_key_file(path)),
+            (path + ": refused, others can read this private key: chmod 600 " + path).c_str(),
+            UserError);
+    }
+    ::chmod(path.c_str(), 0400);
+    CHECK(frsh::load_key_file(path));
+}
+
+TEST_CASE("key file: somebody else's private key is refused") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: only root can give a file away");
+        return;
+    }
+    const frsh::test::TempFolder folder;
+    CHECK(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), ""));
+    CHECK(::chown((folder / "id").c_str(), 12345, 12345) == 0);
+    CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(folder / "id")), UserError);
+}
+
+TEST_CASE("key file: a FIFO, a folder and a file of something else are refused at once") {
+    const frsh::test::TempFolder folder;
+    CHECK(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+    CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(folder / "fifo")), UserError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(folder.path())), UserError);
+    const std::string text = folder.write("text", "not a key\n");
+    ::chmod(text.c_str(), 0600);
+    CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(text)), UserError);
+}
+
+TEST_CASE("key file: a private half that is not its public half's is refused") {
+    const frsh::test::TempFolder folder;
+    CHECK(frsh::write_key_file(folder / "a", PrivateKey::generate_ed25519(), ""));
+    CHECK(frsh::write_key_file(folder / "b", PrivateKey::generate_ed25519(), ""));
+    const std::string a = folder.read("a");
+    const std::string b = folder.read("b");
+    // The public key ends inside the third line; what follows is private.
+    const std::size_t cut = a.find('\n', a.find('\n', a.find('\n') + 1) + 1) + 1;
+    CHECK_THROWS_AS(static_cast<void>(frsh::parse_key_file(a.substr(0, cut) + b.substr(cut))),
+                    frsh::ProtocolError);
+}
+
+TEST_CASE("key file: encrypted and PEM keys sign through ssh-keygen") {
+    if (frsh::test::is_missing("ssh-keygen")) return;
+    const frsh::test::TempFolder folder;
+    frsh::test::make_key(folder, "encrypted", "ed25519", "", "secret");
+    const auto made = frsh::test::run_tool(folder, {"ssh-keygen", "-q", "-t", "rsa", "-b", "2048",
+                                                    "-m", "PEM", "-N", "secret", "-f", "pem"});
+    REQUIRE_MESSAGE(made.exit_code == 0, made.output);
+    for (const char* name : {"encrypted", "pem"}) {
+        const auto file = frsh::load_key_file(folder / name);
+        REQUIRE(file);
+        CHECK_FALSE(file->key);
+        REQUIRE(file->public_key);
+        const Askpass knows(folder, "secret");
+        const auto signature =
+            frsh::sign_with_ssh_keygen(file->path, "auth-v1@frsh", "message", file->public_key);
+        REQUIRE(signature);
+        CHECK(frsh::verify_sshsig(*file->public_key, "auth-v1@frsh", "message", *signature));
+        CHECK_THROWS_AS(static_cast<void>(frsh::sign_with_ssh_keygen(
+                            file->path, "git", "m", PrivateKey::generate_ed25519().public_key())),
+                        UserError);
+    }
+}
+
+TEST_CASE("key file: a wrong passphrase is no signature, and no exception") {
+    if (frsh::test::is_missing("ssh-keygen")) return;
+    const frsh::test::TempFolder folder;
+    const std::string path = frsh::test::make_key(folder, "encrypted", "ed25519", "", "secret");
+    const Askpass guesses(folder, "wrong");
+    CHECK_FALSE(frsh::sign_with_ssh_keygen(path, "auth-v1@frsh", "message", std::nullopt));
+}

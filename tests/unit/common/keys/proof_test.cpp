@@ -1,0 +1,166 @@
+#include "common/keys/proof.hpp"
+
+#include "common/base/error.hpp"
+#include "common/keys/ssh_wire.hpp"
+#include "common/keys/sshsig.hpp"
+#include "common/net/tls.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace std::string_literals;
+using frsh::HostProof;
+using frsh::PrivateKey;
+using frsh::ProofContext;
+using frsh::ProtocolError;
+using frsh::TlsContext;
+using frsh::TlsTransport;
+using frsh::UserProof;
+using frsh::WireWriter;
+
+namespace {
+
+ProofContext some_context() {
+    return {frsh::random_bytes(32), frsh::random_bytes(16)};
+}
+
+HostProof prove_host(const PrivateKey& key, const ProofContext& context) {
+    return {key.public_key(),
+            frsh::sign_sshsig(key, frsh::kHostNamespace, frsh::host_proof_message(context))};
+}
+
+UserProof prove_user(const PrivateKey& key, const ProofContext& context,
+                     const frsh::PublicKey& host, const std::string& user) {
+    return {user, key.public_key(),
+            frsh::sign_sshsig(key, frsh::kUserNamespace,
+                              frsh::user_proof_message(context, host, user))};
+}
+
+const TlsContext& context_of(TlsContext::Side side) {
+    static const TlsContext server(TlsContext::Side::Server);
+    static const TlsContext client(TlsContext::Side::Client);
+    return side == TlsContext::Side::Server ? server : client;
+}
+
+// Two ends of one TLS connection, after the handshake.
+struct Connection {
+    Connection() : Connection(frsh::make_socketpair()) {}
+    explicit Connection(std::pair<frsh::Fd, frsh::Fd> ends)
+        : server(std::move(ends.first), context_of(TlsContext::Side::Server)),
+          client(std::move(ends.second), context_of(TlsContext::Side::Client)) {
+        static_cast<void>(client.handshake());
+        static_cast<void>(server.handshake());
+        server.greet("hello");
+        REQUIRE(client.handshake() == TlsTransport::Handshake::Done);
+        REQUIRE(server.handshake() == TlsTransport::Handshake::Done);
+    }
+    TlsTransport server;
+    TlsTransport client;
+};
+
+}  // namespace
+
+TEST_CASE("proof: each side believes the other over one TLS connection") {
+    const Connection connection;
+    const std::string nonce = frsh::random_bytes(16);
+    const ProofContext at_server{connection.server.exporter(), nonce};
+    const ProofContext at_client{connection.client.exporter(), nonce};
+    const PrivateKey host = PrivateKey::generate_ed25519();
+    const PrivateKey user = PrivateKey::generate_ed25519();
+
+    const HostProof shown = frsh::parse_host_proof(frsh::encode(prove_host(host, at_server)));
+    CHECK(shown.key == host.public_key());
+    CHECK(frsh::is_proven(shown, at_client));
+
+    const UserProof login =
+        frsh::parse_user_proof(frsh::encode(prove_user(user, at_client, shown.key, "alice")));
+    CHECK(login.user == "alice");
+    CHECK(login.key == user.public_key());
+    CHECK(frsh::is_proven(login, at_server, host.public_key()));
+}
+
+TEST_CASE("proof: a relay between two TLS connections passes on nothing of worth") {
+    const Connection to_client;  // The relay is the server of this one,
+    const Connection to_server;  // and the client of that one.
+    const std::string nonce = frsh::random_bytes(16);
+    const PrivateKey host = PrivateKey::generate_ed25519();
+    const PrivateKey user = PrivateKey::generate_ed25519();
+    const ProofContext victim{to_client.client.exporter(), nonce};
+    const ProofContext target{to_server.server.exporter(), nonce};
+    CHECK_FALSE(frsh::is_proven(prove_host(host, target), victim));
+    CHECK_FALSE(frsh::is_proven(prove_user(user, victim, host.public_key(), "alice"), target,
+                                host.public_key()));
+}
+
+TEST_CASE("proof: a login is for one connection, one host and one user") {
+    const ProofContext context = some_context();
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    const auto host = PrivateKey::generate_ed25519().public_key();
+    const UserProof login = prove_user(key, context, host, "alice");
+    CHECK(frsh::is_proven(login, context, host));
+
+    CHECK_FALSE(frsh::is_proven(login, {context.binding, frsh::random_bytes(16)}, host));
+    CHECK_FALSE(frsh::is_proven(login, {frsh::random_bytes(32), context.nonce}, host));
+    CHECK_FALSE(frsh::is_proven(login, context, PrivateKey::generate_ed25519().public_key()));
+    UserProof other = login;
+    other.user = "root";
+    CHECK_FALSE(frsh::is_proven(other, context, host));
+    other = login;
+    other.key = PrivateKey::generate_ed25519().public_key();
+    CHECK_FALSE(frsh::is_proven(other, context, host));
+}
+
+TEST_CASE("proof: what a host signs is no login, and a login is no host's proof") {
+    const ProofContext context = some_context();
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    const std::string message = frsh::user_proof_message(context, key.public_key(), "alice");
+    const auto login = [&](std::string_view name_space) {
+        return UserProof{"alice", key.public_key(), frsh::sign_sshsig(key, name_space, message)};
+    };
+    CHECK(frsh::is_proven(login("auth-v1@frsh"), context, key.public_key()));
+    for (const char* foreign : {"host-v1@frsh", "git", "file", "auth-v2@frsh"}) {
+        CHECK_FALSE(frsh::is_proven(login(foreign), context, key.public_key()));
+    }
+    const HostProof wrong{key.public_key(), frsh::sign_sshsig(key, "auth-v1@frsh",
+                                                              frsh::host_proof_message(context))};
+    CHECK_FALSE(frsh::is_proven(wrong, context));
+    // As an SSH server's key signs, and as a client signs an SSH login.
+    CHECK_FALSE(frsh::is_proven(
+        HostProof{key.public_key(), key.sign(frsh::host_proof_message(context))}, context));
+}
+
+TEST_CASE("proof: payloads are cut to size, or refused") {
+    const PrivateKey key = PrivateKey::generate_ed25519();
+    const std::string blob = key.public_key().blob();
+    const std::string good = frsh::encode(UserProof{"alice", key.public_key(), "signature"});
+    CHECK_NOTHROW(static_cast<void>(frsh::parse_user_proof(good)));
+    for (std::size_t size = 0; size < good.size(); ++size) {
+        CHECK_THROWS_AS(static_cast<void>(frsh::parse_user_proof(good.substr(0, size))),
+                        ProtocolError);
+    }
+    const auto proof = [&](const std::string& user) {
+        return WireWriter().string(user).string(blob).string("signature").take();
+    };
+    for (const std::string& bad :
+         {good + "\0"s, proof(""), proof("alice\0root"s), proof(std::string(257, 'a')),
+          WireWriter().string("alice").string(blob + "x").string("s").take(),
+          WireWriter().string("alice").string(blob).string(std::string(20000, 's')).take()}) {
+        CHECK_THROWS_AS(static_cast<void>(frsh::parse_user_proof(bad)), ProtocolError);
+    }
+    const std::string host = frsh::encode(HostProof{key.public_key(), "signature"});
+    CHECK(frsh::parse_host_proof(host).signature == "signature");
+    CHECK_THROWS_AS(static_cast<void>(frsh::parse_host_proof(host + "x")), ProtocolError);
+}
+
+TEST_CASE("proof: a probe lists one to six keys, in the order they were given") {
+    frsh::UserProbe probe{"alice", {}};
+    for (int i = 0; i < 6; ++i)
+        probe.keys.push_back(PrivateKey::generate_ed25519().public_key());
+    const std::string six = frsh::encode(probe);
+    CHECK(frsh::parse_user_probe(six).user == "alice");
+    CHECK(frsh::parse_user_probe(six).keys == probe.keys);
+    const std::string seven = six + WireWriter().string(probe.keys[0].blob()).take();
+    CHECK_THROWS_AS(static_cast<void>(frsh::parse_user_probe(seven)), ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::parse_user_probe(WireWriter().string("alice").take())),
+                    ProtocolError);
+    CHECK_THROWS_AS(static_cast<void>(frsh::parse_user_probe(six + "x")), ProtocolError);
+}

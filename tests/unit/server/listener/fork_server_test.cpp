@@ -1,0 +1,118 @@
+#include "server/listener/fork_server.hpp"
+
+#include "common/base/error.hpp"
+#include "common/sys/process.hpp"
+
+#include <csignal>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using frsh::ForkServer;
+
+namespace {
+
+int value = 1;
+
+// What each of its processes does; comes back in this one only.
+void start(ForkServer& fork_server) {
+    if (const auto offspring = fork_server.start({})) {
+        const std::string words = offspring->note + " " + std::to_string(value) + "\n";
+        (void)frsh::write_some(offspring->first.get(), words);
+        char byte = 0;
+        (void)frsh::read_some(offspring->second.get(), &byte, 1);
+        ::_exit(byte);
+    }
+}
+
+std::string line_from(int fd) {
+    std::string line;
+    for (char byte = 0; byte != '\n'; line += byte) {
+        if (frsh::read_some(fd, &byte, 1).status != frsh::IoResult::Status::Done) break;
+    }
+    return line;
+}
+
+}  // namespace
+
+TEST_CASE("zygote: each of its processes is our child, as all was when it was started") {
+    ForkServer fork_server;
+    CHECK_FALSE(fork_server.is_running());
+    value = 1;
+    start(fork_server);
+    REQUIRE(fork_server.is_running());
+    value = 2;
+    frsh::Pipe out = frsh::make_pipe();
+    frsh::Pipe in = frsh::make_pipe();
+    const pid_t first = fork_server.fork("one", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "one 1\n");
+    const pid_t second = fork_server.fork("two", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "two 1\n");
+    CHECK(first != second);
+    frsh::write_all(in.write_end.get(), "\5");
+    frsh::write_all(in.write_end.get(), "\5");
+    CHECK(frsh::wait_for(first).code == 5);
+    CHECK(frsh::wait_for(second).code == 5);
+    // They hold nothing of each other's.
+    out.write_end.close();
+    CHECK(line_from(out.read_end.get()).empty());
+    fork_server.stop();
+    CHECK_FALSE(fork_server.is_running());
+    const pid_t own = ::waitpid(-1, nullptr, 0);
+    CHECK_FALSE(fork_server.reaped(own + 1));
+    CHECK(fork_server.reaped(own));
+    CHECK(fork_server.is_gone());
+}
+
+TEST_CASE("zygote: one that has gone is noticed, its processes live on, and there may be another") {
+    ForkServer fork_server;
+    value = 1;
+    start(fork_server);
+    frsh::Pipe out = frsh::make_pipe();
+    frsh::Pipe in = frsh::make_pipe();
+    const pid_t child = fork_server.fork("before", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "before 1\n");
+    fork_server.stop();
+    const pid_t dead = ::waitpid(-1, nullptr, 0);
+    CHECK(dead != child);
+    REQUIRE(fork_server.reaped(dead));
+    CHECK_THROWS_AS((void)fork_server.fork("after", out.write_end.get(), in.read_end.get()),
+                    frsh::SysError);
+    start(fork_server);
+    const pid_t next = fork_server.fork("again", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "again 1\n");
+    in.write_end.close();  // Nothing to read: 0.
+    CHECK(frsh::wait_for(child).code == 0);
+    CHECK(frsh::wait_for(next).code == 0);
+    fork_server.stop();
+    CHECK(fork_server.reaped(::waitpid(-1, nullptr, 0)));
+}
+
+TEST_CASE("zygote: it ends with who started it, and asked in vain it is not running any more") {
+    frsh::Pipe watched = frsh::make_pipe();
+    const pid_t starter = ::fork();
+    if (starter == 0) {
+        watched.read_end.close();
+        ForkServer fork_server;
+        if (fork_server.start({watched.write_end.get()})) ::_exit(1);
+        ::_exit(0);
+    }
+    watched.write_end.close();
+    CHECK(frsh::wait_for(starter).code == 0);
+    CHECK(line_from(watched.read_end.get()).empty());  // Nobody holds it open.
+
+    ForkServer fork_server;
+    frsh::Pipe pid_of = frsh::make_pipe();
+    start(fork_server);
+    const pid_t child = fork_server.fork("x", pid_of.write_end.get(), pid_of.read_end.get());
+    fork_server.stop();
+    CHECK_THROWS_AS((void)fork_server.fork("y", pid_of.write_end.get(), pid_of.read_end.get()),
+                    frsh::SysError);
+    CHECK_FALSE(fork_server.is_running());
+    CHECK_FALSE(fork_server.is_gone());  // Not waited for.
+    (void)::kill(child, SIGKILL);
+    for (int left = 2; left > 0; --left)
+        (void)fork_server.reaped(::waitpid(-1, nullptr, 0));
+    CHECK(fork_server.is_gone());
+}

@@ -1,0 +1,111 @@
+#include "server/listener/login_limits.hpp"
+
+#include <set>
+
+#include <doctest/doctest.h>
+
+using namespace frsh;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Rules = LoginLimits::Rules;
+using Waiting = LoginLimits::Waiting;
+
+struct Slots : LoginLimits {
+    Time now{};
+    pid_t last = 0;
+
+    pid_t enter(const std::string& source, Rules rules = Rules::OfALogin) {
+        add(++last, {source, false}, rules, now);
+        return last;
+    }
+    pid_t ask(const std::string& source) {
+        const pid_t pid = enter(source);
+        advance(pid, LoginStep::Hello, now);
+        advance(pid, LoginStep::Pending, now);
+        return pid;
+    }
+    std::set<pid_t> surplus(Waiting waiting) {
+        std::set<pid_t> pids;
+        for (const Eviction& one : take_surplus(now, waiting))
+            pids.insert(one.pid);
+        return pids;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("login slots: so many at once, so many of one source") {
+    Slots slots;
+    for (int i = 0; i < 8; ++i) {
+        CHECK(slots.may_have_one_more({"crowd", false}));
+        slots.enter("crowd");
+    }
+    CHECK(!slots.may_have_one_more({"crowd", false}));
+    CHECK(slots.may_have_one_more({"other", false}));
+    for (int i = 8; i < 64; ++i) {
+        CHECK(!slots.is_full());
+        slots.enter(std::to_string(i));
+    }
+    CHECK(slots.is_full());
+    slots.remove(1);
+    CHECK(!slots.is_full());
+    CHECK(slots.may_have_one_more({"crowd", false}));
+}
+
+TEST_CASE("login slots: who stops at any stage has to go once somebody waits, and not before") {
+    Slots slots;
+    const pid_t mute = slots.enter("a");
+    const pid_t greeted = slots.enter("a");
+    const pid_t asked = slots.enter("a");
+    const pid_t plain = slots.enter("this machine", Rules::Own);
+    slots.advance(greeted, LoginStep::Hello, slots.now);
+    slots.advance(asked, LoginStep::Hello, slots.now);
+    slots.now += 1s;
+    CHECK(slots.surplus(Waiting::Nobody).empty());
+    CHECK(slots.surplus(Waiting::Somebody) == std::set{mute});
+    CHECK(slots.surplus(Waiting::Somebody).empty());  // Named once.
+    slots.now += 1s;
+    slots.advance(asked, LoginStep::Spoken, slots.now);
+    slots.now += 1s;
+    CHECK(slots.surplus(Waiting::Somebody) == std::set{greeted});
+    slots.now += 2s;
+    CHECK(slots.surplus(Waiting::Somebody) == std::set{asked});
+    slots.now += 60s;
+    CHECK(slots.surplus(Waiting::Somebody).empty());
+    slots.remove(plain);
+}
+
+TEST_CASE("login slots: a person who is asked keeps nobody waiting, and is let alone") {
+    Slots slots;
+    for (int i = 0; i < 8; ++i)
+        slots.ask("office");
+    CHECK(slots.may_have_one_more({"office", false}));
+    slots.now += 119s;
+    CHECK(slots.surplus(Waiting::Somebody).empty());
+}
+
+TEST_CASE("login slots: of those who claim to ask somebody the oldest of the crowd has to go") {
+    Slots slots;
+    const pid_t person = slots.ask("person");
+    slots.now += 1s;
+    const pid_t first = slots.ask("crowd");
+    for (int i = 0; i < 7; ++i) {
+        slots.now += 1s;
+        slots.ask("crowd");
+    }
+    CHECK(slots.surplus(Waiting::Nobody).empty());
+    slots.now += 1s;
+    slots.ask("crowd");
+    CHECK(slots.surplus(Waiting::Nobody) == std::set{first});
+    slots.remove(first);
+    // From many places, some with two: those pay, whoever is alone does not.
+    for (int i = 0; i < 40; ++i) {
+        slots.ask(std::to_string(i));
+        slots.ask(std::to_string(i));
+    }
+    const auto surplus = slots.surplus(Waiting::Nobody);
+    CHECK(surplus.size() == 1 + 8 + 80 - 64);
+    CHECK(!surplus.contains(person));
+}
