@@ -144,6 +144,8 @@ class KeptLife(Case):
         process = self.unix.popen(("--run-id", run), command, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         with self.running(process):
+            # The client follows the journal: once it prints a line, the line is in the journal.
+            self.assertEqual(b"out\n", process.stdout.readline())
             os.kill(self.pid_from(pid_file), signal.SIGKILL)
             self.assertEqual(255, process.wait(PATIENCE))
         self.assertEqual("lost", self.runs()[run]["outcome"]["kind"])
