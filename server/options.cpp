@@ -1,8 +1,10 @@
 #include "server/options.hpp"
 
 #include "common/base/log.hpp"
+#include "common/base/version.hpp"
 
 #include <cstdio>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -17,7 +19,7 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
         "The server of frsh, the framed remote shell.\n"
         "Without --listen or --stdio it serves its own user on a unix socket.",
         "frshd"};
-    app.set_version_flag("--version", "frshd " FRSH_VERSION);
+    app.set_version_flag("--version", std::string("frshd ") + kVersion);
     app.add_option("--config", options.config,
                    "Read this instead of /etc/frsh/frshd.toml (as root) or "
                    "~/.config/frsh/frshd.toml; options come first")

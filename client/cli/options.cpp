@@ -3,6 +3,7 @@
 #include "client/cli/option_conflicts.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/base/version.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/signals.hpp"
 
@@ -120,7 +121,7 @@ void declare_kept(CLI::App& app, ClientOptions& options) {
 }
 
 void declare(CLI::App& app, ClientOptions& options) {
-    app.set_version_flag("--version", "frsh " FRSH_VERSION);
+    app.set_version_flag("--version", std::string("frsh ") + kVersion);
     app.footer(kShort);
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
         ->check(CLI::Range(1, 65535));
@@ -250,8 +251,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     if (const auto* const why = std::get_if<std::string>(&parsed)) return refuse(*why);
     auto& said = std::get<SshOptions>(parsed);
     if (said.version) {
-        const std::string_view line = "frsh " FRSH_VERSION "\n";
-        write_all(STDERR_FILENO, line);
+        write_all(STDERR_FILENO, std::string("frsh ") + kVersion + "\n");
         status = 0;
         return std::nullopt;
     }

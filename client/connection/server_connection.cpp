@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/base/version.hpp"
 #include "common/net/socket.hpp"
 
 #include <algorithm>
@@ -48,8 +49,11 @@ void ServerConnection::greet(const std::optional<msg::Auth>& auth) {
     is_greeted_ = false;
     if (auth) link_.send(*auth);
     if (watched_socket_ >= 0) watch_peer();
-    msg::Hello hello{
-        kProtocolVersion, "frsh/" FRSH_VERSION, {kFeatures.begin(), kFeatures.end()}, "", ""};
+    msg::Hello hello{kProtocolVersion,
+                     std::string("frsh/") + kVersion,
+                     {kFeatures.begin(), kFeatures.end()},
+                     "",
+                     ""};
     // A resume says whose session is meant; this one is only a messenger.
     if (state_ == State::Up) hello.session = session_;
     link_.send(hello);

@@ -1,8 +1,10 @@
 #include "client/demo/options.hpp"
 
 #include "client/demo/lessons.hpp"
+#include "common/base/version.hpp"
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include <CLI/CLI.hpp>
@@ -29,7 +31,7 @@ Parsed parse_options(int argc, char** argv) {
         "Shows on real sockets why messages stick together and break apart, and what cures "
         "it.",
         "frsh-demo");
-    app.set_version_flag("--version", "frsh-demo " FRSH_VERSION);
+    app.set_version_flag("--version", std::string("frsh-demo ") + kVersion);
     std::vector<std::string> names = {"list", "all"};
     for (const Lesson& lesson : lessons())
         names.emplace_back(lesson.name);

@@ -1,6 +1,7 @@
 #include "server/login/gate.hpp"
 
 #include "common/base/error.hpp"
+#include "common/base/version.hpp"
 #include "common/keys/proof.hpp"
 #include "common/net/socket.hpp"
 
@@ -94,7 +95,7 @@ void Gate::greet() {
     if (answer.kind != ToGate::Kind::HostProof) throw SysError("host proof", ECONNABORTED);
     std::string greeting;
     encode(greeting, msg::Hello{kProtocolVersion,
-                                "frshd/" FRSH_VERSION,
+                                std::string("frshd/") + kVersion,
                                 {"runs", "shells", "ptys"},
                                 "",
                                 "",

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/base/version.hpp"
 #include "common/sys/signals.hpp"
 
 #include <algorithm>
@@ -77,7 +78,7 @@ ClientConnection::ClientConnection(EventLoop& loop, std::unique_ptr<Transport> t
       hello_deadline_(EventLoop::Clock::now() + settings_.hello_time) {
     // Said at once, not as an answer: a round trip less.
     link_.send(msg::Hello{kProtocolVersion,
-                          "frshd/" FRSH_VERSION,
+                          std::string("frshd/") + kVersion,
                           {kFeatures.begin(), kFeatures.end()},
                           escape_controls(settings_.launch.user.name),
                           escape_controls(host_name())});
