@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -37,7 +38,26 @@ def stuck(answer):
         raise Wrong(f"they do not carry {answer} bytes; a frame without \"len\" has no payload")
 
 
+@contextlib.contextmanager
+def watchdog(seconds, what):
+    """Raises Wrong after so many seconds: a loop without the empty test never ends by itself."""
+    def expire(_number, _frame):
+        raise Wrong(f"{what} did not return within {seconds} s; what does recv return at the end?")
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def exactly(path):
+    with watchdog(10, "exactly"):
+        check_exactly(path)
+
+
+def check_exactly(path):
     spec = importlib.util.spec_from_file_location("exactly", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

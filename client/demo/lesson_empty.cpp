@@ -2,12 +2,16 @@
 #include "client/demo/kernel_view.hpp"
 #include "client/demo/lessons.hpp"
 #include "client/demo/naive_shell.hpp"
+#include "common/base/error.hpp"
 
 #include <cerrno>
+#include <csignal>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace frsh::demo {
 namespace {
@@ -108,6 +112,34 @@ void end_of_file(Story& story) {
                  "它只结束一个方向（半关闭）：服务器之后仍然可以应答。"});
 }
 
+// A child sends half of a message and is killed: its kernel closes the connection in good order.
+void killed_sender(Story& story) {
+    Actor server(story, Side::Server);
+    Connection connection = quiet_connection();
+    const pid_t child = check(::fork(), "fork");
+    if (child == 0) {
+        connection.server.close();
+        static_cast<void>(::send(connection.client.get(), "half a mess", 11, MSG_NOSIGNAL));
+        ::raise(SIGKILL);
+        ::_exit(1);
+    }
+    connection.client.close();
+    int status = 0;
+    check(::waitpid(child, &status, 0), "waitpid");
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    server.tell("kill -9 the sender", killed ? "0" : "-1",
+                {"after \"half a mess\" of \"half a message\"", "在它只发出 \"half a mess\" 之后"});
+    const Received part = server.recv(connection.server, 1024);
+    const Received end = server.recv(connection.server, 1024);
+    story.claim(killed && part.bytes == "half a mess" && end.bytes.empty() && end.error == 0,
+                {"A sender that is killed looks the same: its kernel sends a FIN, and recv returns "
+                 "0. So 0 says that all that was sent has arrived, not all that was meant. Only a "
+                 "length, or a last frame, can tell the difference.",
+                 "被杀死的发送方看起来一模一样：内核照样发 FIN，recv 返回 0。"
+                 "所以 0 的意思是“发出的都到了”，而不是“该发的都到了”。"
+                 "只有长度或最后一帧才能分辨。"});
+}
+
 void other_ends(Story& story) {
     story.heading({"0 is not an error, and an error is not 0", "0 不是错误，错误也不是 0"});
     Actor client(story, Side::Client);
@@ -122,9 +154,13 @@ void other_ends(Story& story) {
     const Received reset = server.recv(connection.server, 1024);
     story.claim(
         reset.error == ECONNRESET,
-        {"ECONNRESET: the peer threw bytes away. With 0 everything arrived; here you cannot "
-         "know.",
-         "ECONNRESET：对方丢弃了数据。返回 0 表示数据都到了；而这里，你无从知道。"});
+        {"ECONNRESET: here the peer closed with bytes unread. It has other causes, too: a "
+         "restarted machine, a firewall, SO_LINGER of 0. After 0 all that was sent has arrived; "
+         "after ECONNRESET nothing is known.",
+         "ECONNRESET：这里是因为对方没读完就关闭。它还有别的原因：对方重启、防火墙、SO_LINGER 为 "
+         "0。"
+         "返回 0 表示发出的都到了；而这里，你无从知道。"});
+    killed_sender(story);
 
     const Fd near = quiet_udp();
     const Fd far = quiet_udp();
@@ -136,9 +172,21 @@ void other_ends(Story& story) {
         server.recv(far, 1024, 0, {"a datagram of no bytes", "一个 0 字节的数据报"});
     story.claim(
         arrived && empty.error == 0 && empty.bytes.empty(),
-        {"Only in UDP can nothing be sent: an empty datagram arrives, and there recv's 0 is a "
+        {"With datagrams nothing can be sent: an empty one arrives, and there recv's 0 is a "
          "message, not the end.",
-         "只有 UDP 能发送“空”：空数据报真的会到，这时 recv 的 0 是一条消息，不是结束。"});
+         "数据报可以发送“空”：空数据报真的会到，这时 recv 的 0 是一条消息，不是结束。"});
+
+    int ends[2];
+    check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
+    const Connection local{Fd(ends[0]), Fd(ends[1])};
+    client.send(local.client, "", 0, plain("[AF_UNIX, SOCK_SEQPACKET]"));
+    const bool came = becomes_readable(local.server.get(), 2000);
+    const Received nothing = server.recv(local.server, 1024);
+    story.claim(
+        came && nothing.error == 0 && nothing.bytes.empty(),
+        {"UDP is not alone: SOCK_SEQPACKET and datagrams of AF_UNIX keep boundaries, so "
+         "they can carry an empty message as well.",
+         "不只是 UDP：AF_UNIX 的 SOCK_SEQPACKET 和数据报也保留边界，同样能送出一条空消息。"});
 }
 
 }  // namespace

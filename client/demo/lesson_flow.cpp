@@ -35,8 +35,8 @@ Fd open_door(Story& story, Actor& server) {
                 "127.0.0.1:" + std::to_string(port),
                 fill({"the kernel picked port {0}", "内核挑中了端口 {0}"}, port));
     server.listen(listener, 4,
-                  {"4: how many may stand in the queue before accept",
-                   "4：accept 之前最多有几条连接可以排队"});
+                  {"4: the queue before accept; the kernel admits one more",
+                   "4：accept 之前的队列长度；内核会多放一条"});
     const TcpView view = tcp_view(listener.get());
     story.claim(port != 0 && view.state == TCP_LISTEN,
                 {"The kernel says this socket is in state {0}, on port {1}.",
@@ -143,17 +143,16 @@ void part(Story& story, Actor& client, Actor& server, Fd near, Fd far) {
     note({"the server's close", "服务器 close 之后"});
     story.tell(table);
     story.claim(half && end.bytes.empty() && end.error == 0,
-                {"After one close the connection is half closed: FIN_WAIT2 here, CLOSE_WAIT there. "
-                 "A program that leaves sockets in CLOSE_WAIT forgot to close them.",
-                 "一端 close 之后，连接处于半关闭：这边 FIN_WAIT2，那边 CLOSE_WAIT。"
+                {"After one close TCP is half closed: FIN_WAIT2 here, CLOSE_WAIT there. A program "
+                 "that leaves sockets in CLOSE_WAIT forgot to close them.",
+                 "一端 close 之后，TCP 处于半关闭：这边 FIN_WAIT2，那边 CLOSE_WAIT。"
                  "如果一个程序积压了大量 CLOSE_WAIT，就是它自己忘了 close。"});
     story.claim(
-        over, {"Who closes first is left in TIME_WAIT for a minute: here the client, and the "
-               "server is free at once. Where the server closes first, its port is the one that is "
-               "held; that is why servers set SO_REUSEADDR before bind.",
-               "先关闭的一方要在 TIME_WAIT 停留大约一分钟：这次是客户端，服务器立刻脱身。"
-               "反过来，若服务器先关，被占住的就是服务器的端口；所以服务器在 bind 之前要设置 "
-               "SO_REUSEADDR。"});
+        over, {"The side that closes first stays in TIME_WAIT: here the client, and the server is "
+               "free at once. Linux keeps it for 60 seconds; RFC 9293 says twice the maximum "
+               "segment lifetime (2 MSL).",
+               "先关闭的一方要停留在 TIME_WAIT：这次是客户端，服务器立刻脱身。"
+               "Linux 固定为 60 秒；RFC 9293 的规定是两倍报文最长寿命（2 MSL）。"});
 }
 
 }  // namespace
@@ -168,6 +167,8 @@ void lesson_flow(Story& story, unsigned) {
         talk(story, client, server, near, far);
         part(story, client, server, std::move(near), std::move(far));
     }
+    flow_close(story);
+    flow_queue(story);
     flow_ports(story);
     flow_unix(story);
     story.source("listen", {"socket, bind, listen for real, with the reason for each option.",

@@ -1,14 +1,17 @@
-// Lesson 1, the addresses: which ports may be had, and the same calls in AF_UNIX.
+// Lesson 1, continued: ends of connections, the queue before accept, ports, and AF_UNIX.
 #include "client/demo/actor.hpp"
 #include "client/demo/kernel_view.hpp"
 #include "client/demo/lessons.hpp"
 #include "common/base/error.hpp"
 #include "common/sys/process.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -80,6 +83,77 @@ void low_ports(Story& story, Actor& server) {
         border, kNobody);
 }
 
+// A port is 16 bits. What a program writes beyond them is cut off by htons(3), without an error.
+void port_bounds(Story& story, Actor& server) {
+    const long border = kernel_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024);
+    bool is_as_said = true;
+    for (const unsigned wanted : {1023U, 1024U, 65535U, 65536U}) {
+        const auto port = static_cast<std::uint16_t>(wanted);
+        int error = port != 0 && port < border ? try_bind_as_nobody(port) : try_bind(port);
+        const bool is_unknown = error == -1 && ::geteuid() == 0;  // No child with another uid here.
+        if (error == -1) error = try_bind(port);
+        const std::string result = error == 0 ? "0" : "-1 " + error_name(error);
+        const Text note =
+            wanted > 65535
+                ? Text{"16 bits are left: port 0, and the kernel picks one",
+                       "只剩 16 位：变成 0，由内核任选一个端口"}
+                : (port < border ? Text{"as an ordinary user", "以普通用户的身份"} : Text{});
+        server.tell("bind(fd, 127.0.0.1:htons(" + std::to_string(wanted) + "))", result, note);
+        const bool may_fail = port != 0 && port < border && !is_unknown;
+        is_as_said = is_as_said &&
+                     (may_fail ? error == EACCES : error == 0 || error == EADDRINUSE || is_unknown);
+    }
+    story.claim(
+        is_as_said,
+        {"Ports below {0} need a right; {0} is the first free one, 65535 the last there is, "
+         "and 65536 silently becomes 0.",
+         "{0} 以下的端口需要权限；{0} 是第一个人人可用的，65535 是最后一个，"
+         "65536 会悄悄变成 0。"},
+        border);
+}
+
+// Waits until a thread of this process sleeps in the kernel. Returns false after two seconds.
+bool is_asleep(pid_t thread) {
+    return eventually([&] { return process_state(thread) == 'S'; });
+}
+
+Fd listen_on(std::uint16_t port, bool reuse, int& error) {
+    Fd fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    const int on = reuse ? 1 : 0;
+    check(::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+    const sockaddr_in address = loopback(port);
+    const bool bound =
+        ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+        ::listen(fd.get(), 1) == 0;
+    error = bound ? 0 : errno;
+    return fd;
+}
+
+struct Restart {
+    bool waits = false;  // The old connection is in TIME_WAIT.
+    int error = 0;       // Of the second bind.
+};
+
+// A server that closes its connection first, ends, and begins again on the same port.
+Restart restart_server(bool reuse) {
+    Restart result;
+    Fd listener = listen_on(0, reuse, result.error);
+    const std::uint16_t port = port_of(listener);
+    Fd near = quiet_connect(port);
+    const std::uint16_t theirs = port_of(near);
+    Fd far(check(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+    far.close();
+    near.close();
+    listener.close();
+    result.waits = eventually([&] { return tcp_row(port, theirs) == TCP_TIME_WAIT; });
+    static_cast<void>(listen_on(port, reuse, result.error));
+    return result;
+}
+
+std::string outcome_of(int error) {
+    return error == 0 ? "0" : "-1 " + error_name(error);
+}
+
 double microseconds_a_round(const Connection& connection) {
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < kRounds; ++i) {
@@ -135,6 +209,106 @@ void flow_ports(Story& story) {
                 {"A port that somebody listens on cannot be had twice: EADDRINUSE.",
                  "已经有人监听的端口不能再用：EADDRINUSE（地址已被占用）。"});
     low_ports(story, server);
+    port_bounds(story, server);
+}
+
+void flow_close(Story& story) {
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    story.heading({"close is not a half-close; shutdown is", "close 不是半关闭，shutdown 才是"});
+    Connection closed = quiet_connection();
+    const Connection half = quiet_connection();
+    client.shutdown_writing(half.client, {"sends a FIN, and still reads", "发 FIN，但还能读"});
+    const ssize_t answer = server.send(half.server, "answer");
+    wait_queued(half.client.get(), 6);
+    const Received read = client.recv(half.client, 64);
+    client.close(closed.client, {"sends the same FIN, and reads no more", "同样发 FIN，但不再读"});
+    becomes_readable(closed.server.get(), 2000);
+    const ssize_t first =
+        server.send(closed.server, "answer", 0,
+                    {"taken; the peer's kernel answers RST", "收下了；对方内核回一个 RST"});
+    const bool was_reset =
+        eventually([&] { return tcp_view(closed.server.get()).state == TCP_CLOSE; });
+    const ssize_t second = server.send(closed.server, "answer");
+    const int error = errno;
+    story.claim(
+        answer == 6 && read.bytes == "answer" && first == 6 && was_reset && second == -1 &&
+            error == EPIPE,
+        {"The FIN looks alike to the peer. After shutdown(SHUT_WR) the answer arrives. After "
+         "close the first send still succeeds, and the second fails with EPIPE.",
+         "两种 FIN 在对方看来一样。shutdown(SHUT_WR) 之后应答能收到；"
+         "close 之后，第一次 send 照样成功，第二次才失败：EPIPE。"});
+
+    story.heading({"Where the server closes first", "如果服务器先关闭"});
+    const Restart plain_restart = restart_server(false);
+    server.tell("bind to its port again", outcome_of(plain_restart.error),
+                {"its own old connection is in TIME_WAIT", "它自己的旧连接还在 TIME_WAIT"});
+    const Restart reusing = restart_server(true);
+    server.tell("bind, with SO_REUSEADDR", outcome_of(reusing.error));
+    story.claim(plain_restart.waits && plain_restart.error == EADDRINUSE && reusing.waits &&
+                    reusing.error == 0,
+                {"A restarted server cannot have its port: EADDRINUSE. With SO_REUSEADDR it can. "
+                 "Linux wants the option on both sockets, the old server's and the new one's.",
+                 "服务器重启后拿不回自己的端口：EADDRINUSE。设置 SO_REUSEADDR 就可以；"
+                 "Linux 要求新旧两个套接字都设置过它。"});
+}
+
+void flow_queue(Story& story) {
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    story.heading({"accept waits, and so do clients", "accept 会等，客户端也会等"});
+    {
+        const Fd listener = quiet_listener();
+        std::atomic<pid_t> thread{0};
+        std::atomic<bool> has_returned{false};
+        std::thread acceptor([&] {
+            thread = ::gettid();
+            const Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            has_returned = fd.is_open();
+        });
+        const bool began = eventually([&] { return thread != 0; });
+        const bool slept = began && is_asleep(thread) && !has_returned;
+        server.tell(
+            "accept(" + std::to_string(listener.get()) + ") ...", "",
+            {"no client yet: the thread sleeps (state S)", "还没有客户：线程在睡眠（状态 S）"});
+        const Fd near = quiet_connect(port_of(listener));
+        acceptor.join();
+        server.tell("... accept returns", has_returned ? "a new socket" : "-1");
+        story.claim(slept && has_returned,
+                    {"accept blocks: the kernel puts the thread to sleep until a connection is "
+                     "there.",
+                     "accept 会阻塞：没有连接时，内核让线程睡眠，直到有连接到来。"});
+    }
+    constexpr int kBacklog = 4;
+    const long most = kernel_setting("/proc/sys/net/core/somaxconn", 4096);
+    const Fd listener = quiet_listener(kBacklog);
+    std::vector<Fd> clients;
+    for (int i = 0; i < kBacklog + 2; ++i) {
+        Fd fd(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+        const sockaddr_in address = loopback(port_of(listener));
+        static_cast<void>(
+            ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+        clients.push_back(std::move(fd));
+        if (i <= kBacklog) {
+            eventually([&] { return tcp_view(clients.back().get()).state == TCP_ESTABLISHED; });
+        }
+    }
+    int established = 0;
+    for (int i = 0; i <= kBacklog; ++i)
+        established +=
+            tcp_view(clients[static_cast<std::size_t>(i)].get()).state == TCP_ESTABLISHED;
+    const int last = tcp_view(clients.back().get()).state;
+    client.tell("connect() by six clients, none accepted",
+                std::to_string(established) + " ESTABLISHED, 1 " + state_name(last));
+    server.tell("listen(" + std::to_string(listener.get()) + ", 4): queue",
+                std::to_string(tcp_view(listener.get()).waiting));
+    story.claim(established == kBacklog + 1 && last == TCP_SYN_SENT,
+                {"listen(fd, 4) admits five: the kernel compares with \"greater than\". The sixth "
+                 "client's SYN is dropped; it stays in {0} and tries again after a second. The "
+                 "number is capped by net.core.somaxconn, here {1}.",
+                 "listen(fd, 4) 放进五个：内核比较时用的是“大于”。第六个客户的 SYN 被丢弃，"
+                 "它停在 {0}，一秒后重试。这个数字不会超过 net.core.somaxconn（这里是 {1}）。"},
+                state_name(last), most);
 }
 
 void flow_unix(Story& story) {
@@ -161,12 +335,12 @@ void flow_unix(Story& story) {
     check(::getsockopt(local.server.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size), "SO_PEERCRED");
     server.tell("getsockopt(" + std::to_string(local.server.get()) + ", SO_PEERCRED)",
                 "pid " + std::to_string(peer.pid) + ", uid " + std::to_string(peer.uid));
-    story.claim(
-        peer.pid == ::getpid() && peer.uid == ::geteuid(),
-        {"In AF_UNIX the kernel vouches for who is calling: process {0}, user {1}. No TCP "
-         "peer can be known that way.",
-         "在 AF_UNIX 里，内核直接担保对方是谁：进程 {0}，用户 {1}。TCP 的对端做不到这一点。"},
-        peer.pid, peer.uid);
+    story.claim(peer.pid == ::getpid() && peer.uid == ::geteuid(),
+                {"In AF_UNIX the kernel vouches for who is calling: process {0}, user {1}. Across "
+                 "machines no kernel can vouch for a TCP peer.",
+                 "在 AF_UNIX 里，内核直接担保对方是谁：进程 {0}，用户 {1}。"
+                 "跨机器时，没有哪个内核能为 TCP 的对端作保。"},
+                peer.pid, peer.uid);
 
     const Connection tcp = quiet_connection();
     char over_tcp[32];

@@ -35,13 +35,14 @@ std::string command_frame(const std::string& command) {
 void show_frame(Story& story) {
     story.heading({"Say the length first", "先说长度"});
     story.say(
-        {"There are three ways to mark where a message ends: a fixed size (wasteful), a "
-         "delimiter such as a newline (then no message may contain one), or the length in "
-         "front. frsh sends: 4 bytes with the length of a header, the header in JSON, which "
-         "says how long the payload is, and the payload as it is.",
-         "标明消息边界有三种办法：固定长度（浪费）、分隔符如换行（消息里就不能再出现它）、"
-         "在前面写明长度（长度前缀）。frsh 的一帧是：4 字节的报头长度；JSON 报头，"
-         "其中写明数据有多长；然后是原样的数据。"});
+        {"A message's end can be marked in several ways: a fixed size (wasteful), a delimiter "
+         "such as a newline (which messages must not contain, or must escape), closing the "
+         "connection (one message only), or the length in front. frsh sends: 4 bytes with the "
+         "length of a header, the header in JSON, which says how long the payload is, and the "
+         "payload as it is.",
+         "标明消息边界有好几种办法：固定长度（浪费）；分隔符如换行（消息里不能出现，或者要转义）；"
+         "关闭连接（只能发一条）；在前面写明长度（长度前缀）。frsh 的一帧是：4 字节的报头长度；"
+         "JSON 报头，其中写明数据有多长；然后是原样的数据。"});
     const std::string frame = command_frame("echo hello");
     const std::size_t header = frame.size() - 4 - 10;
     Ribbon ribbon{fill({"One frame of {0} bytes, sent and received one byte at a time",

@@ -3,6 +3,11 @@
 #include "client/demo/lessons.hpp"
 #include "client/demo/naive_shell.hpp"
 
+#include <algorithm>
+#include <array>
+
+#include <sys/socket.h>
+
 namespace frsh::demo {
 namespace {
 
@@ -53,10 +58,68 @@ void answers_stick(Story& story) {
         second_answer.bytes.rfind(tail, 0) == 0 &&
             second_answer.bytes.find("hello") == std::string::npos,
         {"The \"answer\" to echo hello begins with {0}, the tail of seq's, and has no hello in "
-         "it. From here on every answer is one behind, for ever.",
-         "echo hello 的“结果”以 {0} 开头，那是 seq 的尾巴，里面根本没有 hello。"
-         "从此以后，每条结果都错位，再也对不上了。"},
+         "it.",
+         "echo hello 的“结果”以 {0} 开头，那是 seq 的尾巴，里面根本没有 hello。"},
         quoted(tail, 12));
+}
+
+// What one recv(1024) returned as the answer to each of five commands. A paced client reads once
+// the server has answered; a hasty one reads at once, as soon as any byte is there.
+enum class Pace { Paced, Hasty };
+std::vector<std::string> take_five_answers(Pace pace) {
+    const Connection connection = quiet_connection();
+    const std::array<std::string, 5> commands = {"seq 1 600", "echo two", "echo three", "echo four",
+                                                 "echo five"};
+    std::vector<std::string> answers;
+    const auto receive = [&] {
+        std::string buffer(kBuffer, '\0');
+        const ssize_t got = ::recv(connection.client.get(), buffer.data(), buffer.size(), 0);
+        answers.push_back(buffer.substr(0, got > 0 ? static_cast<std::size_t>(got) : 0));
+    };
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+        const std::string output = run_command(commands[i]).output;
+        const std::size_t before = queued(connection.client.get());
+        const bool reads_first = pace == Pace::Hasty && before > 0;
+        if (reads_first) receive();
+        static_cast<void>(
+            ::send(connection.server.get(), output.data(), output.size(), MSG_NOSIGNAL));
+        wait_queued(connection.client.get(), output.size() + (reads_first ? 0 : before));
+        if (!reads_first) receive();
+    }
+    return answers;
+}
+
+std::string end_of(const std::string& answer) {
+    return answer.empty()
+               ? ""
+               : quoted(answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 6)), 14);
+}
+
+void later_answers(Story& story) {
+    story.heading({"And the commands after that? It depends on timing", "后面的命令呢？全看时机"});
+    const std::vector<std::string> paced = take_five_answers(Pace::Paced);
+    const std::vector<std::string> hasty = take_five_answers(Pace::Hasty);
+    Table table;
+    table.head = {{"command", "命令"},
+                  {"reads late: recv ends with", "晚读：recv 的结尾"},
+                  {"reads at once: recv ends with", "立刻读：recv 的结尾"}};
+    const std::array<const char*, 3> commands = {"echo three", "echo four", "echo five"};
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+        table.rows.push_back(
+            {plain(commands[i]), plain(end_of(paced[i + 2])), plain(end_of(hasty[i + 2]))});
+    }
+    story.tell(table);
+    story.claim(
+        paced[3] == "four\n" && paced[4] == "five\n" && paced[2].find("two\n") != std::string::npos,
+        {"A client that reads late gets two answers at once for the third command, and is "
+         "in step again from the fourth: by luck.",
+         "晚读的客户端在第三条命令处一次拿到两条结果，从第四条起又对上了：纯属运气。"});
+    story.claim(
+        hasty[3] == "three\n" && hasty[4] == "four\n",
+        {"A client that reads at once stays one answer behind: the fourth command shows the "
+         "third one's answer. The same program is right or wrong by timing alone.",
+         "立刻读的客户端一直错后一条：第四条命令显示的是第三条的结果。"
+         "同一个程序，对错全凭时机。"});
 }
 
 void commands_stick(Story& story) {
@@ -80,6 +143,7 @@ void commands_stick(Story& story) {
 
 void lesson_naive(Story& story, unsigned) {
     answers_stick(story);
+    later_answers(story);
     commands_stick(story);
     story.heading({"Three cures that are none", "三种不是解法的“解法”"});
     story.say(

@@ -4,6 +4,8 @@
 #include "client/demo/lessons.hpp"
 #include "common/proto/frame.hpp"
 
+#include <thread>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -38,8 +40,11 @@ void small_buffer(Story& story) {
          "10 + 10 + 6，一个字节也没有丢。这就是半包。"});
 }
 
+constexpr std::size_t kReaderBuffer = 4 * 1024 * 1024;
+
 struct Flow {
     std::size_t first_send = 0;
+    std::size_t would_block = 0;  // Sends that returned -1 EAGAIN.
     std::vector<std::size_t> sends;
     std::vector<std::size_t> recvs;
     std::string got;
@@ -48,7 +53,7 @@ struct Flow {
 // A sender that never waits, and a reader that reads whenever the sender is stuck.
 Flow push_through(const Connection& connection, std::string_view all) {
     Flow flow;
-    std::string buffer(64 * 1024, '\0');
+    std::string buffer(kReaderBuffer, '\0');
     while (flow.got.size() < all.size()) {
         const std::size_t sent_so_far = [&] {
             std::size_t sum = 0;
@@ -61,6 +66,7 @@ Flow push_through(const Connection& connection, std::string_view all) {
             const ssize_t put = ::send(connection.client.get(), rest.data(), rest.size(),
                                        MSG_DONTWAIT | MSG_NOSIGNAL);
             if (put > 0) flow.sends.push_back(static_cast<std::size_t>(put));
+            if (put == -1 && errno == EAGAIN) ++flow.would_block;
         }
         // Waits for the first byte; three seconds without one is the end (see set_timeout).
         const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
@@ -76,9 +82,9 @@ void large_message(Story& story) {
     story.heading({"A large message, with room enough in the reader's buffer",
                    "一条大消息，这回接收方的缓冲区足够大"});
     story.say(
-        {"Now 1 MiB with TCP_NODELAY set, to a reader that asks for 64 KiB each time. The "
+        {"Now 1 MiB with TCP_NODELAY set, to a reader that asks for 4 MiB each time. The "
          "kernel's buffers in between are smaller than the message.",
-         "现在发送 1 MiB（已设置 TCP_NODELAY），接收方每次都要 64 KiB。"
+         "现在发送 1 MiB（已设置 TCP_NODELAY），接收方每次都要 4 MiB。"
          "可是中间内核的缓冲区装不下整条消息。"});
     const Connection connection = quiet_connection();
     Actor client(story, Side::Client);
@@ -88,7 +94,7 @@ void large_message(Story& story) {
     for (std::size_t i = 0; i < all.size(); ++i)
         all[i] = static_cast<char>('A' + i % 23);
     const Flow flow = push_through(connection, all);
-    client.tell("send(" + std::to_string(connection.client.get()) + ", message, 1048576)",
+    client.tell("send(" + std::to_string(connection.client.get()) + ", all, 1048576, MSG_DONTWAIT)",
                 std::to_string(flow.first_send),
                 {"a short write: the rest must be sent again", "短写：剩下的要自己接着发"});
     Ribbon ribbon{
@@ -106,17 +112,49 @@ void large_message(Story& story) {
         ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), flow.recvs[i]});
     story.tell(ribbon);
     story.claim(flow.first_send > 0 && flow.first_send < all.size(),
-                {"The first send was told to send 1048576 bytes and took {0}. Whoever ignores what "
-                 "send returns, loses the rest.",
-                 "第一次 send 要发 1048576 字节，内核只收下 {0}。谁不看 send "
-                 "的返回值，谁就会丢掉后面的数据。"},
-                flow.first_send);
+                {"The first send was given 1048576 bytes and took {0}. {1} more sends found the "
+                 "buffer full: -1 EAGAIN. A program that ignores what send returns loses the rest.",
+                 "第一次 send 要发 1048576 字节，内核只收下 {0}；另有 {1} 次 send 遇到缓冲区已满："
+                 "-1 EAGAIN。程序不看 send 的返回值，就会丢掉后面的数据。"},
+                flow.first_send, flow.would_block);
     story.claim(flow.recvs.size() > 1 && flow.got == all,
                 {"It took {0} recvs, of sizes nobody chose, and joined together they are the "
                  "message, byte for byte. One recv is hardly ever one message.",
                  "一共用了 {0} 次 recv，每次多大谁也没规定；拼起来正好是原来的消息，一个字节不差。"
                  "“一次 recv 就是一条消息”几乎从来不成立。"},
                 flow.recvs.size());
+}
+
+// The same message by one send without MSG_DONTWAIT, while another thread reads.
+void blocking_send(Story& story) {
+    const Connection connection = quiet_connection();
+    Actor client(story, Side::Client);
+    const int small = 65536;
+    ::setsockopt(connection.client.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    const std::string all(1024 * 1024, 'A');
+    std::size_t recvs = 0;
+    std::size_t read = 0;
+    std::thread reader([&] {
+        std::string buffer(kReaderBuffer, '\0');
+        while (read < all.size()) {
+            const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
+            if (got <= 0) break;
+            read += static_cast<std::size_t>(got);
+            ++recvs;
+        }
+    });
+    const ssize_t put = ::send(connection.client.get(), all.data(), all.size(), MSG_NOSIGNAL);
+    reader.join();
+    client.tell("send(" + std::to_string(connection.client.get()) + ", all, 1048576, 0)",
+                std::to_string(put), {"a blocking socket: it waits", "阻塞套接字：它会等待"});
+    story.claim(
+        put == static_cast<ssize_t>(all.size()) && read == all.size() && recvs > 1,
+        {"A blocking send waits until the kernel has taken everything: it returned {0}, "
+         "and the reader still needed {1} recvs. A signal or a timeout can cut a blocking "
+         "send short, too; Python's sendall repeats send until nothing is left.",
+         "阻塞的 send 会一直等到内核全部收下：返回 {0}，而接收方仍然用了 {1} 次 recv。"
+         "信号或超时也会让阻塞的 send 只发一部分；Python 的 sendall 会反复 send 直到发完。"},
+        put, recvs);
 }
 
 void split_length(Story& story) {
@@ -169,6 +207,7 @@ void split_length(Story& story) {
 void lesson_split(Story& story, unsigned) {
     small_buffer(story);
     large_message(story);
+    blocking_send(story);
     split_length(story);
     story.source("frame-short",
                  {"\"Not yet\" for the four length bytes.", "对 4 字节长度说“还不够”。"});

@@ -176,10 +176,18 @@ void no_connection(Story& story) {
     becomes_readable(bound.get(), 2000);
     const Received refused = client.recv(bound, 1024);
     story.claim(put == 6 && silent && sent == 6 && refused.error == ECONNREFUSED,
-                {"To a port without a reader sendto succeeds. Only a socket that was connect()ed "
-                 "hears of it, later, by ICMP: ECONNREFUSED.",
-                 "发往没人的端口，sendto 也成功。只有 connect() 过的套接字，事后才会通过 ICMP "
+                {"To a port without a reader sendto succeeds. A socket that was connect()ed gets "
+                 "the ICMP answer later, as ECONNREFUSED.",
+                 "发往没人的端口，sendto 也成功。connect() 过的套接字，事后才会通过 ICMP "
                  "得知：ECONNREFUSED。"});
+    const Fd listening = quiet_udp();
+    client.set_option(listening, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR");
+    send_to(client, listening, empty_port, "hello?");
+    becomes_readable(listening.get(), 2000);
+    const Received reported = client.recv(listening, 1024);
+    story.claim(reported.error == ECONNREFUSED,
+                {"With IP_RECVERR (Linux, ip(7)) an unconnected socket gets it as well.",
+                 "设置 IP_RECVERR（Linux，见 ip(7)）之后，没有 connect 过的套接字也能得知。"});
 
     const Fd far = quiet_udp();
     const Fd other = quiet_udp();

@@ -25,6 +25,8 @@ void lesson_udp(Story& story, unsigned seed);
 void lesson_server(Story& story, unsigned seed);
 
 // The addresses that lesson_flow compares; in a file of their own.
+void flow_close(Story& story);
+void flow_queue(Story& story);
 void flow_ports(Story& story);
 void flow_unix(Story& story);
 

@@ -83,7 +83,8 @@ void Page::show(const Packet& packet) {
     in(Open::Calls);
     const bool to_server = packet.from == Side::Client;
     body_ += std::string("<div class=\"packet\">") + (to_server ? "" : "◀") + "<i></i><span>" +
-             escape_html(packet.label) + "</span><i></i>" + (to_server ? "▶" : "") + "</div>\n";
+             escape_html(packet.label) + " " + text(kDrawn) + "</span><i></i>" +
+             (to_server ? "▶" : "") + "</div>\n";
 }
 
 void Page::show(const Ribbon& ribbon) {

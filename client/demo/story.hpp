@@ -35,11 +35,13 @@ struct Call {
     std::string result;
     Text note;
 };
-// A packet that the kernel sent by itself.
+// A packet that the kernel sent by itself. The lesson did not capture it: the arrow is drawn from
+// what TCP prescribes, and each teller marks it so.
 struct Packet {
     Side from = Side::Client;
     std::string label;
 };
+inline const Text kDrawn = {"(drawn)", "（示意）"};
 
 // A stretch of the stream that was handed over at once: a send, or a part of a frame.
 struct Piece {

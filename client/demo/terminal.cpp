@@ -190,7 +190,7 @@ void Terminal::show(const Call& call) {
 void Terminal::show(const Packet& packet) {
     sides();
     constexpr std::size_t kArrow = 36;
-    const std::string label = " " + packet.label + " ";
+    const std::string label = " " + packet.label + " " + kDrawn.in(options_.language) + " ";
     const std::size_t rest = kArrow - 1 - width_of(label);
     const std::string body = repeat("─", rest / 2) + label + repeat("─", rest - rest / 2);
     line("     " + styled(packet.from == Side::Client ? body + "▶" : "◀" + body, kDim));

@@ -70,6 +70,9 @@ with tempfile.TemporaryDirectory() as folder:
     is_right("exactly", file("right.py", RIGHT))
     is_wrong("exactly", file("once.py", "def exactly(sock, size):\n    return sock.recv(size)\n"))
     is_wrong("exactly", file("no_end.py", RIGHT.replace("raise EOFError", "break")))
+    loops = RIGHT.replace("        if not piece:\n            raise EOFError\n", "")
+    assert loops != RIGHT
+    is_wrong("exactly", file("loops.py", loops))
     head = f"#!{sys.executable}\n"
     is_right("client", file("client", head + CLIENT, 0o755))
     naive = CLIENT.replace("    while len(data) < size:", "    if size:")

@@ -46,7 +46,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
 
 pid, master = start(program, "merge", "--step", "--lang", "en")
 for _ in range(50):
-    shown = read_until(master, prompt if _ < 5 else b"happened", 10)
+    shown = read_until(master, prompt if _ < 6 else b"happened", 10)
     if b"happened just now" in shown:
         break
     os.write(master, b" ")
