@@ -19,6 +19,7 @@
 #include "common/proto/message.hpp"
 #include "common/sys/fd.hpp"
 #include "server/kept/journal_record.hpp"
+#include "server/run/output_consumer.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -32,16 +33,16 @@ namespace frsh {
 
 // Writing must never stand in the command's way: no function here throws, and what cannot be
 // written is left out, counted, and tried again with the next. SIGXFSZ must be ignored.
-class JournalWriter {
+class JournalWriter : public OutputConsumer {
   public:
     // `folder` is a path; `cap` in bytes on disk, of this stream, and at least 16 KiB.
     JournalWriter(std::string folder, StreamId stream, std::uint64_t cap);
 
     // Each begins where the one before has ended.
-    void data(Offset offset, std::uint64_t time_us, std::string_view bytes);
-    void gap(const msg::Gap& gap);
+    void data(Offset offset, std::uint64_t time_us, std::string_view bytes) override;
+    void gap(const msg::Gap& gap) override;
     // May be said again where it could not be written.
-    void eof(Offset offset);
+    void eof(Offset offset) override;
 
     // The errno of the first thing that could not be written; 0 while all is well.
     [[nodiscard]] int problem() const { return problem_; }

@@ -1,7 +1,6 @@
 #include "server/run/output_reader.hpp"
 
 #include "common/base/error.hpp"
-#include "server/kept/journal.hpp"
 
 #include <algorithm>
 
@@ -183,24 +182,24 @@ void OutputReader::put_chunk(std::string& out, Channel channel, std::size_t most
     }
 }
 
-bool OutputReader::write_down(JournalWriter& journal, Time run_start) {
+bool OutputReader::write_down(OutputConsumer& consumer, Time run_start) {
     bool any = false;
     const auto used = [&] {
         credit(stream_.sent(), stream_.sent() + kWindow);
         any = true;
     };
     while (const auto piece = stream_.next()) {
-        journal.data(piece->offset, microseconds_since(run_start), piece->bytes);
+        consumer.data(piece->offset, microseconds_since(run_start), piece->bytes);
         used();
     }
     if (stream_.is_gap_due()) {
-        journal.gap(gap_);
+        consumer.gap(gap_);
         stream_.gap_sent();
         used();
-        return write_down(journal, run_start) || any;
+        return write_down(consumer, run_start) || any;
     }
     if (eof_ && !stream_.is_stopped() && stream_.is_eof_due()) {
-        journal.eof(stream_.end());
+        consumer.eof(stream_.end());
         stream_.eof_sent();
         any = true;
     }

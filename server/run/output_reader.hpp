@@ -9,13 +9,12 @@
 #include "common/link/link.hpp"
 #include "common/proto/checksum.hpp"
 #include "common/proto/message.hpp"
+#include "server/run/output_consumer.hpp"
 
 #include <functional>
 #include <optional>
 
 namespace frsh {
-
-class JournalWriter;
 
 class OutputReader {
   public:
@@ -48,8 +47,8 @@ class OutputReader {
     [[nodiscard]] bool has_output() const;
     void put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start);
 
-    // The same for a journal, which takes all that there is. True if there was any.
-    bool write_down(JournalWriter& journal, Time run_start);
+    // Gives the consumer everything that has arrived. Returns true if there was anything.
+    bool write_down(OutputConsumer& consumer, Time run_start);
 
     [[nodiscard]] StreamSummary summary() const;
     // The pipe itself, lent, while it is open.

@@ -214,7 +214,7 @@ Offset Run::resume(const msg::Resume::Point& point) {
     return in_->resume();
 }
 
-bool Run::write_down(JournalWriter& out, JournalWriter& err) {
+bool Run::write_down(OutputConsumer& out, OutputConsumer& err) {
     const bool any_out = out_ && out_->write_down(out, started_);
     const bool any_err = err_ && err_->write_down(err, started_);
     return any_out || any_err;

@@ -12,7 +12,6 @@
 #pragma once
 
 #include "common/sys/pty.hpp"
-#include "server/kept/journal.hpp"
 #include "server/run/launch.hpp"
 #include "server/run/output_reader.hpp"
 #include "server/run/shell.hpp"
@@ -61,8 +60,8 @@ class Run : public Link::Source, private Shell::Evaluation {
     [[nodiscard]] bool has_stdin_ended() const { return in_->has_ended(); }
     [[nodiscard]] bool has_stdin_control() const { return in_->has_control(); }
     void put_stdin_control(std::string& out, Channel channel) { in_->put_control(out, channel); }
-    // Its output goes here instead of to a link, all that has come. True if there was any.
-    bool write_down(JournalWriter& out, JournalWriter& err);
+    // Gives the two consumers all output that has arrived. Returns true if there was any.
+    bool write_down(OutputConsumer& out, OutputConsumer& err);
     // All of it has been, and there is a record.
     [[nodiscard]] bool is_written_down() const;
     // End everything it started, and go on to tell how.

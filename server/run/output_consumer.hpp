@@ -1,0 +1,30 @@
+// OutputConsumer takes one output stream of a run in place of a link: the journal of a kept run.
+//
+// A consumer takes everything at once and never throws: it must not hold up the command.
+#pragma once
+
+#include "common/proto/message.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace frsh {
+
+class OutputConsumer {
+  public:
+    virtual ~OutputConsumer() = default;
+
+    // Each call begins at the offset where the one before ended. `time_us` counts from the start of
+    // the run.
+    virtual void data(Offset offset, std::uint64_t time_us, std::string_view bytes) = 0;
+    virtual void gap(const msg::Gap& gap) = 0;
+    // May be called again where the consumer could not write it down.
+    virtual void eof(Offset offset) = 0;
+
+  protected:
+    OutputConsumer() = default;
+    OutputConsumer(const OutputConsumer&) = default;
+    OutputConsumer& operator=(const OutputConsumer&) = default;
+};
+
+}  // namespace frsh
