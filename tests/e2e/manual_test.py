@@ -1,4 +1,4 @@
-"""The manual pages, and the README's tables: whatever the programs take is in them, and nothing else."""
+"""The manual pages have every option, key and keyword that the programs take, and no others."""
 
 import os
 import re
@@ -11,7 +11,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import FRSH, FRSHD, main  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
-PAGES = {"frsh.1": "client/man/frsh.1", "frshd.8": "server/man/frshd.8", "frshd.toml.5": "server/man/frshd.toml.5"}
+PAGES = {"frsh.1": "client/man/frsh.1", "frsh.toml.5": "client/man/frsh.toml.5",
+         "frsh-ssh.7": "client/man/frsh-ssh.7", "frshd.8": "server/man/frshd.8",
+         "frshd.toml.5": "server/man/frshd.toml.5"}
 
 
 def read(path):
@@ -21,6 +23,17 @@ def read(path):
 
 def keys_taken(path):
     return set(re.findall(r'\.take\("(\w+)"', read(path)))
+
+
+def keys_named(page):
+    items = re.findall(r"^\.It Ic (.*)$", read(PAGES[page]), re.M)
+    return {key for item in items for key in item.split(" , ") if "[" not in key}
+
+
+def listed(page, item):
+    """Returns the words of one item of a list, up to the next item or the end of the list."""
+    [text] = re.findall(rf"^\.It {re.escape(item)}\n(.*?)^\.(?:It|El)", read(page), re.M | re.S)
+    return text
 
 
 @unittest.skipUnless(os.path.exists(os.path.join(ROOT, PAGES["frsh.1"])), "no sources here")
@@ -37,17 +50,42 @@ class Manual(unittest.TestCase):
                          for flag in re.findall(r"Fl (-?[\w-]+)", item)} - {"-tt", "-vv"}
             self.assertEqual(taken - {"-tt", "-vv"}, explained, page)
 
-    def test_every_key_of_a_file_is_in_the_page_and_in_the_readme(self):
-        server = keys_taken("server/config.cpp")
-        named = {key for item in re.findall(r"^\.It Ic (.*)$", read(PAGES["frshd.toml.5"]), re.M)
-                 for key in item.split(" , ")}
-        self.assertEqual(server, named)
-        client = keys_taken("client/cli/config.cpp")
-        [part] = re.findall(r"config\.toml\n(.*?)\nAn unknown key", read(PAGES["frsh.1"]), re.S)
-        self.assertEqual(client, {key for line in re.findall(r"^\.Ql (.*)$", part, re.M) if "[" not in line
-                                  for key in line.removesuffix(" .").split(" , ")})
-        [tables] = re.findall(r"\n### Configuration\n(.*?)\n### ", read("README.md"), re.S)
-        self.assertEqual(set(), {key for key in server | client if f"`{key}`" not in tables})
+    def test_every_key_of_a_file_is_in_its_page_and_no_other(self):
+        for source, page in (("server/config.cpp", "frshd.toml.5"),
+                             ("client/cli/config.cpp", "frsh.toml.5")):
+            self.assertGreater(len(keys_taken(source)), 5)
+            self.assertEqual(keys_taken(source), keys_named(page), page)
+
+    def test_every_ssh_option_is_in_its_list_of_the_page_and_no_other(self):
+        table = read("client/cli/ssh_options.cpp").split("kShortOptions[] = {")[1].split("};")[0]
+        # -h is not an option of ssh.
+        taken = set(re.findall(r"\{'(\w)', k(?:Flag|Value), (?!accept\}|refuse)", table)) - {"h"}
+        accepted = set(re.findall(r"\{'(\w)', k(?:Flag|Value), accept\}", table))
+        refused = set(re.findall(r"\{'(\w)', k(?:Flag|Value), refuse", table))
+        for item, letters in (("Acted on", taken), ("Accepted without effect", accepted),
+                              ("Refused by name, with exit code 255", refused)):
+            flags = listed(PAGES["frsh-ssh.7"], item).split("\n")[0].removeprefix(".Fl ")
+            self.assertEqual(letters, set(re.findall(r"\b\w\b", flags)), item)
+
+    def test_every_ssh_keyword_is_in_its_list_of_the_page_and_no_other(self):
+        table = read("client/cli/ssh_keywords.cpp").split("kKeywords[] = {")[1].split("\n};")[0]
+        rows = dict(re.findall(r'\{"(\w+)", ([\w<&:>]+)', table))
+        self.assertGreater(len(rows), 100)
+        lists = {"harmless": "Ic Accepted without effect", "off_only": "Ic Accepted while switched off",
+                 "forwarding": "Ic Refused", "refused": "Ic Refused", "on_only": "Ic Refused"}
+        for item in {"Ic Acted on", *lists.values()}:
+            expected = {key for key, kind in rows.items() if lists.get(kind, "Ic Acted on") == item}
+            words = {word.lower() for word in re.findall(r"\w+", listed(PAGES["frsh-ssh.7"], item))}
+            self.assertEqual(expected, words & rows.keys() - ({"ignoreunknown", "clearallforwardings"}
+                                                              if item == "Ic Refused" else set()), item)
+
+    def test_every_page_has_the_usual_sections(self):
+        for page, path in PAGES.items():
+            sections = re.findall(r"^\.Sh (.*)$", read(path), re.M)
+            wanted = ["NAME", "DESCRIPTION", "EXAMPLES", "SEE ALSO"]
+            if page in ("frsh.1", "frshd.8"):
+                wanted += ["SYNOPSIS", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS"]
+            self.assertEqual(set(), set(wanted) - set(sections), page)
 
     @unittest.skipUnless(shutil.which("groff"), "no groff here")
     def test_the_pages_are_well_formed(self):
