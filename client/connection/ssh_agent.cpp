@@ -25,7 +25,7 @@ constexpr std::uint32_t kFlagRsaSha512 = 4;
 
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 constexpr std::size_t kMaxIdentities = 2048;
-constexpr std::chrono::seconds kPatience{1};
+constexpr std::chrono::seconds kNoticeDelay{1};
 
 }  // namespace
 
@@ -93,7 +93,7 @@ SshAgent::Exchange SshAgent::ask(std::string_view request, Clock::time_point dea
     if (!socket_.is_open()) return Exchange::Gone;
     const std::string message = WireWriter().string(request).take();
     std::string_view unsent = message;
-    auto tell_at = on_waiting ? Clock::now() + kPatience : Clock::time_point::max();
+    auto tell_at = on_waiting ? Clock::now() + kNoticeDelay : Clock::time_point::max();
     std::string received;
     std::size_t wanted = 4;  // The length first, then as much as it says.
     while (received.size() < wanted) {

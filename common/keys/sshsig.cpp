@@ -8,19 +8,19 @@
 namespace frsh {
 namespace {
 
-constexpr std::string_view kMagic = "SSHSIG";
+constexpr std::string_view kSignatureMagic = "SSHSIG";
 constexpr std::string_view kHash = "sha512";
 constexpr std::uint32_t kVersion = 1;
-constexpr std::string_view kBegin = "-----BEGIN SSH SIGNATURE-----";
-constexpr std::string_view kEnd = "-----END SSH SIGNATURE-----";
-constexpr std::size_t kLineLength = 70;
+constexpr std::string_view kSignatureBegin = "-----BEGIN SSH SIGNATURE-----";
+constexpr std::string_view kSignatureEnd = "-----END SSH SIGNATURE-----";
+constexpr std::size_t kSignatureLineLength = 70;
 
 }  // namespace
 
 std::string sshsig_signed_data(std::string_view name_space, std::string_view message) {
     must(!name_space.empty(), "a signature has a namespace");
     return WireWriter()
-        .raw(kMagic)
+        .raw(kSignatureMagic)
         .string(name_space)
         .string("")  // Reserved.
         .string(kHash)
@@ -40,7 +40,7 @@ bool verify_sshsig(const PublicKey& key, std::string_view name_space, std::strin
 
 std::string armor(const ArmoredSignature& signature) {
     const std::string blob = WireWriter()
-                                 .raw(kMagic)
+                                 .raw(kSignatureMagic)
                                  .u32(kVersion)
                                  .string(signature.key.blob())
                                  .string(signature.name_space)
@@ -49,11 +49,11 @@ std::string armor(const ArmoredSignature& signature) {
                                  .string(signature.signature)
                                  .take();
     const std::string encoded = base64_encode(blob);
-    std::string text = std::string(kBegin) + "\n";
-    for (std::size_t at = 0; at < encoded.size(); at += kLineLength) {
-        text += encoded.substr(at, kLineLength) + "\n";
+    std::string text = std::string(kSignatureBegin) + "\n";
+    for (std::size_t at = 0; at < encoded.size(); at += kSignatureLineLength) {
+        text += encoded.substr(at, kSignatureLineLength) + "\n";
     }
-    return text + std::string(kEnd) + "\n";
+    return text + std::string(kSignatureEnd) + "\n";
 }
 
 ArmoredSignature dearmor(std::string_view text) {
@@ -65,16 +65,17 @@ ArmoredSignature dearmor(std::string_view text) {
         const std::string_view trimmed = line.substr(0, line.find_last_not_of("\r ") + 1);
         encoded += trimmed;
     }
-    if (!encoded.starts_with(kBegin) || !encoded.ends_with(kEnd) ||
-        encoded.size() < kBegin.size() + kEnd.size()) {
+    if (!encoded.starts_with(kSignatureBegin) || !encoded.ends_with(kSignatureEnd) ||
+        encoded.size() < kSignatureBegin.size() + kSignatureEnd.size()) {
         refuse("not between its two lines");
     }
     const auto blob = base64_decode(std::string_view(encoded).substr(
-        kBegin.size(), encoded.size() - kBegin.size() - kEnd.size()));
+        kSignatureBegin.size(), encoded.size() - kSignatureBegin.size() - kSignatureEnd.size()));
     if (!blob) refuse("not base64");
 
     WireReader reader(*blob, "armored signature");
-    if (reader.take(kMagic.size()) != kMagic) reader.refuse("not an SSH signature");
+    if (reader.take(kSignatureMagic.size()) != kSignatureMagic)
+        reader.refuse("not an SSH signature");
     if (reader.u32() != kVersion) reader.refuse("a version that frsh does not know");
     PublicKey key = PublicKey::from_blob(reader.string());
     std::string name_space(reader.string());

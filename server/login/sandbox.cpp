@@ -169,7 +169,8 @@ std::optional<std::string> try_sandbox() {
             enter_sandbox({65534, 65534, report.write_end.get()});
             ::_exit(0);
         } catch (const std::exception& error) {
-            (void)::write(report.write_end.get(), error.what(), std::strlen(error.what()));
+            [[maybe_unused]] const ssize_t written =
+                ::write(report.write_end.get(), error.what(), std::strlen(error.what()));
         }
         ::_exit(1);
     }
