@@ -151,7 +151,7 @@ class Options(ToolCase):
         result = self.good("frsh", *base, "-oSendEnv=SECRET -LC_*", "-oSetEnv=ASKED=1", "127.0.0.1", script, env=env)
         self.assertEqual(result.out, ",version=2,,1\n")
 
-    def test_the_connect_timeout_covers_a_peer_that_only_greets(self):
+    def test_a3_the_connect_timeout_covers_a_peer_that_only_greets(self):
         kept = []
         with socket.create_server(("127.0.0.1", 0)) as listening:
             def accept():

@@ -452,7 +452,7 @@ class Repl(Case):
             self.assertEqual(prompt + " true", t.screen()[-2], "and no empty line otherwise")
             t.leave()
 
-    def test_the_terminal_is_restored_on_every_way_out(self):
+    def test_l6_the_prompt_restores_the_terminal_on_every_way_out(self):
         for name in ("TERM", "HUP"):
             number = getattr(signal, "SIG" + name)
             with self.at_prompt() as t:

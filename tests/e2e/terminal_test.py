@@ -53,7 +53,7 @@ class WithoutOurs(Case):
         named.setdefault("stdin", subprocess.DEVNULL)
         return place.run(["-tt", *options], *words, **named)
 
-    def test_it_is_a_terminal_of_its_own_and_one_stream(self):
+    def test_s10_a_terminal_of_its_own_gives_one_stream(self):
         for place in self.everywhere():
             result = self.run_on(place, "test -t 0 && test -t 1 && test -t 2 && test \"$(tty)\" = "
                                  "\"$SSH_TTY\" && : </dev/tty && echo yes; echo err >&2; exit 3",
@@ -87,12 +87,12 @@ class WithoutOurs(Case):
                              env={"TERM": "xterm"})
         self.assertEqual(b"dumb\r\n", result.out)
 
-    def test_the_tail_is_there_also_where_the_last_words_were_many(self):
+    def test_s10_the_tail_arrives_after_a_large_last_write(self):
         for _ in range(5):
             result = self.run_on(self.unix, "seq 1 20000")
             self.assertEqual("".join(f"{i}\r\n" for i in range(1, 20001)), result.out.decode())
 
-    def test_the_end_of_stdin_is_typed(self):
+    def test_s10_the_end_of_stdin_is_typed_as_ctrl_d(self):
         for place in self.everywhere():
             result = self.run_on(place, "stty -echo; cat; echo done", stdin=b"one\ntwo\n")
             self.assertEqual((0, b"done\r\n"), (result.code, result.out[-6:]), result)
@@ -241,7 +241,7 @@ class AtOurs(Case):
             t.keys("\r~.")
             self.assertEqual(255, t.ended())
 
-    def test_escapes(self):
+    def test_l6_an_escape_leaves_shows_help_or_sends_itself(self):
         with self.terminal("stty -echo; echo up; cat") as t:
             t.wait_for_text("up\r\n")
             t.keys("~?")
@@ -261,7 +261,7 @@ class AtOurs(Case):
             t.keys("\x1d.")
             self.assertEqual(255, t.ended())
 
-    def test_ours_is_given_back_whatever_ends_us(self):
+    def test_l6_the_terminal_is_restored_whatever_ends_the_client(self):
         for name, code in (("TERM", 143), ("HUP", 129), ("QUIT", -3), ("SEGV", -11), ("ABRT", -6),
                            ("USR1", 138), ("USR2", -12)):
             with self.subTest(name), self.terminal("echo up; exec sleep 60") as t:
@@ -272,7 +272,7 @@ class AtOurs(Case):
                 self.is_ours_again(t)
             self.no_strays()
 
-    def test_ours_is_given_back_when_the_server_dies(self):
+    def test_l6_the_terminal_is_restored_when_the_server_dies(self):
         for place in (self.unix, self.stdio):
             with self.terminal("echo $$ up; exec sleep 60", place=place) as t:
                 pid = int(t.wait_for(rb"(\d+) up\r\n").group(1))
@@ -286,7 +286,7 @@ class AtOurs(Case):
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
 
-    def test_ours_is_given_back_at_a_time_limit_and_a_refusal(self):
+    def test_l6_the_terminal_is_restored_at_a_timeout_and_a_refusal(self):
         with self.terminal("sleep 60", options=["-t", "--timeout", "200ms"]) as t:
             t.wait_for_text("time limit passed")
             self.assertEqual(124, t.ended())

@@ -196,7 +196,7 @@ class Hosts(TlsCase):
         closed.close()
         self.one_line(self.stranger().run(f"127.0.0.1:{port}", "true"), "Connection refused")
 
-    def test_a_server_that_says_nothing_is_left_in_time(self):
+    def test_a3_a_silent_server_is_left_after_the_connect_timeout(self):
         with socket.create_server(("127.0.0.1", 0)) as listening:
             began = time.monotonic()
             result = self.stranger().run("--connect-timeout", "500ms",
