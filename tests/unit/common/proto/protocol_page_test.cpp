@@ -1,6 +1,7 @@
 // The examples of PROTOCOL.md are parsed here, so that the page cannot rot.
 #include "common/proto/checksum.hpp"
 #include "common/proto/message.hpp"
+#include "common/proto/message_table.hpp"
 
 #include <cstdlib>
 #include <fstream>
@@ -23,13 +24,18 @@ std::string unescaped(const std::string& text) {
     return bytes;
 }
 
-// Each block: the length in hexadecimal, the header, the payload if any.
-std::vector<std::string> example_frames() {
-    // Elsewhere for a user who may not read this tree; see support/unprivileged.py.
+std::ifstream open_page() {
+    // support/unprivileged.py copies the page for a user that may not read this tree.
     const char* const moved = std::getenv("FRSH_TEST_SOURCE");
     const std::string source = moved != nullptr ? moved : FRSH_SOURCE_DIR;
     std::ifstream page(source + "/common/proto/PROTOCOL.md");
     REQUIRE(page);
+    return page;
+}
+
+// Each block: the length in hexadecimal, the header, the payload if any.
+std::vector<std::string> example_frames() {
+    std::ifstream page = open_page();
     std::vector<std::string> frames;
     for (std::string line; std::getline(page, line);) {
         if (line != "```frame") continue;
@@ -91,4 +97,31 @@ TEST_CASE("PROTOCOL.md: the example's counts and checksums are those of its byte
     CHECK(end->err.bytes == err.size());
     CHECK(end->err.crc32 == err_sum.value());
     CHECK(frsh::exit_code(end->outcome) == 3);
+}
+
+TEST_CASE("PROTOCOL.md: the table of all messages lists the keys that the code has") {
+    std::vector<std::string> listed;
+    std::ifstream page = open_page();
+    bool is_table = false;
+    for (std::string line; std::getline(page, line);) {
+        if (line == "## All messages") is_table = true;
+        if (is_table && line.starts_with("| `")) listed.push_back(line);
+    }
+    std::vector<std::string> expected;
+    for (const std::string_view type : frsh::message_types())
+        expected.push_back(frsh::message_table_row(type));
+    REQUIRE(listed.size() == expected.size());
+    for (std::size_t i = 0; i < listed.size(); ++i)
+        CHECK(listed[i] == expected[i]);
+}
+
+TEST_CASE("message table: nested, optional and payload keys are told apart") {
+    CHECK(frsh::message_table_row("credit") ==
+          "| `credit` | `ch`, `stream`, `consumed`, `limit` | |");
+    CHECK(frsh::message_table_row("acceptable") == "| `acceptable` | `key`? | |");
+    const auto keys = frsh::message_keys("end");
+    REQUIRE(keys.size() > 3);
+    CHECK(keys[0].key == "ch");
+    CHECK(keys[2].type == "object");
+    CHECK(keys.back().key == "payload");
 }

@@ -1,0 +1,24 @@
+// Lists the keys of every message, for the page that describes them and the test that compares the
+// two.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace frsh {
+
+struct KeyRow {
+    std::string key;        // "ch"; "payload" for what follows the header.
+    std::string type;       // "whole", "text", "object", ...
+    bool optional = false;  // The key may be absent.
+};
+
+// The values of "type", in the order of the variant Message.
+[[nodiscard]] std::vector<std::string_view> message_types();
+// The rows of one message, in the order in which they are written. Nested objects are one row.
+[[nodiscard]] std::vector<KeyRow> message_keys(std::string_view type);
+// One line of Markdown: | `credit` | `ch`, `stream`, `consumed`, `limit` | |
+[[nodiscard]] std::string message_table_row(std::string_view type);
+
+}  // namespace frsh

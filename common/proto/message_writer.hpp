@@ -1,0 +1,167 @@
+// MessageWriter walks a description (message_fields.hpp) and collects the header's members and the
+// payload of one message.
+#pragma once
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/proto/message_fields.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace frsh {
+
+class MessageWriter {
+  public:
+    static constexpr bool kReads = false;
+    static constexpr bool kHasValues = true;
+
+    explicit MessageWriter(Json::Object members = {}) : members_(std::move(members)) {}
+
+    [[nodiscard]] Json::Object take_members() { return std::move(members_); }
+    [[nodiscard]] const std::string& payload() const { return payload_; }
+
+    template <class T>
+    void whole(const char* key, const T& value, std::uint64_t) {
+        add(key, value);
+    }
+    template <class T>
+    void whole_or_zero(const char* key, const T& value, std::uint64_t) {
+        if (value != 0) add(key, value);
+    }
+    template <class T>
+    void maybe_whole(const char* key, const std::optional<T>& value, std::uint64_t) {
+        if (value) add(key, *value);
+    }
+    void whole_or_null(const char* key, const std::optional<Offset>& value, std::uint64_t) {
+        add(key, value ? Json(*value) : Json());
+    }
+    template <class T>
+    void wholes(const char* key, const std::vector<T>& values, std::size_t, std::uint64_t) {
+        add(key, Json::Array(values.begin(), values.end()));
+    }
+    void number(const char* key, double value) { add(key, value); }
+    void boolean(const char* key, bool value) { add(key, value); }
+    void flag(const char* key, bool value) {
+        if (value) add(key, true);
+    }
+    void milliseconds(const char* key, std::chrono::milliseconds value) {
+        add(key, static_cast<std::int64_t>(value.count()));
+    }
+    void maybe_milliseconds(const char* key,
+                            const std::optional<std::chrono::milliseconds>& value) {
+        if (value) milliseconds(key, *value);
+    }
+    template <class E, std::size_t N>
+    void named(const char* key, E value, const std::array<std::string_view, N>& names) {
+        add(key, names[static_cast<std::size_t>(value)]);
+    }
+    template <class E, std::size_t N>
+    void named_or_first(const char* key, E value, const std::array<std::string_view, N>& names) {
+        if (value != E{}) named(key, value, names);
+    }
+    void text(const char* key, const std::string& value, std::size_t) { add(key, value); }
+    void text_or_empty(const char* key, const std::string& value, std::size_t) {
+        if (!value.empty()) add(key, value);
+    }
+    void maybe_name(const char* key, const std::string& value, std::size_t,
+                    bool (*)(std::string_view), std::string_view) {
+        if (!value.empty()) add(key, value);
+    }
+    void maybe_text(const char* key, const std::optional<std::string>& value, std::size_t) {
+        if (value) add(key, *value);
+    }
+    void texts(const char* key, const std::vector<std::string>& values, std::size_t) {
+        add(key, Json::Array(values.begin(), values.end()));
+    }
+    void run(const char* key, const std::string& value) { add(key, value); }
+    // {key: text}, or {key_b64: base64} where the bytes are not UTF-8.
+    void bytes(const char* key, const std::string& value, std::size_t) {
+        add_bytes(members_, key, value);
+    }
+    void outcome(const char* key, const Outcome& value) { add(key, to_json(value)); }
+    void modes(const char* key, const TerminalModes& modes) {
+        Json::Object members;
+        for (const auto& [name, value] : modes)
+            members.emplace_back(name, value);
+        if (!members.empty()) add(key, std::move(members));
+    }
+
+    template <class T>
+    void object(const char* key, const T& value) {
+        MessageWriter nested;
+        fields(nested, value);
+        add(key, nested.take_members());
+    }
+    template <class T>
+    void maybe_object(const char* key, const std::optional<T>& value) {
+        if (value) object(key, *value);
+    }
+    template <class T>
+    void object_or_null(const char* key, const std::optional<T>& value) {
+        if (value) {
+            object(key, *value);
+        } else {
+            add(key, Json());
+        }
+    }
+    // Writes at most `most`; the others are left out.
+    template <class T>
+    void objects(const char* key, const std::vector<T>& values, std::size_t most) {
+        Json::Array items;
+        for (const T& value : values) {
+            if (items.size() == most) break;
+            MessageWriter nested;
+            fields(nested, value);
+            items.emplace_back(nested.take_members());
+        }
+        add(key, std::move(items));
+    }
+
+    // The payload: NUL-terminated strings whose number the header tells, or raw bytes.
+    void string(const char*, const std::string& value) { add_terminated(value); }
+    void maybe_string(const char* key, const std::optional<std::string>& value) {
+        if (!value) return;
+        add(key, true);
+        add_terminated(*value);
+    }
+    void strings(const char* key, const std::vector<std::string>& values) {
+        add(key, values.size());
+        for (const std::string& value : values)
+            add_terminated(value);
+    }
+    void environment(const char* key, const std::vector<std::string>& values) {
+        strings(key, values);
+    }
+    void environment_or_none(const char* key, const std::vector<std::string>& values) {
+        if (!values.empty()) strings(key, values);
+    }
+    void payload(const char*, const std::string& bytes) { payload_ = bytes; }
+    void maybe_payload(const char* key, const std::optional<std::string>& bytes) {
+        if (!bytes) return;
+        add(key, true);
+        payload_ = *bytes;
+    }
+    void lent_payload(const char*, std::string_view bytes, std::size_t) { payload_ = bytes; }
+    void ignore_payload() {}
+
+    // What a program of ours sends has been judged before.
+    void check(bool, std::string_view, std::string_view) {}
+
+  private:
+    void add(const char* key, Json value) { members_.emplace_back(key, std::move(value)); }
+    void add_terminated(std::string_view text) {
+        must(text.find('\0') == std::string_view::npos, "a string on the wire has no NUL in it");
+        payload_ += text;
+        payload_ += '\0';
+    }
+
+    Json::Object members_;
+    std::string payload_;
+};
+
+}  // namespace frsh
