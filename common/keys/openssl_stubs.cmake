@@ -2,11 +2,12 @@
 #
 #   cmake -DNM=nm -DUSERS=a.a,b.a -DSSL=libssl.so -DCRYPTO=libcrypto.so -DOUT=stubs.cpp -P ...
 #
-# A client that reaches its server over a unix socket or stdio needs no OpenSSL, and loading it takes
-# longer than everything else such a client does at its start. Each function of OpenSSL that the
-# libraries in USERS call gets a stub of the same name, which jumps to the address in its slot. At
-# first, each slot leads to openssl_loader.cpp, which loads OpenSSL and fills all slots. No caller
-# notices: the stubs do for two libraries what lazy binding does for all, and which full RELRO forbids.
+# A client that reaches its server over a unix socket or stdio needs no OpenSSL, and loading it
+# takes longer than everything else such a client does at its start. Each function of OpenSSL that
+# the libraries in USERS call gets a stub of the same name, which jumps to the address in its slot.
+# At first, each slot leads to openssl_loader.cpp, which loads OpenSSL and fills all slots. So the
+# stubs do for two libraries what lazy binding does for all libraries. Lazy binding itself is not
+# possible, because full RELRO makes its table read-only.
 cmake_minimum_required(VERSION 3.20)
 
 function(symbols result filter)

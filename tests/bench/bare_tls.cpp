@@ -1,6 +1,6 @@
 // The least that a command over TLS can cost: a handshake and a signature of each side, `sh -c
 // true` and one byte for an answer. No session, no sandbox, no account, no frames; the server's
-// processes are there before anybody comes, and serve one client after another.
+// processes exist before the first client, and each serves one client after another.
 //
 // And the least that bytes can: read from a command's pipe, encrypted, decrypted, dropped.
 //

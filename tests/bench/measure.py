@@ -137,7 +137,7 @@ class Typist:
         try:
             self._wait_for(b"READY", 20)
         except Failed:
-            self.end()  # Or whoever waits for any child finds this one.
+            self.end()  # Otherwise a later wait for any child would find this one.
             raise
 
     def _wait_for(self, marker, patience):
@@ -209,7 +209,7 @@ def tree(root):
 
 
 def settle(root, patience=60):
-    """Waits until the sessions of whoever was there before are gone."""
+    """Waits until the sessions of earlier clients have ended."""
     deadline, before = time.monotonic() + patience, -1
     while time.monotonic() < deadline and (now := len(tree(root))) != before:
         before = now
@@ -217,7 +217,7 @@ def settle(root, patience=60):
 
 
 def calm(patience=60):
-    """Waits until what has been begun is over: both processors are idle for nine tenths of a second."""
+    """Waits until earlier work is done: both processors are idle for nine tenths of a second."""
     def processor_time():
         with open("/proc/stat") as file:
             times = [int(field) for field in file.readline().split()[1:9]]

@@ -42,7 +42,7 @@ class Mix {
   public:
     explicit Mix(const ClientOptions& options) : server_(loop_, connect_to(options)) {}
 
-    // Of a key to its echo.
+    // Returns the milliseconds from each key to its echo.
     std::vector<double> type(int keys) {
         std::vector<double> times;
         for (int key = 0; key < keys; ++key) {
@@ -56,7 +56,7 @@ class Mix {
         return times;
     }
 
-    // Of an open to its started.
+    // Returns the milliseconds from each `open` to its `started`.
     std::vector<double> ask(int times) {
         std::vector<double> taken;
         for (int time = 0; time < times; ++time) {

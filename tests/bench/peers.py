@@ -1,4 +1,5 @@
-"""The field: frsh and its peers, each with private keys on a free loopback port, each ended by pid."""
+"""The field: frsh and its peers, each with keys of its own on a free loopback port, each ended by
+pid."""
 
 import contextlib
 import os
@@ -14,8 +15,11 @@ import time
 
 import measure
 
+STATIC_BUILD = ("cmake --preset static-client && "
+                "cmake --build --preset static-client --target frsh")
 BIN = pathlib.Path(os.environ.get("FRSH_BIN") or
                    pathlib.Path(__file__).resolve().parents[2] / "build/release/bin")
+STATIC_FRSH = BIN.parent.parent / "static-client/bin/frsh"
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -118,6 +122,8 @@ class Field:
 
     def why_not(self, name):
         """Why there is no such way here."""
+        if name in self.missing:
+            return self.missing[name]
         if name in ("frsh unix", "frsh stdio") and "frsh" not in self.missing:
             return "only with servers of one's own, and near"
         starter = {"ssh": "openssh"}.get(name.split()[0], name.split()[0])
@@ -178,6 +184,12 @@ class Field:
         tls = frsh + ["-i", key]
         self.ways.append(Way("frsh tls", tls + [target], tls + ["-tt", target], pid,
                              tls + ["--batch", target], port))
+        if STATIC_FRSH.exists():
+            inside = [str(STATIC_FRSH), "-i", key]
+            self.ways.append(Way("frsh static", inside + [target], inside + ["-tt", target], pid,
+                                 inside + ["--batch", target], port))
+        else:
+            self.missing["frsh static"] = "not built: " + STATIC_BUILD
         if not self.as_root and self.address == "127.0.0.1":
             # `local` finds no server where it looks, and starts one as its child.
             for name, target, server in (("frsh unix", "unix:" + unix, pid), ("frsh stdio", "local", None)):
@@ -243,7 +255,7 @@ class Field:
         for process in reversed(self.processes):
             if process.poll() is not None:
                 continue
-            # Who serves a connection of dropbear's outlives it, where that hangs.
+            # A hanging process of a dropbear connection would outlive its server.
             for pid in measure.tree(process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)

@@ -16,7 +16,7 @@ BUILD = os.path.dirname(os.path.abspath(BIN))
 
 @unittest.skipUnless(os.path.exists(os.path.join(BUILD, "CPackConfig.cmake")), "no build folder here")
 @unittest.skipUnless(shutil.which("dpkg-shlibdeps") and shutil.which("file"), "no dpkg-dev or no file(1) here")
-@unittest.skipIf(SANITIZED, "nobody packs a sanitizer")
+@unittest.skipIf(SANITIZED, "a sanitizer build is not packaged")
 class Packages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -115,7 +115,7 @@ class Packages(unittest.TestCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
     def test_they_are_installed_and_removed_on_this_machine_as_if(self):
-        """On a copy of it that nobody else sees, and that is gone afterwards."""
+        """Works on an overlay of the file system, which is dropped afterwards."""
         script = f"""
             mount -t tmpfs none {self.folder}/over || exit 77
             cd {self.folder}/over && mkdir up work root
