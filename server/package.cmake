@@ -1,7 +1,8 @@
 # `cpack -G DEB`: two packages, frsh (the client and its teacher) and frshd (the server).
 set(CPACK_PACKAGE_NAME frsh)
 set(CPACK_PACKAGE_VENDOR frsh)
-set(CPACK_PACKAGE_CONTACT "frsh <root@localhost>")
+set(FRSH_MAINTAINER "The frsh authors <frsh@frsh.invalid>" CACHE STRING "Maintainer of packages")
+set(CPACK_PACKAGE_CONTACT ${FRSH_MAINTAINER})
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}/packages)
 set(CPACK_GENERATOR DEB)
@@ -14,6 +15,37 @@ set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 set(CPACK_COMPONENT_CLIENT_GROUP client)
 set(CPACK_COMPONENT_SERVER_GROUP server)
 set(CPACK_COMPONENT_CONFIGURATION_GROUP server)
+
+# Only packages have these files.
+configure_file(${CMAKE_CURRENT_LIST_DIR}/package/changelog.in ${CMAKE_BINARY_DIR}/changelog @ONLY)
+foreach(package client:frsh server:frshd)
+    string(REPLACE ":" ";" package ${package})
+    list(GET package 0 component)
+    list(GET package 1 name)
+    install(FILES ${CMAKE_BINARY_DIR}/changelog DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name}
+            COMPONENT ${component}_package EXCLUDE_FROM_ALL)
+    set(group CPACK_COMPONENT_${component}_PACKAGE_GROUP)
+    string(TOUPPER ${group} group)
+    set(${group} ${component})
+    list(APPEND CPACK_COMPONENTS_ALL ${component}_package)
+endforeach()
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/package/frsh.lintian RENAME frsh
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
+        COMPONENT client_package EXCLUDE_FROM_ALL)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/package/compress.cmake)
+
+# frsh loads OpenSSL itself, so that dpkg-shlibdeps does not see it.
+get_target_property(openssl frsh FRSH_OPENSSL)
+if(openssl STREQUAL "lazy")
+    file(REAL_PATH ${OPENSSL_SSL_LIBRARY} library)
+    execute_process(COMMAND dpkg-query -S ${library} OUTPUT_VARIABLE owner ERROR_QUIET)
+    if(NOT owner MATCHES "^([a-z0-9.+-]+):")
+        execute_process(COMMAND dpkg-query -S /usr${library} OUTPUT_VARIABLE owner ERROR_QUIET)
+    endif()
+    if(owner MATCHES "^([a-z0-9.+-]+):")
+        set(CPACK_DEBIAN_CLIENT_PACKAGE_DEPENDS "${CMAKE_MATCH_1} (>= 3.0.0)")
+    endif()
+endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -49,9 +49,19 @@ class Packages(unittest.TestCase):
         files = self.files("frsh")
         self.assertEqual(files["/usr/bin/frsh"], "-rwxr-xr-x")
         self.assertIn("/usr/bin/frsh-demo", files)
-        self.assertIn("/usr/share/man/man1/frsh.1", files)
+        self.assertIn("/usr/share/man/man1/frsh.1.gz", files)
+        for path in ("bash-completion/completions/frsh", "zsh/vendor-completions/_frsh",
+                     "fish/vendor_completions.d/frsh.fish"):
+            self.assertIn(f"/usr/share/{path}", files)
         self.assertFalse([path for path in files if not path.startswith("/usr/")])
-        self.assertIn("libc6", self.ask("-f", self.packages["frsh"], "Depends"))
+        for package in ("libc6", "libssl3"):
+            self.assertIn(package, self.ask("-f", self.packages["frsh"], "Depends"))
+
+    @unittest.skipUnless(shutil.which("lintian"), "no lintian here")
+    def test_lintian_has_no_error(self):
+        result = subprocess.run(["lintian", "--allow-root", "--fail-on", "error",
+                                 *self.packages.values()], capture_output=True, text=True, timeout=300)
+        self.assertEqual(result.returncode, 0, result.stdout)
 
     def test_the_server(self):
         files = self.files("frshd")
@@ -61,9 +71,13 @@ class Packages(unittest.TestCase):
             "/usr/lib/systemd/system/frshd.service": "-rw-r--r--",
             "/usr/lib/systemd/system/frshd.socket": "-rw-r--r--",
             "/usr/lib/systemd/user/frshd.service": "-rw-r--r--",
+            "/usr/share/bash-completion/completions/frshd": "-rw-r--r--",
+            "/usr/share/doc/frshd/changelog.gz": "-rw-r--r--",
             "/usr/share/doc/frshd/copyright": "-rw-r--r--",
-            "/usr/share/man/man5/frshd.toml.5": "-rw-r--r--",
-            "/usr/share/man/man8/frshd.8": "-rw-r--r--"})
+            "/usr/share/fish/vendor_completions.d/frshd.fish": "-rw-r--r--",
+            "/usr/share/man/man5/frshd.toml.5.gz": "-rw-r--r--",
+            "/usr/share/man/man8/frshd.8.gz": "-rw-r--r--",
+            "/usr/share/zsh/vendor-completions/_frshd": "-rw-r--r--"})
         depends = self.ask("-f", self.packages["frshd"], "Depends")
         for package in ("adduser", "libc6", "libssl3"):
             self.assertIn(package, depends)

@@ -1,0 +1,15 @@
+# fish completion for frshd(8): options and their values.
+complete -c frshd -f
+complete -c frshd -s h -l help -d 'print the options'
+complete -c frshd -l version -d 'print the version'
+complete -c frshd -l config -r -F -d 'read this configuration'
+complete -c frshd -l listen -x -d 'listen on TCP with TLS'
+complete -c frshd -l unix -F -d 'listen on a unix socket'
+complete -c frshd -l stdio -d 'serve one connection on stdin and stdout'
+complete -c frshd -l host-key -r -F -d 'the key that proves this host'
+complete -c frshd -l permit-root-login -d 'let root log in over TCP'
+complete -c frshd -l no-sandbox -d 'leave the TLS process its rights'
+complete -c frshd -l plaintext -d 'no TLS, on loopback only'
+complete -c frshd -l audit -r -F -d 'append a line of JSON for each event'
+complete -c frshd -l sftp-server -x -d 'what the subsystem sftp starts'
+complete -c frshd -s v -l verbose -d 'report what happens'
