@@ -1,4 +1,4 @@
-"""Shell completion: every option of --help is there, and bash offers targets, options and run ids."""
+"""Shell completion: each option of --help is in it; bash offers targets, options and run ids."""
 
 import os
 import re
