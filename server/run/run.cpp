@@ -75,7 +75,7 @@ void Run::fail(EventLoop& loop, NotStarted why) {
     end(started_);
 }
 
-void Run::take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams) {
+void Run::take_streams(EventLoop& loop, const msg::Open& open, CommandStreams streams) {
     const auto changed = [this] { check_progress(EventLoop::Clock::now()); };
     out_ = std::make_unique<OutputReader>(loop, StreamId::Stdout, std::move(streams.out),
                                           open.max_output, changed,
@@ -122,7 +122,7 @@ void Run::start(EventLoop& loop, const msg::Open& open, const LaunchContext& con
 
 // Pipes, not sockets: bash reads ~/.bashrc when its stdin is a socket, and /dev/stdout cannot be
 // opened on one.
-Shell::Streams Run::make_pipes(const msg::Open& open, SpawnRequest& request,
+CommandStreams Run::make_pipes(const msg::Open& open, SpawnRequest& request,
                                std::array<Fd, 3>& theirs) {
     Pipe in = open.stdin_null ? Pipe{} : make_pipe();
     Pipe out = make_pipe();
@@ -132,7 +132,7 @@ Shell::Streams Run::make_pipes(const msg::Open& open, SpawnRequest& request,
     return {std::move(in.write_end), std::move(out.read_end), std::move(err.read_end)};
 }
 
-Shell::Streams Run::make_terminal(const msg::Open& open, SpawnRequest& request,
+CommandStreams Run::make_terminal(const msg::Open& open, SpawnRequest& request,
                                   std::array<Fd, 3>& theirs) {
     theirs[0] = std::move(terminal_.slave);
     const int slave = theirs[0].get();
@@ -273,7 +273,7 @@ void Run::drain_rest(Time now) {
     check_progress(ended_at_);
 }
 
-void Run::shell_finished(int code, const std::string& cwd) {
+void Run::evaluation_ended(int code, const std::string& cwd) {
     cwd_ = cwd;
     ExitStatus status;
     status.code = code;
@@ -281,7 +281,7 @@ void Run::shell_finished(int code, const std::string& cwd) {
     exited(status);
 }
 
-void Run::shell_never_began() {
+void Run::evaluation_never_began() {
     has_turn_ = false;
     not_started_ = NotStarted{"shell", 0, "the shell ended before this was its turn"};
     drain_rest(EventLoop::Clock::now());

@@ -24,7 +24,7 @@
 
 namespace frsh {
 
-class Run : public Link::Source, private Shell::Evaluation {
+class Run : public Link::Source, private Evaluation {
   public:
     using Time = EventLoop::Time;
 
@@ -92,18 +92,18 @@ class Run : public Link::Source, private Shell::Evaluation {
 
     explicit Run(const msg::Open& open);
     void start(EventLoop& loop, const msg::Open& open, const LaunchContext& context);
-    void take_streams(EventLoop& loop, const msg::Open& open, Shell::Streams streams);
+    void take_streams(EventLoop& loop, const msg::Open& open, CommandStreams streams);
     // Its three streams, ours and, in `theirs`, the command's own ends.
-    Shell::Streams make_pipes(const msg::Open& open, SpawnRequest& request,
+    CommandStreams make_pipes(const msg::Open& open, SpawnRequest& request,
                               std::array<Fd, 3>& theirs);
-    Shell::Streams make_terminal(const msg::Open& open, SpawnRequest& request,
+    CommandStreams make_terminal(const msg::Open& open, SpawnRequest& request,
                                  std::array<Fd, 3>& theirs);
     // As when a window is closed: whoever uses the terminal gets HUP, and it is of no use any more.
     void hang_up();
     void fail(EventLoop& loop, NotStarted why);
-    void shell_finished(int code, const std::string& cwd) override;
+    void evaluation_ended(int code, const std::string& cwd) override;
     void shell_died(const ExitStatus& status) override;
-    void shell_never_began() override;
+    void evaluation_never_began() override;
     void shell_gone() override { shell_ = nullptr; }
     void begin_ending(Reason reason, Termination::First first, Time now);
     // The command is over: what is still in its pipes, then the end.
