@@ -1,7 +1,7 @@
-// One side of a conversation: makes system calls, and tells each with what came of it.
+// One side of a connection: makes system calls, and reports each with its result.
 //
-// What is told is what was done, with the result the kernel gave. All sockets are on loopback or in
-// AF_UNIX, and none waits longer than three seconds for anything.
+// A report shows the call and the kernel's result. All sockets are on loopback or in AF_UNIX. No
+// call blocks for more than three seconds.
 #pragma once
 
 #include "client/demo/story.hpp"
@@ -15,7 +15,7 @@ namespace frsh::demo {
 
 struct Received {
     std::string bytes;
-    int error = 0;  // errno, where recv said -1.
+    int error = 0;  // errno if recv returned -1.
 };
 
 class Actor {
@@ -23,19 +23,19 @@ class Actor {
     Actor(Story& story, Side side) : story_(story), side_(side) {}
 
     Fd socket(int domain, int type, const Text& note = {});
-    // These return errno, or 0.
+    // These return errno, or 0 for success.
     int bind(const Fd& fd, std::uint16_t port, const Text& note = {});
     int listen(const Fd& fd, int backlog, const Text& note = {});
     int connect(const Fd& fd, std::uint16_t port, const Text& note = {});
     Fd accept(const Fd& listener, const Text& note = {});
-    // How many bytes the kernel took; -1 and errno where it refused.
+    // Returns how many bytes the kernel took, or -1 with errno set.
     ssize_t send(const Fd& fd, std::string_view bytes, int flags = 0, const Text& note = {});
     Received recv(const Fd& fd, std::size_t size, int flags = 0, const Text& note = {});
     void shutdown_writing(const Fd& fd, const Text& note = {});
     void close(Fd& fd, const Text& note = {});
     void set_option(const Fd& fd, int level, int option, int value, const char* spelling,
                     const Text& note = {});
-    // A call that this class has no method for: only told.
+    // Reports a call that was made elsewhere, without making it.
     void tell(std::string call, std::string result, const Text& note = {});
 
   private:
@@ -43,7 +43,7 @@ class Actor {
     Side side_;
 };
 
-// The same, without a word.
+// Makes the same calls without reporting them.
 struct Connection {
     Fd client;
     Fd server;

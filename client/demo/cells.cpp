@@ -12,8 +12,8 @@ struct Range {
     std::uint32_t last;
 };
 
-// What Unicode's EastAsianWidth.txt calls W or F, in blocks. "Ambiguous" ones (box drawing, curly
-// quotes) take one cell in every terminal that is not set up otherwise by hand.
+// Characters with the width W or F in Unicode's EastAsianWidth.txt, in blocks. "Ambiguous" ones
+// (box drawing, curly quotes) take one cell in a terminal with default settings.
 constexpr std::array kWide = {
     Range{0x1100, 0x115F},   Range{0x231A, 0x231B},   Range{0x2329, 0x232A},
     Range{0x2E80, 0x303E},   Range{0x3041, 0x33FF},   Range{0x3400, 0x4DBF},
@@ -49,12 +49,13 @@ bool is_one_of(std::string_view character, std::string_view marks) {
     return marks.find(character) != std::string_view::npos;
 }
 
-// A place where a line may not begin, or may not end: the rule of every Chinese printer.
+// Returns whether a line may not break here. Chinese typography forbids a line that begins with a
+// closing mark or ends with an opening one.
 bool may_break_between(std::string_view before, std::string_view after) {
     constexpr std::string_view kClosing = "，。、；：？！）》」』”’…—,.;:?!)]}%";
     constexpr std::string_view kOpening = "（《「『“‘([{";
     if (before.size() == 1 && after.size() == 1) return false;  // Inside a word.
-    // No break inside "——" either.
+    // Never break inside "——".
     return !is_one_of(after, kClosing) && !is_one_of(before, kOpening);
 }
 

@@ -13,18 +13,17 @@ namespace frsh::demo {
 
 [[nodiscard]] std::size_t width_of(std::string_view text);
 
-// Lines of at most `width` cells. Breaks at spaces and between Chinese characters, but puts no
-// closing mark at the start of a line and no opening one at its end; a word that fits no line is
-// cut.
+// Returns lines of at most `width` cells. Breaks at spaces and between Chinese characters. A line
+// does not begin with a closing mark or end with an opening one. A word longer than a line is cut.
 [[nodiscard]] std::vector<std::string> wrap(std::string_view text, std::size_t width);
 
-// Spaces behind, up to `width` cells; longer text is left as it is.
+// Appends spaces up to `width` cells. Returns longer text unchanged.
 [[nodiscard]] std::string pad(std::string_view text, std::size_t width);
 
-// At most `width` cells, with an ellipsis where something was cut off.
+// Returns at most `width` cells of the text, with an ellipsis if it was cut.
 [[nodiscard]] std::string clip(std::string_view text, std::size_t width);
 
-// One piece a character, in order. What is not UTF-8 counts a byte at a time.
+// Returns one piece for each character, in order. A byte that is not UTF-8 is a piece of its own.
 [[nodiscard]] std::vector<std::string_view> characters(std::string_view text);
 
 }  // namespace frsh::demo

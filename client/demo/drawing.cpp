@@ -18,7 +18,7 @@ constexpr double kCellHeight = 26;
 constexpr double kLeft = 56;   // Offsets stand here.
 constexpr double kAbove = 24;  // For what was sent.
 constexpr double kRowHeight = kAbove + kCellHeight + 38;
-constexpr double kLabelCell = 7.6;  // Of a bracket's label, in units of the drawing.
+constexpr double kLabelCell = 7.6;  // Width of a label's character, in units of the drawing.
 
 std::string number(double value) {
     char text[32];
@@ -71,7 +71,7 @@ void draw_cells(std::string& out, const Ribbon& ribbon, const RibbonRow& row, do
     }
 }
 
-// A bracket below: a line with its ends turned up, left open where it goes on in another row.
+// Draws a bracket below the stream. An end that continues in another row stays open.
 void draw_take(std::string& out, const Take& take, const Segment& segment, double y,
                Language language) {
     constexpr std::array<const char*, 3> kStyles = {"got", "got wait", "got lost"};
@@ -118,7 +118,7 @@ std::string draw(const Ribbon& ribbon, Language language) {
     std::size_t widest = 0;
     for (const RibbonRow& row : layout.rows)
         widest = std::max(widest, row.cells.size());
-    // Never narrower than half: a short stream is not blown up.
+    // At least half of the full width, so that a short stream is not enlarged.
     const double width = x_of(std::max(widest, kCells)) + 4;
     const double height = kRowHeight * static_cast<double>(layout.rows.size());
     std::string out = opening(width, height, ribbon.caption.in(language));

@@ -53,7 +53,7 @@ TcpView tcp_view(int fd) {
 }
 
 std::string state_name(int tcp_state) {
-    // include/net/tcp_states.h, from 1 on.
+    // The names of include/net/tcp_states.h, which begin with 1.
     constexpr std::array kNames = {"ESTABLISHED", "SYN_SENT",  "SYN_RECV", "FIN_WAIT1",
                                    "FIN_WAIT2",   "TIME_WAIT", "CLOSE",    "CLOSE_WAIT",
                                    "LAST_ACK",    "LISTEN",    "CLOSING"};
@@ -73,7 +73,8 @@ std::optional<int> tcp_row(std::uint16_t local_port, std::uint16_t remote_port) 
                         &remote_address, &remote, &state) != 5) {
             continue;
         }
-        const std::uint32_t loopback = htonl(INADDR_LOOPBACK);  // As the kernel prints it.
+        const std::uint32_t loopback =
+            htonl(INADDR_LOOPBACK);  // The kernel prints it in this byte order.
         if (local_address == loopback && remote_address == loopback && local == local_port &&
             remote == remote_port) {
             return static_cast<int>(state);
@@ -85,7 +86,7 @@ std::optional<int> tcp_row(std::uint16_t local_port, std::uint16_t remote_port) 
 char process_state(pid_t pid) {
     try {
         const std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
-        // The name stands in parentheses and may contain some itself: look from the end.
+        // The name is in parentheses and may contain parentheses, so search from the end.
         const std::size_t end = stat.rfind(") ");
         return end == std::string::npos || end + 2 >= stat.size() ? '\0' : stat[end + 2];
     } catch (const SysError&) {

@@ -1,7 +1,7 @@
-// What the kernel knows about a connection or a process, read while a lesson runs.
+// Reads what the kernel records about a connection or a process, while a lesson runs.
 //
-// Nothing here changes anything. Lessons ask the kernel instead of asserting: how many bytes are
-// queued, which state a connection is in, how many packets left, whether a process is a zombie.
+// Nothing here changes state. Lessons read facts from the kernel: how many bytes are queued, which
+// state a connection has, how many packets were sent, whether a process is a zombie.
 #pragma once
 
 #include <cstdint>
@@ -13,34 +13,34 @@
 
 namespace frsh::demo {
 
-// Asks again and again until it is so, two seconds long at most. No lesson sleeps and hopes.
+// Polls until the condition is true, for two seconds at most. Returns whether it became true.
 bool eventually(const std::function<bool()>& is_so);
 
-// Bytes that could be received now without waiting (FIONREAD); of the next datagram for UDP.
+// Returns the bytes that recv(2) would give without blocking (FIONREAD). UDP: of the next datagram.
 [[nodiscard]] std::size_t queued(int fd);
 bool wait_queued(int fd, std::size_t bytes);
-// Does anything (data, end of file, an error) come within so many milliseconds?
+// Returns whether data, end of file or an error arrives within so many milliseconds.
 bool becomes_readable(int fd, int milliseconds);
 
-// TCP_INFO, in part.
+// A part of TCP_INFO, see tcp(7).
 struct TcpView {
     int state = 0;                    // TCP_ESTABLISHED ...
     std::uint32_t segments_out = 0;   // Packets, the handshake's included.
     std::uint32_t segments_in = 0;    //
-    std::uint32_t data_segments = 0;  // Packets that carried bytes of ours.
-    std::uint32_t waiting = 0;        // Of a listening socket: connections nobody accepted yet.
+    std::uint32_t data_segments = 0;  // Packets that carried data.
+    std::uint32_t waiting = 0;        // Listening socket: connections not yet accepted.
 };
 [[nodiscard]] TcpView tcp_view(int fd);
 [[nodiscard]] std::string state_name(int tcp_state);
 
-// The state of the connection between these two ports of 127.0.0.1, as the row of /proc/net/tcp has
-// it; nothing where there is no row.
+// Returns the state of the connection between these two ports of 127.0.0.1, from /proc/net/tcp.
+// Returns nothing if there is no such row.
 [[nodiscard]] std::optional<int> tcp_row(std::uint16_t local_port, std::uint16_t remote_port);
 
-// The letter of /proc/PID/stat: R running, S sleeping, Z zombie; 0 where there is no such process.
+// Returns the letter of /proc/PID/stat: R running, S sleeping, Z zombie; 0 if there is no process.
 [[nodiscard]] char process_state(pid_t pid);
 
-// A number the kernel keeps under /proc/sys.
+// Returns a number from a file under /proc/sys.
 [[nodiscard]] long kernel_setting(const std::string& path, long otherwise);
 
 }  // namespace frsh::demo

@@ -1,4 +1,4 @@
-// Lesson 5: nothing cannot be seen in a stream; what recv's 0 means; and what it does not.
+// Lesson 5: an empty message is invisible in a stream; what 0 from recv means and does not mean.
 #include "client/demo/kernel_view.hpp"
 #include "client/demo/lessons.hpp"
 #include "client/demo/naive_shell.hpp"

@@ -31,7 +31,8 @@ int try_bind(std::uint16_t port) {
                : errno;
 }
 
-// The same by a user without rights: a child that gives its own up. -1 where that is impossible.
+// Does the same as an unprivileged user, in a child that gives up its rights. Returns -1 if that is
+// impossible.
 int try_bind_as_nobody(std::uint16_t port) {
     const pid_t pid = check(::fork(), "fork");
     if (pid == 0) {
@@ -90,7 +91,8 @@ void port_bounds(Story& story, Actor& server) {
     for (const unsigned wanted : {1023U, 1024U, 65535U, 65536U}) {
         const auto port = static_cast<std::uint16_t>(wanted);
         int error = port != 0 && port < border ? try_bind_as_nobody(port) : try_bind(port);
-        const bool is_unknown = error == -1 && ::geteuid() == 0;  // No child with another uid here.
+        const bool is_unknown =
+            error == -1 && ::geteuid() == 0;  // A child with another uid is not possible here.
         if (error == -1) error = try_bind(port);
         const std::string result = error == 0 ? "0" : "-1 " + error_name(error);
         const Text note =
@@ -131,10 +133,10 @@ Fd listen_on(std::uint16_t port, bool reuse, int& error) {
 
 struct Restart {
     bool waits = false;  // The old connection is in TIME_WAIT.
-    int error = 0;       // Of the second bind.
+    int error = 0;       // errno of the second bind, or 0.
 };
 
-// A server that closes its connection first, ends, and begins again on the same port.
+// Runs a server that closes its connection first, ends, and starts again on the same port.
 Restart restart_server(bool reuse) {
     Restart result;
     Fd listener = listen_on(0, reuse, result.error);
@@ -168,7 +170,7 @@ double microseconds_a_round(const Connection& connection) {
     return spent.count() / kRounds;
 }
 
-// A folder that goes when this does.
+// A temporary folder. The destructor removes it.
 class Folder {
   public:
     Folder() {

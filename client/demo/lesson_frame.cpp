@@ -90,8 +90,8 @@ struct Fed {
     std::vector<std::size_t> recv_sizes;
 };
 
-// Pushes a stream through a connection in pieces of the sizes that `next_size` says, and reads
-// after every piece, or once at the end; all frames that come out are collected.
+// Sends a stream in pieces of the sizes that `next_size` returns. Reads after every piece, or once
+// at the end. Returns all frames that were decoded.
 Fed push_frames(std::string_view stream, Cutting cutting, std::mt19937& random) {
     const Connection connection = quiet_connection();
     const int on = 1;
@@ -109,7 +109,7 @@ Fed push_frames(std::string_view stream, Cutting cutting, std::mt19937& random) 
         ++fed.sends;
         stream.remove_prefix(size);
         wait_queued(connection.server.get(), size);
-        // At random, the reader leaves some of it for the next turn.
+        // The reader leaves a random part for the next turn.
         std::size_t left = cutting == Cutting::Random && !stream.empty() ? sizes(random) : 0;
         while (queued(connection.server.get()) > left) {
             char buffer[64 * 1024];

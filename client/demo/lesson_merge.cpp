@@ -17,7 +17,7 @@ namespace {
 constexpr std::array kMessages = {"echo one;", "echo two;", "echo three;"};
 
 struct Merged {
-    std::uint32_t packets = 0;  // That carried data.
+    std::uint32_t packets = 0;  // Packets with data.
     bool all_in_one = false;
 };
 
@@ -38,7 +38,7 @@ std::size_t total() {
     return size;
 }
 
-// Sends all, waits until the kernel has all of it at the other end, and only then reads.
+// Sends everything, waits until the receiver's kernel has it, and only then reads.
 bool send_then_read(Story& story, const Connection& connection, const Text& caption) {
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
@@ -78,11 +78,11 @@ void over_tcp(Story& story) {
 }
 
 struct Timed {
-    std::uint32_t packets = 0;  // That carried data.
+    std::uint32_t packets = 0;  // Packets with data.
     double milliseconds = 0;    // From the first send until all bytes had arrived.
 };
 
-// Three sends to a receiver that delays its ACKs, as it does in the middle of a conversation.
+// Makes three sends to a receiver that delays its ACKs, as Linux does on an established connection.
 Timed time_three_sends(bool nodelay) {
     const Connection connection = quiet_connection();
     const int on = nodelay ? 1 : 0;
@@ -114,7 +114,8 @@ void nagle_and_delayed_ack(Story& story) {
          "bytes have arrived.",
          "Nagle 算法（RFC 896）：前一个小包还没被确认时，后面的小包先攒着；接收方又会把 ACK 推迟"
          "约 40 毫秒，希望和应答一起发（RFC 1122）。下面测量三次 send 到全部到达所用的时间。"});
-    // A process that loses the processor between two sends spoils one try: at most five are made.
+    // If the process loses the processor between two sends, the try is spoilt. At most five are
+    // made.
     Timed held;
     for (int i = 0; i < 5 && held.packets != 2; ++i)
         held = time_three_sends(false);

@@ -63,8 +63,8 @@ void answers_stick(Story& story) {
         quoted(tail, 12));
 }
 
-// What one recv(1024) returned as the answer to each of five commands. A paced client reads once
-// the server has answered; a hasty one reads at once, as soon as any byte is there.
+// Returns what one recv(1024) gave for each of five commands. A paced client reads after the server
+// has answered; a hasty client reads as soon as one byte has arrived.
 enum class Pace { Paced, Hasty };
 std::vector<std::string> take_five_answers(Pace pace) {
     const Connection connection = quiet_connection();

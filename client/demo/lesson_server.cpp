@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kPatienceMs = 300;
 
-// A process of ours that does not outlive this.
+// A child process. The destructor ends it.
 class Child {
   public:
     explicit Child(pid_t pid) : pid_(pid) {}
@@ -38,7 +38,7 @@ class Child {
     pid_t pid_;
 };
 
-// Commands and answers until the client ends; runs in the child. A failure ends the process only.
+// Serves commands until the client ends. Runs in the child; a failure ends only this process.
 void serve(int connection) {
     char buffer[1024];
     for (;;) {
@@ -54,7 +54,7 @@ void wait_without_limit(int connection) {
     ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
 }
 
-// The whole server that serves one client at a time.
+// Serves one client at a time: the whole server.
 [[noreturn]] void serve_one_by_one(int listener) {
     wait_without_limit(listener);
     for (;;) {
@@ -76,7 +76,7 @@ Child start_one_by_one(const Fd& listener) {
     return Child(pid);
 }
 
-// accept has happened: a child serves, with its one connection and no other descriptor of ours.
+// Called after accept: a child serves this connection, and holds no other descriptor.
 Child fork_for(Actor& server, Fd& connection) {
     const pid_t pid = check(::fork(), "fork");
     if (pid == 0) {
@@ -146,7 +146,7 @@ void one_at_a_time(Story& story) {
                 static_cast<long>((answered - left) * 1000));
 }
 
-// Client A is silent, B asks; each has a child. Returns B's pieces for what follows.
+// Client A is silent and client B sends commands; each has a child. Returns the pieces of B.
 struct Forked {
     Fd client;
     Fd parents_copy;

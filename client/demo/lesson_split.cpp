@@ -44,13 +44,13 @@ constexpr std::size_t kReaderBuffer = 4 * 1024 * 1024;
 
 struct Flow {
     std::size_t first_send = 0;
-    std::size_t would_block = 0;  // Sends that returned -1 EAGAIN.
+    std::size_t would_block = 0;  // Sends that returned -1 with EAGAIN.
     std::vector<std::size_t> sends;
     std::vector<std::size_t> recvs;
     std::string got;
 };
 
-// A sender that never waits, and a reader that reads whenever the sender is stuck.
+// Runs a sender that never blocks, and a reader that reads when the sender gets EAGAIN.
 Flow push_through(const Connection& connection, std::string_view all) {
     Flow flow;
     std::string buffer(kReaderBuffer, '\0');
@@ -68,7 +68,7 @@ Flow push_through(const Connection& connection, std::string_view all) {
             if (put > 0) flow.sends.push_back(static_cast<std::size_t>(put));
             if (put == -1 && errno == EAGAIN) ++flow.would_block;
         }
-        // Waits for the first byte; three seconds without one is the end (see set_timeout).
+        // Blocks for the first byte, at most three seconds (see set_timeout).
         const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
         if (got <= 0) break;
         flow.recvs.push_back(static_cast<std::size_t>(got));
@@ -125,7 +125,7 @@ void large_message(Story& story) {
                 flow.recvs.size());
 }
 
-// The same message by one send without MSG_DONTWAIT, while another thread reads.
+// Sends the same message with one send without MSG_DONTWAIT, while another thread reads.
 void blocking_send(Story& story) {
     const Connection connection = quiet_connection();
     Actor client(story, Side::Client);

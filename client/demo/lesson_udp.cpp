@@ -13,7 +13,7 @@
 namespace frsh::demo {
 namespace {
 
-// 65535, the most an IPv4 packet can be, less 20 bytes of IP header and 8 of UDP header.
+// The largest IPv4 packet, 65535 bytes, less 20 bytes of IP header and 8 of UDP header.
 constexpr std::size_t kLargest = 65507;
 
 ssize_t send_to(Actor& actor, const Fd& fd, std::uint16_t port, std::string_view bytes,

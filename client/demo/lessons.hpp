@@ -6,10 +6,10 @@
 namespace frsh::demo {
 
 struct Lesson {
-    const char* name;  // On the command line.
+    const char* name;  // As on the command line.
     Text title;
     Text question;
-    // Throws SysError where this machine does not even let it begin.
+    // Throws SysError if the lesson cannot begin on this machine.
     void (*run)(Story& story, unsigned seed);
 };
 
@@ -24,7 +24,7 @@ void lesson_frame(Story& story, unsigned seed);
 void lesson_udp(Story& story, unsigned seed);
 void lesson_server(Story& story, unsigned seed);
 
-// The addresses that lesson_flow compares; in a file of their own.
+// The addresses that lesson_flow compares. Defined in lesson_flow_more.cpp.
 void flow_close(Story& story);
 void flow_queue(Story& story);
 void flow_ports(Story& story);

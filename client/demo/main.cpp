@@ -1,7 +1,7 @@
 // frsh-demo: the teacher. Runs lessons on real sockets of this machine and shows them.
 //
-// Exit status: 0 where everything the lessons claim happened, 1 where something did not, 2 for a
-// wrong command line, 130 where the reader ended it.
+// Exit status: 0 if every claim of the lessons was true, 1 if one was not, 2 for a wrong command
+// line, 130 if the reader ended it.
 #include "client/demo/cells.hpp"
 #include "client/demo/lessons.hpp"
 #include "client/demo/options.hpp"
@@ -48,7 +48,7 @@ Terminal::Options terminal_options(const Options& options) {
     return result;
 }
 
-// Returns whether everything it claims happened.
+// Returns whether every claim was true.
 bool run(const Lesson& lesson, int number, unsigned seed, const std::vector<Teller*>& tellers) {
     Story story(tellers);
     story.tell(Title{lesson.name, number, lesson.title, lesson.question});

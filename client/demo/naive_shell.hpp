@@ -7,14 +7,15 @@
 
 namespace frsh::demo {
 
-// What a command printed, both streams together, and its exit code. Runs through /bin/sh.
+// The output of a command, both streams together, and its exit code. /bin/sh runs it.
 struct Ran {
     std::string output;
     int code = 0;
 };
 [[nodiscard]] Ran run_command(const std::string& command);
 
-// One turn of the server's loop, told: takes what recv gives for a command. Returns what it ran.
+// Does and reports one turn of the server's loop: takes the bytes of one recv for a command.
+// Returns the command that was run.
 struct Turn {
     std::string command;
     Ran ran;

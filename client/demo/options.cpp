@@ -12,7 +12,7 @@
 namespace frsh::demo {
 namespace {
 
-// As the C library reads them: the first that is set and not empty.
+// Returns the first variable that is set and not empty, as setlocale(3) does.
 Language language_of_environment() {
     for (const char* const name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
         const char* const value = std::getenv(name);

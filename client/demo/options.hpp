@@ -1,4 +1,4 @@
-// What may be said to frsh-demo on its command line.
+// The command line of frsh-demo.
 #pragma once
 
 #include "client/demo/text.hpp"
@@ -12,15 +12,15 @@ struct Options {
     Language language = Language::English;
     bool hex = false;
     bool step = false;
-    double speed = -1;  // Negative: not said.
-    std::string html;   // A file, or empty.
-    unsigned seed = 0;  // 0: a new one each time.
+    double speed = -1;  // Negative: not given.
+    std::string html;   // The path of the page, or empty.
+    unsigned seed = 0;  // 0: a new seed for each run.
 };
 
-// Prints help, version or an error and returns its exit status where there is nothing to do.
+// Parses the command line. Prints help, version or an error itself and then sets `exit_status`.
 struct Parsed {
     Options options;
-    int exit_status = -1;  // Negative: go on.
+    int exit_status = -1;  // Negative: run the lessons.
 };
 [[nodiscard]] Parsed parse_options(int argc, char** argv);
 

@@ -1,4 +1,4 @@
-// Tells lessons on one self-contained page: inline SVG and CSS, no script, nothing from a network.
+// Writes lessons into one self-contained page: inline SVG and CSS, no script, no network.
 #pragma once
 
 #include "client/demo/story.hpp"
@@ -29,7 +29,7 @@ class Page : public Teller {
     void show(const Source& source);
     void show(const Verdict& verdict);
 
-    // Closes the list that is open and opens this one, unless it is the same.
+    // Closes the open list and opens this one. Does nothing if it is the same.
     void in(Open list);
     [[nodiscard]] std::string text(const Text& text) const;
     [[nodiscard]] std::string element(const char* name, const Text& content) const;

@@ -12,7 +12,7 @@ struct Grid {
     std::size_t cells_per_row;
 };
 
-// Cuts [begin, end) of the stream into the rows it lies in.
+// Cuts [begin, end) of the stream into the rows that contain it.
 void put_segments(std::vector<RibbonRow>& rows, std::vector<Segment> RibbonRow::*list, Grid grid,
                   std::size_t begin, std::size_t end, std::size_t index) {
     if (begin == end) return;
@@ -29,7 +29,7 @@ void put_segments(std::vector<RibbonRow>& rows, std::vector<Segment> RibbonRow::
         segment.finishes = end <= row_begin + bytes_per_row;
         segment.index = index;
         auto& segments = rows[row].*list;
-        // Where a cell is many bytes, it belongs to whoever came first.
+        // A cell of several bytes belongs to the piece of its first byte.
         if (!segments.empty()) segment.begin = std::max(segment.begin, segments.back().end);
         segment.end = std::min(segment.end, rows[row].cells.size());
         if (segment.begin < segment.end) segments.push_back(segment);
@@ -45,7 +45,7 @@ std::string short_name(std::string_view label) {
     return letters.empty() ? "" : std::string(letters[0]);
 }
 
-// For a cell of many bytes: one character that tells its piece from the next.
+// Returns one character for a cell of several bytes. Neighbouring pieces have different ones.
 std::string mark_of(std::string_view label) {
     const std::string name = short_name(label);
     return width_of(name) == 1 ? name : name.substr(name.size() - 1);

@@ -1,8 +1,8 @@
-// What a lesson tells: a list of events, told while they happen.
+// The events of a lesson, reported while they happen.
 //
-// A lesson knows nothing of terminals or pages. It says what was sent, what was received and what
-// it claims; a Teller shows that, each in its own way, so nothing is written twice. A claim is
-// judged by the lesson on what really happened: one that does not hold makes the lesson fail.
+// A lesson does not depend on terminals or pages. It reports what was sent, what was received and
+// what it claims; each Teller shows that in its own way. The lesson compares every claim with what
+// happened. A false claim makes the lesson fail.
 #pragma once
 
 #include "client/demo/text.hpp"
@@ -20,7 +20,7 @@ struct Title {
     std::string lesson;  // Its name on the command line.
     int number = 0;
     Text title;
-    Text question;  // What the lesson answers.
+    Text question;  // The question that the lesson answers.
 };
 struct Heading {
     Text text;
@@ -28,35 +28,35 @@ struct Heading {
 struct Paragraph {
     Text text;
 };
-// A system call that was made, as strace(1) would show it.
+// A system call that was made, in the format of strace(1).
 struct Call {
     Side side = Side::Client;
     std::string call;
     std::string result;
     Text note;
 };
-// A packet that the kernel sent by itself. The lesson did not capture it: the arrow is drawn from
-// what TCP prescribes, and each teller marks it so.
+// A packet that the kernel sent by itself. The lesson did not capture it: the arrow follows from
+// the rules of TCP, and each teller marks it so.
 struct Packet {
     Side from = Side::Client;
     std::string label;
 };
 inline const Text kDrawn = {"(drawn)", "（示意）"};
 
-// A stretch of the stream that was handed over at once: a send, or a part of a frame.
+// Bytes of the stream that were sent at once: a send, or a part of a frame.
 struct Piece {
     Text label;
     std::string bytes;
     std::size_t colour = 0;
 };
-// What became of the next bytes of the stream.
+// How the next bytes of the stream were received.
 struct Take {
     enum class Kind { Received, Waiting, Lost };
     Text label;
     std::size_t size = 0;
     Kind kind = Kind::Received;
 };
-// The byte stream itself: what was put into it above, how it was taken out below.
+// The byte stream: what was sent is drawn above it, what was received below it.
 struct Ribbon {
     Text caption;
     std::vector<Piece> pieces;
@@ -68,7 +68,7 @@ struct Table {
     std::vector<std::vector<Text>> rows;
 };
 
-// Who waits for whom, in measured seconds.
+// Which side waits for which, in measured seconds.
 struct Span {
     enum class Kind { Waiting, Served, Idle };
     double begin = 0;
@@ -88,10 +88,10 @@ struct Claim {
     bool held = false;
     Text text;
 };
-// Where frsh does this for real.
+// The line of frsh that does this.
 struct Source {
     std::string place;  // "common/proto/frame.cpp:57"
-    std::string line;   // What stands there.
+    std::string line;   // The text of the line.
     Text text;
 };
 struct Verdict {
@@ -112,7 +112,7 @@ class Teller {
 
 class Story {
   public:
-    // Lent, and told in this order.
+    // Borrowed. They get each event in this order.
     explicit Story(std::vector<Teller*> tellers) : tellers_(std::move(tellers)) {}
 
     void tell(const Event& event) {

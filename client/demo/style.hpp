@@ -1,4 +1,4 @@
-// The page's style sheet: light and dark by what the reader's system prefers.
+// The page's style sheet: light or dark, as the reader's system prefers.
 #pragma once
 
 namespace frsh::demo {

@@ -1,12 +1,12 @@
-// A table's columns, made to fit a terminal.
+// Lays out a table to fit a terminal.
 #pragma once
 
 #include "client/demo/story.hpp"
 
 namespace frsh::demo {
 
-// Lines of text, at most `width` cells each: a head, a rule, and the rows, whose cells are wrapped
-// where the columns would not fit otherwise.
+// Returns lines of at most `width` cells: a head, a rule, and the rows. Cells are wrapped if the
+// columns do not fit.
 [[nodiscard]] std::vector<std::string> table_lines(const Table& table, Language language,
                                                    std::size_t width);
 

@@ -26,7 +26,7 @@ constexpr const char* kHeading = "1;36";
 constexpr const char* kGood = "1;32";
 constexpr const char* kBad = "1;31";
 constexpr std::array kSideStyles = {"36", "35"};
-// Black on these, so that the ribbon reads alike on dark and on light terminals.
+// Black text on these, so that the ribbon is readable on dark and on light terminals.
 constexpr std::array kPieceStyles = {"38;5;16;48;5;117", "38;5;16;48;5;215", "38;5;16;48;5;150",
                                      "38;5;16;48;5;183", "38;5;16;48;5;223", "38;5;16;48;5;210"};
 constexpr std::size_t kServerColumn = 34;
@@ -45,8 +45,8 @@ std::string repeat(std::string_view glyph, std::size_t count) {
     return text;
 }
 
-// One key from the terminal itself, so that it works while stdout is a pipe. Ctrl-C is a key here:
-// as a signal it would leave the terminal without echo.
+// Reads one key from /dev/tty, so that it works while stdout is a pipe. Ctrl-C is read as a key: as
+// a signal it would leave the terminal without echo.
 char read_key() {
     const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC));
     if (!tty.is_open()) throw UserError("--step needs a terminal to read keys from");
@@ -75,7 +75,7 @@ struct Corners {
 constexpr Corners kAbove{"┌", "┐", "╷"};
 constexpr Corners kBelow{"└", "┘", "╵"};
 
-// A bracket over or under its cells: "┌ send A: 9 ─┐". Open at the edge where it goes on.
+// Returns a bracket for its cells: "┌ send A: 9 ─┐". A side that continues in another row is open.
 std::string bracket(const Segment& segment, const std::string& label, const char* fill,
                     const Corners& corners) {
     const std::size_t cells = segment.end - segment.begin;
@@ -109,7 +109,7 @@ void Terminal::blank() {
     if (!after_blank_) line();
 }
 
-// `first` stands before the first line, and its width of spaces before the others.
+// Puts `first` before the first line, and as many spaces before the others.
 void Terminal::paragraph(const std::string& text, const std::string& first, const char* style) {
     const std::size_t indent = width_of(first);
     std::string before = first;
@@ -231,7 +231,7 @@ void Terminal::show(const Ribbon& ribbon) {
         for (const Segment& segment : row.takes) {
             const Take& take = ribbon.takes[segment.index];
             const std::size_t cells = segment.end - segment.begin;
-            // A gap before it, where what lies there is smaller than a cell.
+            // A gap before it, if the bytes there are less than a cell.
             below += std::string(segment.begin - std::min(segment.begin, width_of(below)), ' ');
             below += bracket(
                 segment,

@@ -1,4 +1,4 @@
-// Tells a lesson on a terminal, or into a file: at most 80 columns, readable without colour.
+// Shows a lesson on a terminal, or in a file: at most 80 columns, readable without colour.
 #pragma once
 
 #include "client/demo/story.hpp"
@@ -12,7 +12,7 @@ class Terminal : public Teller {
         bool colour = false;
         bool hex = false;
         bool step = false;  // Wait for a key.
-        double pace = 0;    // Seconds a line; 0 for at once.
+        double pace = 0;    // Seconds for each line; 0: no delay.
         std::size_t width = 80;
     };
 
@@ -42,11 +42,11 @@ class Terminal : public Teller {
 
     Options options_;
     bool after_blank_ = true;
-    bool sides_shown_ = false;  // "client" and "server" stand above the calls of this part.
+    bool sides_shown_ = false;  // This part already has the heads "client" and "server".
     std::size_t last_event_ = 0;
 };
 
-// Thrown where the reader presses q.
+// Thrown if the reader presses q.
 struct Stopped {};
 
 }  // namespace frsh::demo

@@ -1,4 +1,4 @@
-// Every sentence a lesson says, in both languages, side by side: neither can be forgotten.
+// Sentences in both languages, side by side, so that neither can be forgotten.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ struct Text {
     }
 };
 
-// What is the same in both: a system call, a number, a name of the kernel's.
+// Makes a text that is the same in both: a system call, a number, a name of the kernel.
 [[nodiscard]] inline Text plain(std::string text) {
     return {text, text};
 }
@@ -32,7 +32,7 @@ requires std::is_arithmetic_v<Number> std::string to_text(Number value) {
     return std::to_string(value);
 }
 
-// "{0}", "{1}" ... replaced by the values, wherever each language needs them.
+// Replaces "{0}", "{1}" ... with the values. Each language may order them differently.
 [[nodiscard]] Text fill_in(const Text& text, const std::vector<std::string>& values);
 
 template <typename... Values>
