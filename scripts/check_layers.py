@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the house: includes only go down, and each foreign library has one door."""
+"""Checks the tree: includes only go down, and each library has one door."""
 
 import pathlib
 import re

@@ -3,13 +3,13 @@
 
     frsh --plaintext 127.0.0.1:PORT 'echo hello; exit 3'
 
-All it knows is in common/proto/PROTOCOL.md; shells, caps, timeouts and TLS are left out. Who talks
-to it can run anything as you, so it hears only loopback, and only processes of your own user.
+It is written from common/proto/PROTOCOL.md, without shells, caps, timeouts and TLS. A peer can run
+any command as you, so it listens on loopback only and accepts only processes of your own user.
 """
 import json, os, signal, socket, struct, subprocess, sys, zlib
 from select import select
 
-def is_ours(sock):  # The kernel's table has the peer's end: once, ESTABLISHED (01), held, and yours.
+def is_ours(sock):  # One row of the kernel's table: ESTABLISHED (01), held, your uid.
     ends = [f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
             for host, port in (sock.getpeername(), sock.getsockname())]
     rows = [row for row in map(str.split, open("/proc/net/tcp")) if row[1:3] == ends]
@@ -19,11 +19,11 @@ def say(sock, payload=b"", **header):
     text = json.dumps({**header, "len": len(payload)} if payload else header).encode()
     sock.sendall(struct.pack(">I", len(text)) + text + payload)
 
-def exactly(sock, size):  # One recv is hardly ever one message: go on until it is all there.
+def exactly(sock, size):  # One recv is rarely one message: repeat until all is there.
     data = b""
     while len(data) < size:
         piece = sock.recv(size - len(data))
-        if not piece: sys.exit()  # The client has gone.
+        if not piece: sys.exit()  # The client has disconnected.
         data += piece
     return data
 
@@ -59,7 +59,7 @@ def run(sock, ch, name, argv, folder, env):
                                          message="mini_server runs one command at a time")
             if room:
                 try: used = os.write(process.stdin.fileno(), waiting[:4096])
-                except BrokenPipeError: used = len(waiting)  # Nobody reads it any more.
+                except BrokenPipeError: used = len(waiting)  # The command does not read any more.
                 waiting, taken = waiting[used:], taken + used
                 say(sock, type="credit", ch=ch, stream="stdin", consumed=taken, limit=taken + 262144)
             if ending and not waiting: process.stdin.close()
@@ -97,7 +97,7 @@ def serve(sock):
 def main():
     listening = socket.create_server(("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0))
     print("listening on 127.0.0.1:%d" % listening.getsockname()[1], flush=True)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody asks how a child ended: no zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # The kernel reaps the children: no zombies.
     while True:
         sock, _ = listening.accept()
         if os.fork() == 0:  # The child serves this one client.

@@ -1,4 +1,4 @@
-"""Who gets in, and what the refused are told."""
+"""Admission: which peers may connect, and what a refused peer is sent."""
 
 import json
 import os
@@ -150,7 +150,7 @@ class Admission(Case):
                     frames[0][0]["reason"] == "denied" else 1
 
         self.assertEqual(0, as_stranger(cannot_reach))
-        # Somebody opened the doors by mistake: the kernel's word on the peer still holds.
+        # Even if the folders are opened by mistake, the peer's uid from the kernel is checked.
         folder = os.path.dirname(self.server.socket)
         for path in (self.folder, os.path.dirname(folder), folder):
             os.chmod(path, 0o755)

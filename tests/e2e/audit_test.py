@@ -1,4 +1,4 @@
-"""The log of who came: what ended before there was a login is in it, too."""
+"""The audit file has every connection, also those that ended before a login."""
 
 import contextlib
 import json

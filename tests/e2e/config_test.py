@@ -253,7 +253,7 @@ class ServerFile(TlsCase):
             began = time.monotonic()
             self.one_line(client.run(server.name, "true"), "login refused: ", f"({name})")
             self.assertGreater(time.monotonic() - began, 0.39)
-            # Without the key nobody learns that there is a rule.
+            # Without the key, a client does not learn that there is a rule.
             other = self.stranger()
             make_key(os.path.join(other.home, ".ssh/id_ed25519"))
             self.assertEqual(other.run("--trust", server.name).code, 0)

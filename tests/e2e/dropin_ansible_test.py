@@ -1,4 +1,4 @@
-"""Ansible with frsh in ssh's place: what is said in README.md, and nothing else."""
+"""Ansible with frsh in the place of ssh, set up as in frsh-ssh(7)."""
 
 import os
 import sys

@@ -43,7 +43,7 @@ class Rsync(ToolCase):
 
     def test_a_daemon_over_the_shell(self):
         tree = self.tree()
-        # As root it would become nobody.
+        # As root it would become the user `nobody`.
         owner = "uid = 0\ngid = 0\n" if ROOT else ""
         self.write("rsyncd.conf", f"use chroot = no\n{owner}[module]\npath = {tree}\n")
         self.rsync(f"--rsync-path=rsync --config={self.path('rsyncd.conf')}",

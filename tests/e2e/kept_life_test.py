@@ -1,7 +1,7 @@
-"""Runs that are kept, as the server has them: run once under their id, whoever asks and whatever is
-killed; every byte in the journal or said to be missing; ended or left alone as was asked for.
+"""Kept runs on the server: each id runs once, whichever clients ask and whichever process is killed.
+Every byte is in the journal or reported as missing.
 
-FRSH_TEST_FULL=1: 1,000 of them at once, and a thousand sessions killed while they write."""
+FRSH_TEST_FULL=1: 1,000 runs at once, and a thousand sessions that are killed while they write."""
 
 import concurrent.futures
 import contextlib
@@ -53,7 +53,7 @@ class KeptLife(Case):
     def run_it(self, *words, stdin=b"", **options):
         return self.unix.run(words[:-1], words[-1], stdin=stdin, **options)
 
-    # Of runs that are kept: the words of TARGET come last.
+    # Requests about kept runs: the words of TARGET come last.
     def ask(self, *options, **more):
         return self.unix.run(options, **more)
 
@@ -371,7 +371,7 @@ class KeptLife(Case):
             for number, result in enumerate(pool.map(turn, range(24))):
                 text = b"%d\n" % number
                 self.assertEqual((number, text, text), (result.code, result.out, result.err))
-        # Somebody who is killed in his turn takes only that with him.
+        # A client that is killed during its turn ends only this turn.
         process = self.unix.popen(("--shell", name), "B=2; sleep 60", stdin=subprocess.DEVNULL,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with self.running(process):

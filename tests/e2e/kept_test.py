@@ -1,4 +1,4 @@
-"""Runs that outlive their client, as a user has them: started, left alone, listed, followed, ended."""
+"""Runs that outlive their client: start, leave, list, attach, end."""
 
 import json
 import os
@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from fake_server import FakeServer  # noqa: E402
 from harness import PATIENCE, Case, Place, main, wait_until  # noqa: E402
 
-QUICK = 1.5  # Seconds: below any grace or patience that somebody might wait for by mistake.
+QUICK = 1.5  # Seconds: below every grace period that could be waited for by mistake.
 
 
 class Kept(Case):
@@ -21,7 +21,7 @@ class Kept(Case):
 
     def tearDown(self):
         self.end_sessions()
-        self.no_strays(40)  # Of a server that was started for one client, too.
+        self.no_strays(40)  # Includes servers that were started for one client.
 
     # A command that says something, waits to be released, and says the rest.
     def held(self, before="echo out; echo err >&2", after="echo end; exit 5"):
@@ -38,7 +38,7 @@ class Kept(Case):
         return result.out.decode().strip()
 
     def quickly(self, act):
-        """Nobody waits for anything in it: of a few times, on a busy machine, one is quick."""
+        """Fails if `act` waits for a grace period: one of a few tries must be quick."""
         times, results = [], []
         while not times or (min(times) >= QUICK and len(times) < 5):
             begin = time.monotonic()
@@ -98,7 +98,7 @@ class Kept(Case):
             self.assertEqual((0, b"", b""), (result.code, result.out, result.err))
 
     def test_who_starts_a_server_of_his_own_does_not_wait_for_what_it_keeps(self):
-        # Nor does whoever reads its stderr, as we do here.
+        # The same holds for a reader of its stderr, such as this test.
         runs = self.quickly(lambda: self.detach(self.stdio, "exec sleep 60"))
         self.end_and_forget(self.stdio, *runs)
 

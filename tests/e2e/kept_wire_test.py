@@ -1,4 +1,4 @@
-"""Runs that are kept, asked for by hand: what comes back to a client that was away, or in the way."""
+"""Kept runs, requested by hand: what the server sends to a client that was away or is slow."""
 
 import contextlib
 import os

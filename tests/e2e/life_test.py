@@ -15,7 +15,7 @@ from wire import Wire  # noqa: E402
 
 
 class Ahead(Case):
-    """One session of each door is forked before anybody comes."""
+    """One session for each door is forked before a client connects."""
 
     def setUp(self):
         runtime = self.short_path()
@@ -135,8 +135,9 @@ class Life(Case):
                 wait_until(lambda: os.path.exists(seen), f"{name} to reach the command")
 
     def tidied_up(self, place, name, command):
-        """A command that is up, and a way to see what it has written to descriptor 3. That is a pipe of ours:
-        a disk may make a writer wait for longer than he has."""
+        """Starts a command. Returns it, and a function that reads what it wrote to descriptor 3.
+
+        Descriptor 3 is a pipe, since writing to a slow disk may take longer than the command has."""
         path = self.path(name + place.name.replace(" ", ""))
         os.mkfifo(path)
         read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -353,9 +354,10 @@ class Life(Case):
                 self.assertEqual(before, self.descriptors_at_rest())
 
     def descriptors_at_rest(self):
-        """What kinds of them the server has once nobody is there: a socket for each door, for the zygote and
-        for each session that was forked ahead, and a pipe from each of those. While one of them is being
-        forked it has both ends."""
+        """Returns the kinds of descriptors of an idle server.
+
+        These are a socket for each door, for the fork server and for each preforked session, and a pipe
+        from each of these. While one is being forked, the server has both ends of its pipe."""
         kinds = []
 
         def is_at_rest():
@@ -391,7 +393,7 @@ class Life(Case):
             wait_until(lambda: os.path.exists(path), "the server to listen")
             with Wire(path) as wire:
                 wire.next(lambda one: one["type"] == "hello", "a hello")
-                # Who is forked ahead takes a number as well.
+                # A preforked session takes a pid as well.
                 wait_until(lambda: spares_below(server.pid), "the next session")
 
                 def of(channel, what):
@@ -400,7 +402,7 @@ class Life(Case):
                 wire.open(1, "exit 3")
                 pid = of(1, "started")["pid"]
                 self.assertEqual({"kind": "exited", "code": 3}, of(1, "end")["outcome"])
-                # Not acknowledged. The shell itself writes: nobody else takes a number after it.
+                # Not acknowledged. The shell itself writes, so that no later process takes a pid.
                 wire.open(2, f"echo {pid - 1} > {last}")
                 self.assertEqual({"kind": "exited", "code": 0}, of(2, "end")["outcome"])
                 wire.open(3, "exit 7")
@@ -448,7 +450,7 @@ class Life(Case):
 
 
     def test_a_server_of_ours_that_cannot_be_spoken_to_is_not_waited_for(self):
-        """It writes no frames, and does not look whether anybody listens."""
+        """A server that sends no frames, and ignores whether a client listens."""
         started = time.monotonic()
         chatter = "sh -c 'echo hello world; while sleep 0.05; do echo and so on; done'"
         result = Place("via", self.folder, ["--via", chatter, "x"]).run(["-n"], "true")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Does the time of a refusal tell whether there is such a user? Prints a table; exit code 1 where it does.
+"""Measures whether the time of a refusal shows that a user exists. Exits with 1 if it does.
 
-Logins with good signatures by a key that is not authorized, for users of each kind in turn, many at
-once; timed from the login to the refusal. As root the server sees users that are made for this; otherwise
-it is only the user's own name and one that does not exist.
-Usage: login_timing.py [TRIES_OF_EACH]    (200 unless said; about 20 a second)
+Logs in with valid signatures by a key that is not authorized, for users of each kind in turn, many at
+once, and measures the time from the login to the refusal. Root makes users for this; without root
+there are the user's own name and a name that does not exist. Prints a table.
+Usage: login_timing.py [TRIES_OF_EACH]    (default 200; about 20 a second)
 """
 
 import concurrent.futures
@@ -26,7 +26,7 @@ from tls import TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 # Every no takes 0.4 s; what is under this was answered before the deadline.
 DEADLINE = 0.39
-AT_ONCE = 6  # Of eight that one source may have.
+AT_ONCE = 6  # One source may have eight.
 
 
 def users_of_our_own(folder):

@@ -1,4 +1,4 @@
-"""scripts/mini_client.py, written from PROTOCOL.md alone: what the page says is what the server does."""
+"""scripts/mini_client.py, written from PROTOCOL.md alone, works with the server."""
 
 import os
 import signal

@@ -1,7 +1,7 @@
-"""Peers on another machine: penalties, and machines that are gone.
+"""Peers on another machine: penalties, and machines that vanish.
 
-Three network namespaces, client - router - server; a router that no longer forwards is a cut cable, and
-nobody is told. Needs root, who may make some; the long tests only with FRSH_TEST_FULL=1.
+Three network namespaces: client, router, server. A router that stops forwarding is a cut cable, and
+neither end is notified. Needs root for the namespaces; the long tests need FRSH_TEST_FULL=1.
 """
 
 import contextlib
@@ -183,7 +183,7 @@ class OverANetwork(unittest.TestCase):
             path = os.path.join(self.folder, name)
             processes[name] = self.popen("--on-disconnect=kill", SERVER,
                                          f"echo $$ > {path}; {command}")
-            # Their output is read until the cable is cut, by nobody for "much".
+            # Their output is read until the cable is cut, except that of "much".
             pids[name] = pid_of(name)
         # On the same machine as the server, and so not cut off: stopped in the middle of much data.
         stopped = self.popen("--accept-new", SERVER, "seq 1 5000000", where=self.network.server)
@@ -193,7 +193,7 @@ class OverANetwork(unittest.TestCase):
         cut = time.monotonic()
         found = {}
         os.kill(processes["silent"].pid, signal.SIGSTOP)  # Gone and stopped: the machine counts.
-        # "much" has nobody who reads its output, and so waits for one; "silent" is stopped.
+        # The output of "much" is not read, so it waits for a reader; "silent" is stopped.
         while len(found) < 2 * len(commands) - 2 and time.monotonic() < cut + 150:
             for name in commands:
                 if f"server, {name}" not in found and not os.path.exists(f"/proc/{pids[name]}"):

@@ -222,7 +222,7 @@ class Outcomes(Case):
             self.assertEqual(outcome, result.record["outcome"])
             self.assertEqual(1, result.record["usage"].get("oom_kills"), result)
             self.assertIn(told, result.err)
-        # Of one that has enough nothing is said, nor of a kill by anybody else.
+        # With enough memory, and after a kill by another process, there is no `oom_kills`.
         for command in ("true", "kill -9 $$"):
             result = place.run(["-n"], command, record=True)
             self.assertNotIn("oom_kills", result.record["usage"])

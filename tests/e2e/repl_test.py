@@ -22,7 +22,7 @@ class Repl(Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.home = os.path.join(cls.folder, "home")  # No start-up file of anybody's.
+        cls.home = os.path.join(cls.folder, "home")  # No start-up files.
         os.mkdir(cls.home)
 
     def terminal(self, options=(), place=None, env=None, home=None, columns=Terminal.COLUMNS,
@@ -500,7 +500,7 @@ class Repl(Case):
             # 3 is the folder that ls reads.
             self.assertEqual("0 1 2 3\n", t.run("echo $(ls /proc/self/fd)"))
             self.assertEqual("0 1 2 3\n", t.run("ls /proc/self/fd | xargs"))
-            # The digits are the user's, and what he opens stays.
+            # The single digits belong to the user, and descriptors opened there stay open.
             self.assertEqual("x\n", t.run_all([f"exec 5>{self.path('five')} 8>&5 9>&5",
                                                "echo x >&9", f"cat {self.path('five')}"]))
             t.leave()

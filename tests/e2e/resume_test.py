@@ -1,8 +1,8 @@
 """Runs that outlive their connection: every byte once, the right end, and never run twice, however
 the connection fails.
 
-FRSH_TEST_FULL=1: every byte offset of the exchange in every way, and 10,000 cut runs; the table says
-what was done to them."""
+FRSH_TEST_FULL=1: a cut at every byte of the exchange, in every way, and 10,000 cut runs. The table
+shows how they were cut."""
 
 import collections
 import concurrent.futures
@@ -88,7 +88,7 @@ class Resume(Case):
     def test_cut_at_every_byte_of_an_exchange(self):
         stdin, errors = b"abc\n" * 100, 60
 
-        def sizes(*options, grace):  # Of the exchange, when nobody cuts it.
+        def sizes(*options, grace):  # Bytes of the exchange without a cut.
             whole = self.through(lambda n: None)
             command = self.counted(self.short_path(), errors, 3)
             self.assertEqual(3, self.run_through(whole, command, *options, stdin=stdin, grace=grace)[0])
@@ -96,7 +96,7 @@ class Resume(Case):
             return whole.up, whole.down
 
         cases, asked_up = [], {}
-        # Those that follow a run that is kept go on by another way.
+        # Clients that attach to a kept run resume by another way.
         for grace in (GRACE, "keep"):
             up, down = sizes(grace=grace)
             asked_up[grace], _ = sizes("-n", grace=grace)  # No less than hello and open.
@@ -107,7 +107,7 @@ class Resume(Case):
                 cases += [(way, {"down": at}, grace) for at in range(first, down + 1, step)]
         done = collections.Counter()
 
-        def was_asked(at, grace):  # By here the server has heard of the run: hello and open are through.
+        def was_asked(at, grace):  # True if hello and open have reached the server.
             return at.get("up", NEVER) >= asked_up[grace] and at.get("down", 200) >= 200
 
         def one(case):

@@ -1,4 +1,4 @@
-"""As a service: the test plays the manager (systemd), which opens sockets, is told, and restarts."""
+"""As a service: the test acts as systemd, which opens sockets, gets READY, and restarts."""
 
 import os
 import shutil
@@ -169,7 +169,7 @@ class Service(unittest.TestCase):
             with self.listening() as given:
                 service = self.start([given], path)
                 self.assertEqual(ear.recv(100), b"READY=1")
-                # Who is forked ahead gets its name a moment later.
+                # A preforked session gets its name a moment later.
                 [listener] = wait_until(lambda: len(found := descendants(service.pid)) == 1 and found,
                                         "the listener alone")
                 os.kill(listener.pid if behind else service.pid, signal.SIGKILL)

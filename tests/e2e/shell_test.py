@@ -171,7 +171,7 @@ class Shells(Case):
                 for _ in range(3):
                     wire.send({"type": "signal", "ch": channel, "name": "INT"})
                     self.assertEqual(b"i\n", said(), command)
-                time.sleep(0.8)  # As long as anybody looks after the last one.
+                time.sleep(0.8)  # Longer than the last one is looked after.
                 wire.send({"type": "signal", "ch": channel, "name": "USR1"})
                 self.assertEqual(b"end\n", wire.end(channel)[1], command)
             # What a job has got does not go on to the shell when that has ended of it.
@@ -215,7 +215,7 @@ class Shells(Case):
     def test_a_number_that_is_in_use_ends_the_connection(self):
         with self.wire() as wire:
             self.shell(wire)
-            wire.send({"type": "shell_close", "shell": 99})  # Nobody; it may just have ended.
+            wire.send({"type": "shell_close", "shell": 99})  # There is no such shell; it may just have ended.
             wire.open(1, "sleep 60", shell=1)
             wire.open_shell(1)
             header, _ = wire.next(lambda one: one["type"] == "error", "an error")
@@ -312,7 +312,7 @@ class Shells(Case):
             for channel in range(3, 9):
                 wire.open(channel, f"echo {channel}", shell=1)
             for channel in range(8, 2, -1):
-                # Who waits for his turn does so still.
+                # Runs that wait for their turn still wait.
                 header = wire.next(lambda one: one["type"] in ("end", "credit") and
                                    one["ch"] == channel)[0]
                 kinds.add(header["type"])
@@ -330,7 +330,7 @@ class Shells(Case):
         self.nothing_is_left()
 
     def test_of_jobs_that_go_on_writing_the_oldest_are_cut_off(self):
-        """Each costs a descriptor: 64 are read, and who was there before them gets a broken pipe."""
+        """Each costs a descriptor, so 64 are read. Older ones get a broken pipe."""
         over = 3
         marker = self.path("cut-off")
         with self.wire() as wire:

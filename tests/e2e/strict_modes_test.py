@@ -1,7 +1,7 @@
-"""authorized_keys that others could have written, end to end: as a user, and by root for a user.
+"""authorized_keys that other users could have written: with a user's server, and with root's.
 
-Every case has a user of its own with a home of its own. As a user it has a server of its own too; root
-has one server for all, in a mount namespace with these users.
+Each case has a user and a home of its own. Without root it also has a server of its own; root has
+one server for all, in a mount namespace with these users.
 """
 
 import concurrent.futures

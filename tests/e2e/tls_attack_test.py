@@ -496,7 +496,7 @@ class Floods(TlsCase):
             result = self.own.run(self.target, "echo hi")
             self.assertEqual(result.out, b"hi\n", result)
             self.assertLess(time.monotonic() - began, 10 if SANITIZED else 2)
-            # Those who are left are the last to have come, and few.
+            # The remaining connections are the latest ones, and few.
             gates = [one for one in descendants(self.server.pid) if one.name == "frshd-gate"]
             self.assertLessEqual(len(gates), 16)
 

@@ -1,4 +1,4 @@
-"""Runs that are kept, over TLS: whose they are, and that a connection which fails is none of their business."""
+"""Kept runs over TLS: which user they belong to, and that a failed connection does not affect them."""
 
 import json
 import os

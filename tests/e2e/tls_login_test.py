@@ -1,4 +1,4 @@
-"""TCP with TLS: who gets in, with which key, and what the refused are told."""
+"""TCP with TLS: which keys may log in, and what a refused client is sent."""
 
 import contextlib
 import json
@@ -206,7 +206,7 @@ class Hosts(TlsCase):
 
 
 def serve_slowly(front, behind, seconds):
-    """An agent at `front` that asks the one `behind`, and lets whoever wants a signature wait, as for a touch."""
+    """Runs an agent at `front` that relays to `behind`, and delays signatures as a touch would."""
     listening, took = socket.socket(socket.AF_UNIX), []
     listening.bind(front)
     listening.listen()
@@ -318,7 +318,7 @@ class Keys(TlsCase):
         client.env["SSH_AUTH_SOCK"] = path
         with ssh_agent(path, held):
             self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
-            # Nobody there to confirm: the agent declines.
+            # No user can confirm, so the agent declines.
             env = dict(os.environ, SSH_AUTH_SOCK=path)
             subprocess.run(["ssh-add", "-q", "-D"], env=env, check=True)
             subprocess.run(["ssh-add", "-q", "-c", held], env=env, check=True)
@@ -452,7 +452,7 @@ class OtherUsers(TlsCase):
             self.assertEqual(lines[5].split()[1:], [str(uid)] * 4)
             self.assertEqual(lines[6].split()[1:], [str(uid)] * 4)
             self.assertEqual(lines[7].split()[1], "0" * 16)
-            # Who holds an output open is still found, though the session came from root.
+            # A process that holds the output is found, although the session came from root.
             result = client.run("--linger", "200ms", target, "sleep 7 & true")
             self.assertIn("held open by sleep", result.err)
             self.assertEqual(client.run(target, "true").code, 0)

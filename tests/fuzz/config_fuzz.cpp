@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const frsh::UserError& error) {
         check_refusal(error, lines);
     }
-    // With no "Host" and no "Match" it is for everybody, so what it says nobody may overlook.
+    // Without "Host" and "Match" the settings are for every host, so they must not be overlooked.
     const frsh::ConnectionSettings said = frsh::parse_ssh_settings(input);
     if (!said.user.empty() && frsh::to_lower(input).find("host") == std::string::npos) {
         frsh::must(frsh::may_speak_of(input, "h"), "a user that is said is asked for");

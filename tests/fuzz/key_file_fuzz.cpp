@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (file.key) {
             frsh::must(file.public_key && file.key->public_key() == *file.public_key,
                        "two halves of one key");
-            // Of the other types that is found at the first signature.
+            // For other types a mismatch is found at the first signature.
             if (file.public_key->type() == frsh::KeyType::Ed25519) {
                 frsh::must(file.public_key->verify("message", file.key->sign("message")),
                            "two halves of one key");

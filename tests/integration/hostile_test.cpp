@@ -28,8 +28,7 @@ std::string hello() {
 std::string open_frames(const std::string& command, Channel channel = 1) {
     msg::Open open;
     open.channel = channel;
-    // Of this process's own: what carries the mark of a run is ended with it, wherever it was
-    // started.
+    // The id must be unique to this process: every process with the mark of a run is ended with it.
     open.run = "r" + std::to_string(::getpid()) + "-" + std::to_string(channel);
     open.args = {command};
     return said(open);
@@ -129,7 +128,7 @@ const std::vector<std::string>& hostile_frames() {
         frame("{}"),
         frame(R"({"type":"nothing"})"),
         hello(),
-        // Of a channel that nobody opened.
+        // For a channel that was not opened.
         said(msg::Cancel{9}),
         said(msg::Signal{9, "INT"}),
         said(msg::Data{9, StreamId::Stdin, 0, 0, "x"}),

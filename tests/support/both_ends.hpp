@@ -158,7 +158,7 @@ class ServerEnd {
     bool is_over_ = false;
 };
 
-// Living ones. The dead that nobody has waited for are waited for here.
+// Returns living children, and reaps dead ones.
 inline bool has_children() {
     for (int patience = 0; patience < 2000; ++patience) {
         const pid_t ended = ::waitpid(-1, nullptr, WNOHANG);

@@ -1,12 +1,12 @@
 """A proxy between client and server that treats connections as bad networks do.
 
-Each connection gets a `Fate`: after so many bytes one way, or the other, it is cut. How is one of
+Each connection has a `Fate`: after so many bytes in one direction it is cut, in one of these ways:
 
-    close      both ends hear a clean end
-    reset      both ends hear a reset (TCP), or an end with bytes unread (unix)
-    half-near  only the client hears of it; the server's end stays open and silent
-    half-far   only the server does
-    stall      nobody hears anything for a while: bytes just stop, and then both ends close
+    close      both ends get a clean end of file
+    reset      both ends get a reset (TCP), or an end with unread bytes (unix)
+    half-near  only the client gets the end; the server's end stays open and silent
+    half-far   only the server gets the end
+    stall      no bytes pass for a while, and then both ends close
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class CuttingProxy:
     def __init__(self, far, fate, near=None):
         self.far, self.fate, self.near = far, fate, near
         self.count = 0
-        self.up = self.down = 0  # Of connections that are over.
+        self.up = self.down = 0  # Bytes of the connections that have ended.
         self.kept = []           # Ends left open on purpose.
         self.lock = threading.Lock()
         if near is None:

@@ -1,7 +1,7 @@
 // A transport that is cut as no network would dare to: the same bytes in the same order, in other
 // pieces, or not all of them.
 //
-// TCP promises a byte stream and nothing about pieces. Whoever relies on a piece is found out here.
+// TCP is a byte stream without boundaries. Code that relies on a boundary fails here.
 #pragma once
 
 #include "common/net/transport.hpp"

@@ -1,7 +1,7 @@
-"""Programs that run others far away through ssh, unchanged, with frsh in ssh's place.
+"""Runs unchanged programs that call ssh, with frsh in the place of ssh.
 
-`ssh` and `frsh` are links in a folder that comes first in PATH: some tools can be told a name, others
-call whatever ssh is. The client is the server's own user, so that nothing has to be set up.
+`ssh` and `frsh` are links in a folder that comes first in PATH: some tools have an option for the
+name, others call `ssh`. Client and server belong to one user, so that no set-up is needed.
 """
 
 import os
@@ -24,7 +24,7 @@ class Done:
 
 
 def skip(why):
-    """Aloud: what was not tested is never taken for what works."""
+    """Skips the test and prints why, so that a skip is never taken for a success."""
     print(f"SKIP: {why}", file=sys.stderr, flush=True)
     raise unittest.SkipTest(why)
 
@@ -36,7 +36,7 @@ def need(*programs):
 
 
 class ToolCase(TlsCase):
-    """`tools` must be there, or the class is skipped, aloud."""
+    """Skips the class, with a message, if one of `tools` is not installed."""
 
     tools = ()
 

@@ -81,7 +81,7 @@ class FakeServer:
                     self.serve(Peer(connection, self.features))
                 except (EOFError, ConnectionError):
                     pass  # The client has gone, which is for the test to judge.
-                except Exception as problem:  # Told by whoever looks; a thread has nobody.
+                except Exception as problem:  # Kept for the test: a thread cannot raise into it.
                     self.problems.append(problem)
 
     def close(self):

@@ -1,7 +1,7 @@
-"""What every end-to-end test needs: the real binaries, a server of its own, and an eye on leftovers.
+"""The base of every end-to-end test: the real programs, a server for the class, a check for leftovers.
 
-Nothing here has a fixed port, a fixed path or a sleep for luck: servers listen where the kernel
-lets them, conditions are waited for with a deadline, and whatever a test starts is ended by pid.
+Nothing here has a fixed port, a fixed path or a fixed sleep. Servers listen on a free port, each wait
+has a condition and a deadline, and each process that a test starts is ended by its pid.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ WINDOW = 1024 * 1024
 PATIENCE = 60.0 if SANITIZED else 30.0
 
 PR_SET_CHILD_SUBREAPER = 36
-# Whoever loses its parent below us becomes our child, so that no stray can hide.
+# A descendant that loses its parent becomes a child of this process, so that every leftover is found.
 ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def environment(runtime, **more):
-    """A small environment of our own, so that nothing of the caller's leaks into a test."""
+    """Returns a small environment, so that the caller's environment does not affect a test."""
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": runtime,
            "XDG_STATE_HOME": os.path.join(runtime, "state")}
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TMPDIR"):
@@ -45,8 +45,9 @@ def environment(runtime, **more):
 
 
 def wait_until(condition, what, patience=None):
-    """The condition's first true value; a failed test when it never comes. `what` may be a function, to
-    say what there is in the end."""
+    """Returns the first true value of `condition`, or fails the test after `patience` seconds.
+
+    `what` is the text for the failure, or a function that returns it."""
     deadline = time.monotonic() + (patience or PATIENCE)
     pause = 0.001
     while True:
@@ -60,7 +61,7 @@ def wait_until(condition, what, patience=None):
 
 
 def wait_until_full(pipe):
-    """Until somebody waits to write more into this pipe, whose read end it is."""
+    """Waits until a writer of this pipe (its read end) is blocked."""
 
     def is_full():
         waiting = fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4)
@@ -98,7 +99,7 @@ def process_table():
 
 
 def is_alive(pid):
-    """Still running: neither gone nor a zombie."""
+    """Returns whether the process exists and is not a zombie."""
     try:
         return Stat(pid).state not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -106,7 +107,7 @@ def is_alive(pid):
 
 
 def below(root, table):
-    """What this process started, and what those did."""
+    """Returns all descendants of the process."""
     found = {root}
     grew = True
     while grew:
@@ -124,7 +125,7 @@ def descendants(root=None):
 
 
 def is_spare(stat, table):
-    """What a listener has ready: its zygote, a session that was forked ahead, or the gate of one."""
+    """Returns whether it is a listener's fork server, a preforked session, or the gate of one."""
     above = table.get(stat.parent)
     return stat.name == "frshd-zygote" or "frshd-spare" in (stat.name, above and above.name)
 
@@ -134,7 +135,7 @@ def spares_below(pid):
 
 
 def resident_kib(pid, key="VmHWM"):
-    """VmHWM: the most that it ever was."""
+    """Returns a line of /proc/PID/status in KiB. VmHWM is the peak of the resident memory."""
     with open(f"/proc/{pid}/status") as file:
         for line in file:
             if line.startswith(key + ":"):
@@ -151,14 +152,14 @@ def open_descriptors(pid):
 
 
 class Daemon:
-    """A server that was started with `process` and writes to `log`; both are set by who starts it."""
+    """A running server. The derived class sets `process` and the file `log` that it writes to."""
 
     def text(self):
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
     def spares(self):
-        """Sessions that were forked ahead: one of each door, once all is quiet."""
+        """Returns the preforked sessions: one for each door, once the server is idle."""
         return [stat for stat in spares_below(self.pid) if stat.parent == self.pid]
 
     def end(self):
@@ -175,7 +176,7 @@ class Daemon:
 
 
 class Server(Daemon):
-    """A frshd of our own, on a unix socket in a private folder and, if asked, on plain TCP."""
+    """A frshd on a unix socket in a private folder and, with `tcp`, on plain TCP."""
 
     def __init__(self, runtime, tcp=True, arguments=(), **popen):
         self.runtime = runtime
@@ -220,7 +221,7 @@ def read_all(fd):
 
 
 class Place:
-    """One way to reach a server: the words that come before the command."""
+    """A way to reach a server: the words before the command."""
 
     def __init__(self, name, runtime, words, server=None):
         self.name, self.runtime, self.words, self.server = name, runtime, words, server
@@ -233,7 +234,7 @@ class Place:
                                 env=environment(self.runtime, **(env or {})), **popen)
 
     def run(self, options, *words, stdin=b"", env=None, record=False, timeout=None, **popen):
-        """Runs to its end. With `record` the line of --status-fd is read, checked and returned."""
+        """Runs a client to its end. With `record`, also reads and returns the line of --status-fd."""
         read_end = write_end = None
         if record:
             read_end, write_end = os.pipe()
@@ -247,7 +248,7 @@ class Place:
         texts = []
         if write_end is not None:
             os.close(write_end)
-            # A record has the command in it, and may be longer than a pipe takes.
+            # A record contains the command, and may be longer than the pipe's buffer.
             reader = threading.Thread(target=lambda: texts.append(read_all(read_end)))
             reader.start()
         try:
@@ -270,7 +271,7 @@ class Place:
 
 
 def code_of(outcome):
-    """The exit code that a record calls for."""
+    """Returns the exit code that belongs to the outcome of a record."""
     kind = outcome["kind"]
     if kind == "exited":
         return outcome["code"]
@@ -286,7 +287,7 @@ def code_of(outcome):
 
 
 class Case(unittest.TestCase):
-    """A server for the class, three places to reach one, and no stray after any test."""
+    """Has a server for the class and three places to reach one. Fails if a process is left over."""
 
     longMessage = True
     maxDiff = 2000
@@ -311,7 +312,7 @@ class Case(unittest.TestCase):
         self.no_strays()
 
     def end_sessions(self):
-        """A client that was killed has its place held for half a minute, and its session with it."""
+        """Ends all sessions. After a client was killed, its session would wait 30 s for it."""
         for stat in self.server.sessions():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(stat.pid, signal.SIGTERM)
@@ -341,7 +342,7 @@ class Case(unittest.TestCase):
 
     @contextlib.contextmanager
     def running(self, process):
-        """Whatever happens in the test, this one process of ours ends."""
+        """Ends this process when the block is left, also after a failure."""
         try:
             yield process
         finally:
@@ -370,7 +371,7 @@ class Case(unittest.TestCase):
         self.assertEqual(code_of(result.record["outcome"]), result.code, result)
 
     def pid_from(self, path):
-        """A pid that a command wrote into a file, once it has."""
+        """Waits until a command has written its pid into the file, and returns it."""
 
         def look():
             try:
@@ -383,14 +384,14 @@ class Case(unittest.TestCase):
         return wait_until(look, "a pid in " + path)
 
     def as_root_at_home(self, *words):
-        """In a mount namespace: these words, where root's home is one that anybody may enter."""
+        """Returns the words to run `words` in a mount namespace where root's home is `/`."""
         users = self.path("passwd")
         with open(users, "w") as file:
             file.write("root:x:0:0::/:/bin/sh\n")
         return ["sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', users, *words]
 
     def short_path(self):
-        """For sockets: unix(7) has room for 107 bytes."""
+        """Returns a path that is short enough for a socket: unix(7) allows 107 bytes."""
         return tempfile.mktemp(dir=self.folder)
 
     def path(self, name):

@@ -78,8 +78,9 @@ class Client:
 
 
 class Users:
-    """root's own: whoever is started with `prefix` sees these users beside the machine's. The machine's
-    files are not touched: one that is replaced would undo what other tests do in this way."""
+    """Users for tests that run as root: a process started with `prefix` sees them beside the machine's.
+
+    The machine's own files are not changed, since other tests do the same at the same time."""
 
     def __init__(self, folder):
         make_folder(folder)

@@ -1,6 +1,6 @@
-"""Two screens side by side: a program run here, and the same run through frsh, in one tmux of our own.
+"""Two screens in a private tmux: a program that runs here, and the same program through frsh.
 
-Keys go to both; what they show is compared cell by cell, colours and all.
+Both get the same keys. Their screens are compared cell by cell, colours included.
 """
 
 import os

@@ -357,7 +357,7 @@ TEST_CASE("ssh options: what somebody would miss is refused by its name") {
 }
 
 TEST_CASE("ssh options: every letter is in exactly one of the lists, or unknown") {
-    // Of OpenSSH 9.2; a letter more or less is a change of what tools may say.
+    // The options of OpenSSH 9.2. A missing letter would break tools that use it.
     const std::string known = "1246AaBbCcDEeFfGgIiJKkLlMmNnOopQqRSsTtVvWwXxYyh";
     for (char letter = '!'; letter <= '~'; ++letter) {
         if (letter == '-') continue;

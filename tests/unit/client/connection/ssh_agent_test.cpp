@@ -151,7 +151,7 @@ TEST_CASE("ssh agent: one that does not answer is waited for aloud, and not for 
     };
     CHECK(agent->sign(key, "data", Clock::now() + 1100ms, count).answer == Answer::TimedOut);
     CHECK(told == 1);
-    // Its answer could come late; nobody would know what it answers.
+    // A late answer could not be matched to its request, so the agent is not used again.
     CHECK(agent->sign(key, "data", Clock::now() + 1h, count).answer == Answer::Gone);
 }
 

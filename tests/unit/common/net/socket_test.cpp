@@ -17,7 +17,7 @@ TEST_CASE("socket: silence is bytes without an answer for 45 seconds, and nothin
     // Nothing was asked: a connection may be idle as long as it likes.
     CHECK_FALSE(is_silence(0, 46s));
     CHECK_FALSE(is_silence(0, 24h));
-    // Whoever wants to know sooner says so.
+    // Settings may ask for a shorter limit.
     CHECK(is_silence(1, 2'001ms, KeepAlive{1s, 2}));
     CHECK_FALSE(is_silence(1, 2s, KeepAlive{1s, 2}));
 }

@@ -33,7 +33,7 @@ std::string bytes_from(Offset begin, std::size_t size) {
 struct Sent {
     enum class Kind { Data, Gap, Eof, Credit } kind;
     Offset offset = 0;
-    Offset to = 0;  // Of a gap; of credit, the limit.
+    Offset to = 0;  // The end of a gap, or the limit of a credit.
     std::string bytes = {};
 };
 

@@ -141,7 +141,7 @@ TEST_CASE("process: an extra descriptor is lent under the number asked for") {
 TEST_CASE("process: standard streams that the parent numbered otherwise do not collide") {
     frsh::Pipe pipe = frsh::make_pipe();
     SpawnRequest request = shell("echo out; echo err >&2");
-    // stdout and stderr both on one pipe, stdin on what is somebody else's stdout.
+    // stdout and stderr are one pipe; stdin is this process's stdout.
     request.stdio = {STDOUT_FILENO, -1, pipe.write_end.get()};
     CHECK(output_of(request) == "out\n");
     pipe.write_end.close();
@@ -210,7 +210,7 @@ TEST_CASE("process table: what a program started is found by tree, session and m
         return found;
     };
     using Strings = std::vector<std::string>;
-    // The one of another mark has left tree, session and mark: nobody can say whose it is.
+    // The process with another mark has left tree, session and mark, so it cannot be found.
     CHECK(wait_until([&] {
         return names(own_mark()) == Strings{"sh", "sleep", "sleep", "sleep"};
     }));
@@ -230,13 +230,12 @@ TEST_CASE("process table: what a program started is found by tree, session and m
 
 TEST_CASE(
     "process table: who is between two programs is found, or it is said that he may be there") {
-    // It uses up its minute where nobody ends it.
+    // If it is not ended, its limit of one minute ends it.
     SpawnRequest request = shell("ulimit -t 60; setsid sh -c \"$LOOP\" >/dev/null & echo $!");
     request.env.emplace_back(own_mark());
     request.env.emplace_back("LOOP=exec sh -c \"$LOOP\"");
     const pid_t pid = static_cast<pid_t>(std::stoi(output_of(request)));
-    // Of another session than its parent's, which has gone: only the mark is left to tell whose it
-    // is.
+    // It has a session of its own and its parent has ended: only the mark shows its origin.
     const frsh::ProcessOrigin origin{0, {own_mark()}, {}};
     int sure = 0;
     int unsure = 0;
@@ -299,7 +298,7 @@ TEST_CASE("process table: once a pid was waited for, its session counts by who w
     const std::uint64_t start = frsh::started_by({pid, {}}).processes[0].start;
     CHECK(frsh::now_in_ticks() >= start);
     CHECK(frsh::now_in_ticks() < start + 100 * 600);
-    // Whoever has the pid now came later: these are his.
+    // The process that has the pid now is newer: these belong to it.
     CHECK(frsh::started_by({pid, {}, start}).processes.empty());
     // The program itself has gone, and what it left is still there.
     REQUIRE(::kill(pid, SIGKILL) == 0);

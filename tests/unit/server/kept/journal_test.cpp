@@ -621,7 +621,7 @@ TEST_CASE("journal: what could not be written is a hole, and what comes later is
         CHECK(reading.saw_eof);
         CHECK(reading.kept() == 30'000 - writer.left_out());
     }
-    // What fits stays, since somebody may have read it.
+    // Bytes that were written stay, since a reader may have read them.
     CHECK(gaps_while_full > 0);
 }
 

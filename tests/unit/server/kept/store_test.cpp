@@ -111,7 +111,7 @@ void change_asked(const std::string& path, const std::string& from, const std::s
 int race_for(const Folder& folder, const std::string& run, frsh::Pipe& start) {
     start.write_end.close();
     char byte = 0;
-    (void)!::read(start.read_end.get(), &byte, 1);  // Until nobody has the other end.
+    (void)!::read(start.read_end.get(), &byte, 1);  // Blocks until the other end is closed.
     try {
         Store store = folder.store();
         const auto claimed = store.claim(info_of(run));
@@ -477,7 +477,7 @@ TEST_CASE("run store: sweeping forgets what is old, and leaves what runs") {
     // One that began long ago was lost just now, for all that is known; until that was seen.
     const timespec long_ago[2] = {{1'000'000, 0}, {1'000'000, 0}};
     REQUIRE(::utimensat(AT_FDCWD, folder.in_runs("lost/asked").c_str(), long_ago, 0) == 0);
-    // Somebody died while he forgot.
+    // Leftovers of an interrupted `forget`.
     std::filesystem::create_directory(folder.in_runs(".forgotten-x-1"));
     std::ofstream(folder.in_runs(".forgotten-x-1/end")) << "x";
     store.sweep(kAnyAge, kAnySize);

@@ -100,7 +100,7 @@ TEST_CASE("zygote: it ends with who started it, and asked in vain it is not runn
     }
     watched.write_end.close();
     CHECK(frsh::wait_for(starter).code == 0);
-    CHECK(line_from(watched.read_end.get()).empty());  // Nobody holds it open.
+    CHECK(line_from(watched.read_end.get()).empty());  // No process holds it open.
 
     ForkServer fork_server;
     frsh::Pipe pid_of = frsh::make_pipe();

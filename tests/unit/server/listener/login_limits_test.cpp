@@ -100,7 +100,7 @@ TEST_CASE("login slots: of those who claim to ask somebody the oldest of the cro
     slots.ask("crowd");
     CHECK(slots.surplus(Waiting::Nobody) == std::set{first});
     slots.remove(first);
-    // From many places, some with two: those pay, whoever is alone does not.
+    // Many sources, some with two logins: a source with two is evicted, a source with one is not.
     for (int i = 0; i < 40; ++i) {
         slots.ask(std::to_string(i));
         slots.ask(std::to_string(i));
