@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """dissector-tells-frames-apart.py ROOT [FRSH FRSHD]
 
-scripts/frsh.lua on a capture made here, whose frames share segments and span them in every way; and,
-where this user may capture on loopback, on one of a real --plaintext run.
+Runs scripts/frsh.lua on a capture whose frames share segments and span them in every way. If this
+user may capture on loopback, it also runs on a capture of a real --plaintext run.
 """
 import json
 import os

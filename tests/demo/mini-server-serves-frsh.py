@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""mini-server-serves-frsh.py ROOT FRSH: frsh itself runs commands on scripts/mini_server.py, and
-nobody but its own user can."""
+"""mini-server-serves-frsh.py ROOT FRSH: frsh runs commands on scripts/mini_server.py, and
+another user cannot."""
 import hashlib
 import os
 import re

@@ -77,7 +77,7 @@ class Admission(Case):
         connection.settimeout(PATIENCE)
         return connection
 
-    def test_another_user_is_refused_on_plain_tcp_and_in_words(self):
+    def test_another_user_is_refused_on_plain_tcp_with_a_reason(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to become somebody else")
         proof = self.path("proof")
@@ -119,7 +119,7 @@ class Admission(Case):
         wait_until(lambda: not self.server.sessions(), "the refused sessions to end")
         self.assertFalse(os.path.exists(proof), "a stranger ran something")
 
-    def test_our_own_connection_that_is_gone_already_runs_nothing(self):
+    def test_a_connection_closed_before_the_check_runs_nothing(self):
         # Whose it was cannot be known any more, so even our own is refused.
         proof = self.path("proof")
         for _ in range(50):
@@ -220,7 +220,7 @@ class Admission(Case):
             result = Place("tls", self.folder, words).run([], "true")
             self.assertEqual(255, result.code, result)
 
-    def test_a_server_that_cannot_listen_says_why(self):
+    def test_a_server_that_cannot_listen_reports_the_reason(self):
         def attempt(*arguments):
             result = subprocess.run([FRSHD, *arguments], capture_output=True,
                                     env=environment(self.folder), timeout=PATIENCE)
@@ -257,7 +257,7 @@ class Admission(Case):
                 connection.close()
 
     @unittest.skipIf(SANITIZED, "UBSan looks at memory through a pipe(2), which is not to be had")
-    def test_a2_running_out_of_descriptors_neither_ends_nor_spins_the_listener(self):
+    def test_a2_no_descriptors_left_neither_ends_nor_spins_the_listener(self):
         runtime = self.short_path()
         os.mkdir(runtime, 0o700)
         for most in (23, 24, 31):

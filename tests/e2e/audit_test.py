@@ -65,7 +65,7 @@ class Audited(TlsCase):
         self.assertEqual(line["tried"], [fingerprint(client.home + "/.ssh/id_ed25519.pub"),
                                          fingerprint(client.home + "/.ssh/id_ecdsa.pub")])
 
-    def test_who_only_looks_leaves_without_a_login(self):
+    def test_a_client_that_only_connects_is_logged_as_left(self):
         client = self.stranger()
         self.assertEqual(client.run("--trust", self.target).code, 0)
         line = self.line("the line", lambda line: line["event"] == "left")
@@ -77,7 +77,7 @@ class Audited(TlsCase):
         self.assertEqual(line["event"], "refused")
         self.assertTrue(line["reason"])
 
-    def test_who_says_nothing_or_not_enough_in_time(self):
+    def test_a_silent_or_slow_client_is_logged_as_refused(self):
         silent, gone = self.raw(), self.raw(b"\x16")
         # The start of a ClientHello that is longer than what comes.
         slow = self.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 60)
@@ -89,7 +89,7 @@ class Audited(TlsCase):
             self.assertEqual((line["event"], line["reason"]), ("refused", reason))
         self.assertEqual(self.line("who hung up", accept_gone)["reason"], "said nothing")
 
-    def test_who_finds_the_server_busy(self):
+    def test_a_client_refused_for_load_is_logged(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < 2000:
             self.skipTest("too few descriptors to keep a server busy")

@@ -86,7 +86,7 @@ class Batch(Case):
             process.stdin = None
             self.assertEqual(0, process.wait(20))
 
-    def test_the_exit_code_is_0_only_if_all_were_else_that_of_the_first_line_that_was_not(self):
+    def test_the_exit_code_is_that_of_the_first_failed_line(self):
         for jobs in ("1", "4"):
             for lines, code in ((["true", "true"], 0), (["true", "exit 3", "exit 4", "true"], 3),
                                 (["sleep 0.2; exit 5", "exit 6"], 5), (["kill -9 $$"], 137),
@@ -127,7 +127,7 @@ class Batch(Case):
             self.assertTrue(result.out.endswith(b"f2\n1\n"), result)
             self.assertEqual(1, result.code)
 
-    def test_a_shell_that_dies_is_said_and_replaced_where_it_was(self):
+    def test_a_dead_shell_is_reported_and_replaced_in_its_folder(self):
         result = self.batch(["cd /tmp; x=1", "exit 3", "echo $x$PWD", "kill -9 $$", "echo $PWD",
                              "cd /; trap 'echo bye' EXIT"], "--one-shell", place=self.unix)
         self.assertEqual(3, result.code)
@@ -160,7 +160,7 @@ class Batch(Case):
                 process.stdin = None
                 self.assertEqual(0, process.wait(10), text)
 
-    def test_a_nul_in_a_line_is_refused_in_words_and_the_others_run(self):
+    def test_a_nul_in_a_line_is_refused_and_other_lines_run(self):
         result = self.batch(b"echo a\necho b\0c\necho d\n")
         self.assertEqual((255, b"a\nd\n"), (result.code, result.out))
         self.assertRegex(result.err, rb"frsh: line 2: .*NUL")
@@ -240,7 +240,7 @@ class Batch(Case):
             self.assertIn(process.wait(20), (130, 137))
         self.no_strays()
 
-    def test_what_tells_it_to_go_ends_everything(self):
+    def test_a_signal_to_the_client_ends_every_run(self):
         for name in ("TERM", "HUP"):
             process = self.start(["echo up; sleep 60", "sleep 61"], "--jobs", "2")
             with self.running(process):
@@ -258,7 +258,7 @@ class Batch(Case):
                 self.assertEqual(141, process.wait(20))
             self.no_strays()
 
-    def test_a_server_that_is_lost_is_said_with_what_was_not_run(self):
+    def test_a_lost_server_is_reported_with_the_lines_not_run(self):
         process = self.start(["echo one", "echo up; sleep 60", "echo no", "echo no"],
                              place=self.unix)
         with self.running(process):

@@ -91,13 +91,13 @@ class Bytes(Case):
             self.assertEqual(b"4\n", result.out, result)
             self.assertRegex(place.run([], "umask").out, rb"^00[0-9]{2}\n$")
 
-    def test_s4_what_the_client_inherited_does_not_reach_a_server_it_starts(self):
+    def test_s4_inherited_descriptors_do_not_reach_a_started_server(self):
         with open("/etc/passwd") as lent:
             result = self.stdio.run(["--argv"], "readlink", "-v", f"/proc/self/fd/{lent.fileno()}",
                                     pass_fds=(lent.fileno(),))
         self.assertNotEqual(0, result.code, result)
 
-    def test_s4_a_signal_ignored_by_the_caller_is_not_ignored_by_the_command(self):
+    def test_s4_a_signal_ignored_by_the_caller_is_default_in_the_command(self):
         def ignore():
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -247,7 +247,7 @@ class Bytes(Case):
                                    "exec > >(tee /dev/null); seq 1 20000")
             self.assertTrue(result.out == expected, f"run {i}: {len(result.out)} bytes")
 
-    def test_s11_a_cap_keeps_head_and_tail_and_says_so(self):
+    def test_s11_a_cap_keeps_head_and_tail_and_reports_the_gap(self):
         whole = b"".join(b"%d\n" % i for i in range(1, 200001))
         for place in self.everywhere():
             for cap in (0, 1, 1000, 100000, 1 << 20):
@@ -310,7 +310,7 @@ class Bytes(Case):
                 for fd in (in_read, out_read, out_write, err_read, err_write):
                     os.close(fd)
 
-    def test_s12_a_stdin_that_is_non_blocking_already_stays_so_and_is_read(self):
+    def test_s12_a_non_blocking_stdin_stays_so_and_is_read(self):
         for make in (os.pipe, lambda: tuple(s.detach() for s in reversed(socket.socketpair()))):
             read_end, write_end = make()
             os.set_blocking(read_end, False)
@@ -364,7 +364,7 @@ class Bytes(Case):
                 self.assertEqual(0, process.wait(20))
             os.close(read_end)
 
-    def test_s12_a_named_pipe_whose_writer_has_gone_is_an_end_of_file(self):
+    def test_s12_a_named_pipe_without_a_writer_is_an_end_of_file(self):
         fifo = self.path("fifo")
         os.mkfifo(fifo)
         for content in (b"", b"data"):
@@ -391,7 +391,7 @@ class Bytes(Case):
         result = self.unix.run([], "cat; echo $?", preexec_fn=lambda: os.close(0))
         self.assertEqual((0, b"0\n", b""), (result.code, result.out, result.err))
 
-    def test_a_closed_stdout_or_stderr_is_only_an_error_where_it_was_needed(self):
+    def test_a_closed_stdout_or_stderr_fails_only_if_it_is_needed(self):
         for place in self.everywhere():
             result = place.run([], "true", preexec_fn=lambda: os.close(1))
             self.assertEqual(0, result.code, result)

@@ -88,7 +88,7 @@ class Commands(Case):
             self.skipTest(f"no mount namespace of our own: {probe.stderr!r}")
         return Place("via", self.folder, ["--via", shlex.join([*unshare, FRSHD, "--stdio"]), "x"])
 
-    def test_c2_a_mebibyte_of_script_in_an_account_with_bash_and_one_with_dash(self):
+    def test_c2_a_mebibyte_of_script_runs_in_bash_and_in_dash(self):
         filler = [": " + "x" * 100000 + ";"] * 11
         count = 'ls -l /proc/self/fd | grep -c " -> ";'  # With the folder that ls reads.
         for shell in ("/bin/bash", "/bin/dash"):
@@ -106,7 +106,7 @@ class Commands(Case):
             result = place.run([], "echo $SHELL $0;", count, "cat", stdin=b"in")
             self.assertEqual(f"{shell} {os.path.basename(shell)}\n4\nin".encode(), result.out)
 
-    def test_c2_a_shell_that_reads_no_scripts_is_told_apart_and_no_lie_is_told(self):
+    def test_c2_a_shell_that_cannot_read_a_script_is_reported(self):
         place = self.account_with_shell("/bin/cat")
         result = place.run([], *[": " + "x" * 100000 + ";"] * 2, record=True)
         self.assertEqual((255, b""), (result.code, result.out), result)
@@ -114,7 +114,7 @@ class Commands(Case):
                                                    ("kind", "errno")))
         self.assertIn(b"/bin/cat: a command above 131071 bytes needs a POSIX shell", result.err)
 
-    def test_c3_a_nul_in_a_command_an_argument_or_a_variable_is_refused_in_words(self):
+    def test_c3_a_nul_in_command_argument_or_variable_is_refused(self):
         # Nothing can come through our own command line; lines of a batch are in batch_test.py.
         for mode, args, env, payload in (
                 ("command", 1, 0, b"echo a\0b\0"), ("argv", 2, 0, b"echo\0a\0b\0"),
@@ -208,7 +208,7 @@ class Commands(Case):
                 self.agrees(result)
             self.assertEqual(b"/etc\n", place.run(["--cwd", "/etc"], "pwd").out)
 
-    def test_an_option_that_is_wrong_is_said_in_one_line(self):
+    def test_a_wrong_option_is_reported_in_one_line(self):
         for words in (["--timeout", "x"], ["--max-output", "1X"], ["--linger", "-1"],
                       ["--status-fd", "77"], ["--no-such-option"], ["--jobs", "3"], ["-p", "70000"],
                       ["--idle-timeout", ""], ["--status-fd", "x"]):

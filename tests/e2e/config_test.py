@@ -28,7 +28,7 @@ class ClientFile(TlsCase):
         return (f'[hosts.box]\naddress = "127.0.0.1"\nport = {self.server.port}\n'
                 f'user = "{ME}"\nidentity = "~/keys/work"\naccept_new = true\n{extra}')
 
-    def test_a_host_is_reached_as_it_is_written_down(self):
+    def test_a_host_is_reached_as_configured(self):
         client = self.configured('[defaults]\nuser = "nobody"\nport = 1\n' + self.host())
         result = client.run("box", "echo hi")
         self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
@@ -58,7 +58,7 @@ class ClientFile(TlsCase):
         client = self.configured(f'[hosts.box]\nvia = "{FRSHD} --stdio"\n')
         self.assertEqual(client.run("box", "echo hi").out, b"hi\n")
 
-    def test_what_is_wrong_is_one_line_with_name_and_line(self):
+    def test_a_wrong_setting_is_one_line_with_name_and_line(self):
         client = self.configured("[hosts.box]\nprot = 1\n")
         path = os.path.join(client.home, ".config/frsh/config.toml")
         for target in ("box", "other", "local"):
@@ -103,7 +103,7 @@ class SshFile(TlsCase):
         result = client.run("-v", "--connect-timeout", "2s", "box", "true")
         self.assertIn("127.0.0.1:7722", result.err)
 
-    def test_a_key_that_is_named_there_is_no_reason_to_leave_out_the_usual_ones(self):
+    def test_a_configured_key_does_not_exclude_the_usual_keys(self):
         client = self.configured(self.host().replace("%d/held", "%d/none"))
         self.authorize(make_key(os.path.join(client.home, ".ssh/id_ed25519")))
         self.assertEqual(client.run(f"box:{self.server.port}", "echo hi").out, b"hi\n")
@@ -127,7 +127,7 @@ class SshFile(TlsCase):
         self.one_line(client.run("box", "true"), "ssh -G box", "ssh_config")
         self.assertTrue(os.path.exists(asked))
 
-    def test_a_file_that_ssh_does_not_understand_is_an_error_with_a_way_out(self):
+    def test_a_file_that_ssh_rejects_is_an_error_with_a_remedy(self):
         client = self.configured("Nonsense yes\n" + self.host())
         self.one_line(client.run("box", "true"), "ssh -G box", 'ssh_config = "none"')
         write(os.path.join(client.home, ".config/frsh/config.toml"), '[defaults]\nssh_config = "none"\n')
@@ -149,7 +149,7 @@ class SshFile(TlsCase):
         result = client.run("-v", "-p", str(self.server.port), "box", "true")
         self.assertIn("left aside", result.err)
 
-    def test_a_locked_key_that_the_agent_holds_asks_for_no_passphrase(self):
+    def test_a_locked_key_held_by_the_agent_needs_no_passphrase(self):
         client = self.configured(self.host().replace("%d/held", "%d/locked"))
         locked = os.path.join(client.home, "locked")
         self.authorize(make_key(locked, passphrase="sesame"))
@@ -191,7 +191,7 @@ class ServerFile(TlsCase):
         self.assertEqual(text.count("\n"), 1, text)
         return text.replace(path, "F")
 
-    def test_what_is_wrong_is_one_line_with_name_and_line(self):
+    def test_a_wrong_setting_is_one_line_with_name_and_line(self):
         self.assertEqual(self.refusal("# x\nlisten_on = 1\n"), "frshd: F:2: unknown key: listen_on\n")
         self.assertIn("F:1: permit_root_login: ", self.refusal("permit_root_login = 'no'\n"))
         self.assertIn("frshd: not trusted: F: others can write it", self.refusal("", mode=0o620))
@@ -200,7 +200,7 @@ class ServerFile(TlsCase):
                                 env=environment(self.folder, HOME=self.folder))
         self.assertEqual(result.stderr, b"frshd: /no/such: no such file\n")
 
-    def test_somebody_elses_file_is_not_believed(self):
+    def test_a_file_of_another_user_is_refused(self):
         if not ROOT:
             self.skipTest("needs root to give a file away")
         path = os.path.join(self.folder, "given.toml")
@@ -210,7 +210,7 @@ class ServerFile(TlsCase):
                                 env=environment(self.folder, HOME=self.folder))
         self.assertIn(b"belongs to somebody else (uid 65534)", result.stderr)
 
-    def test_where_it_listens_comes_from_the_file_unless_the_command_line_says_it(self):
+    def test_the_command_line_overrides_where_the_file_listens(self):
         runtime = make_folder(self.folder, "listen")
         path = os.path.join(runtime, "frshd.toml")
         key = os.path.join(runtime, "key")
@@ -244,7 +244,7 @@ class ServerFile(TlsCase):
                                 env=environment(home, HOME=home))
         self.assertIn(b"/.config/frsh/frshd.toml:1: unknown key: unknown", result.stderr)
 
-    def test_who_is_not_allowed_hears_so_in_the_words_and_the_time_of_every_refusal(self):
+    def test_a_user_not_allowed_is_refused_like_any_other(self):
         for rule, name in ((f'allow_users = ["{ME}-not"]', "allow_users"), ("allow_users = []", "allow_users"),
                            ('allow_groups = "no-such-group"', "allow_groups"),
                            (f'allow_users = "{ME}"\nallow_groups = []', "allow_groups")):

@@ -31,7 +31,7 @@ class Rsync(ToolCase):
         self.rsync("--delete", tree + "/", f"127.0.0.1:{self.path('there')}/")
         self.same(tree, self.path("there"))
 
-    def test_a_part_is_gone_on_with(self):
+    def test_a_partial_file_is_continued(self):
         whole = os.urandom(4_000_000)
         self.write("file", whole)
         self.write("there/file", whole[:3_000_000])
@@ -50,7 +50,7 @@ class Rsync(ToolCase):
                    "127.0.0.1::module/", self.path("back") + "/")
         self.same(tree, self.path("back"))
 
-    def test_killed_half_way_it_leaves_nothing_running_and_can_be_done_again(self):
+    def test_a_killed_transfer_leaves_no_process_and_can_be_repeated(self):
         self.write("big", os.urandom(8_000_000))
         process = self.popen("rsync", "-a", "--bwlimit=1000", "--inplace", "-e", self.rsh,
                              self.path("big"), f"127.0.0.1:{self.path('copy')}")
@@ -74,7 +74,7 @@ class Rsync(ToolCase):
         self.assertEqual(result.code, 23, result)
         self.assertIn("No such file", result.err)
 
-    def test_no_server_is_said(self):
+    def test_a_missing_server_is_reported(self):
         result = self.run_tool("rsync", "-e", "frsh -p 1", "127.0.0.1:/x", self.path("x"))
         # What rsync makes of the 255 depends on its version.
         self.assertIn(result.code, (12, 255), result)
@@ -173,7 +173,7 @@ class Subsystems(ToolCase):
 class SftpServer(ToolCase):
     arguments = ("--sftp-server", "echo this one")
 
-    def test_the_server_says_which_program_that_is(self):
+    def test_the_server_configures_the_sftp_program(self):
         result = self.good("frsh", "-p", self.port, "127.0.0.1", "-s", "sftp")
         self.assertEqual(result.out, "this one\n")
 

@@ -103,7 +103,7 @@ class Pssh(ToolCase):
         self.assertEqual(result.code, 0, result)
         self.same(self.path("file"), self.path("there"))
 
-    def test_a_host_that_is_not_there_is_told_from_a_command_that_failed(self):
+    def test_an_unreachable_host_differs_from_a_failed_command(self):
         result = self.run_tool("parallel-ssh", "-H", "127.0.0.1:1", "-i", "true")
         self.assertIn("255", result.out, result)
         self.assertIn("Connection refused", result.out, result)
@@ -148,7 +148,7 @@ class Loops(ToolCase):
             self.assertTrue(is_alive(pid), name)
             subprocess.run(["kill", str(pid)], check=True)
 
-    def test_called_ssh_it_waits_for_whoever_holds_its_output_as_ssh_does(self):
+    def test_called_ssh_it_waits_for_holders_of_the_output(self):
         # frsh ends after two seconds of silence; ssh, and what is called so, never does.
         process = self.popen("ssh", "-p", self.port, "127.0.0.1", "sleep 4 & echo first; exit 3")
         out, err = process.communicate(timeout=30)

@@ -33,7 +33,7 @@ class Options(ToolCase):
                       ["-o", f'Port="{self.port}"', "127.0.0.1", "-o", "batchmode yes", "-e", "none", "echo hi"]):
             self.assertEqual(self.good("frsh", *words).out, "hi\n", words)
 
-    def test_its_words_are_sshs(self):
+    def test_error_messages_are_those_of_ssh(self):
         self.refused(self.frsh("-p", "1", "127.0.0.1", "true"), "Connection refused")
         self.refused(self.frsh("no-such-host.invalid", "true"), "Could not resolve hostname no-such-host")
         client = self.stranger()
@@ -47,7 +47,7 @@ class Options(ToolCase):
         self.refused(self.frsh("-L", "1:h:2", "h"), "-L: port forwarding is not supported")
         self.refused(self.frsh("-S", "path", "-O", "check", "h"), "-O: ")
 
-    def test_what_ansible_asks_first(self):
+    def test_the_probe_of_ansible_is_accepted(self):
         result = self.run_tool("ssh", "-o", "ControlPersist")
         self.assertNotIn("Bad configuration option", result.err)
         self.assertNotIn("Usage:", result.err)
@@ -64,7 +64,7 @@ class Options(ToolCase):
         self.assertEqual((settings["connecttimeout"], settings["identityfile"]), ("5", "key"))
         self.assertIn("port 7722\n", self.frsh("-G", "host.invalid").out)
 
-    def test_diagnostics_go_where_they_are_told(self):
+    def test_diagnostics_go_to_the_file_of_E(self):
         base = ["-p", "1", "127.0.0.1", "true"]
         for quiet in (["-q"], ["-oLogLevel=QUIET"]):
             result = self.frsh(*quiet, *base)
@@ -100,7 +100,7 @@ class Options(ToolCase):
         result = client.run("-o", "ProxyCommand=exit 1", "-p", "9", "far.invalid", "true")
         self.assertEqual(result.code, 255, result)
 
-    def test_no_name_becomes_a_shells_word(self):
+    def test_no_name_is_interpreted_by_a_shell(self):
         for host in ("$(touch x)", "a;touch x", "`touch x`"):
             self.refused(self.frsh("-o", "ProxyCommand=echo %h", host, "true"), "no host has such a name")
         self.refused(self.frsh("-o", "ProxyCommand=echo %r", "-l", "$(touch x)", "h", "true"), "no user")
@@ -172,13 +172,13 @@ class Options(ToolCase):
         self.refused(self.frsh("-oConnectionAttempts=2", "-p", str(port), "127.0.0.1", "true"), "refused")
         self.assertGreater(time.monotonic() - started, 0.9)
 
-    def test_addresses_of_one_kind_and_ones_own(self):
+    def test_address_family_and_bind_address_are_used(self):
         self.refused(self.frsh("-6", "-p", self.port, "127.0.0.1", "true"), "Could not resolve hostname")
         result = self.good("frsh", "-4", "-b", "127.0.0.9", "-p", self.port, "localhost",
                            "echo ${SSH_CONNECTION%% *}")
         self.assertEqual(result.out, "127.0.0.9\n")
 
-    def test_f_leaves_once_it_is_logged_in(self):
+    def test_f_goes_to_the_background_after_the_login(self):
         process = self.popen("frsh", "-f", "-p", self.port, "127.0.0.1",
                              f"sleep 2; echo done > {self.path('made')}", stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
@@ -187,7 +187,7 @@ class Options(ToolCase):
         wait_until(lambda: os.path.exists(self.path("made")), "the command in the background")
         self.refused(self.frsh("-f", "-p", "1", "127.0.0.1", "true"), "Connection refused")
 
-    def test_N_stays_until_it_is_told_to_go(self):
+    def test_N_stays_until_a_signal(self):
         process = self.popen("frsh", "-N", "-v", "-p", self.port, "127.0.0.1")
         line = process.stderr.readline()
         while b"connected to" not in line and line:
@@ -198,7 +198,7 @@ class Options(ToolCase):
         process.communicate(timeout=20)
         self.assertEqual(process.returncode, 128 + signal.SIGTERM)
 
-    def test_killing_it_ends_the_command_by_the_name_of_ssh(self):
+    def test_called_ssh_a_killed_client_ends_the_command(self):
         process = self.popen("ssh", "-p", self.port, "127.0.0.1", f"echo $$ > {self.path('pid')}; exec sleep 1000")
         pid = self.wait_for_pid()
         process.kill()

@@ -1,4 +1,4 @@
-"""Kept runs on the server: each id runs once, whichever clients ask and whichever process is killed.
+"""Kept runs on the server: each id runs once, whatever is killed and however often it is requested.
 Every byte is in the journal or reported as missing.
 
 FRSH_TEST_FULL=1: 1,000 runs at once, and a thousand sessions that are killed while they write."""
@@ -78,7 +78,7 @@ class KeptLife(Case):
         process.send_signal(number)
         process.communicate(timeout=PATIENCE)
 
-    def test_what_was_left_goes_on_and_whoever_asks_later_gets_every_byte_and_its_end(self):
+    def test_a_left_run_goes_on_and_later_clients_get_every_byte(self):
         go = self.path("go")
         run = self.detach(f"seq 1 50000; while [ ! -e {go} ]; do sleep 0.01; done; seq 1 50000 >&2; exit 7")
         sequence = b"".join(b"%d\n" % i for i in range(1, 50001))
@@ -91,7 +91,7 @@ class KeptLife(Case):
         self.assertEqual(0, self.ask("--forget", run).code)
         self.assertFalse(os.path.exists(self.folder_of(run)))
 
-    def test_an_id_is_run_once_whoever_asks_at_once(self):
+    def test_an_id_runs_once_when_many_clients_request_it(self):
         for _ in range(3):
             run, count = self.new_id(), self.path("count")
             with concurrent.futures.ThreadPoolExecutor(12) as pool:
@@ -104,7 +104,7 @@ class KeptLife(Case):
             self.assertEqual(["once"], self.lines(count))
             os.unlink(count)
 
-    def test_the_same_id_for_another_command_is_refused_and_nothing_is_run(self):
+    def test_an_id_reused_for_another_command_is_refused(self):
         run, count = self.new_id(), self.path("count")
         self.assertEqual(0, self.run_it("--run-id", run, "true").code)
         for words in ((counted(count, "true"),), ("--argv", "true")):
@@ -113,7 +113,7 @@ class KeptLife(Case):
             self.assertIn(b"is another command", result.err)
         self.assertFalse(os.path.exists(count))
 
-    def test_who_asks_again_goes_on_with_the_stdin_that_the_one_before_was_killed_in(self):
+    def test_reopened_run_resumes_stdin_where_the_killed_client_stopped(self):
         for size in (0, 1, 100_000, 3_000_000):
             run, count = self.new_id(), self.path("count")
             stdin = random.Random(size).randbytes(size)
@@ -138,7 +138,7 @@ class KeptLife(Case):
             self.assertEqual(["once"], self.lines(count))
             os.unlink(count)
 
-    def test_a_session_that_was_killed_makes_its_runs_lost_and_they_are_never_run_again(self):
+    def test_runs_of_a_killed_session_are_lost_and_never_run_again(self):
         run, count, pid_file = self.new_id(), self.path("count"), self.path("pid")
         command = counted(count, f"echo out; echo $PPID > {pid_file}; exec sleep 60")
         process = self.unix.popen(("--run-id", run), command, stdin=subprocess.DEVNULL,
@@ -156,7 +156,7 @@ class KeptLife(Case):
         self.assertEqual(["once"], self.lines(count))
         # And the listener has ended what it had started: see tearDown().
 
-    def test_a_machine_that_was_restarted_meanwhile_is_named_as_the_reason(self):
+    def test_a_restarted_machine_is_the_reason_of_a_lost_run(self):
         pid_file = self.path("pid")
         run = self.detach(f"echo $PPID > {pid_file}; exec sleep 60")
         session = self.pid_from(pid_file)
@@ -174,7 +174,7 @@ class KeptLife(Case):
         self.assertEqual("lost", outcome["kind"])
         self.assertIn("restarted", outcome["message"])
 
-    def test_sessions_killed_while_they_write_leave_a_true_beginning_and_say_that_it_is_one(self):
+    def test_sessions_killed_while_writing_leave_a_true_beginning(self):
         sequence = b"".join(b"%d\n" % i for i in range(1, 400_000))
         pick = random.Random(5)
         for number in range(1000 if FULL else 12):
@@ -190,7 +190,7 @@ class KeptLife(Case):
             self.assertEqual(sequence[:size], result.out[:size], number)
             self.assertEqual(0, self.ask("--forget", run).code)
 
-    def test_a_listener_that_is_killed_takes_no_run_with_it_and_the_next_one_finds_them(self):
+    def test_a_killed_listener_ends_no_run_and_the_next_finds_them(self):
         go = self.path("go")
         with self.another() as place:
             run = place.run(("--detach",), f"echo a; while [ ! -e {go} ]; do sleep 0.01; done; "
@@ -209,14 +209,14 @@ class KeptLife(Case):
             finally:
                 server.end()
 
-    def test_a_command_that_is_killed_is_told_as_that(self):
+    def test_a_killed_command_is_reported_as_killed(self):
         pid_file = self.path("pid")
         run = self.detach(f"echo $$ > {pid_file}; exec sleep 60")
         os.kill(self.pid_from(pid_file), signal.SIGKILL)
         result = self.ask("--wait", run, record=True)
         self.assertEqual((137, "KILL"), (result.code, result.record["outcome"]["signal"]), result)
 
-    def test_a_client_told_to_go_leaves_what_is_to_be_kept_and_ends_what_is_not(self):
+    def test_a_signal_to_the_client_ends_only_runs_not_kept(self):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             for wish, stays in (("keep", True), ("kill", False)):
                 run, pid_file = self.new_id(), self.short_path()
@@ -235,7 +235,7 @@ class KeptLife(Case):
                 kind = wait_until(lambda run=run: self.runs()[run]["outcome"]["kind"], "its end")
                 self.assertIn(kind, ("canceled",) if stays else ("signaled", "running"))
 
-    def test_a_follower_that_stops_reading_holds_up_neither_the_command_nor_another(self):
+    def test_a_stopped_follower_delays_neither_command_nor_others(self):
         run = self.new_id()
         command = "head -c 20000000 /dev/zero; exit 4"
         stuck = self.unix.popen(("--run-id", run), command, stdin=subprocess.DEVNULL,
@@ -247,7 +247,7 @@ class KeptLife(Case):
             out, err = stuck.communicate(timeout=PATIENCE)
             self.assertEqual((4, 20_000_000, b""), (stuck.returncode, len(out), err))
 
-    def test_past_the_cap_both_ends_are_kept_and_the_hole_is_said(self):
+    def test_past_the_cap_both_ends_are_kept_and_the_gap_is_reported(self):
         with self.another('keep_stream = "256K"\n') as place:
             run = place.run(("--detach",), "seq 1 1000000; echo end >&2").out.decode().strip()
             self.assertEqual(0, place.run(("--wait", run)).code)
@@ -267,7 +267,7 @@ class KeptLife(Case):
                        if name.startswith("stdout-"))
             self.assertLess(size, 256 * 1024 * 1.3)
 
-    def test_a_disk_that_takes_no_more_is_told_and_stops_no_command(self):
+    def test_a_full_disk_is_reported_and_stops_no_command(self):
         with self.another(preexec_fn=self.limit_files) as place:
             result = place.run(("--run-id", "full"), "head -c 3000000 /dev/zero; echo still here >&2; exit 6",
                                record=True)
@@ -297,7 +297,7 @@ class KeptLife(Case):
         self.assertEqual(255, result.code)
         self.assertFalse(os.path.exists(count))
 
-    def test_a_folder_that_others_may_enter_is_refused_in_words_whatever_is_asked(self):
+    def test_a_folder_open_to_others_is_refused_for_every_request(self):
         runtime = tempfile.mkdtemp(dir=self.folder)
         folder = os.path.join(runtime, "state/frsh/runs")
         os.makedirs(folder)
@@ -324,7 +324,7 @@ class KeptLife(Case):
         self.assertTrue(b"".join(b"%d\n" % i for i in range(1, 100_001)).startswith(result.out))
         self.assertLess(len(result.out), 200_000)
 
-    def test_many_at_once_are_listed_in_no_time_and_what_one_costs_is_said(self):
+    def test_many_runs_are_listed_quickly(self):
         many = 1000 if FULL else 40
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             runs = list(pool.map(lambda _: self.detach("exec sleep 600"), range(many)))
@@ -358,7 +358,7 @@ class KeptLife(Case):
             self.assertEqual(0, place.run(("--run-id", "new"), "true").code)
             self.assertEqual(["new"], os.listdir(folder))
 
-    def test_a_shell_with_a_name_lasts_between_invocations_and_callers_take_turns(self):
+    def test_a_named_shell_lasts_and_its_callers_take_turns(self):
         name = self.new_id()
         self.assertEqual(0, self.run_it("--shell", name, "cd /tmp; export A=1; f() { echo f $A $PWD; }").code)
         self.assertEqual(b"f 1 /tmp\n", self.run_it("--shell", name, "f").out)
@@ -384,7 +384,7 @@ class KeptLife(Case):
         self.assertEqual(3, self.run_it("--shell", name, "exit 3").code)
         self.assertIn(self.runs()[name]["outcome"]["kind"], ("exited",))
 
-    def test_a_client_that_is_stopped_holds_up_no_kept_run_and_gets_all_of_it_later(self):
+    def test_a_stopped_client_delays_no_kept_run_and_gets_it_all_later(self):
         run, done = self.new_id(), self.path("done")
         process = self.unix.popen(("--run-id", run), f"head -c 30000000 /dev/zero; echo > {done}; exit 2",
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

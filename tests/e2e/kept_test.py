@@ -97,12 +97,12 @@ class Kept(Case):
             result = place.run(options)
             self.assertEqual((0, b"", b""), (result.code, result.out, result.err))
 
-    def test_who_starts_a_server_of_his_own_does_not_wait_for_what_it_keeps(self):
+    def test_a_client_with_its_own_server_does_not_wait_for_kept_runs(self):
         # The same holds for a reader of its stderr, such as this test.
         runs = self.quickly(lambda: self.detach(self.stdio, "exec sleep 60"))
         self.end_and_forget(self.stdio, *runs)
 
-    def test_what_cannot_be_started_is_said_as_for_any_command(self):
+    def test_a_kept_command_that_cannot_start_is_reported(self):
         for place in self.everywhere():
             result = place.run(["--detach", "--argv", "--run-id", "none"], "no-such-program",
                                record=True)
@@ -111,14 +111,14 @@ class Kept(Case):
             self.assertEqual("not_started", result.record["outcome"]["kind"])
             place.run(["--forget", "none"])
 
-    def test_detached_says_in_its_record_that_it_runs(self):
+    def test_the_record_of_a_detached_run_is_running(self):
         result = self.unix.run(["--detach", "--run-id", "told"], "exec sleep 60", record=True)
         self.assertEqual((0, b"told\n"), (result.code, result.out))
         self.assertEqual(("told", {"kind": "running"}),
                          (result.record["run"], result.record["outcome"]))
         self.end_and_forget(self.unix, "told")
 
-    def test_asked_for_twice_under_one_id_it_runs_once(self):
+    def test_a_command_requested_twice_under_one_id_runs_once(self):
         count = self.path("count")
         command = f"echo once >> {count}; " + self.held()
         processes = [self.unix.popen(["--run-id", "job"], command, stdin=subprocess.DEVNULL,
@@ -175,7 +175,7 @@ class Kept(Case):
             self.end_and_forget(place, "soft")
             os.unlink(self.release)
 
-    def test_a_soft_timeout_is_nothing_to_who_is_done_before(self):
+    def test_a_soft_timeout_does_not_affect_a_run_that_ended_before(self):
         for options in ([], ["--json"]):
             result = self.unix.run(["--soft-timeout", "20s", "--run-id", "early", *options],
                                    "echo hi; exit 3", record=True)
@@ -184,7 +184,7 @@ class Kept(Case):
             self.assertEqual({"kind": "exited", "code": 3}, result.record["outcome"])
             self.end_and_forget(self.unix, "early")
 
-    def test_following_begins_where_one_likes(self):
+    def test_attach_begins_at_the_given_offset(self):
         self.let_go()
         run = self.detach(self.unix, self.held("echo 0123456789; echo abcdef >&2", "exit 2"))
         self.assertEqual(2, self.unix.run(["--wait", run]).code)
@@ -200,7 +200,7 @@ class Kept(Case):
                           "from": 4, "text": "456789\n"}, record["stdout"])
         self.end_and_forget(self.unix, run)
 
-    def test_two_who_watch_both_see_everything(self):
+    def test_two_followers_both_get_everything(self):
         run = self.detach(self.unix, self.held("seq 1 20000", "seq 1 200000; exit 4"))
         processes = [place.popen(["--attach", run], stdout=subprocess.PIPE, bufsize=0,
                                  stdin=subprocess.DEVNULL) for place in (self.unix, self.plain)]
@@ -256,7 +256,7 @@ class Kept(Case):
         self.assertIn(run.encode(), result.err)
         self.end_and_forget(self.unix, run)
 
-    def test_an_id_is_shortened_while_it_is_unique_and_unknown_ones_are_said(self):
+    def test_a_unique_prefix_is_an_id_and_an_unknown_id_is_reported(self):
         self.let_go()
         for run in ("short-1", "short-2", "other"):
             self.detach(self.unix, self.held("echo " + run, ""), options=["--run-id", run])
@@ -296,7 +296,7 @@ class Kept(Case):
             self.assertEqual(code, process.wait(PATIENCE))
             return process.stderr.read().decode()
 
-    def test_who_leaves_what_is_kept_says_that_it_goes_on(self):
+    def test_a_client_that_leaves_a_kept_run_reports_that_it_goes_on(self):
         thrice = [(signal.SIGINT, b"int\n"), (signal.SIGINT, b"term\n"), (signal.SIGINT, None)]
         for sent, code in ((thrice, 130), ([(signal.SIGTERM, None)], 143),
                            ([(signal.SIGHUP, None)], 129)):
@@ -319,7 +319,7 @@ class Kept(Case):
         wait_until(lambda: self.listed(self.unix, "mortal")["state"] == "ended", "it to end")
         self.end_and_forget(self.unix, "mortal")
 
-    def test_a_reader_who_goes_does_not_end_what_is_kept(self):
+    def test_a_lost_reader_of_stdout_does_not_end_a_kept_run(self):
         process = self.unix.popen(["--on-disconnect=keep", "--run-id", "unread"],
                                   "while :; do echo y; sleep 0.01; done", stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -331,7 +331,7 @@ class Kept(Case):
         self.assertEqual("running", self.listed(self.unix, "unread")["state"])
         self.end_and_forget(self.unix, "unread")
 
-    def test_of_a_run_whose_session_was_killed_the_id_is_said_and_what_there_was(self):
+    def test_a_killed_session_is_reported_with_id_and_output(self):
         session = self.path("session")
         command = f"echo out; echo $PPID > {session}; exec sleep 60"
         process = self.unix.popen(["--run-id", "orphan"], command, stdin=subprocess.DEVNULL,
@@ -399,7 +399,7 @@ class Hostile(Case):
 
     values = ("abc", "2")
 
-    def test_a_server_that_keeps_nothing_is_not_asked_to(self):
+    def test_a_server_without_the_feature_gets_no_kept_request(self):
         def serve(peer):
             request, _ = peer.hear("open", "attach", "list", "forget")
             if request["type"] == "open":
@@ -417,7 +417,7 @@ class Hostile(Case):
             result = self.against(serve, *words, features=["runs", "shells", "resume"])
             self.assertIn(b"this server keeps no runs", result.err)
 
-    def test_no_byte_before_the_place_that_was_asked_for_is_printed(self):
+    def test_no_byte_before_the_requested_offset_is_printed(self):
         def serve(peer):
             request, _ = peer.hear("attach")
             peer.attached(request)
@@ -429,7 +429,7 @@ class Hostile(Case):
         result = self.against(serve, "--attach=abc", "--from=2", code=0)
         self.assertEqual((b"cd\n", b""), (result.out, result.err))
 
-    def test_bytes_that_were_asked_for_and_are_not_kept_are_said(self):
+    def test_requested_bytes_that_are_not_kept_are_reported(self):
         def serve(peer):
             request, _ = peer.hear("attach")
             peer.attached(request, out=3, out_sum=zlib.crc32(b"abc"))
@@ -551,7 +551,7 @@ class Hostile(Case):
 
         self.assertIn(b"closed", self.against(serve, "--runs").err)
 
-    def test_a_journal_with_something_missing_is_said_and_no_success_of_logs(self):
+    def test_an_incomplete_journal_is_reported_and_logs_fails(self):
         def serve(peer):
             request, _ = peer.hear("attach")
             peer.attached(request)

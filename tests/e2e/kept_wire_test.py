@@ -54,7 +54,7 @@ class KeptWire(Case):
             elif header["type"] in ("end", "refused", "error"):
                 return header, told, gaps
 
-    def test_a_hole_that_is_told_twice_counts_once(self):
+    def test_a_gap_received_twice_counts_once(self):
         with self.wire(self.session) as wire:
             self.keep(wire, "head -c 1000000 /dev/zero", max_output=1000)
             first = self.drain(wire)
@@ -64,7 +64,7 @@ class KeptWire(Case):
         self.assertEqual(first, again)
         self.assertEqual((1000, 500), (again[0]["stdout"]["delivered"], again[0]["stdout"]["gap_at"]))
 
-    def test_an_end_of_a_stream_is_said_again_before_the_run_ends(self):
+    def test_eof_is_sent_again_before_the_end_of_the_run(self):
         with self.wire(self.session) as wire:
             self.keep(wire, "echo hi; exec >&-; exec sleep 60", stdin_null=True)
             wire.next(lambda one: one["type"] == "eof")
@@ -72,7 +72,7 @@ class KeptWire(Case):
         with wire:
             wire.next(lambda one: one["type"] == "eof" and one["stream"] == "stdout", patience=10)
 
-    def test_waiting_for_stdin_that_is_said_again_costs_nothing(self):
+    def test_a_repeated_credit_for_stdin_costs_nothing(self):
         with self.wire() as one, self.wire() as other:
             self.keep(one, "cat")
             one.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"hello")
@@ -95,7 +95,7 @@ class KeptWire(Case):
             header, told, _ = self.drain(other, told=5)
             self.assertEqual(({"kind": "exited", "code": 0}, 6), (header["outcome"], told))
 
-    def test_damage_found_by_who_comes_back_is_his_alone(self):
+    def test_damage_found_by_a_returning_client_affects_only_it(self):
         with self.wire() as wire:
             self.keep(wire, "seq 1 60000", run=self.run + "-damaged", stdin_null=True)
             self.drain(wire)
@@ -116,7 +116,7 @@ class KeptWire(Case):
             self.assertIn("damage", header["outcome"]["message"])
         self.assertTrue(is_alive(pid))
 
-    def test_a_place_that_was_never_heard_of_is_asked_for_again(self):
+    def test_an_offset_that_was_not_received_is_requested_again(self):
         with self.wire(self.session) as wire:
             self.keep(wire, "echo 0123456789; exec sleep 60", stdin_null=True)
             wire.next(lambda one: one["type"] == "data")
@@ -126,7 +126,7 @@ class KeptWire(Case):
         with wire:
             self.assertEqual([1], [one["ch"] for one in answer.get("runs", [])], answer)
 
-    def test_who_lost_its_stdin_to_another_may_still_watch(self):
+    def test_a_client_that_lost_stdin_to_another_still_follows(self):
         with self.wire(self.session) as wire:
             self.keep(wire, "cat >/dev/null; echo done")
             wire.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"x" * 60_000)
@@ -142,7 +142,7 @@ class KeptWire(Case):
                 for one in (wire, other):
                     self.assertEqual({"kind": "exited", "code": 0}, self.drain(one)[0]["outcome"])
 
-    def test_a_lost_run_is_not_swept_away_and_run_again_however_long_ago_it_began(self):
+    def test_an_old_lost_run_is_not_swept_and_run_again(self):
         count = self.path("count")
         with self.wire() as wire:
             self.keep(wire, f"echo once >> {count}; exec sleep 60", stdin_null=True)
@@ -192,7 +192,7 @@ class KeptWire(Case):
                            "limit": told + 100_000})
             self.assertEqual(("running", told), (header["outcome"]["kind"], header["stdout"]["bytes"]))
 
-    def test_lists_that_nobody_reads_are_not_piled_up(self):
+    def test_lists_for_a_client_that_does_not_read_are_bounded(self):
         with self.wire() as wire:
             self.keep(wire, "true #" + "x" * 4000, stdin_null=True)
             self.drain(wire)

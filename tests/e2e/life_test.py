@@ -37,7 +37,7 @@ class Ahead(Case):
         self.assertEqual(0, result.code, result)
         return int(result.out)
 
-    def test_whoever_comes_gets_it_and_the_next_is_forked(self):
+    def test_a_connection_gets_the_spare_and_the_next_is_forked(self):
         seen = set()
         for _ in range(3):
             ready = self.both()
@@ -46,7 +46,7 @@ class Ahead(Case):
             seen.add(session)
         self.assertEqual(3, len(seen))
 
-    def test_who_comes_meanwhile_is_served_all_the_same(self):
+    def test_a_connection_without_a_spare_is_served(self):
         ready = self.both()
         sessions = {self.session_of() for _ in range(5)}
         self.assertEqual(5, len(sessions))
@@ -62,7 +62,7 @@ class Ahead(Case):
                                    if (stat.parent, stat.name) == (self.own.pid, "frshd-zygote")],
                           "the zygote")[0]
 
-    def test_without_the_zygote_nobody_is_turned_away_and_there_is_another(self):
+    def test_a_killed_fork_server_is_replaced_and_refuses_no_client(self):
         for _ in range(5):
             ready, zygote = self.both(), self.zygote()
             os.kill(zygote, signal.SIGKILL)
@@ -77,7 +77,7 @@ class Ahead(Case):
         wait_until(lambda: not any(is_alive(pid) for pid in ready), "all to end")
         self.own.process.wait()
 
-    def test_they_go_when_it_is_told_to_end_and_live_sessions_do_not(self):
+    def test_spares_end_with_the_listener_and_live_sessions_do_not(self):
         with self.running(self.place.popen([], "echo up; read x", stdin=subprocess.PIPE,
                                            stdout=subprocess.PIPE)) as process:
             self.assertEqual(b"up\n", process.stdout.readline())
@@ -92,7 +92,7 @@ class Life(Case):
         popen.setdefault("stdin", subprocess.DEVNULL)
         return place.popen([], command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
 
-    def test_l1_interrupts_go_to_the_command_first_int_then_term_then_kill(self):
+    def test_l1_interrupts_send_int_then_term_then_kill(self):
         for place in self.everywhere():
             process = self.start(place, "trap 'echo int' INT; trap 'echo term' TERM; echo up; "
                                  "while :; do sleep 0.02; done")
@@ -120,7 +120,7 @@ class Life(Case):
             self.assertEqual(b"no\n", process.stdout.readline())
             self.assertEqual(9, process.wait(20))
 
-    def test_l1_what_tells_the_client_to_go_is_passed_on(self):
+    def test_l1_sigterm_and_sighup_to_the_client_are_passed_on(self):
         for place in self.everywhere():
             for name in ("TERM", "HUP"):
                 seen = self.path(name + place.name.replace(" ", ""))
@@ -135,9 +135,9 @@ class Life(Case):
                 wait_until(lambda: os.path.exists(seen), f"{name} to reach the command")
 
     def tidied_up(self, place, name, command):
-        """Starts a command. Returns it, and a function that reads what it wrote to descriptor 3.
+        """Starts a command. Returns it, and a function that reads its descriptor 3.
 
-        Descriptor 3 is a pipe, since writing to a slow disk may take longer than the command has."""
+        Descriptor 3 is a pipe, since a slow disk may take longer than the command has."""
         path = self.path(name + place.name.replace(" ", ""))
         os.mkfifo(path)
         read_end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -152,7 +152,7 @@ class Life(Case):
 
         return process, content
 
-    def test_l1_the_command_gets_the_clients_signal_alone_and_time_to_tidy_up(self):
+    def test_l1_the_command_gets_the_clients_signal_and_time_to_clean_up(self):
         for place in self.everywhere():
             for name, other in (("TERM", "HUP"), ("HUP", "TERM")):
                 process, content = self.tidied_up(
@@ -178,7 +178,7 @@ class Life(Case):
                 wait_until(lambda: not is_alive(int(content())), "the command to end", 10)
             self.no_strays()
 
-    def test_l2_what_a_killed_session_started_is_ended_also_between_two_programs(self):
+    def test_l2_a_killed_sessions_process_is_ended_even_during_exec(self):
         for place in (self.unix, self.plain):
             for _ in range(5):
                 process = self.start(place, "export L='exec sh -c \"$L\"'; echo $PPID; exec sh -c \"$L\"")
@@ -200,7 +200,7 @@ class Life(Case):
                            lambda: f"the whole marker, not {content()!r} ({place.name})", 10)
             self.no_strays()
 
-    def test_l2_what_holds_a_stream_of_a_lost_client_and_never_stops_is_ended(self):
+    def test_l2_a_holder_that_never_stops_writing_is_ended(self):
         for command in ("yes", "(setsid yes &); sleep 0.1; exit", "trap '' HUP TERM PIPE; yes"):
             process = self.start(self.unix, "echo up; " + command)
             with self.running(process):
@@ -228,7 +228,7 @@ class Life(Case):
                     wait_until(lambda: not is_alive(pid), "everything it started to end")
             self.no_strays()
 
-    def test_l2_the_end_is_asked_for_before_it_is_forced(self):
+    def test_l2_hup_and_term_are_sent_before_kill(self):
         for place in self.everywhere():
             seen = self.path(place.name.replace(" ", ""))
             process = self.start(place, f"exec 2>/dev/null; trap 'echo hup >> {seen}' HUP; "
@@ -283,7 +283,7 @@ class Life(Case):
                 self.assertEqual(b"two\n", process.stdout.readline())
                 self.assertEqual(0, process.wait(20))
 
-    def test_l4_a_server_told_to_end_lets_live_sessions_go_on(self):
+    def test_l4_a_terminated_server_lets_live_sessions_go_on(self):
         runtime = self.short_path()
         os.mkdir(runtime, 0o700)
         server = Server(runtime)
@@ -323,7 +323,7 @@ class Life(Case):
         finally:
             server.end()
 
-    def test_l4_a_socket_file_left_behind_is_replaced_and_a_living_one_is_not(self):
+    def test_l4_a_stale_socket_file_is_replaced_a_live_one_is_not(self):
         runtime = self.short_path()
         os.mkdir(runtime, 0o700)
         server = Server(runtime, tcp=False)
@@ -356,8 +356,8 @@ class Life(Case):
     def descriptors_at_rest(self):
         """Returns the kinds of descriptors of an idle server.
 
-        These are a socket for each door, for the fork server and for each preforked session, and a pipe
-        from each of these. While one is being forked, the server has both ends of its pipe."""
+        These are a socket for each door, for the fork server and for each preforked session, and a
+        pipe from each of these. While one is being forked, the server has both ends of its pipe."""
         kinds = []
 
         def is_at_rest():
@@ -430,7 +430,7 @@ class Life(Case):
             self.assertRegex(result.err, rb"\Afrsh: [^\n]+\n\Z")
             self.assertEqual(b"", place.run(["-q"], "true").err)
 
-    def test_l7_what_a_peer_says_cannot_move_the_cursor(self):
+    def test_l7_text_of_a_peer_cannot_move_the_cursor(self):
         result = self.unix.run(["--cwd", "/no/\x1b[2Jsuch"], "true")
         self.assertNotIn(b"\x1b", result.err)
 
@@ -449,7 +449,7 @@ class Life(Case):
         self.assertTrue(re.match(rb"frsh: lost: protocol error", result.err), result)
 
 
-    def test_a_server_of_ours_that_cannot_be_spoken_to_is_not_waited_for(self):
+    def test_a_started_server_that_sends_no_frames_is_not_waited_for(self):
         """A server that sends no frames, and ignores whether a client listens."""
         started = time.monotonic()
         chatter = "sh -c 'echo hello world; while sleep 0.05; do echo and so on; done'"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures whether the time of a refusal shows that a user exists. Exits with 1 if it does.
 
-Logs in with valid signatures by a key that is not authorized, for users of each kind in turn, many at
-once, and measures the time from the login to the refusal. Root makes users for this; without root
-there are the user's own name and a name that does not exist. Prints a table.
+Logs in with valid signatures by a key that is not authorized, for users of each kind in turn, many
+at once, and measures the time from the login to the refusal. Root makes users for this; without
+root there are the user's own name and a name that does not exist. Prints a table.
 Usage: login_timing.py [TRIES_OF_EACH]    (default 200; about 20 a second)
 """
 

@@ -104,7 +104,7 @@ class OverANetwork(unittest.TestCase):
         out, err = process.communicate(timeout=30)
         return Result(process, out, err)
 
-    def test_a_source_that_keeps_failing_is_kept_out_for_a_while_and_nobody_else(self):
+    def test_only_a_source_that_keeps_failing_is_refused_for_a_while(self):
         tries = 0
         while True:
             result = self.run_client("-i", os.path.join(self.home, "wrong"), SERVER, "true")
@@ -135,7 +135,7 @@ class OverANetwork(unittest.TestCase):
             time.sleep(wait + 0.5)
             self.assertEqual(self.run_client(SERVER, "echo in").out, b"in\n")
 
-    def test_a_laptop_that_sleeps_and_wakes_up_elsewhere_goes_on_with_its_run(self):
+    def test_a_laptop_with_a_new_address_resumes_its_run(self):
         tick = os.path.join(self.folder, "tick")
         process = subprocess.Popen(
             ["ip", "netns", "exec", self.network.client, FRSH, "-o", "ServerAliveInterval=1",
@@ -166,7 +166,7 @@ class OverANetwork(unittest.TestCase):
             ip("-n", client, "route", "replace", "default", "via", "10.77.2.1")
 
     @unittest.skipUnless(FULL, "SKIP: takes two minutes; FRSH_TEST_FULL=1")
-    def test_a_machine_that_is_gone_is_found_out_and_a_program_that_is_stopped_is_not(self):
+    def test_a_vanished_machine_is_dead_a_stopped_client_is_not(self):
         def pid_of(name):
             path = os.path.join(self.folder, name)
             def look():

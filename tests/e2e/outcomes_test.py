@@ -41,7 +41,7 @@ class Outcomes(Case):
                                   "core": False}, result.record["outcome"])
                 self.assertIn(name.encode(), result.err)
 
-    def test_e3_a_death_by_a_real_time_signal_is_told_by_its_number(self):
+    def test_e3_death_by_a_real_time_signal_has_its_number(self):
         result = self.unix.run([], "kill -40 $$", record=True)
         self.assertEqual(168, result.code, result)
         self.assertEqual(40, result.record["outcome"]["number"])
@@ -80,7 +80,7 @@ class Outcomes(Case):
             result = self.unix.run(["--json"], "true", stdout=full)
             self.assertEqual(255, result.code, result)
 
-    def test_e5_a_program_that_is_not_there_is_127_and_one_that_may_not_run_126(self):
+    def test_e5_a_missing_program_is_127_and_a_forbidden_one_126(self):
         plain_file = self.path("file")
         with open(plain_file, "w") as file:
             file.write("no program")
@@ -207,7 +207,7 @@ class Outcomes(Case):
         self.skipTest("no control group of our own that limits memory")
 
     @unittest.skipIf(SANITIZED, "a sanitizer itself needs more memory than that")
-    def test_e8_a_death_for_want_of_memory_is_told_as_such(self):
+    def test_e8_a_kill_for_lack_of_memory_is_reported(self):
         words = shlex.join([*self.small_group(), FRSHD, "--stdio"])
         place = Place("small", self.folder, ["--via", words, "x"])
         eat = "head -c 300000000 /dev/zero | tail"
@@ -229,7 +229,7 @@ class Outcomes(Case):
             self.assertNotIn(b"memory", result.err)
 
     @unittest.skipIf(SANITIZED, "UBSan looks at memory through a pipe(2), which is not to be had")
-    def test_e8_a_server_without_descriptors_left_says_so_for_the_run(self):
+    def test_e8_a_server_without_descriptors_reports_it_for_the_run(self):
         # Somewhere between too few to begin at all and enough for everything.
         kinds = set()
         for most in range(4, 26):

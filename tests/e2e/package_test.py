@@ -82,7 +82,7 @@ class Packages(unittest.TestCase):
         for package in ("adduser", "libc6", "libssl3"):
             self.assertIn(package, depends)
 
-    def test_what_the_server_is_told_at_first_keeps_it_on_loopback(self):
+    def test_the_packaged_configuration_listens_on_loopback_only(self):
         place = os.path.join(self.folder, "x")
         self.ask("-x", self.packages["frshd"], place)
         with open(os.path.join(place, "etc/frsh/frshd.toml")) as file:

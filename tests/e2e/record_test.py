@@ -74,7 +74,7 @@ class Record(Case):
         result = self.unix.run(["--json"], "printf 'a\\0\\033\\n'")
         self.assertEqual("a\0\x1b\n", json.loads(result.out)["stdout"]["text"])
 
-    def test_json_keeps_the_first_and_last_8_mib_unless_told_otherwise(self):
+    def test_json_keeps_the_first_and_last_8_mib_by_default(self):
         result = self.unix.run(["--json"], "head -c 20000000 /dev/zero | tr '\\0' x")
         summary = json.loads(result.out)["stdout"]
         self.assertEqual((20000000, 16 << 20, 8 << 20),
@@ -107,7 +107,7 @@ class Record(Case):
         wait_until_full(read_end)
         return process
 
-    def test_ctrl_c_ends_the_wait_for_a_reader_of_the_record_that_has_stopped(self):
+    def test_ctrl_c_ends_the_wait_for_a_stopped_reader_of_the_record(self):
         long = [": " + "x" * 100000 + ";"] * 3
         for options, words in ((["--json"], ["head -c 1000000 /dev/zero"]),
                                (["--status-fd", "{}"], long),
@@ -119,7 +119,7 @@ class Record(Case):
                     process.send_signal(number)
                     self.assertEqual(128 + number, process.wait(10))
 
-    def test_a_reader_of_the_record_that_has_gone_is_never_success(self):
+    def test_a_record_without_a_reader_is_never_success(self):
         read_end, write_end = os.pipe()
         os.close(read_end)
         result = self.unix.run(["--status-fd", str(write_end)], "true", pass_fds=(write_end,))

@@ -68,7 +68,7 @@ class Repl(Case):
                 self.assertEqual("f z 1\nv 5 /tmp 2\nhey\n1\n", written)
                 self.assertEqual(0, t.leave())
 
-    def test_the_last_status_is_there_for_the_next_and_stops_nobody(self):
+    def test_the_last_status_is_kept_and_does_not_stop_the_shell(self):
         with self.at_prompt() as t:
             self.assertEqual("7\n", t.run_all(["(exit 7)", "echo $?"]))
             self.assertEqual("0\n", t.run("echo $?"))
@@ -79,7 +79,7 @@ class Repl(Case):
             self.assertEqual("still\n", t.run_all(["set -e", "! true", "echo still"]))
             t.leave()
 
-    def test_break_and_other_words_of_loops_do_not_leave_the_loop_of_ours(self):
+    def test_break_and_continue_do_not_leave_the_shells_own_loop(self):
         with self.at_prompt() as t:
             t.run("kept=1")
             for word in ("break", "continue", "return 3", "fi", ")", "}", "done", "esac; x"):
@@ -87,7 +87,7 @@ class Repl(Case):
                 self.assertEqual("1\n", t.run("echo $kept"), word)
             t.leave()
 
-    def test_set_x_shows_the_command_and_nothing_of_ours(self):
+    def test_set_x_shows_the_command_and_no_internals(self):
         with self.at_prompt() as t:
             t.run("set -x")
             written = t.run("echo a   b; printf '%s\\n' c")
@@ -125,7 +125,7 @@ class Repl(Case):
             self.assertEqual("on\n", t.run("echo on"))
             self.assertEqual(0, t.leave())
 
-    def test_a_syntax_error_is_said_and_survived(self):
+    def test_a_syntax_error_is_reported_and_survived(self):
         with self.at_prompt() as t:
             t.run("kept=1")
             self.assertIn("syntax error", t.run("if ; then"))
@@ -167,7 +167,7 @@ class Repl(Case):
             self.assertEqual("1\n", t.run("echo $kept"))
             t.leave()
 
-    def test_ctrl_c_again_asks_firmly_and_the_third_time_ends_it(self):
+    def test_the_second_ctrl_c_sends_term_and_the_third_kill(self):
         with self.at_prompt() as t:
             t.run("kept=1")
             t.enter("sh -c 'trap \"echo i\"nt INT; trap \"echo te\"rm\\;exit\\ 9 TERM; echo U\"\"P; "
@@ -215,7 +215,7 @@ class Repl(Case):
             self.assertEqual("on\n", t.run("echo on"))
             t.leave()
 
-    def test_a_shell_that_dies_is_said_and_replaced_where_it_was(self):
+    def test_a_dead_shell_is_reported_and_replaced_in_its_folder(self):
         with self.at_prompt(place=self.unix) as t:
             t.run("cd /tmp; v=1")
             for line, words, status in (("exit 3", "exited with 3", "[3] "),
@@ -324,7 +324,7 @@ class Repl(Case):
             self.assertEqual("on\n", t.run("echo on"))
             self.assertEqual(0, t.leave())
 
-    def test_history_is_saved_line_by_line_and_survives_a_kill_and_a_neighbour(self):
+    def test_history_survives_a_kill_and_a_second_client(self):
         env = {"XDG_STATE_HOME": self.path("state")}
         odd = "echo 'a\\b é %s' #x"
         with self.at_prompt(env=dict(env)) as one, self.at_prompt(env=dict(env)) as two:
@@ -406,7 +406,7 @@ class Repl(Case):
             self.assertEqual("pieces\n", t.run(""))
             t.leave()
 
-    def test_words_of_our_own(self):
+    def test_the_prompts_own_commands(self):
         with self.at_prompt() as t:
             self.assertEqual("no command has run yet\n", t.run(":status"))
             t.run("echo out; echo err >&2; (exit 3)")
@@ -530,7 +530,7 @@ class Repl(Case):
         finally:
             os.kill(pid, signal.SIGKILL)
 
-    def test_what_runs_in_the_shell_gets_the_clients_signal_and_time_to_tidy_up(self):
+    def test_a_shells_command_gets_the_signal_and_time_to_clean_up(self):
         for name, others in (("TERM", ("INT", "HUP")), ("HUP", ("INT", "TERM"))):
             for place in (self.unix, self.stdio):
                 path = self.path(name + place.name)

@@ -169,14 +169,14 @@ class Resume(Case):
             for way, (count, cuts, size) in sorted(table.items()):
                 print(f"{way:<16}{count:>8}{cuts:>8}{size / 2**20:>8.0f}")
 
-    def test_the_loss_is_said_once_and_the_run_goes_on(self):
+    def test_the_loss_is_reported_once_and_the_run_goes_on(self):
         proxy = self.through(lambda n: Fate(down=600) if n == 0 else None)
         code, out, err = self.run_through(proxy, "echo one; sleep 0.3; echo two; exit 4")
         self.assertEqual((4, b"one\ntwo\n"), (code, out), err)
         self.assertRegex(err, rb"\Afrsh: the connection was lost[^\n]*; trying to get it back for "
                          rb"20 s\n\Z")
 
-    def test_a_server_that_is_not_reached_again_makes_it_lost_and_the_grace_ends_the_run(self):
+    def test_an_unreachable_server_makes_the_run_lost(self):
         pid_file = self.path("pid")
         proxy = self.through(lambda n: Fate(down=600, stall=0))
         process = self.popen(proxy, f"echo $$ > {pid_file}; yes", grace="grace:1s")
@@ -189,7 +189,7 @@ class Resume(Case):
                              rb"{16}, stdout \d+, stderr 0 bytes arrived\)\n\Z")
             wait_until(lambda: not is_alive(pid), "the grace to end the run")
 
-    def test_a_grace_run_with_a_reader_that_stops_holds_bounded_memory_while_nobody_is_there(self):
+    def test_a_disconnected_run_holds_bounded_memory(self):
         proxy = self.through(lambda n: Fate(down=100_000) if n == 0 else Fate(up=0))
         session_file = self.path("session")
         process = self.popen(proxy, f"echo $PPID > {session_file}; yes", grace="grace:3s")
@@ -209,7 +209,7 @@ class Resume(Case):
             if not SANITIZED:
                 self.assertLess(most, 16 * 1024)
 
-    def test_a_client_that_was_killed_costs_one_grace_and_one_that_leaves_none(self):
+    def test_a_killed_client_costs_one_grace_a_leaving_one_none(self):
         for number, grace, least, most in ((signal.SIGKILL, 1, 0.9, 30), (signal.SIGTERM, 20, 0, 15)):
             pid_file = self.path(f"pid{number}")
             proxy = self.through(lambda n: None)
@@ -223,7 +223,7 @@ class Resume(Case):
                 self.assertGreaterEqual(time.monotonic() - begin, least)
                 self.assertLess(time.monotonic() - begin, most)
 
-    def test_a_session_that_was_killed_meanwhile_is_lost_and_nothing_stays(self):
+    def test_a_session_killed_while_disconnected_is_lost(self):
         session_file = self.path("session")
         proxy = self.through(lambda n: None)
         process = self.popen(proxy, f"echo $PPID > {session_file}; exec sleep 60")

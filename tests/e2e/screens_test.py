@@ -130,7 +130,7 @@ class Screens(Case):
         pair.ended()
         self.assertEqual("漢ok\n", self.file("there", "typed"))
 
-    def test_a_paste_is_told_from_keys_where_the_program_asked_for_that(self):
+    def test_a_paste_is_bracketed_if_the_program_requests_it(self):
         pair = self.pair("s=$(stty -g); stty raw -echo; printf \"\\033[?2004hready\"; "
                          "head -c 31 | cat -v; printf \"\\033[?2004l\"; stty $s")
         pair.same("ready")

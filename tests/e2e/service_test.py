@@ -76,7 +76,7 @@ class Service(unittest.TestCase):
     def run_on(self, port, *words):
         return self.client.run("--accept-new", f"127.0.0.1:{port}", *words)
 
-    def test_sockets_that_are_given_are_served_and_the_manager_is_told(self):
+    def test_given_sockets_are_served_and_the_manager_is_notified(self):
         ear, path = self.hear()
         local = socket.socket(socket.AF_UNIX)
         local.bind(os.path.join(self.folder, "s"))
@@ -92,7 +92,7 @@ class Service(unittest.TestCase):
             self.assertEqual(service.wait(PATIENCE), 0)
         self.assertTrue(os.path.exists(os.path.join(self.folder, "s")), "it is the manager's")
 
-    def test_a_restart_ends_nobodys_run(self):
+    def test_a_restart_ends_no_run(self):
         ear, path = self.hear()
         go = os.path.join(self.folder, "go")
         with self.listening() as given:
@@ -117,7 +117,7 @@ class Service(unittest.TestCase):
             self.assertEqual(second.wait(PATIENCE), 0)
         wait_until(lambda: not [one for one in descendants() if one.state != "Z"], "all of them to end")
 
-    def test_the_same_on_a_port_that_it_opened_itself(self):
+    def test_a_restart_on_a_port_of_its_own_ends_no_run(self):
         ear, path = self.hear()
         with self.listening() as free:
             port = free.getsockname()[1]

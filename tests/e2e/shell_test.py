@@ -79,7 +79,7 @@ class Shells(Case):
                                  (out, header["outcome"]["code"]))
         self.nothing_is_left()
 
-    def test_what_was_never_evaluated_is_not_said_to_have_ended(self):
+    def test_a_command_never_evaluated_is_not_reported_as_ended(self):
         with self.wire() as wire:
             self.shell(wire)
             wire.open(1, "sleep 0.1; exit 0", shell=1)
@@ -187,7 +187,7 @@ class Shells(Case):
                 self.assertEqual("exited", wire.end(channel)[0]["outcome"]["kind"])
         self.nothing_is_left()
 
-    def test_sixteen_shells_and_not_one_more(self):
+    def test_a_connection_has_at_most_sixteen_shells(self):
         with self.wire() as wire:
             for number in range(1, 18):
                 wire.open_shell(number, "HOME=/nonexistent")
@@ -215,14 +215,14 @@ class Shells(Case):
     def test_a_number_that_is_in_use_ends_the_connection(self):
         with self.wire() as wire:
             self.shell(wire)
-            wire.send({"type": "shell_close", "shell": 99})  # There is no such shell; it may just have ended.
+            wire.send({"type": "shell_close", "shell": 99})  # No such shell.
             wire.open(1, "sleep 60", shell=1)
             wire.open_shell(1)
             header, _ = wire.next(lambda one: one["type"] == "error", "an error")
             self.assertEqual("protocol", header["reason"])
         self.nothing_is_left()
 
-    def test_closing_lets_what_was_asked_for_end(self):
+    def test_a_closed_shell_finishes_its_requested_runs(self):
         with self.wire() as wire:
             self.shell(wire)
             wire.open(1, "sleep 0.2; echo done", shell=1)
@@ -231,7 +231,7 @@ class Shells(Case):
             self.assertEqual({"kind": "exited", "code": 0}, wire.shell_ended(1))
         self.nothing_is_left()
 
-    def test_a_killed_session_takes_its_shells_along_and_the_next_sweeps_its_folder(self):
+    def test_a_killed_sessions_shells_end_and_its_folder_is_swept(self):
         with self.wire() as wire:
             pid = self.shell(wire)
             wire.open(1, "sleep 60", shell=1)
@@ -272,7 +272,7 @@ class Shells(Case):
             self.assertIn(os.path.basename(folder), self.folders(), "nobody sweeps it away")
         self.nothing_is_left()
 
-    def test_a_runtime_folder_that_cannot_be_made_anew_ends_the_shell_and_the_next_finds_a_place(self):
+    def test_a_lost_runtime_folder_ends_only_this_shell(self):
         own = f"/tmp/frsh-{os.getuid()}"
         with self.wire() as wire:
             self.shell(wire)
@@ -289,7 +289,7 @@ class Shells(Case):
         wait_until(lambda: not self.mine.sessions(), "the session to end")
         self.assertFalse(os.path.exists(folder))
 
-    def test_a_runtime_folder_that_became_somebody_elses_is_not_used(self):
+    def test_a_runtime_folder_of_another_user_is_not_used(self):
         with self.wire() as wire:
             self.shell(wire)
             os.chmod(os.path.join(self.runtime, "frsh"), 0o777)
@@ -299,7 +299,7 @@ class Shells(Case):
             wire.shell_ended(1)
         wait_until(lambda: not self.mine.sessions(), "the session to end")
 
-    def test_without_a_descriptor_left_a_run_says_so_and_the_others_go_on(self):
+    def test_a_run_without_descriptors_fails_and_others_go_on(self):
         with self.wire() as wire:
             self.shell(wire)
             session = self.mine.sessions()[0].pid
@@ -349,7 +349,7 @@ class Shells(Case):
             self.assertEqual(["0", "1", "2"], cut_off())
         self.nothing_is_left()
 
-    def test_where_there_is_no_bash_long_commands_and_any_bytes_are_evaluated_too(self):
+    def test_without_bash_long_commands_and_any_bytes_are_evaluated(self):
         hide = "for b in /bin/bash /usr/bin/bash /usr/local/bin/bash; do " \
                "[ -e $b ] && mount --bind /dev/null $b; done; exec \"$@\""
         unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
@@ -391,7 +391,7 @@ class Shells(Case):
             self.assertEqual((f"1a\n{pid}\n".encode(), 6), (out, header["outcome"]["code"]))
         self.nothing_is_left()
 
-    def test_a_tmout_that_cannot_be_unset_does_not_log_out_in_the_middle_of_a_command(self):
+    def test_a_readonly_tmout_does_not_end_a_shell_during_a_command(self):
         home = self.path("home")
         os.mkdir(home)
         with open(os.path.join(home, ".bashrc"), "w") as file:
@@ -461,7 +461,7 @@ class Shells(Case):
                                                                 self.folders()[0])))
         self.nothing_is_left()
 
-    def test_stdin_arrives_also_where_nobody_reads_it_yet(self):
+    def test_stdin_arrives_before_the_command_reads_it(self):
         with self.wire() as wire:
             wire.open_shell(1, "HOME=/nonexistent")
             wire.open(1, "cat", shell=1)

@@ -65,7 +65,7 @@ class WithoutOurs(Case):
             self.assertTrue(result.record["stdout"]["eof"])
             self.assertGreater(result.record["usage"]["max_rss_kib"], 100)
 
-    def test_it_ends_as_other_runs_do(self):
+    def test_a_terminal_run_ends_as_other_runs_do(self):
         for command, kind, options, code in (
                 ("kill -9 $$", "signaled", [], 137),
                 ("sleep 60", "timed_out", ["--timeout", "100ms"], 124),
@@ -102,13 +102,13 @@ class WithoutOurs(Case):
             result = place.run(["-n", "-tt"], "test -t 0 && cat; echo done")
             self.assertEqual((0, b"done\r\n"), (result.code, result.out[-6:]), result)
 
-    def test_t_alone_is_about_ours_and_says_so(self):
+    def test_t_without_a_local_terminal_warns_and_gives_none(self):
         result = self.unix.run(["-t"], "test -t 0 || echo none")
         self.assertEqual((0, b"none\n"), (result.code, result.out))
         self.assertRegex(result.err, rb"^frsh: -t: stdin is no terminal[^\n]*\n$")
         self.assertEqual(b"", self.unix.run(["-t", "-q"], "true").err)
 
-    def test_who_holds_it_is_named_and_the_end_is_told(self):
+    def test_a_holder_of_the_terminal_is_named(self):
         result = self.run_on(self.unix, "(trap '' HUP; exec sleep 30) & sleep 0.1; echo up", record=True,
                              options=["--linger", "300ms"])
         self.assertEqual((0, b"up\r\n"), (result.code, result.out), result)
@@ -117,7 +117,7 @@ class WithoutOurs(Case):
         self.assertEqual(["sleep"], [one["name"] for one in result.record["holders"]])
         os.kill(result.record["holders"][0]["pid"], signal.SIGKILL)
 
-    def test_nobody_looks_any_more_is_a_hang_up(self):
+    def test_a_lost_reader_of_stdout_is_a_hang_up(self):
         process = self.unix.popen(["-tt"], "exec yes",
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         with self.running(process):
@@ -125,7 +125,7 @@ class WithoutOurs(Case):
             process.stdout.close()
             self.assertEqual(128 + signal.SIGHUP, process.wait(20))
 
-    def test_a_client_that_is_gone_is_a_hang_up(self):
+    def test_a_killed_client_is_a_hang_up(self):
         path = self.path("hup")
         process = self.unix.popen(["-tt"], f"trap 'echo $$ >{path}; exit' HUP; echo up; "
                                   "while :; do sleep 0.02; done", stdin=subprocess.DEVNULL,
@@ -185,7 +185,7 @@ class AtOurs(Case):
             self.assertEqual(0, t.ended())
             self.assertEqual(t.modes, t.modes_now())
 
-    def test_modes_of_ours_are_those_there(self):
+    def test_local_terminal_modes_are_used_remotely(self):
         command = self.unix.command(["-t"], ["stty -a"])
         quoted = " ".join(f"'{word}'" for word in command)
         with Terminal(self, ["/bin/sh", "-c", f"stty erase ^H -ixon tostop; {quoted}"],
@@ -201,7 +201,7 @@ class AtOurs(Case):
                 self.assertEqual(4, t.ended())
                 self.is_ours_again(t)
 
-    def test_ours_is_not_used_without_t_or_with_capital_t(self):
+    def test_the_local_terminal_is_unused_without_t_or_with_T(self):
         for options in ([], ["-T"]):
             with self.terminal("test -t 0 || test -t 1 || echo none", options=options) as t:
                 t.wait_for_text("none\r\n")
@@ -229,7 +229,7 @@ class AtOurs(Case):
             t.wait_for(rb"line\r\nline\r\neof\r\n")
             self.assertEqual(0, t.ended())
 
-    def test_a_new_size_is_told_and_the_program_hears_of_it(self):
+    def test_a_new_size_reaches_the_program_as_sigwinch(self):
         with self.terminal("python3", "-c", SIZES, options=["--argv", "-t"]) as t:
             t.wait_for_text("up\r\n")
             for rows, columns in ((40, 120), (10, 20)) * 50:
@@ -338,7 +338,7 @@ class AtOurs(Case):
             t.keys("exit\r")
             self.assertEqual(0, t.ended())
 
-    def test_descriptors_of_ours_stay_blocking(self):
+    def test_the_callers_descriptors_stay_blocking(self):
         with self.terminal("echo up; cat") as t:
             t.wait_for_text("up\r\n")
             with open(f"/proc/{t.pid}/fdinfo/0") as file:
@@ -448,7 +448,7 @@ class AtThePrompt(Case):
             self.assertIn("[5] ", t.prompt())
             t.leave()
 
-    def test_what_it_leaves_in_the_middle_of_a_line_is_not_written_over(self):
+    def test_an_unfinished_last_line_is_not_overwritten(self):
         with self.at_prompt() as t:
             t.run(":tty printf abc")
             lines = [line for line in t.screen() if line]
@@ -457,7 +457,7 @@ class AtThePrompt(Case):
             self.assertRegex(t.screen()[-2], ":tty printf 'abc")  # And no blank line without need.
             t.leave()
 
-    def test_our_terminal_is_given_back_when_we_are_told_to_go(self):
+    def test_the_terminal_is_restored_after_a_signal_to_the_client(self):
         for name, code in (("TERM", 143), ("HUP", 129), ("SEGV", -11)):
             with self.subTest(name), self.at_prompt() as t:
                 t.enter(":tty echo up; exec sleep 60")

@@ -152,7 +152,7 @@ class Strangers(TlsCase):
         wait_until(lambda: not descendants(self.server.pid), "children to end", 30)
         self.assertNotIn("the gate died", self.server.text())
 
-    def test_other_protocols_are_told_at_once_and_apart_in_the_log(self):
+    def test_other_protocols_are_refused_at_once_and_logged_apart(self):
         plain = b'{"type":"hello","proto":1}'
         for words, answer, logged in (
                 (b"SSH-2.0-OpenSSH_9.2\r\n", b"This is frshd", 'no TLS: it began with "S"'),
@@ -177,7 +177,7 @@ class Strangers(TlsCase):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             connect(self.server.port, context).recv(10)
 
-    def test_sshs_own_client_is_told_at_once(self):
+    def test_a_client_of_ssh_is_refused_at_once(self):
         began = time.monotonic()
         result = subprocess.run(["ssh", "-v", "-F", "none", "-p", str(self.server.port), "127.0.0.1", "true"],
                                 capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
@@ -324,7 +324,7 @@ class Life(TlsCase):
     def gates(self):
         return [stat for stat in descendants(self.server.pid) if stat.name == "frshd-gate"]
 
-    def test_a_gate_killed_at_any_moment_is_a_lost_connection_and_nothing_else(self):
+    def test_a_killed_gate_is_only_a_lost_connection(self):
         random = Random(7)
         data = os.urandom(1 << 20) * 24
         # A moment of the login, of a silent run, and of much data both ways.
@@ -422,7 +422,7 @@ class Floods(TlsCase):
         for i, ((out, err), process) in enumerate(results):
             self.assertEqual((process.returncode, out, err), (0, f"{i}\n".encode(), b""))
 
-    def test_two_thousand_who_say_nothing_or_little(self):
+    def test_two_thousand_silent_connections_keep_no_client_out(self):
         self.own.run(self.target, "true")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
@@ -457,7 +457,7 @@ class Floods(TlsCase):
         wait_until(lambda: not descendants(self.server.pid), "nobody left")
         wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
 
-    def test_who_stops_in_the_middle_of_a_greeting_makes_room(self):
+    def test_a_connection_stopped_in_its_greeting_is_evicted(self):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = client_context().wrap_bio(incoming, outgoing)
         with contextlib.suppress(ssl.SSLWantReadError):
@@ -475,7 +475,7 @@ class Floods(TlsCase):
         self.assertEqual(result.out, b"hi\n", result)
         self.assertLess(time.monotonic() - began, 30)
 
-    def test_who_shakes_hands_and_says_nothing_more_makes_room(self):
+    def test_a_connection_silent_after_the_handshake_is_evicted(self):
         with contextlib.ExitStack() as crowd:
             # As many as one source may have; without room made, it is ten seconds for each eight.
             for _ in range(8):
@@ -486,7 +486,7 @@ class Floods(TlsCase):
             self.assertLess(time.monotonic() - began, 8)
         self.assertIn("said nothing while others waited", self.server.text())
 
-    def test_who_claims_to_ask_a_person_keeps_nobody_out(self):
+    def test_false_auth_pending_keeps_no_client_out(self):
         with contextlib.ExitStack() as crowd:
             for _ in range(80):
                 one = crowd.enter_context(connect(self.server.port))

@@ -141,7 +141,7 @@ class Forgery(ByHand):
             "no user": of(lambda one: sign(key, one.message("")), user=""),
         }
 
-    def test_a_signature_that_was_not_made_for_this_lets_nobody_in(self):
+    def test_a_signature_made_for_another_purpose_is_refused(self):
         def attempt(name, make):
             with self.connect() as one:
                 # The first run comes with the login, as an honest client's does.
@@ -243,7 +243,7 @@ class AfterTheLogin(ByHand):
             "a server's word": frame({"type": "started", "ch": 1, "run": "by-hand", "pid": 1}),
         }
 
-    def test_every_broken_rule_is_an_error_in_words_and_the_end(self):
+    def test_every_broken_rule_is_an_error_with_a_reason_and_a_close(self):
         def attempt(name, bad, is_late):
             with self.connect() as one:
                 login = self.log_in(one)

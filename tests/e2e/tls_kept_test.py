@@ -1,4 +1,4 @@
-"""Kept runs over TLS: which user they belong to, and that a failed connection does not affect them."""
+"""Kept runs over TLS: which user owns them, and that a failed connection does not affect them."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class TlsKept(TlsCase):
     def gates(self):
         return [one.pid for one in descendants() if one.name == "frshd-gate" and one.state not in "ZX"]
 
-    def test_a_run_that_was_left_over_tls_is_there_for_the_next_connection(self):
+    def test_a_run_left_over_tls_is_there_for_the_next_connection(self):
         go = os.path.join(self.folder, "go")
         result = self.own.run("--detach", self.target, f"echo a; while ! test -e {go}; do sleep 0.02; done; exit 3")
         self.assertEqual(0, result.code, result)
@@ -37,7 +37,7 @@ class TlsKept(TlsCase):
         process.communicate(timeout=PATIENCE)
         self.assertEqual(3, process.returncode)
 
-    def test_gates_that_are_killed_cost_whoever_follows_nothing(self):
+    def test_killed_gates_cost_a_follower_nothing(self):
         command = "seq 1 300000; read x; seq 1 300000 >&2; echo $x; exit 6"
         process = self.own.popen("--run-id", "gates", self.target, command, stdin=subprocess.PIPE,
                                  bufsize=0)
@@ -51,7 +51,7 @@ class TlsKept(TlsCase):
         self.assertTrue(out == sequence[2:] + b"word\n")
         self.assertTrue(err == sequence)
 
-    def test_cut_again_and_again_by_whoever_asks_again_and_again(self):
+    def test_many_cuts_and_retries_lose_nothing(self):
         proxy = CuttingProxy(self.server.port, lambda n: Fate("reset", down=200_000) if n < 12 else None)
         self.addCleanup(proxy.close)
         result = self.own.run("-q", "--accept-new", "--run-id", "again", f"127.0.0.1:{proxy.port}",
@@ -59,7 +59,7 @@ class TlsKept(TlsCase):
         self.assertEqual((5, 2_000_000, 2_000_000), (result.code, len(result.out), len(result.err)))
         self.assertGreater(proxy.count, 5)
 
-    def test_a_key_that_is_bound_to_a_command_sees_its_own_runs_and_no_others(self):
+    def test_a_key_with_a_command_sees_only_its_own_runs(self):
         self.assertEqual(0, self.own.run("--run-id", "free", self.target, "echo secret").code)
         client, line = self.trusting()
         self.authorize(f'command="echo bound; exit 4" {line}')
@@ -78,7 +78,7 @@ class TlsKept(TlsCase):
         self.assertEqual(255, result.code)
         self.assertIn("may only run its own command", result.err)
 
-    def test_what_one_user_keeps_no_other_sees(self):
+    def test_kept_runs_are_visible_to_their_user_only(self):
         if not ROOT:
             self.skipTest("SKIP: not root, who alone serves several users")
         place = tempfile.mkdtemp(prefix="frsh-home-")

@@ -48,7 +48,7 @@ class SameUser(TlsCase):
         self.assertEqual(turns[:4], ["up", "down", "up", "down"], ways)
         self.assertLessEqual(len(turns), 6, ways)
 
-    def test_the_runs_know_where_they_come_from(self):
+    def test_runs_have_ssh_connection_in_their_environment(self):
         result = self.own.run(self.target, "echo $SSH_CONNECTION $SSH_CLIENT")
         self.assertRegex(result.out.decode(), rf"^127\.0\.0\.1 \d+ 127\.0\.0\.1 {self.server.port}\n$")
 
@@ -99,7 +99,7 @@ class ForkedAhead(TlsCase):
         os.rename(other, self.server.host_key)
         self.one_line(self.own.run(self.target, "true"), fingerprint)
 
-    def test_a_host_key_that_has_gone_is_missed_when_somebody_comes(self):
+    def test_a_missing_host_key_is_reported_at_a_connection(self):
         os.rename(self.server.host_key, self.server.host_key + ".gone")
         for count in (1, 2):  # The second has practised without one.
             self.ready()
@@ -116,7 +116,7 @@ class Hosts(TlsCase):
         result = client.run(self.target, "true")
         self.one_line(result, "unknown host", self.server.fingerprint(), "--trust", "--accept-new")
 
-    def test_trust_takes_the_fingerprint_at_its_word(self):
+    def test_trust_accepts_only_the_given_fingerprint(self):
         client = self.stranger()
         self.one_line(client.run("--trust", self.target, "SHA256:other"), "another key")
         self.assertFalse(os.path.exists(os.path.join(client.home, ".config/frsh/known_hosts")))
@@ -134,7 +134,7 @@ class Hosts(TlsCase):
             result = client.run(*options, self.target, *([] if "--trust" in options else ["true"]))
             self.one_line(result, "CHANGED", self.server.fingerprint(), "ssh-keygen -R")
 
-    def test_what_ssh_knows_helps(self):
+    def test_a_key_in_the_known_hosts_of_ssh_is_accepted(self):
         client = self.stranger()
         line = make_key(os.path.join(client.home, ".ssh/id_ed25519"))
         self.authorize(line)

@@ -22,7 +22,7 @@ class TlsResume(TlsCase):
         return [stat.pid for stat in descendants() if stat.name == "frshd-gate"
                 and stat.state not in "ZX"]
 
-    def test_a_gate_that_is_killed_is_a_lost_connection_and_no_flag_is_needed(self):
+    def test_a_killed_gate_is_a_lost_connection_that_resumes(self):
         process = self.own.popen(self.target, "echo up; read x; seq 1 200000; echo $x; exit 6",
                                  stdin=subprocess.PIPE)
         self.assertEqual(b"up\n", process.stdout.readline())
@@ -53,7 +53,7 @@ class TlsResume(TlsCase):
         self.assertNotIn("trying", result.err)
         self.assertEqual(1, proxy.count)
 
-    def test_a_key_that_may_only_run_its_own_command_gets_its_own_session_back(self):
+    def test_a_key_with_a_command_resumes_its_own_session(self):
         client, line = self.trusting()
         self.authorize(f'command="sleep 0.1; cat; echo forced" {line}')
         seen = []

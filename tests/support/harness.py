@@ -1,7 +1,7 @@
-"""The base of every end-to-end test: the real programs, a server for the class, a check for leftovers.
+"""The base of every end-to-end test: real programs, a server for the class, a check for leftovers.
 
-Nothing here has a fixed port, a fixed path or a fixed sleep. Servers listen on a free port, each wait
-has a condition and a deadline, and each process that a test starts is ended by its pid.
+Nothing here has a fixed port, path or sleep. Servers listen on a free port, each wait has a
+condition and a deadline, and each process that a test starts is ended by its pid.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ WINDOW = 1024 * 1024
 PATIENCE = 60.0 if SANITIZED else 30.0
 
 PR_SET_CHILD_SUBREAPER = 36
-# A descendant that loses its parent becomes a child of this process, so that every leftover is found.
+# An orphaned descendant becomes a child of this process, so that every leftover is found.
 ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -234,7 +234,7 @@ class Place:
                                 env=environment(self.runtime, **(env or {})), **popen)
 
     def run(self, options, *words, stdin=b"", env=None, record=False, timeout=None, **popen):
-        """Runs a client to its end. With `record`, also reads and returns the line of --status-fd."""
+        """Runs a client to its end. With `record`, also reads the line of --status-fd."""
         read_end = write_end = None
         if record:
             read_end, write_end = os.pipe()

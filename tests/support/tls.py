@@ -78,7 +78,7 @@ class Client:
 
 
 class Users:
-    """Users for tests that run as root: a process started with `prefix` sees them beside the machine's.
+    """Users for tests that run as root: a process started with `prefix` sees them.
 
     The machine's own files are not changed, since other tests do the same at the same time."""
 
