@@ -30,8 +30,8 @@ def open_tun(name):
 
 
 class DelayedPath:
-    """`server_side` holds the words that run a command at the far end. `enter` moves this process to
-    the near end."""
+    """`server_side` holds the words that run a command at the far end. `enter` moves this process
+    to the near end."""
 
     def __init__(self, round_trip_s):
         self.names = [f"frsh-bench-{os.getpid()}-{side}" for side in (0, 1)]
