@@ -72,7 +72,7 @@ class KeptWire(Case):
         with wire:
             wire.next(lambda one: one["type"] == "eof" and one["stream"] == "stdout", patience=10)
 
-    def test_a_repeated_credit_for_stdin_costs_nothing(self):
+    def test_waiting_for_stdin_sent_again_uses_no_cpu(self):
         with self.wire() as one, self.wire() as other:
             self.keep(one, "cat")
             one.send({"type": "data", "ch": 1, "stream": "stdin", "off": 0}, payload=b"hello")
@@ -116,7 +116,7 @@ class KeptWire(Case):
             self.assertIn("damage", header["outcome"]["message"])
         self.assertTrue(is_alive(pid))
 
-    def test_an_offset_that_was_not_received_is_requested_again(self):
+    def test_an_attach_with_an_unknown_offset_is_not_resumed(self):
         with self.wire(self.session) as wire:
             self.keep(wire, "echo 0123456789; exec sleep 60", stdin_null=True)
             wire.next(lambda one: one["type"] == "data")

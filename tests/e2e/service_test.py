@@ -117,7 +117,7 @@ class Service(unittest.TestCase):
             self.assertEqual(second.wait(PATIENCE), 0)
         wait_until(lambda: not [one for one in descendants() if one.state != "Z"], "all of them to end")
 
-    def test_a_restart_on_a_port_of_its_own_ends_no_run(self):
+    def test_a_server_restarts_at_once_on_a_port_of_its_own(self):
         ear, path = self.hear()
         with self.listening() as free:
             port = free.getsockname()[1]
