@@ -1,4 +1,4 @@
-// frsh: reads its command line and becomes what it asks for.
+// Reads the command line of frsh and starts the mode that it selects.
 #include "client/cli/config.hpp"
 #include "client/cli/options.hpp"
 #include "client/cli/target.hpp"
@@ -17,7 +17,7 @@
 
 namespace {
 
-// Those that have no output of a run.
+// Modes without the output of a run.
 bool is_about_runs(const frsh::ClientOptions& options) {
     using Kind = frsh::KeptRequest::Kind;
     if (!options.request) return false;
@@ -25,7 +25,7 @@ bool is_about_runs(const frsh::ClientOptions& options) {
     return kind == Kind::List || kind == Kind::Kill || kind == Kind::Forget;
 }
 
-// `log_file` outlives whatever is to be said in it.
+// `log_file` must outlive every log message.
 int run(int argc, char** argv, frsh::Fd& log_file) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
@@ -50,7 +50,7 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
     if (is_about_runs(*options)) return frsh::run_kept_request(*options);
     if (options->no_command) return frsh::run_without_command(*options);
     if (options->batch) return frsh::run_batch(*options, streams);
-    // No command, and a person at both ends of it.
+    // No command, and a terminal on stdin and stdout.
     const bool is_prompt = options->words.empty() && !options->request && !options->json &&
                            options->tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
                            ::isatty(STDOUT_FILENO) == 1;

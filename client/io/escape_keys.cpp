@@ -16,7 +16,7 @@ EscapeKeys::Action EscapeKeys::take(std::string_view& typed, std::string& out) {
             if (key == '.') return Action::Leave;
             if (key == kControlZ) return Action::Suspend;
             if (key == '?') return Action::Help;
-            // Typed twice it is meant once; before anything else it was no escape.
+            // Typed twice, it stands for one. Before any other key, it is sent as a character.
             if (key != *character_) out += *character_;
         } else if (at_line_start_ && key == character_) {
             is_pending_ = true;
@@ -32,7 +32,7 @@ std::string EscapeKeys::help() const {
     const char key = character_.value_or('~');
     const std::string name = key >= 0 && key < ' ' ? std::string("^") + static_cast<char>(key + '@')
                                                    : std::string(1, key);
-    std::string text = name + "?\r\n";  // As though it had been echoed.
+    std::string text = name + "?\r\n";  // Shown as if the terminal had echoed it.
     text += name + ".   leave: the program there is ended\r\n";
     text += name + "^Z  suspend frsh\r\n";
     text += name + "?   this\r\n";

@@ -1,9 +1,9 @@
-// What a person at a terminal says to frsh itself, among the keys that are for the other side: at
-// the start of a line the escape character, and one more.
+// EscapeKeys finds commands to frsh among the keys of a remote terminal: the escape character at
+// the start of a line, and one more key.
 //
 //     ~.  leave        ~^Z  suspend        ~?  help        ~~  the escape character itself
 //
-// Anything else goes through as it was typed. This file does no I/O.
+// All other keys pass through unchanged. This file does no I/O.
 #pragma once
 
 #include <optional>
@@ -16,20 +16,20 @@ class EscapeKeys {
   public:
     enum class Action { None, Leave, Suspend, Help };
 
-    // Nothing: no escapes, every key goes through.
+    // Without a character, every key passes through.
     explicit EscapeKeys(std::optional<char> character) : character_(character) {}
 
-    // Takes keys from the front of `typed`, appends what is for the other side to `out`, and stops
-    // behind the first that asks for something here. None: all of `typed` has been taken.
+    // Takes keys from the front of `typed` and appends those for the remote terminal to `out`.
+    // Stops after the first key with an action here. Returns None once `typed` is empty.
     Action take(std::string_view& typed, std::string& out);
 
-    // What there is, as a person reads it, with the line ends of a raw terminal.
+    // Returns the list of escapes, with the line ends of a raw terminal (CR LF).
     [[nodiscard]] std::string help() const;
 
   private:
     std::optional<char> character_;
     bool at_line_start_ = true;
-    bool is_pending_ = false;  // The character was typed at the start of a line, and is held back.
+    bool is_pending_ = false;  // Typed at the start of a line; held back until the next key.
 };
 
 }  // namespace frsh

@@ -12,8 +12,8 @@
 namespace frsh {
 namespace {
 
-// A file opened anew would begin at its start, and a fifo(7) that is opened with O_NONBLOCK after
-// its last writer had gone never tells poll(2) of its end; reading either does not wait.
+// A file is not reopened: the new descriptor would begin at offset 0. A fifo(7) is not reopened
+// either: with O_NONBLOCK, after its last writer has closed it, poll(2) never reports its end.
 bool wants_opening_anew(int fd, mode_t mode) {
     if (::isatty(fd) == 1) return true;
     struct statfs system {};

@@ -1,5 +1,6 @@
-// A descriptor to read from, lent by whoever started us and left as it was: like InheritedOutput
-// (see sink.hpp), it never sets O_NONBLOCK on what the caller's shell and our siblings share.
+// InheritedInput reads from a descriptor that the caller of frsh passed in, and leaves its flags as
+// they are. O_NONBLOCK belongs to the open file, which the caller's shell shares (see
+// output_sink.hpp).
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -13,15 +14,15 @@ class InheritedInput {
     // Throws SysError where `fd` is not open.
     explicit InheritedInput(int fd);
 
-    // What an event loop waits on.
+    // Returns the descriptor for an event loop to watch; lent.
     [[nodiscard]] int fd() const { return own_.is_open() ? own_.get() : lent_; }
-    // One attempt, after poll(2) said that it is worth one. It does not wait, except on a terminal
-    // that cannot be opened anew: Ctrl-C may empty it between the two. Throws SysError.
+    // Reads once; call it after poll(2) reported input. Blocks only on a terminal that could not be
+    // reopened, if Ctrl-C discards the input in between. Throws SysError.
     IoResult read(char* buffer, std::size_t size);
 
   private:
     int lent_;
-    Fd own_;  // The pipe or the terminal, opened anew without waiting.
+    Fd own_;  // The same pipe or terminal, reopened with O_NONBLOCK.
     bool is_socket_ = false;
 };
 

@@ -21,10 +21,10 @@ namespace {
 constexpr int kHistorySize = 5000;
 constexpr std::string_view kPasteBegin = "\x1b[200~";
 constexpr std::string_view kPasteEnd = "\x1b[201~";
-// As H_SAVE writes it: this line, then one entry a line as vis(3) has it.
+// The format of H_SAVE: this line, then one entry per line, encoded as in vis(3).
 constexpr std::string_view kHistoryHead = "_HiStOrY_V2_\n";
 constexpr off_t kMaxHistoryFile = 4 * 1024 * 1024;
-constexpr char kQuoteNext = 0x16;  // Ctrl-V: libedit takes the next character as it is.
+constexpr char kQuoteNext = 0x16;  // Ctrl-V: libedit inserts the next character literally.
 
 std::string history_entry(const std::string& line) {
     std::string entry;
@@ -52,10 +52,10 @@ struct LineEditor::State {
     History* history = nullptr;
     HistEvent event{};
     std::string prompt;
-    std::string raw;         // Read from the terminal, and not looked at yet.
+    std::string raw;         // Read from the terminal, not examined yet.
     std::deque<char> ready;  // For libedit.
     bool in_paste = false;
-    bool newline_pending = false;  // In a paste: dropped where nothing follows.
+    bool newline_pending = false;  // In a paste: dropped if no text follows it.
     bool interrupted = false;
     bool at_end = false;
 
@@ -88,7 +88,7 @@ void LineEditor::State::take_input() {
     sort_input();
 }
 
-// Typed bytes go on as they are; pasted ones so that none of them acts.
+// Passes typed bytes on unchanged. Quotes pasted bytes, so that none acts as a command key.
 void LineEditor::State::sort_input() {
     while (!raw.empty()) {
         const std::string_view marker = in_paste ? kPasteEnd : kPasteBegin;
@@ -98,7 +98,7 @@ void LineEditor::State::sort_input() {
             raw.erase(0, marker.size());
             continue;
         }
-        // The marker may be cut by a read; a lone Escape is a key and is not waited on.
+        // A read may cut the paste marker. A lone Escape is a key and is passed on at once.
         if (raw.size() >= 2 && marker.starts_with(raw)) return;
         if (in_paste) {
             take_pasted(raw[0]);
@@ -135,7 +135,7 @@ int LineEditor::State::next(wchar_t* character) {
         if (size == static_cast<std::size_t>(-2)) continue;  // More of this character follows.
         if (size == static_cast<std::size_t>(-1)) {
             decoding = {};
-            continue;  // No character at all.
+            continue;  // Not a character.
         }
         return 1;
     }
@@ -146,15 +146,15 @@ void LineEditor::State::load_history() {
     ::history(history, &event, H_LOAD, history_path.c_str());
     struct stat info {};
     if (::stat(history_path.c_str(), &info) == -1 || info.st_size <= kMaxHistoryFile) return;
-    // Only what was loaded of it is worth keeping.
+    // Keeps at most as many entries as were loaded.
     const std::string shorter = history_path + ".new";
     if (::history(history, &event, H_SAVE, shorter.c_str()) != -1) {
         (void)::rename(shorter.c_str(), history_path.c_str());
     }
 }
 
-// At once and at the end: nothing is lost whichever way we go, and not what another of us saves.
-// What cannot be saved is no reason to stop anybody.
+// Appends the entry at once, so that a crash loses nothing and a second frsh can append, too. A
+// file that cannot be written is ignored: history is a convenience.
 void LineEditor::State::save_entry(const std::string& line) {
     if (history_path.empty()) return;
     const Fd file(
@@ -168,7 +168,7 @@ void LineEditor::State::save_entry(const std::string& line) {
 
 LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string history_path)
     : state_(std::make_unique<State>(loop, std::move(turn), std::move(history_path))) {
-    // Characters are the user's, where the locale says what they are; else UTF-8.
+    // Uses the encoding of the user's locale; if the locale has none, UTF-8.
     const char* const locale = std::setlocale(LC_CTYPE, "");
     if (locale == nullptr || std::string_view(locale) == "C" ||
         std::string_view(locale) == "POSIX") {
@@ -184,7 +184,7 @@ LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string 
     ::el_set(state.editor, EL_CLIENTDATA, &state);
     ::el_set(state.editor, EL_PROMPT_ESC, &State::prompt_of, '\1');
     ::el_set(state.editor, EL_EDITOR, "emacs");
-    ::el_set(state.editor, EL_SIGNAL, 0);  // Signals are the loop's business.
+    ::el_set(state.editor, EL_SIGNAL, 0);  // The event loop handles signals.
     ::el_set(state.editor, EL_HIST, ::history, state.history);
     ::el_set(state.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     ::el_set(state.editor, EL_GETCFN, &State::get_character);
@@ -204,7 +204,7 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
     const auto watch = state.loop.watch(
         "terminal: a key", state.terminal.fd(), [] { return short{POLLIN}; },
         [&state](short) { state.take_input(); });
-    // libedit does so only after it has shown the prompt, when the first key may have been pressed.
+    // libedit would do this after it shows the prompt; the first key may come before.
     ::el_set(state.editor, EL_PREP_TERM, 1);
     std::fputs("\x1b[?2004h", stdout);
     std::fflush(stdout);
@@ -228,7 +228,7 @@ void LineEditor::resize() {
 }
 
 void LineEditor::resume() {
-    // It would take the terminal for still prepared.
+    // Otherwise libedit assumes that the terminal is still in its editing mode.
     ::el_set(state_->editor, EL_PREP_TERM, 0);
     ::el_set(state_->editor, EL_PREP_TERM, 1);
     ::el_set(state_->editor, EL_REFRESH);

@@ -1,8 +1,8 @@
-// One line from a person at a terminal, with editing, history and search; libedit does the work.
+// LineEditor reads one line from a terminal, with editing, history and search, using libedit.
 //
-// libedit asks for one character at a time; while none is there, the caller's loop turns, so the
-// connection stays alive while somebody thinks. What is pasted is inserted and never run: a newline
-// in it becomes part of the line, and only a key that is pressed ends it.
+// libedit requests one character at a time. While there is none, the caller's event loop turns, so
+// that the connection stays alive. Pasted text is inserted and never run: a newline in it becomes
+// part of the line, and only the Enter key ends the line.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -17,25 +17,25 @@ class LineEditor {
   public:
     enum class Result {
         Line,
-        EndOfFile,    // Ctrl-D on an empty line, or the terminal is gone.
+        EndOfFile,    // Ctrl-D on an empty line, or a closed terminal.
         Interrupted,  // interrupt() was called.
     };
 
-    // `turn` turns the loop once; the terminal on stdin is watched there while a line is edited.
-    // History is kept in that file from one program to the next; empty: it is not.
+    // `turn` runs the event loop once. While a line is edited, the loop watches stdin. The history
+    // is stored in the file `history_path`; an empty path stores none.
     LineEditor(EventLoop& loop, std::function<void()> turn, std::string history_path);
     ~LineEditor();
     LineEditor(const LineEditor&) = delete;
     LineEditor& operator=(const LineEditor&) = delete;
 
-    // Bytes between two \1 in the prompt take no room on the screen. `line` has no newline at its
-    // end.
+    // Blocks until a line, the end of input or interrupt(). Bytes between two \1 in the prompt have
+    // no width on the screen. `line` has no newline at its end.
     Result read(const std::string& prompt, std::string& line);
-    // From within `turn`: stop editing; what was typed is dropped.
+    // Ends read() with Interrupted and drops the typed text. Call it from within `turn`.
     void interrupt();
-    // From within `turn`: the window has another size.
+    // Redraws for a new window size. Call it from within `turn`.
     void resize();
-    // We were stopped, and somebody else had the terminal since.
+    // Restores the editing mode after SIGCONT: another program may have changed the terminal.
     void resume();
 
     void remember(const std::string& line);

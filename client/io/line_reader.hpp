@@ -1,4 +1,4 @@
-// Lines of a descriptor, as they come.
+// LineReader splits the bytes of a descriptor into lines.
 #pragma once
 
 #include "client/io/inherited_input.hpp"
@@ -12,12 +12,13 @@ namespace frsh {
 
 class LineReader {
   public:
-    // Reads `fd`, which is lent, only while `wanted` says so.
+    // Reads `fd` (lent) only while `wanted` returns true.
     LineReader(EventLoop& loop, int fd, std::function<bool()> wanted);
 
-    // The next line, without its newline; the last one may have none. Nothing yet, or at the end.
+    // Returns the next line without its newline; the last line may end without one. Returns nothing
+    // if no line is complete yet, or at the end.
     std::optional<std::string> take();
-    // Every line has been taken.
+    // Returns true once take() has returned every line.
     [[nodiscard]] bool is_at_end() const { return ended_ && begin_ == buffer_.size(); }
 
   private:

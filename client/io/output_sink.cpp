@@ -21,7 +21,7 @@ Fd open_unnamed_file() {
     const std::string folder = given != nullptr && given[0] == '/' ? given : "/tmp";
     Fd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (file.is_open()) return file;
-    // Not every file system knows O_TMPFILE.
+    // Some file systems do not support O_TMPFILE.
     std::string name = folder + "/frsh-XXXXXX";
     file = Fd(check(::mkostemp(name.data(), O_CLOEXEC), "temporary file in " + folder));
     ::unlink(name.c_str());
@@ -71,7 +71,7 @@ IoResult InheritedOutput::attempt(std::string_view bytes) {
 }
 
 void InheritedOutput::write(std::string_view bytes) {
-    // Straight through while nothing is kept; but a cautious write only after a poll said so.
+    // Writes directly if nothing is pending. A cautious write waits for poll(2) instead.
     while (failure_ == 0 && pending_.is_empty() && way_ != Way::Cautious && !bytes.empty()) {
         try {
             const IoResult result = attempt(bytes);
@@ -88,7 +88,8 @@ void InheritedOutput::write(std::string_view bytes) {
         }
     }
     if (failure_ != 0) {
-        used_ += bytes.size();  // Read, and nowhere to go: the sender is told to stop.
+        used_ +=
+            bytes.size();  // The output has failed: the bytes count as used, and `stop` is sent.
     } else {
         pending_.append(bytes);
     }

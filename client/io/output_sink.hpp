@@ -1,4 +1,4 @@
-// Where the output of a run goes on this side.
+// OutputSink takes the output of a run on the client's side; its subclasses say where it goes.
 #pragma once
 
 #include "common/base/byte_queue.hpp"
@@ -16,21 +16,21 @@ class OutputSink {
   public:
     virtual ~OutputSink() = default;
 
-    // Takes all of it; what cannot be used yet is kept, and counts against the stream's window.
+    // Takes all bytes. Those that cannot be written yet are stored, and count against the stream's
+    // window.
     virtual void write(std::string_view bytes) = 0;
-    // Bytes used since this was last asked.
+    // Returns the number of bytes used since the last call.
     virtual Offset take_used() = 0;
-    // Nothing is kept back.
+    // Returns true if no bytes are stored.
     [[nodiscard]] virtual bool is_drained() const = 0;
-    // The errno because of which nothing more can be written; 0 while all is well. EPIPE: whoever
-    // read this has gone.
+    // Returns the errno of the write that failed for good, or 0. EPIPE: the reader has closed it.
     [[nodiscard]] virtual int failure() const { return 0; }
 };
 
-// One of our own standard streams, lent by whoever started us and left as it was: O_NONBLOCK is a
-// property of the open file, which the caller's shell and our siblings share, so it is never set
-// there. A pipe or a terminal is opened anew through /proc/self/fd, a socket has MSG_DONTWAIT, a
-// plain file takes what it is given, and where all that fails small writes follow a poll(2).
+// InheritedOutput writes to a descriptor that the caller of frsh passed in. O_NONBLOCK is a
+// property of the open file, which the caller's shell shares, so it is never set there. A pipe or a
+// terminal is reopened through /proc/self/fd. A socket is written with MSG_DONTWAIT. A regular file
+// does not block. If none of these works, each small write follows a poll(2).
 class InheritedOutput : public OutputSink {
   public:
     enum class WasOpen { Yes, No };
@@ -41,7 +41,7 @@ class InheritedOutput : public OutputSink {
     [[nodiscard]] bool is_drained() const override { return pending_.is_empty(); }
     [[nodiscard]] int failure() const override { return failure_; }
 
-    // For a plain file on a network, close(2) is what tells of a full disk.
+    // Closes the descriptor. On a network file system, only close(2) reports a full disk.
     void close();
 
   private:
@@ -59,7 +59,7 @@ class InheritedOutput : public OutputSink {
     EventLoop::Watch watch_;
 };
 
-// For nobody. With EPIPE the sender is told so, and need not send any.
+// NullSink drops the bytes. With EPIPE, the sender gets a `stop` and need not send any.
 class NullSink : public OutputSink {
   public:
     explicit NullSink(int failure) : failure_(failure) {}
@@ -74,7 +74,7 @@ class NullSink : public OutputSink {
     Offset used_ = 0;
 };
 
-// Kept until it is asked for: in memory, and beyond 1 MiB in a file without a name.
+// SpooledOutput stores the bytes: up to 1 MiB in memory, the rest in a file without a name.
 class SpooledOutput : public OutputSink {
   public:
     void write(std::string_view bytes) override;
@@ -82,9 +82,9 @@ class SpooledOutput : public OutputSink {
     [[nodiscard]] bool is_drained() const override { return true; }
     [[nodiscard]] int failure() const override { return failure_; }
 
-    // Everything, at once.
+    // Returns all bytes.
     [[nodiscard]] std::string content() const;
-    // The same in pieces: what is there from `at` on, as much as fits; empty at its end. Throws
+    // Returns bytes from offset `at` on, as many as fit into `buffer`; empty at the end. Throws
     // SysError.
     [[nodiscard]] std::string_view piece(Offset at, std::string& buffer) const;
     void copy_to(OutputSink& other) const;

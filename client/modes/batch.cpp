@@ -24,7 +24,7 @@ using Time = EventLoop::Time;
 
 constexpr auto kPatience = 2s;
 
-// Holds what it is given until it is let through; then it is a pipe to the real sink.
+// DeferredSink stores output until let_through(), then passes it on to the real sink.
 class DeferredSink : public OutputSink {
   public:
     void write(std::string_view bytes) override {
@@ -34,7 +34,7 @@ class DeferredSink : public OutputSink {
             held_.write(bytes);
         }
     }
-    // What is held counts as used, since it costs no memory.
+    // Stored bytes count as used: they are spooled to a file.
     Offset take_used() override {
         return held_.take_used() + (sink_ != nullptr ? sink_->take_used() : 0);
     }
@@ -43,19 +43,19 @@ class DeferredSink : public OutputSink {
         return held_.failure() != 0 || sink_ == nullptr ? held_.failure() : sink_->failure();
     }
 
-    // No more of it than the sink takes now, or all that was held would be in memory after all.
-    // True once nothing is held.
+    // Passes on only as much as the sink takes now, so that stored output stays out of memory.
+    // Returns true once all stored output has been passed on.
     bool let_through(OutputSink& sink) {
         if (sink_ != nullptr) return true;
         std::string buffer(kPiece, '\0');
         while (passed_on_ < held_.size() && sink.is_drained()) {
             const std::string_view piece = held_.piece(passed_on_, buffer).substr(0, kPiece);
-            if (piece.empty()) break;  // It could not be held; failure() says so.
+            if (piece.empty()) break;  // Storing failed; failure() has the reason.
             sink.write(piece);
             passed_on_ += piece.size();
         }
         if (!sink.is_drained()) return false;
-        (void)sink.take_used();  // Said already, when it was held.
+        (void)sink.take_used();  // These bytes were counted when they were stored.
         sink_ = &sink;
         return true;
     }
@@ -65,7 +65,7 @@ class DeferredSink : public OutputSink {
     static constexpr std::size_t kPiece = 256 * 1024;
     SpooledOutput held_;
     Offset passed_on_ = 0;
-    OutputSink* sink_ = nullptr;  // Once all that was held has gone there.
+    OutputSink* sink_ = nullptr;  // Set once all stored output has been passed on.
 };
 
 struct Job {
@@ -121,7 +121,7 @@ class Batch {
     }
 
   private:
-    // One line ahead of what runs is enough.
+    // Reads at most one line ahead of the running jobs.
     [[nodiscard]] bool may_read() const {
         return !stopping_ && jobs_.size() < options_.jobs && !server_.is_down();
     }
@@ -165,7 +165,7 @@ class Batch {
             Job& first = *jobs_.front();
             const bool out_is_through = options_.json || first.out.let_through(out_);
             const bool err_is_through = options_.json || first.err.let_through(err_);
-            // What it wrote is out before anything is said about it.
+            // Its output is written before any message about it.
             if (!out_is_through || !err_is_through || !first.run->is_finished() ||
                 !out_.is_drained() || !err_.is_drained())
                 return;
@@ -212,7 +212,7 @@ class Batch {
         left_ = true;
     }
 
-    // As for one command (see one_shot.cpp), for all that run; no more are started.
+    // Treats signals as one_shot.cpp does, for every running job. No more jobs are started.
     void on_signal(int number) {
         stopping_ = true;
         if (number != SIGINT) return leave(128 + number, signal_name(number));
@@ -223,8 +223,7 @@ class Batch {
             job->run->interrupt(interrupts_);
             any_runs = true;
         }
-        if (!any_runs)
-            return leave(128 + number);  // Only our own reader keeps us, or the next line.
+        if (!any_runs) return leave(128 + number);  // Only pending output or the next line is left.
         if (code_ == 0) code_ = 128 + SIGINT;
         if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kPatience;
     }
@@ -236,7 +235,7 @@ class Batch {
     InheritedOutput err_;
     std::optional<RemoteShell> shell_;
     std::deque<std::unique_ptr<Job>> jobs_;
-    ServerConnection server_;  // After the jobs, whose sinks its runs use.
+    ServerConnection server_;  // Declared after the jobs: its runs use their sinks.
     LineReader lines_;
     EventLoop::Watch signal_watch_;
     std::size_t line_number_ = 0;

@@ -1,7 +1,7 @@
-// Many commands over one link: each line of stdin is a run of its own.
+// Runs many commands over one link: each line of stdin is a run of its own.
 //
-// Output comes out in the order of the lines, each run's whole, however many run at once: the first
-// that has not ended writes straight through, what the others write is held until it is their turn.
+// Output appears in the order of the lines, however many run at once. The first unfinished run
+// writes directly; the output of the others is stored until their turn.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -9,8 +9,8 @@
 
 namespace frsh {
 
-// The program's exit code: 0 only if every run exited with 0, else that of the first, in the order
-// of the lines, that did not.
+// Returns the program's exit code: 0 if every run exited with 0, else the code of the first line
+// that did not.
 int run_batch(const ClientOptions& options, const StandardStreams& streams);
 
 }  // namespace frsh

@@ -16,9 +16,9 @@
 namespace frsh {
 namespace {
 
-// Of what a server lists, in bytes: many times what one keeps.
+// The most bytes that a list may have: many times what a server keeps.
 constexpr std::size_t kMaxListed = 64 * 1024 * 1024;
-// As kill(1) has it, where there is nothing to kill.
+// The exit code of kill(1) if the process does not exist.
 constexpr int kNothingToKill = 1;
 
 const char* state_of(const msg::Kept& kept) {
@@ -74,8 +74,8 @@ std::string in_columns(const Row& row) {
     return line + row.command;
 }
 
-// The first `columns` columns of well-formed UTF-8. What may be wide (CJK and beyond) counts as
-// two: a line that is cut early is better than one that wraps.
+// Returns the first `columns` columns of well-formed UTF-8. Every character from CJK on counts as
+// two columns: a line that is cut early is better than one that wraps.
 std::string cut_to(const std::string& text, unsigned columns) {
     std::size_t at = 0;
     while (at < text.size()) {
@@ -91,17 +91,18 @@ std::string cut_to(const std::string& text, unsigned columns) {
 
 unsigned terminal_width() {
     winsize size{};
-    const bool is_known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;  // Else no terminal.
+    const bool is_known =
+        ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;  // False if stdout is no terminal.
     return is_known ? size.ws_col : 0;
 }
 
-// One request at a time on one link; what answers belongs to no run.
+// Sends one request at a time on one link. The answers belong to no run.
 class Asker {
   public:
     explicit Asker(const ClientOptions& options)
         : server_(loop_, connect_to(options),
                   [this](const Message& message) { on_message(message); }) {}
-    // What is still attached to is left, or its place would be held for us.
+    // Leaves attached runs, so that the server does not reserve their place for this client.
     ~Asker() {
         server_.leave();
         server_.finish(EventLoop::Clock::now() + kPatience);
@@ -111,7 +112,7 @@ class Asker {
 
     struct Runs {
         std::vector<msg::Kept> kept;
-        std::uint64_t now = 0;  // On the server.
+        std::uint64_t now = 0;  // The server's clock.
     };
     Runs list() {
         server_.link().send(msg::List{take_channel()});
@@ -126,7 +127,7 @@ class Asker {
         if (refusal_) throw UserError(run + ": " + escape_controls(*refusal_));
     }
 
-    // From where the run is now. Follow: until it ends.
+    // Attaches at the present end of the output. With Follow, waits for the end of the run.
     enum class Until { Now, Attached, End };
     const RemoteRun& attach(const std::string& id, Until until) {
         msg::Attach request;
@@ -167,7 +168,7 @@ class Asker {
         }
     }
 
-    // That a run is lost is one of its ends; that its end did not get here is none.
+    // `lost` from the server is an outcome. A missing `end` frame is an error of this request.
     void check_run(const std::string& id) const {
         if (run_->refusal()) throw UserError(id + ": " + escape_controls(*run_->refusal()));
         if (run_->is_finished() && !run_->end()) throw UserError(describe(run_->outcome()));
@@ -238,7 +239,7 @@ int kill_run(const ClientOptions& options) {
     if (run.is_finished()) return nothing_to_kill(run);
     if (!options.signal.empty()) {
         asker.run().signal(options.signal);
-        // Its answer comes when the signal has been sent.
+        // The server answers once it has sent the signal.
         asker.attach(id, Asker::Until::Now);
         return 0;
     }

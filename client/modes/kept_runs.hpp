@@ -1,5 +1,5 @@
-// What is asked about runs that were kept and needs none of their output: which there are, an end
-// to one, forgetting one. Following one is one_shot.hpp's.
+// Requests about kept runs that need no output: list them, end one, forget one. To follow the
+// output of a kept run, see one_shot.hpp.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -9,13 +9,13 @@
 
 namespace frsh {
 
-// One line of --runs, without its end: for a person, at most `width` columns wide (0: as wide as it
-// is), or JSON. `now` is seconds since 1970.
+// Return one line of --runs, without a newline: text of at most `width` columns (0: no limit), or
+// JSON. `now` is in seconds since 1970.
 [[nodiscard]] std::string kept_heading(unsigned width);
 [[nodiscard]] std::string kept_line(const msg::Kept& kept, std::uint64_t now, unsigned width);
 [[nodiscard]] std::string kept_json(const msg::Kept& kept);
 
-// --runs, --kill, --forget. The program's exit code.
+// Executes --runs, --kill or --forget. Returns the program's exit code.
 int run_kept_request(const ClientOptions& options);
 
 }  // namespace frsh

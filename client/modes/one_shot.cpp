@@ -23,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-// Is the command to have a terminal? As ssh, -t alone is about ours.
+// Returns true if the command is to have a terminal. As in ssh, a single -t requires a local one.
 bool wants_terminal(const ClientOptions& options) {
     if (options.tty == Tty::Forced) return true;
     if (options.tty != Tty::Wanted) return false;
@@ -32,15 +32,15 @@ bool wants_terminal(const ClientOptions& options) {
     return has_one;
 }
 
-// The login was good: whoever started us goes on, the command's output still goes to its terminal.
-// Everything that we hold is inherited.
+// Continues in a child process after the login (-f); the parent exits with 0, so that its caller
+// goes on. The child inherits all descriptors: the command's output still reaches the terminal.
 void leave_terminal() {
     if (check(::fork(), "fork") != 0) ::_exit(0);
     check(::setsid(), "setsid");
 }
 
 std::vector<int> signals_for(bool has_keys) {
-    // SIGUSR1 is how rsync ends the shell that it started.
+    // rsync sends SIGUSR1 to end the remote shell that it started.
     std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
     if (!has_keys) return numbers;
     for (const int number : TerminalSession::signals())
@@ -68,7 +68,7 @@ class OneShot {
           server_(loop_, connect_to(options)),
           run_(ask()) {
         if (options.request || options.detach) {
-            // It is given no stdin from here.
+            // Such a run gets no stdin from this client.
         } else if (has_terminal_ && options.stdin_null) {
             run_.finish_stdin();
         } else if (has_keys_) {
@@ -92,7 +92,7 @@ class OneShot {
             if (left_) break;
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
-                // It will hear of that from its stdout, where it is not to go on in any case.
+                // A run that ends with its client gets a broken pipe on stdout; wait for its end.
                 const auto patience = run_.outlasts_client() ? 0s : kPatience;
                 leave_at_ = EventLoop::Clock::now() + patience;
                 leave_code_ = 128 + SIGPIPE;
@@ -105,7 +105,7 @@ class OneShot {
             if (EventLoop::Clock::now() >= leave_at_) leave();
         }
         if (!left_) check_server();
-        terminal_.reset();  // Ours again, before there is anything to say.
+        terminal_.reset();  // Restores the terminal before the first message.
         if (has_parted_) wait_for_readers();
         const int code = conclude();
         server_.finish(EventLoop::Clock::now() + kPatience);
@@ -120,7 +120,7 @@ class OneShot {
                                           : server_.open(open_request(), out, err);
         run.on_start([this, &run] {
             if (options_.soft_timeout) part_at_ = EventLoop::Clock::now() + *options_.soft_timeout;
-            // It is over, and how is all that is of interest.
+            // The run is already over: only its outcome is of interest.
             if (options_.detach && run.pid() == 0) unseen_.fail(EPIPE);
         });
         return run;
@@ -136,13 +136,13 @@ class OneShot {
         msg::Open open = open_for(options_, options_.words);
         if (has_terminal_) {
             open.pty = describe_terminal();
-            open.stdin_null = false;  // It is the terminal, on which nothing will be typed.
+            open.stdin_null = false;  // stdin is the terminal, without input.
         }
         return open;
     }
 
-    // It would take no notice of what it does not know, and run the command on pipes, or let it end
-    // with the connection.
+    // Throws UserError if the server lacks a feature that was requested. An old server would ignore
+    // the unknown key and run the command on pipes, or end it with the connection.
     void check_server() const {
         if (has_terminal_ && server_.is_known_to_lack("ptys")) {
             throw UserError("-t: this server gives no terminals");
@@ -164,7 +164,8 @@ class OneShot {
         leave(has_escaped_ ? std::nullopt : std::optional(signal_name(SIGHUP)));
     }
 
-    // Is it to go on without us from here? A run without a pid has an end on its way.
+    // Returns true if the client is to leave now and the run to continue (--detach,
+    // --soft-timeout). A run without a pid has not started; its end is on the way.
     [[nodiscard]] bool is_time_to_part() const {
         if (left_ || run_.is_finished() || !run_.has_started()) return false;
         if (options_.detach) return run_.pid() != 0;
@@ -176,7 +177,7 @@ class OneShot {
         leave();
     }
 
-    // Ctrl-C asks, asks firmly, then ends it; what tells us to go is passed on, and we go.
+    // SIGINT: sends INT, then TERM, then KILL. Other signals: passes the signal on and leaves.
     void on_signal(int number) {
         if (number == SIGWINCH || number == SIGTSTP || number == SIGCONT) {
             if (terminal_) terminal_->on_signal(number);
@@ -185,7 +186,7 @@ class OneShot {
         ++signals_seen_;
         leave_code_ = 128 + number;
         if (run_.is_finished() || left_) {
-            left_ = true;  // Only our own reader keeps us.
+            left_ = true;  // Only pending output is left.
             has_parted_ = false;
         } else if (number == SIGUSR1) {
             leave();
@@ -205,13 +206,13 @@ class OneShot {
 
     void leave(std::optional<std::string> signal = {}) {
         was_heard_ = server_.is_up();
-        // What goes on is not to hear of it.
+        // A run that continues does not get the signal.
         if (run_.outlasts_client()) signal.reset();
         server_.leave(std::move(signal));
         left_ = true;
     }
 
-    // A run that we left is not known to have ended in any way.
+    // The outcome of a run that the client left is unknown.
     [[nodiscard]] Outcome outcome() const {
         if (run_.is_finished()) return run_.outcome();
         if (!options_.request && run_.outlasts_client() && was_heard_) return Running{};
@@ -230,7 +231,7 @@ class OneShot {
             tell(end);
         }
         int code = left_ && !has_parted_ ? leave_code_ : code_for(end);
-        // Whatever the command did: what it wrote did not get where it was meant to go.
+        // Output was lost, so the exit code must not be 0.
         if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const OutputSink*, const char*>(&out_, "stdout"),
                                          {&err_, "stderr"},
@@ -251,7 +252,7 @@ class OneShot {
         return exit_code(end);
     }
 
-    // The server told an end, or that there is none yet, and not all that it stands for is here.
+    // Returns true if the server reported an end, and not all bytes that it counts have arrived.
     [[nodiscard]] bool is_damaged() const {
         const auto& end = run_.end();
         if (!end || end->journal) return true;
@@ -281,7 +282,7 @@ class OneShot {
         }
     }
 
-    // What the exit code alone cannot say, on stderr.
+    // Reports on stderr what the exit code cannot express.
     void tell(const Outcome& end) const {
         if (options_.request && run_.refusal()) {
             return log::error(options_.request->run + ": " + escape_controls(*run_.refusal()));
@@ -301,11 +302,11 @@ class OneShot {
         }
     }
 
-    // Of a run whose end did not get here.
+    // Returns a hint for a run whose end did not arrive.
     [[nodiscard]] std::string what_is_left(const Outcome& end) const {
         if (!std::holds_alternative<Lost>(end) || !run_.is_kept()) return "";
         if (!run_.end()) return "; it may go on: " + how_to_attach();
-        // Else nobody knows more than that.
+        // An undamaged record of `lost` is all that the server knows.
         return is_damaged() ? "; to ask again: " + how_to_attach() : "";
     }
 
@@ -337,7 +338,8 @@ class OneShot {
         return out_.failure() == 0 || out_.failure() == EPIPE;
     }
 
-    // As long as he likes, unless we are told to go.
+    // Blocks until the reader has taken all output, or until a signal. After leave(), waits for at
+    // most kPatience.
     void wait_for_reader(const InheritedOutput& output) {
         const int seen = signals_seen_;
         const Time until =
@@ -346,7 +348,7 @@ class OneShot {
             loop_.run_once(until);
     }
 
-    // What has come so far is his, before anything is said about it.
+    // Writes all received output before the first message about the run.
     void wait_for_readers() {
         wait_for_reader(out_);
         wait_for_reader(err_);
@@ -354,15 +356,15 @@ class OneShot {
 
     const ClientOptions& options_;
     Asked asked_;
-    bool has_terminal_;  // The run is on one,
-    bool has_keys_;      // and ours is where its keys come from.
+    bool has_terminal_;  // The run has a terminal.
+    bool has_keys_;      // Its keys come from the local terminal.
     EventLoop loop_;
     Signals signals_;
     InheritedOutput out_;
     InheritedOutput err_;
     SpooledOutput held_out_;
     SpooledOutput held_err_;
-    NullSink unseen_{0};  // It is in the journal.
+    NullSink unseen_{0};  // The journal has the output.
     NullSink unwanted_{EPIPE};
     ServerConnection server_;
     Time part_at_ = EventLoop::kNever;
@@ -376,8 +378,8 @@ class OneShot {
     int leave_code_ = 0;
     Time leave_at_ = EventLoop::kNever;
     bool left_ = false;
-    bool has_parted_ = false;  // As we were asked to.
-    bool was_heard_ = false;   // When we left.
+    bool has_parted_ = false;  // Left on purpose: --detach or --soft-timeout.
+    bool was_heard_ = false;   // The connection was up when the client left.
     bool is_background_ = false;
 };
 

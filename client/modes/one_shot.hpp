@@ -1,5 +1,5 @@
-// One command: its streams are ours, and so is its end, unless it is to go on without us. The same
-// for a run that somebody started before.
+// Runs one command, or follows one kept run: its streams are those of frsh, and so is its exit
+// code.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -7,10 +7,11 @@
 
 namespace frsh {
 
-// Logs in, runs nothing and stays until the server or a signal ends that (-N). The exit code.
+// Logs in, runs nothing, and stays until the connection closes or a signal arrives (-N). Returns
+// the exit code.
 int run_without_command(const ClientOptions& options);
 
-// A command, or --attach, --logs, --wait. The program's exit code.
+// Executes a command, or --attach, --logs, --wait. Returns the program's exit code.
 int run_one_shot(const ClientOptions& options, const StandardStreams& streams);
 
 }  // namespace frsh

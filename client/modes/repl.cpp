@@ -26,7 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
 
-// A job left in the background keeps a command's output open; the prompt comes back after this.
+// A background job keeps a command's output open. The prompt returns after this time.
 constexpr auto kReplLinger = 300ms;
 
 constexpr const char* kHelp =
@@ -40,8 +40,8 @@ constexpr const char* kHelp =
     "that;\n"
     "Ctrl-C interrupts it, twice ends it, three times kills it. The shell stays.\n";
 
-// The terminal, with something else than the default colour where that tells streams apart, and
-// knowing whether the cursor is at the start of a line.
+// ScreenSink writes to the terminal, in a colour of its own for stderr. It records whether the
+// cursor is at the start of a line.
 class ScreenSink : public OutputSink {
   public:
     ScreenSink(InheritedOutput& output, std::string before, std::string after, bool& at_line_start)
@@ -57,13 +57,13 @@ class ScreenSink : public OutputSink {
         say(after_);
         at_line_start_ = bytes.back() == '\n';
     }
-    // Our own words among the command's.
+    // Writes text of frsh between the output of the command.
     void say(std::string_view bytes) {
         own_ += bytes.size();
         output_.write(bytes);
     }
     Offset take_used() override {
-        // What we added is nobody's credit.
+        // Bytes that say() added are not credited to a stream.
         const Offset used = output_.take_used();
         const Offset ours = std::min(used, own_);
         own_ -= ours;
@@ -77,7 +77,7 @@ class ScreenSink : public OutputSink {
     std::string before_;
     std::string after_;
     bool& at_line_start_;
-    Offset own_ = 0;  // Bytes that no stream carried, and that have not been used yet.
+    Offset own_ = 0;  // Bytes that say() added and that are not written yet.
 };
 
 bool wants_colour() {
@@ -86,7 +86,8 @@ bool wants_colour() {
            std::string_view(term) != "dumb";
 }
 
-// $XDG_STATE_HOME/frsh/history, else ~/.local/state/frsh/history; empty where it cannot be made.
+// Returns $XDG_STATE_HOME/frsh/history, else ~/.local/state/frsh/history; empty if the folder
+// cannot be created.
 std::string history_path() {
     const char* const state = std::getenv("XDG_STATE_HOME");
     const char* const home = std::getenv("HOME");
@@ -159,7 +160,7 @@ class Repl {
         if (is_prompt_over()) editor_.interrupt();
     }
 
-    // Not in a file.
+    // The history stays in memory.
     [[nodiscard]] bool has_red_stderr() const {
         return has_colour_ && ::isatty(STDERR_FILENO) == 1;
     }
@@ -205,7 +206,7 @@ class Repl {
         if (in_home) cwd.replace(0, home.size(), "~");
         const msg::Hello hello = server_.server().value_or(msg::Hello{});
         std::string text;
-        // One sequence at a time: libedit loses its place between two that touch.
+        // Adjacent escape sequences are merged: libedit miscounts the width between two.
         if (last_code_ != 0) {
             text += colour("31") + "[" + std::to_string(last_code_) + "] ";
         }
@@ -214,7 +215,7 @@ class Repl {
         return text + (hello.user == "root" ? "# " : "$ ");
     }
 
-    // A whole command, over as many lines as it takes. False: leave.
+    // Reads a complete command, which may span lines. Returns false to leave the prompt.
     bool read_command(std::string& text) {
         text.clear();
         for (;;) {
@@ -249,7 +250,7 @@ class Repl {
         }
     }
 
-    // ":word" is for us; ": word" is the shell's own null command.
+    // Executes ":word". Returns false for ": word", which is the null command of the shell.
     bool own_command(const std::string& text) {
         if (text == ":help") {
             screen_out_.say(kHelp);
@@ -269,7 +270,7 @@ class Repl {
         return true;
     }
 
-    // The shell itself says whether its grammar wants more.
+    // Runs the shell with -n to find out whether the command is incomplete.
     bool is_incomplete(const std::string& text) {
         if (!may_be_incomplete(text)) return false;
         const std::size_t last = text.find_last_not_of('\\');
@@ -298,8 +299,8 @@ class Repl {
         return false;
     }
 
-    // What the shell has exported: a program on a terminal is none of its children, but is to find
-    // itself among the same variables. Nothing where the shell cannot say.
+    // Returns the exported variables of the shell. A program on a terminal is not a child of the
+    // shell, but needs the same environment. Empty if the shell cannot run `env`.
     std::vector<std::string> shell_environment() {
         SpooledOutput out;
         SpooledOutput err;
@@ -311,7 +312,7 @@ class Repl {
         shell_.place(open);
         RemoteRun& run = server_.open(std::move(open), out, err);
         run_until_end(run);
-        server_.forget(run);  // Ended or not: what it writes to ends here.
+        server_.forget(run);  // Its sinks are local to this function.
         const std::string content = out.content();
         std::vector<std::string> env;
         for (const std::string_view entry : split(content, '\0')) {
@@ -323,7 +324,7 @@ class Repl {
         return env;
     }
 
-    // What to ask for, or nothing where the command cannot be one, which is said.
+    // Returns the request, or nothing after a message if the command cannot be sent.
     std::optional<msg::Open> request(const std::string& command) {
         try {
             msg::Open open = open_for(options_, {command});
@@ -353,8 +354,8 @@ class Repl {
         run_until_end(run);
         tty_.reset();
         if (!at_line_start_) {
-            // Where the program left the cursor nobody knows: as many blanks as the screen is wide
-            // get to the start of a line from anywhere, and from there to the same one.
+            // The column of the cursor is unknown. As many blanks as the screen is wide wrap to the
+            // next line from any column but the first, where they stay on the line.
             const auto size = window_size(STDIN_FILENO).value_or(WindowSize{});
             screen_out_.say(std::string(size.columns, ' ') + "\r");
             at_line_start_ = true;
@@ -364,7 +365,7 @@ class Repl {
         server_.forget(run);
     }
 
-    // With signals for it. Stops before its end when we are to leave.
+    // Passes signals to the run meanwhile. Returns early if frsh is to leave.
     void run_until_end(RemoteRun& run) {
         interrupts_ = 0;
         run_ = &run;
@@ -380,7 +381,7 @@ class Repl {
         if (tty_->wish() == Wish::HungUp) return on_signal(SIGHUP);
         if (tty_->wish() == Wish::Stay || interrupts_ > 0) return;
         ++interrupts_;
-        run.signal("HUP");  // What a shell goes by, which does not heed TERM.
+        run.signal("HUP");  // An interactive shell ignores TERM and ends on HUP.
         run.cancel();
     }
 
@@ -394,7 +395,7 @@ class Repl {
         wants_input_ = false;
         if (!leaving_) conclude(run, text);
         server_.forget(run);
-        // A shell that died says so right after its last command.
+        // A shell that died is reported right after its last command.
         const Time soon = EventLoop::Clock::now() + 50ms;
         while (shell_may_have_died_ && !shell_.ended() && !server_.is_down() &&
                EventLoop::Clock::now() < soon)
@@ -403,7 +404,7 @@ class Repl {
 
     void conclude(const RemoteRun& run, const std::string& text) {
         shell_.note_end(run);
-        // Only the shell's report carries its folder; without one it went down with the command.
+        // Only the shell's report carries a folder. Without it, the shell died with the command.
         shell_may_have_died_ = !run.end() || !run.end()->cwd;
         note_outcome(run, text);
     }
@@ -449,7 +450,7 @@ class Repl {
             return;
         }
         if (is_waiting_for_shell_) {
-            // Its start-up files may take for ever.
+            // The start-up files may never return.
             leaving_ = was_told_to_go_ = true;
             leave_code_ = 128 + number;
             return;
@@ -462,7 +463,7 @@ class Repl {
     void on_terminal_signal(int number) {
         if (tty_) return tty_->on_signal(number);
         if (number == SIGWINCH) return editor_.resize();
-        // A prompt is nothing to be stopped at; but SIGSTOP asks nobody.
+        // The prompt ignores SIGTSTP. SIGSTOP cannot be ignored.
         if (number == SIGTSTP && run_ != nullptr) return stop_here(Stopped::Us);
         if (number == SIGCONT && run_ == nullptr && !is_waiting_for_shell_) editor_.resume();
     }
@@ -492,7 +493,7 @@ class Repl {
     EventLoop::Watch signal_watch_;
     InheritedInput terminal_{STDIN_FILENO};
     EventLoop::Watch input_watch_;
-    std::optional<TerminalSession> tty_;  // While a program of `:tty` has our terminal.
+    std::optional<TerminalSession> tty_;  // While a program of `:tty` has the terminal.
     RemoteRun* run_ = nullptr;
     bool wants_input_ = false;
     int interrupts_ = 0;

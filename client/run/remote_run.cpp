@@ -48,7 +48,7 @@ RemoteRun::RemoteRun(Link& link, msg::Attach attach, OutputSink& out, OutputSink
 }
 
 void RemoteRun::begin(Ask ask) {
-    // What a sink has used before this run is not to be credited to it.
+    // Bytes that a sink used before this run are not credited to it.
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
     is_suspended_ = ask == Ask::Later;
@@ -165,8 +165,8 @@ void RemoteRun::on_started(std::int64_t pid) {
     if (on_start_) on_start_();
 }
 
-// What was asked for may be left out there, or not produced yet: then the server begins behind it,
-// or before.
+// The server begins after the requested offset if the journal has a gap there, and before it if the
+// command has not produced that much yet.
 void RemoteRun::begin_at(Incoming& in, std::optional<Offset> wanted,
                          const msg::Attached::Point& point, std::string_view name) {
     in.stream.skip(0, point.at);
@@ -178,10 +178,10 @@ void RemoteRun::begin_at(Incoming& in, std::optional<Offset> wanted,
     }
 }
 
-// It was begun without us: what lies before these points is not ours to count, only to sum up.
+// Bytes below these points went to another client: they enter the checksum, not the count.
 void RemoteRun::on_attached(const msg::Attached& attached) {
     const auto* const asked = std::get_if<msg::Attach>(&request_);
-    if (asked == nullptr || has_started_) throw ProtocolError("an attached that nobody asked for");
+    if (asked == nullptr || has_started_) throw ProtocolError("an unrequested attached");
     if (!attached.run.starts_with(asked->run)) throw ProtocolError("attached to another run");
     begin_at(out_, asked->out, attached.out, "stdout");
     begin_at(err_, asked->err, attached.err, "stderr");
@@ -203,7 +203,7 @@ void RemoteRun::on_refused(const msg::Refused& refused) {
 
 std::optional<std::string> RemoteRun::mismatch(const Incoming& in, const StreamSummary& told,
                                                std::string_view name) const {
-    if (in.stop_sent) return std::nullopt;  // We asked for less, and got it.
+    if (in.stop_sent) return std::nullopt;  // After a `stop`, the server may have sent less.
     if (in.stream.received() != told.bytes) {
         return std::string(name) + ": " + std::to_string(in.stream.received()) + " of " +
                std::to_string(told.bytes) + " bytes arrived";

@@ -1,6 +1,6 @@
-// One run, seen from the client: asks for it, or for one that was kept, feeds its stdin, passes its
-// output on, and checks that what arrived is what was sent. The only thing it ever reports is an
-// outcome; where a byte or the record is missing, that outcome is Lost.
+// RemoteRun is one run as the client sees it. It requests a new run or attaches to a kept one,
+// sends stdin, passes output to sinks, and compares counts and checksums with the server's record.
+// It reports an outcome; if a byte or the record is missing, that outcome is Lost.
 #pragma once
 
 #include "client/io/output_sink.hpp"
@@ -13,78 +13,79 @@
 
 namespace frsh {
 
-// Not to be guessed, and never the same twice.
+// Returns a random run id, unguessable and unique.
 [[nodiscard]] std::string new_run_id();
 
 class RemoteRun : public Link::Source {
   public:
     enum class Ask { Now, Later };
-    // `out` and `err` are lent and outlive this. Later: the link cannot say anything now; ask()
-    // when it can.
+    // Requests a new run. `out` and `err` are lent and outlive this. With Ask::Later the request is
+    // sent by ask(): the link is down now.
     RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& err, Ask ask = Ask::Now);
-    // One that somebody started before. It is given no stdin here.
+    // Attaches to a kept run. No stdin is sent to it.
     RemoteRun(Link& link, msg::Attach attach, OutputSink& out, OutputSink& err, Ask ask = Ask::Now);
     ~RemoteRun() override;
 
-    // Of one that is attached to, as it was asked for until the server has said the whole of it.
+    // For an attached run: the prefix that the caller gave, until the server sends the whole id.
     [[nodiscard]] const std::string& id() const { return id_; }
     [[nodiscard]] Channel channel() const { return channel_; }
-    // It can be asked for again by its id.
+    // Returns true if a later client can attach to it by its id.
     [[nodiscard]] bool is_kept() const { return is_kept_; }
-    // It goes on when its client leaves.
+    // Returns true if it continues after the client leaves.
     [[nodiscard]] bool outlasts_client() const {
         return is_attached() || on_disconnect_.kind == OnDisconnect::Kind::Keep;
     }
     [[nodiscard]] bool is_in_lasting_shell() const { return is_in_lasting_shell_; }
 
-    // stdin of the run. Room is how much may be appended now.
+    // The stdin of the run. Room is the number of bytes that may be appended now.
     [[nodiscard]] std::size_t stdin_room() const { return in_.room(); }
     void append_stdin(std::string_view bytes) { in_.append(bytes); }
     void finish_stdin() { in_.finish(); }
-    // The command reads no more: whatever is appended is dropped.
+    // Returns true once the command reads no more; appended bytes are dropped then.
     [[nodiscard]] bool is_stdin_unwanted() const { return in_.is_stopped(); }
 
     void signal(const std::string& name);
     void cancel();
-    // Ctrl-C for the `time`th time: it is asked, then asked firmly, then ended.
+    // Reacts to the `time`th Ctrl-C: sends INT, then TERM, then KILL.
     void interrupt(int time);
 
-    // The run's terminal has this size from now on; of several that wait, only the last is told.
+    // Sets the size of the run's terminal. Of several pending sizes only the last is sent.
     void resize(const WindowSize& size) { resize_ = size_ = size; }
 
-    // A message for this channel. Throws ProtocolError.
+    // Handles a message for this channel. Throws ProtocolError.
     void on_message(const Message& message);
-    // The connection is gone: without an end, this run is lost.
+    // The connection is lost for good: a run without an end becomes Lost.
     void link_down(const std::string& problem);
 
-    // The connection is gone and another is to come: until then nothing is said.
+    // The connection is lost and will be replaced: nothing is sent until resume() or ask().
     void suspend() { is_suspended_ = true; }
-    // What has arrived, for the server to go on from.
+    // Returns the offsets that have arrived, from which the server continues.
     [[nodiscard]] msg::Resume::Point point() const;
-    // The other has come, and the server goes on; of stdin it has everything below this. Throws
+    // Continues on the new connection. The server has all of stdin below `in`. Throws
     // ProtocolError.
     void resume(Offset in);
-    // The server does not know this run. That it was never asked for is one reason: then it is now.
+    // The server does not know this run. Sends the request again if the run has not started; else
+    // the run is Lost.
     void ask();
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
-    // The server ended the connection in words. What it had not started by then, it never will.
+    // The server closed the connection with an `error`: a run that has not started never will.
     void refused(const std::string& why);
 
     [[nodiscard]] bool has_started() const { return has_started_; }
-    // On the server's machine; 0: there is none, or it was not told yet.
+    // The process id on the server's machine; 0 if there is none, or none was received yet.
     [[nodiscard]] std::int64_t pid() const { return pid_; }
-    // Why there is no such run, or not for us, where the server said so.
+    // The server's reason for refusing this run, if it refused.
     [[nodiscard]] const std::optional<std::string>& refusal() const { return refusal_; }
-    // Called once it has, before anything that it wrote.
+    // `callback` is called once, when the run has started and before its first output.
     void on_start(std::function<void()> callback) { on_start_ = std::move(callback); }
-    // The outcome is known, checked and final. What was received may still wait in the sinks.
+    // Returns true once the outcome is final and checked. Sinks may still hold output.
     [[nodiscard]] bool is_finished() const { return outcome_.has_value(); }
     [[nodiscard]] const Outcome& outcome() const { return *outcome_; }
-    // As the server told it; without one where the connection went first.
+    // The server's record; empty if the connection was lost before it arrived.
     [[nodiscard]] const std::optional<msg::End>& end() const { return end_; }
-    // What this side counted, for the record of a lost run.
+    // What this client counted, for the record of a lost run.
     [[nodiscard]] StreamSummary received(StreamId stream) const;
-    // Where the output that came here begins.
+    // The offset at which the received output begins.
     [[nodiscard]] Offset begun_at(StreamId stream) const;
 
     bool has_output() const override;
@@ -96,7 +97,7 @@ class RemoteRun : public Link::Source {
         OutputSink& sink;
         ReceiveStream stream;
         Crc32 sum;
-        Offset begun_at = 0;   // What lies below is not for the sink.
+        Offset begun_at = 0;   // Bytes below this are not passed to the sink.
         Offset delivered = 0;  // Bytes.
         std::optional<Offset> gap_at;
         bool stop_sent = false;
@@ -113,7 +114,7 @@ class RemoteRun : public Link::Source {
     void on_end(const msg::End& end);
     [[nodiscard]] std::optional<std::string> mismatch(const Incoming& in, const StreamSummary& told,
                                                       std::string_view name) const;
-    // What was said meanwhile follows.
+    // Sends what was held back while the connection was down.
     void go_on();
     void lose(const std::string& why);
     void say(const Message& message);
@@ -128,13 +129,13 @@ class RemoteRun : public Link::Source {
     SendStream in_;
     Incoming out_;
     Incoming err_;
-    std::optional<WindowSize> resize_;  // To be said.
-    std::optional<WindowSize> size_;    // As it was said last.
+    std::optional<WindowSize> resize_;  // To be sent.
+    std::optional<WindowSize> size_;    // As it was sent last.
     bool has_started_ = false;
     std::int64_t pid_ = 0;
     std::optional<std::string> refusal_;
     bool is_suspended_ = false;
-    std::vector<Message> held_back_;  // Signals of meanwhile.
+    std::vector<Message> held_back_;  // Signals requested while suspended.
     std::function<void()> on_start_;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;

@@ -53,7 +53,7 @@ void add_command(Json::Object& members, const Asked& asked) {
 std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked& asked,
                       const SpooledOutput* out, const SpooledOutput* err) {
     const auto& end = run.end();
-    // Of a lost run the record says what did arrive.
+    // For a lost run, the record has the counts of the bytes that arrived.
     const bool is_lost = !end || std::holds_alternative<Lost>(outcome);
     Json::Object members{{"run", run.id()}};
     add_bytes(members, "target", asked.target);

@@ -1,4 +1,4 @@
-// The record of a run as one line of JSON: what --status-fd and --json give.
+// Writes the record of a run as one line of JSON, for --status-fd and --json.
 #pragma once
 
 #include "client/run/remote_run.hpp"
@@ -7,24 +7,25 @@
 
 namespace frsh {
 
-// How the run is named in it: what the caller asked for, as it was asked.
+// How the record names the run: the request as the caller wrote it.
 struct Asked {
     std::string target;
     std::vector<std::string> words;
     bool is_argv = false;
-    bool is_known = true;  // Else somebody else asked for it.
+    bool is_known = true;  // False for a run that another client started.
 };
 
-// As ssh does: one blank between two words, whatever is in them.
+// Joins the words with one blank each, as ssh does, without quoting.
 [[nodiscard]] std::string join_words(const std::vector<std::string>& words);
 
-// As "command": a text, or an array of them where no shell was asked for; else "command_b64".
+// Adds "command": a string, or an array with --argv; "command_b64" if it is not UTF-8.
 void add_command(Json::Object& members, const Asked& asked);
 
-// The keys, in this order: run, target, command, outcome, stdout, stderr, usage, holders,
-// survivors. Without command where that is not known; with journal where not all was kept, and from
-// in a stream that was not asked for from its start. With `out` and `err` the output is inside.
-// Ends without a newline. Throws SysError where held output cannot be read back.
+// Returns the record, without a newline. The keys, in this order: run, target, command, outcome,
+// stdout, stderr, usage, holders, survivors. An unknown command is left out. "journal" is added if
+// the server could not keep all output, and "from" to a stream that was not requested from its
+// start. With `out` and `err` the output itself is included. Throws SysError if spooled output
+// cannot be read back.
 [[nodiscard]] std::string record_of(const RemoteRun& run, const Outcome& outcome,
                                     const Asked& asked, const SpooledOutput* out,
                                     const SpooledOutput* err);

@@ -1,4 +1,4 @@
-// What a person is told about a run that an exit code cannot say, on stderr.
+// Reports on stderr what the exit code of a run cannot express.
 #pragma once
 
 #include "client/run/remote_run.hpp"
@@ -7,8 +7,8 @@
 
 namespace frsh {
 
-// One line about who still held a stream open, one about who could not be ended; none where there
-// is nobody. `where` begins each, for example "line 3: ".
+// Logs one line that names the processes which still hold a stream open, and one that names those
+// which could not be ended. `where` begins each line, for example "line 3: ".
 void report_processes(const RemoteRun& run, const std::string& where);
 
 }  // namespace frsh

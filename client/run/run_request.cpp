@@ -21,7 +21,7 @@ std::string_view name_of(std::string_view entry) {
     return entry.substr(0, entry.find('='));
 }
 
-// What any server takes, and what SendEnv adds to that or, with a dash, takes away.
+// The variables that every server accepts, plus those of SendEnv, minus those with a dash there.
 bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
     bool is_sent = is_forwardable(name);
     for (const std::string& pattern : patterns) {
@@ -40,7 +40,7 @@ void add_environment(const ClientOptions& options, msg::Open& open) {
         if (is_to_be_sent(name_of(*entry), options.send_env)) open.forwarded.emplace_back(*entry);
     }
     for (const std::string& entry : options.set_env) {
-        // What may come from any client may do so for a key with a command of its own, too.
+        // A key with a command= of its own gets the same variables as any other.
         (is_forwardable(name_of(entry)) ? open.forwarded : open.env).push_back(entry);
     }
 }

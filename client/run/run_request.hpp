@@ -1,4 +1,4 @@
-// What the options ask for, as the server is asked for it.
+// Turns the options of the command line into requests of the protocol.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -9,11 +9,11 @@
 
 namespace frsh {
 
-// A run. `words` are a command for a shell; without one the login shell reads stdin. Throws
-// UserError for a NUL in anything that may have none.
+// Returns the request for a new run. `words` are a command for a shell; without words, the login
+// shell reads stdin. Throws UserError for a NUL byte in a command, argument or variable.
 [[nodiscard]] msg::Open open_for(const ClientOptions& options, std::vector<std::string> words);
 
-// One that somebody started before; for --attach, --logs and --wait.
+// Returns the request for a kept run, for --attach, --logs and --wait.
 [[nodiscard]] msg::Attach attach_for(const ClientOptions& options);
 
 }  // namespace frsh

@@ -1,4 +1,4 @@
-// Our stdin as the stdin of a run.
+// StdinSource copies the stdin of frsh to the stdin of a run.
 #pragma once
 
 #include "client/io/inherited_input.hpp"
@@ -8,7 +8,8 @@ namespace frsh {
 
 class StdinSource {
   public:
-    // Reads `fd` as fast as `run` takes it, and ends the run's stdin where it ends.
+    // Reads `fd` as fast as `run` accepts bytes, and ends the run's stdin at its end. Both are
+    // lent.
     StdinSource(EventLoop& loop, int fd, RemoteRun& run);
 
   private:

@@ -15,29 +15,28 @@
 namespace frsh {
 namespace {
 
-// All that would end us and that nobody takes from a signalfd(2). The one signal handler there is,
-// in the client alone: it makes two calls that signal-safety(7) lists, and lets the signal do what
-// it does.
+// The fatal signals that are not read from a signalfd(2). This is the only signal handler of frsh.
+// It makes two calls that signal-safety(7) lists, then lets the signal take its effect.
 constexpr std::array kEnds = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,   SIGABRT, SIGTRAP,
                               SIGSYS,  SIGQUIT, SIGALRM, SIGUSR1,  SIGUSR2, SIGXCPU,
                               SIGXFSZ, SIGPROF, SIGPWR,  SIGVTALRM};
-// A handler knows nothing but what is global.
+// A signal handler can reach global data only.
 volatile std::sig_atomic_t raw_terminal = -1;
 termios modes_before;
 
 bool is_ours(int terminal) {
     const pid_t foreground = ::tcgetpgrp(terminal);
-    return foreground == -1 || foreground == ::getpgrp();  // -1: not the one that controls us.
+    return foreground == -1 || foreground == ::getpgrp();  // -1: not our controlling terminal.
 }
 
 void give_back(int number) {
     const int terminal = raw_terminal;
     if (terminal >= 0 && is_ours(terminal)) (void)::tcsetattr(terminal, TCSANOW, &modes_before);
-    (void)::raise(number);  // SA_RESETHAND: this time it is fatal.
+    (void)::raise(number);  // SA_RESETHAND: now the signal is fatal.
 }
 
 void give_back_at_any_end() {
-    static char stack[64 * 1024];  // That of a program which has used up its own is of no use.
+    static char stack[64 * 1024];  // The normal stack may be the one that overflowed.
     const stack_t other{stack, 0, sizeof stack};
     (void)::sigaltstack(&other, nullptr);
     struct sigaction action {};
@@ -71,7 +70,7 @@ RawMode::~RawMode() {
     leave();
 }
 
-// TCSANOW: draining would wait for a terminal that somebody has stopped.
+// TCSANOW: TCSADRAIN would block on a terminal that Ctrl-S has stopped.
 void RawMode::enter() {
     if (!is_ours(terminal_)) return;
     modes_before = before_;
@@ -97,7 +96,7 @@ void stop_here(Stopped who) {
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
-    ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // Here we are stopped.
+    ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // The process stops here.
     ::sigprocmask(SIG_BLOCK, &stop, nullptr);
 }
 
@@ -125,7 +124,7 @@ TerminalSession::~TerminalSession() {
 void TerminalSession::begin() {
     has_begun_ = true;
     raw_.enter();
-    tell_size();  // It may have changed since the run was asked for.
+    tell_size();  // The size may have changed since the request.
 }
 
 void TerminalSession::tell_size() {
@@ -178,7 +177,7 @@ void TerminalSession::on_signal(int number) {
     if (!has_begun_) return;
     if (number == SIGWINCH) tell_size();
     if (number == SIGCONT) {
-        // Whoever stopped us did not ask, and the shell has put its own modes in place of ours.
+        // SIGSTOP gave no warning, and the shell has set its own modes meanwhile.
         raw_.enter();
         tell_size();
     }

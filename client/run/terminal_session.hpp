@@ -1,5 +1,5 @@
-// Our own terminal while it is a remote program's: raw meanwhile, so that every key gets there, and
-// as it was before whenever it is ours again, whichever way that comes about.
+// TerminalSession connects the user's terminal to a remote program. The terminal is raw meanwhile,
+// so that every key reaches the program. Its modes are restored on every way out.
 #pragma once
 
 #include "client/io/escape_keys.hpp"
@@ -10,14 +10,16 @@
 
 namespace frsh {
 
-// What a run's terminal is to be: as ours, where one of our standard streams is one.
+// Describes the user's terminal, for a run that is to have the same. Uses the first of stdin,
+// stdout and stderr that is a terminal.
 [[nodiscard]] msg::Pty describe_terminal();
 
-// One terminal's raw mode; on only while the terminal is ours to change (see setpgid(2)). What ends
-// this process meanwhile, a crash included, gives the terminal back first; SIGKILL alone does not.
+// RawMode owns the raw mode of one terminal. It is on only while this process is in the foreground
+// (see setpgid(2)). A fatal signal, except SIGKILL, restores the terminal before it ends the
+// process.
 class RawMode {
   public:
-    // `terminal` is lent. Throws SysError for what is none.
+    // `terminal` is lent. Throws SysError if it is not a terminal.
     explicit RawMode(int terminal);
     ~RawMode();
     RawMode(const RawMode&) = delete;
@@ -32,25 +34,25 @@ class RawMode {
     bool is_on_ = false;
 };
 
-// Stops us as Ctrl-Z does, if that was asked of us by a signal or here; returns once we go on.
-// SIGTSTP is blocked (see signals.hpp) but for that.
+// Stops this process, or its process group, as Ctrl-Z does; returns after SIGCONT. SIGTSTP is
+// blocked at all other times (see signals.hpp).
 enum class Stopped { Us, OurGroup };
 void stop_here(Stopped who);
 
 class TerminalSession {
   public:
-    // Signals that whoever owns one passes to on_signal().
+    // Returns the signals that the owner must pass to on_signal().
     static std::vector<int> signals();
 
-    // `terminal` and `run` are lent. The terminal is the run's from when that has started until
-    // this is destroyed.
+    // `terminal` and `run` are lent. The terminal belongs to the run from its start until this
+    // object is destroyed.
     TerminalSession(EventLoop& loop, int terminal, RemoteRun& run, std::optional<char> escape);
     ~TerminalSession();
 
     void on_signal(int number);
 
     enum class Wish { Stay, Leave, HungUp };
-    // What the person wants; HungUp: there is nobody any more.
+    // What the keys requested. HungUp: the terminal is closed.
     [[nodiscard]] Wish wish() const { return wish_; }
 
   private:
