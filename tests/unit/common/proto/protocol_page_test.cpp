@@ -3,7 +3,6 @@
 #include "common/proto/message.hpp"
 #include "common/proto/message_table.hpp"
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -25,10 +24,7 @@ std::string unescaped(const std::string& text) {
 }
 
 std::ifstream open_page() {
-    // support/unprivileged.py copies the page for a user that may not read this tree.
-    const char* const moved = std::getenv("FRSH_TEST_SOURCE");
-    const std::string source = moved != nullptr ? moved : FRSH_SOURCE_DIR;
-    std::ifstream page(source + "/common/proto/PROTOCOL.md");
+    std::ifstream page(std::string(FRSH_SOURCE_DIR) + "/common/proto/PROTOCOL.md");
     REQUIRE(page);
     return page;
 }
