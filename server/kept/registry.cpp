@@ -10,11 +10,17 @@
 namespace frsh {
 namespace {
 
-// What a list shows of a command.
+// The bytes of a command that a list shows.
 constexpr std::size_t kMaxShown = 4096;
+// How often an id is looked up and claimed when other processes claim and remove it meanwhile.
+constexpr int kMaxAttempts = 100;
 
 Registry::Refusal unknown(const std::string& run) {
     return {"unknown", "there is no run " + run};
+}
+
+Registry::Refusal contended(const std::string& run) {
+    return {"failed", "other processes claim and remove " + run + "; try again"};
 }
 
 // "FRSH_SESSION=..." is as good a random name as any, without the first part.
@@ -91,7 +97,7 @@ Registry::Answer Registry::answer(Store::Found found) const {
 }
 
 Registry::Answer Registry::open(const msg::Open& open) {
-    for (;;) {
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
         const auto found = store().find(open.run);
         if (!found) {
             sweep_once();
@@ -106,11 +112,12 @@ Registry::Answer Registry::open(const msg::Open& open) {
         if (auto run = living(open.run)) return run;
         return answer(*found);
     }
+    return contended(open.run);
 }
 
 Registry::Answer Registry::shell(const msg::Open& open) {
     if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
-    for (;;) {
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
         const auto found = store().find(open.shell_name);
         if (!found) {
             sweep_once();
@@ -125,10 +132,11 @@ Registry::Answer Registry::shell(const msg::Open& open) {
         try {
             store().forget(open.shell_name);  // One of that name that has ended.
         } catch (const SysError& error) {
-            // Somebody else was quicker.
+            // Another process is removing it, or has removed it.
             if (error.code().value() != EBUSY && error.code().value() != ENOENT) throw;
         }
     }
+    return contended(open.shell_name);
 }
 
 KeptRunInfo Registry::info_of(const std::string& id) {

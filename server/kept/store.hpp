@@ -1,24 +1,26 @@
-// The runs of one user that are kept: a folder each, below $XDG_STATE_HOME/frsh/runs, named by the
-// run's id.
+// The kept runs of one user: a folder for each, below $XDG_STATE_HOME/frsh/runs, named by run id.
 //
-//     ID/asked          what was asked for, by whom it is run, and when: JSON, one line
-//     ID/stdout-...     what it wrote: journal.hpp
+//     ID/asked          the start record: what was requested, where and when; one line of JSON
+//     ID/stdout-...     the output: journal.hpp
 //     ID/stderr-...
-//     ID/end            how it ended: one record as in a journal, with the `end` frame, and in it
+//     ID/end            the end record: a journal record with the `end` frame, and in it
 //                       "ended_at" (seconds since 1970)
+//     ID/end.new        disk space that is reserved for the end record, so that a disk that fills
+//                       up while the run lives does not lose its outcome
+//     ID/lost           made when a sweep first finds the run without a session and an end
 //
-// Both files are written under another name ("asked.new", "end.new") and renamed when they are
-// whole. The room for the second is taken with the claim, so that a disk that is full by then does
-// not keep the end from being told.
+// A claim builds the folder under another name and renames it to the run id (renameat2(2),
+// RENAME_NOREPLACE). So exactly one process gets an id, and a folder with that name always has a
+// whole start record. The session that runs it holds a lock on `asked` (fcntl(2): F_OFD_SETLK) for
+// its whole life. A run without an end record whose lock is free has lost its session.
 //
-// The folder's mkdir(2) is the claim of the id: whoever gets it starts the run, and nobody else
-// ever does. `asked` is locked (fcntl(2): F_OFD_SETLK) by the session that runs it, for as long as
-// that lives; a run without an end whose lock is free has lost its session.
+// No function waits for another process.
 #pragma once
 
 #include "common/proto/message.hpp"
 #include "common/sys/fd.hpp"
 #include "server/kept/journal.hpp"
+#include "server/kept/store_records.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -30,24 +32,14 @@
 
 namespace frsh {
 
-struct KeptRunInfo {
-    std::string run;
-    msg::Open::Mode mode = msg::Open::Mode::Command;
-    std::vector<std::string> args;  // Any bytes.
-    bool is_shell = false;
-    std::uint64_t started_at = 0;               // Seconds since 1970.
-    std::string session;                        // Where its session is found: rendezvous.hpp.
-    std::optional<std::string> forced_command;  // Of the key that it was asked for with.
-};
-
-// A run that was claimed by us.
+// The folder of a run that this process has claimed.
 class RunFolder {
   public:
     [[nodiscard]] const std::string& path() const { return path_; }
-    // On disk for good when it returns, and before it what the journals have. May be said again
-    // where it could not be written. Throws SysError.
+    // Writes the end record. Blocks until it is on disk, and the journals before it. May be called
+    // again after a failure. Throws SysError.
     void end(const msg::End& end);
-    // Nobody is there any more.
+    // Releases the lock that marks the run as running.
     void unlock() { lock_.close(); }
 
   private:
@@ -59,56 +51,66 @@ class RunFolder {
 
 class Store {
   public:
+    // A run in one of three states: running; ended (`end` and `ended_at`); or lost (`why_lost`).
     struct Found {
         KeptRunInfo info;
         std::string path;
-        bool is_running = false;      // Its session lives.
-        std::optional<msg::End> end;  // Else, if it had one. Channel 0.
+        bool is_running = false;
+        std::optional<msg::End> end;  // With channel 0.
         std::optional<std::uint64_t> ended_at;
-        std::string why_lost;  // Neither.
+        std::string why_lost;
     };
     struct Ambiguous {
-        std::vector<std::string> runs;  // Some of them, in order.
+        std::vector<std::string> runs;  // The first few in order of name.
     };
 
     explicit Store(std::string folder);
 
-    // On disk for good when it returns. Null: the id is taken. Throws SysError or UserError (the
-    // folder is not ours alone).
+    // Claims the id. Blocks until the claim is on disk. Returns null if the id is taken. Throws
+    // SysError, or UserError if other users can write to the folder.
     [[nodiscard]] std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
-    // By the whole id or, with resolve(), by how it begins. Nothing: there is none. Where it is
-    // being claimed right now this waits until that is done, or dead. Throws as claim().
+    // Finds a run by its whole id. Throws as claim().
     [[nodiscard]] std::optional<Found> find(const std::string& run) const;
+    // Returns the id that is `beginning` or is the only one that starts with it. Throws as claim().
     [[nodiscard]] std::variant<std::monostate, std::string, Ambiguous> resolve(
         const std::string& beginning) const;
-    // All of them, the oldest first; of their arguments only the first, 4,096 bytes together.
+    // Returns all runs, the oldest first, each with at most 4,096 bytes of arguments. Throws as
+    // claim().
     [[nodiscard]] std::vector<Found> list() const;
-    // Bytes produced so far, from what the journal's records say; fast, nothing is summed.
+    // Returns how many bytes a stream has had, from the journal's last record. Fast: reads no data.
     [[nodiscard]] static Offset produced(const std::string& path, StreamId stream);
-    // Of a run that is not running. Throws SysError.
+    // Removes a run that is not running. Throws SysError: EBUSY if the run is running or another
+    // process is removing it, ENOENT if there is none.
     void forget(const std::string& run);
-    // Forgets what ended longer ago than `age`, and then the oldest ended ones while all of them
-    // together take more than `size` bytes on disk.
+    // Removes each run that ended longer ago than `age`. Then removes the run that ended first, and
+    // so on, while all runs take more than `size` bytes on disk. Returns at once if another process
+    // is sweeping. Throws as claim().
     void sweep(std::chrono::seconds age, std::uint64_t size);
 
   private:
-    struct Look;
-    using Patience = std::chrono::steady_clock::time_point;
+    // A run, and the last time at which it can have been running (seconds since 1970).
+    struct Inspection {
+        Found found;
+        std::uint64_t over_at = 0;
+    };
+    enum class Removal { Done, NoSuchRun, Busy };
+
     void make_folder() const;
     [[nodiscard]] Fd open_folder() const;
-    [[nodiscard]] std::string asked_text(const KeptRunInfo& info) const;
-    static std::uint64_t lost_since(int runs, const Look& look);
-    [[nodiscard]] std::optional<Look> look(int runs, const std::string& run,
-                                           Patience patience) const;
-    [[nodiscard]] std::optional<Look> look_closely(int runs, const std::string& run,
-                                                   const Fd& asked) const;
-    [[nodiscard]] std::vector<Look> look_at_all(int runs) const;
-    static bool remove(int runs, const std::string& run);
+    [[nodiscard]] std::optional<Inspection> inspect(int runs, const std::string& run) const;
+    [[nodiscard]] std::optional<Inspection> inspect_started(int runs, const std::string& run,
+                                                            const Fd& asked) const;
+    [[nodiscard]] std::optional<Inspection> inspect_unfinished_claim(int runs,
+                                                                     const std::string& run,
+                                                                     std::uint64_t made_at) const;
+    [[nodiscard]] std::string explain_loss(const std::optional<StartRecord>& start) const;
+    [[nodiscard]] std::vector<Inspection> inspect_all(int runs) const;
+    static std::uint64_t lost_since(int runs, const std::string& run);
+    [[nodiscard]] Removal remove(int runs, const std::string& run) const;
+    static void remove_remains(int runs);
 
     std::string folder_;
-    // This machine, since it was started.
-    std::string host_;
-    std::string boot_id_;
+    MachineBoot machine_;
 };
 
 }  // namespace frsh

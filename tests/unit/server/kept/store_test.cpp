@@ -57,18 +57,20 @@ struct Folder : TempFolder {
 // A process that does something and then waits for its death, holding what it holds.
 class Child {
   public:
+    enum class Wait { Yes, No };
     template <typename Act>
-    explicit Child(const Act& act) {
+    explicit Child(const Act& act, Wait wait = Wait::Yes) {
         frsh::Pipe ready = frsh::make_pipe();
         pid_ = ::fork();
         REQUIRE(pid_ >= 0);
         if (pid_ == 0) {
             const auto held = act();
-            frsh::write_all(ready.write_end.get(), "+");
+            if (wait == Wait::Yes) frsh::write_all(ready.write_end.get(), "+");
             for (;;)
                 ::pause();
         }
         ready.write_end.close();
+        if (wait == Wait::No) return;
         char byte = 0;
         REQUIRE(::read(ready.read_end.get(), &byte, 1) == 1);
     }
@@ -338,15 +340,15 @@ TEST_CASE("run store: a claim that never began is told as that, after a short wa
     CHECK_FALSE(store.find("run"));
 }
 
-TEST_CASE("run store: a claim that takes its time is waited for") {
+TEST_CASE("run store: a claim of an older version counts as running once its file is locked") {
     const Folder folder;
     Store store = folder.store();
     CHECK(store.claim(info_of("other")));
     REQUIRE(::mkdir(folder.in_runs("run").c_str(), 0700) == 0);
+    const frsh::Pipe written = frsh::make_pipe();
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        ::usleep(100'000);
         std::string asked = frsh::read_file(folder.in_runs("other/asked"), 10'000);
         asked.replace(asked.find("other"), 5, "run");
         const Fd file(::open(folder.in_runs("run/asked.new").c_str(), O_RDWR | O_CREAT, 0600));
@@ -354,10 +356,13 @@ TEST_CASE("run store: a claim that takes its time is waited for") {
         lock.l_type = F_WRLCK;
         lock.l_whence = SEEK_SET;
         if (::fcntl(file.get(), F_OFD_SETLK, &lock) != 0) ::_exit(1);
-        ::usleep(50'000);
         frsh::write_all(file.get(), asked);
-        ::pause();
+        frsh::write_all(written.write_end.get(), "w");
+        for (;;)
+            ::pause();
     }
+    char byte = 0;
+    REQUIRE(::read(written.read_end.get(), &byte, 1) == 1);
     const auto found = store.find("run");
     REQUIRE(found);
     CHECK(found->is_running);
@@ -366,6 +371,22 @@ TEST_CASE("run store: a claim that takes its time is waited for") {
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(store.find("run")->why_lost == "its session died before it had begun it");
+}
+
+TEST_CASE("run store: a run that is being claimed is never found half claimed") {
+    const Folder folder;
+    Store store = folder.store();
+    CHECK(store.claim(info_of("makes-the-folder")));
+    int wrong = 0;
+    for (int turn = 0; turn < 100; ++turn) {
+        const std::string run = "race-" + std::to_string(turn);
+        Child session([&] { return folder.store().claim(info_of(run)); }, Child::Wait::No);
+        std::optional<Store::Found> found;
+        while (!found)
+            found = store.find(run);
+        if (!found->is_running || found->info.args != info_of(run).args) ++wrong;
+    }
+    CHECK(wrong == 0);
 }
 
 TEST_CASE("run store: a damaged end is told, and never believed") {
