@@ -1,42 +1,47 @@
-// frshd: reads its command line, listens, and in each forked child becomes a session.
+// frshd: reads the command line and listens. Each forked child becomes a session.
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
-#include "common/keys/private_key.hpp"
-#include "common/keys/proof.hpp"
+#include "common/keys/ssh_key.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
 #include "server/config.hpp"
+#include "server/listener/fork_tuning.hpp"
 #include "server/listener/listener.hpp"
+#include "server/listener/prefork_pool.hpp"
 #include "server/listener/systemd.hpp"
 #include "server/login/host_key.hpp"
 #include "server/login/monitor.hpp"
 #include "server/login/peer_credentials.hpp"
 #include "server/login/sandbox.hpp"
+#include "server/login/timeouts.hpp"
 #include "server/options.hpp"
 #include "server/session/session.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace frsh {
 namespace {
 
-void give_back(int standard_stream) {
+void redirect_to_null(int standard_stream) {
     const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
     check(::dup2(null.get(), standard_stream), "dup2");
 }
 
-// Takes a standard stream for the connection and leaves /dev/null in its place, so that nothing a
-// library might print ever gets between two frames.
+// Returns the standard stream for the connection, and puts /dev/null in its place. So output that a
+// library prints never gets between two frames.
 Fd take_over(int standard_stream) {
     Fd fd(check(::fcntl(standard_stream, F_DUPFD_CLOEXEC, 3), "dup"));
-    give_back(standard_stream);
+    redirect_to_null(standard_stream);
     return fd;
 }
 
@@ -67,7 +72,7 @@ std::string own_kept_folder() {
     return state_folder(current_user().home) + "/runs";
 }
 
-// Of a session whose user the kernel vouches for: ours.
+// Returns settings for a session of this process's own user, whom the kernel has authenticated.
 SessionSettings own_settings(std::string mark, const char* from, BaseEnvironment environment,
                              const ServerOptions& options, int audit_file) {
     const User user = current_user();
@@ -99,48 +104,48 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
     Fd output = take_over(STDOUT_FILENO);
     SessionSettings settings =
         own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file);
-    // Whoever reads what our client has to say does not wait for what it left behind.
-    settings.left_alone = [] { give_back(STDERR_FILENO); };
+    // A reader of the client's stderr does not wait for runs that outlive the connection.
+    settings.left_alone = [] { redirect_to_null(STDERR_FILENO); };
     return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
                        std::move(settings));
 }
 
-// False where this process was forked ahead for a connection that never came.
-bool take_socket(Listener::Connection& connection) {
-    if (connection.arrivals.is_open()) {
-        connection.socket = Listener::await_connection(connection);
-        connection.arrivals.close();
+// Waits for the connection in a preforked session. Returns false if none will come.
+bool take_socket(SessionStart& start) {
+    if (start.arrivals.is_open()) {
+        start.socket = PreforkPool::await_connection(start);
+        start.arrivals.close();
     }
-    return connection.socket.is_open();
+    return start.socket.is_open();
 }
 
-// The listener's child becomes the monitor of a login, and then the user's session.
-int serve_login(Listener::Connection connection, const TlsContext& context,
-                const ServerOptions& options, const GateUser& gate_user, int audit_file) {
+// Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
+int serve_login(SessionStart start, const TlsContext& context, const ServerOptions& options,
+                const GateUser& gate_user, int audit_file) {
     MonitorSettings monitor_settings;
     monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;
-    monitor_settings.session_mark = connection.mark;
-    monitor_settings.is_ahead = connection.arrivals.is_open();
+    monitor_settings.session_mark = start.mark;
+    monitor_settings.is_preforked = start.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
-    Monitor monitor(context, std::move(monitor_settings), std::move(connection.steps));
-    if (!take_socket(connection)) return 0;
-    monitor.take(std::move(connection.socket));
+    Monitor monitor(context, std::move(monitor_settings), std::move(start.steps));
+    if (!take_socket(start)) return 0;
+    monitor.take(std::move(start.socket));
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
     if (server_uid == 0) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
-    // The environment is ours, whose folder that may name only if the user is.
+    // XDG_STATE_HOME of this process counts only for this process's own user.
     settings.kept_folder = settings.launch.user.uid == server_uid
                                ? own_kept_folder()
                                : usual_state_folder(settings.launch.user.home) + "/runs";
     settings.launch.env.push_back(std::move(login->ssh_connection));
-    // Only for the scripts that stand in command=: bash takes it as a sign to read ~/.bashrc first,
-    // which would make a command mean something else than over a unix socket.
+    // Only scripts in command= get SSH_CLIENT. bash reads ~/.bashrc first if it is set (bash(1),
+    // INVOCATION), and a command would then mean something else than over a unix socket.
     if (login->grant.key.command) settings.launch.env.push_back(std::move(login->ssh_client));
     for (const auto& [name, value] : login->grant.key.environment)
         settings.launch.env.push_back(std::string(name).append("=").append(value));
@@ -150,12 +155,11 @@ int serve_login(Listener::Connection connection, const TlsContext& context,
                        std::move(settings));
 }
 
-int serve_connection(Listener::Connection connection, const ServerOptions& options,
-                     int audit_file) {
-    if (!take_socket(connection)) return 0;
-    const int socket = connection.socket.get();
-    const bool is_plain = connection.kind == Listener::Kind::Plaintext;
-    SessionSettings settings = own_settings(connection.mark, is_plain ? "plain TCP" : "unix",
+int serve_connection(SessionStart start, const ServerOptions& options, int audit_file) {
+    if (!take_socket(start)) return 0;
+    const int socket = start.socket.get();
+    const bool is_plain = start.door == Door::Plaintext;
+    SessionSettings settings = own_settings(start.mark, is_plain ? "plain TCP" : "unix",
                                             BaseEnvironment::Clean, options, audit_file);
     if (is_plain) {
         tune_tcp(socket);
@@ -163,92 +167,56 @@ int serve_connection(Listener::Connection connection, const ServerOptions& optio
     } else {
         settings.refusal = [socket] { return refuse_unix_peer(socket); };
     }
-    auto admitted = std::make_shared<Fd>(std::move(connection.steps));
+    auto admitted = std::make_shared<Fd>(std::move(start.steps));
     settings.admitted = [admitted] {
         (void)write_some(admitted->get(), "+");
         admitted->close();
     };
-    return run_session(std::make_unique<FdTransport>(std::move(connection.socket)),
-                       std::move(settings));
+    return run_session(std::make_unique<FdTransport>(std::move(start.socket)), std::move(settings));
 }
 
-// What was freed before the first fork lies all over the heap, and glibc would give a child those
-// pieces first, and set others of a size aside: nearly each makes a page the child's own. So they
-// are taken, once, never to be used, and a child finds its memory in one place.
-void fill_holes_of_heap() {
-    constexpr std::size_t kSmallest = 24;
-    constexpr std::size_t kLargest = 1032;  // What glibc keeps in lists by size (tcache).
-    static void* taken = nullptr;           // Each has the one before in it.
-    ::mallopt(M_MXFAST, 0);                 // What is freed from here on grows together again.
-    int left =
-        100'000;  // Another malloc(3) than glibc's may have another idea of where its top is.
-    const char* const top = static_cast<const char*>(::sbrk(0)) - ::mallinfo2().keepcost;
-    for (std::size_t size = kLargest; size >= kSmallest; size -= 16) {
-        do {
-            void* const piece = std::malloc(size);
-            if (piece == nullptr) return;
-            *static_cast<void**>(piece) = std::exchange(taken, piece);
-        } while (taken < top && --left > 0);
+// Starts to listen on all addresses, inherited sockets and unix paths. Throws UserError.
+void listen_on_all(Listener& listener, const ServerOptions& options, std::vector<Fd> given,
+                   const std::optional<PublicKey>& host_key) {
+    const ServerSettings& settings = options.settings;
+    for (const std::string& where : settings.listen.value_or(std::vector<std::string>()))
+        listener.listen_on_tcp(where, host_key);
+    for (Fd& socket : given)
+        listener.listen_on(std::move(socket), host_key);
+    if (host_key) {
+        log::notice("host key " + host_key->fingerprint() + " (" + settings.host_key + ")");
     }
+    if (!settings.unix_path) return;
+    std::string path = *settings.unix_path;
+    if (path.empty()) {
+        const std::string folder = runtime_folder();
+        make_private_folder(folder);
+        path = folder + "/frshd.sock";
+    }
+    listener.listen_on_unix(path);
 }
 
-std::optional<Listener::Connection> listen_and_serve(const ServerOptions& options,
-                                                     std::vector<Fd> given, Fd states,
-                                                     int audit_file) {
+// Returns the start of a session in each forked session, and nothing in the listener's process once
+// all sessions have ended.
+std::optional<SessionStart> listen_and_serve(const ServerOptions& options, std::vector<Fd> given,
+                                             Fd states, int audit_file) {
     std::optional<PublicKey> host_key;
     if (is_tls(options, given)) {
         host_key = prepare_host_key(options.settings.host_key);
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
         } else {
-            log::notice("no sandbox: who breaks TLS is this user");
+            log::notice(
+                "warning: sandbox disabled; a compromised TLS process has this user's "
+                "rights");
         }
     }
-    // A forked child leaves its copy alone: to take that apart would make it own, page by page,
-    // what it shares with all the others, and there is the more of it the more of them there are.
-    [[maybe_unused]] static const Listener* volatile left =
-        nullptr;  // Written down, or it would count as lost.
-    auto owned = std::make_unique<Listener>(audit_file);
-    Listener& listener = *owned;
-    for (const std::string& where : options.settings.listen.value_or(std::vector<std::string>()))
-        listener.listen_on_tcp(where, host_key);
-    for (Fd& socket : given)
-        listener.listen_on(std::move(socket), host_key);
-    if (host_key) {
-        log::notice("host key " + host_key->fingerprint() + " (" + options.settings.host_key + ")");
-    }
-    if (options.settings.unix_path) {
-        std::string path = *options.settings.unix_path;
-        if (path.empty()) {
-            const std::string folder = runtime_folder();
-            make_private_folder(folder);
-            path = folder + "/frshd.sock";
-        }
-        listener.listen_on_unix(path);
-    }
-    fill_holes_of_heap();
-    auto connection = listener.serve(std::move(states));
-    if (connection) left = owned.release();
-    return connection;
-}
-
-// Made before the first fork, so that all connections share what OpenSSL looked up and made; and
-// never destroyed, for the same reason.
-const TlsContext* make_warm_context() {
-    static const auto* const context = new TlsContext(TlsContext::Side::Server);
-    context->warm_up();
-    warm_up_proofs(PrivateKey::generate_ed25519());  // What a login takes beside it.
-    return context;
-}
-
-// A session shares most of its memory with its siblings. exit(3) would have all that is static
-// destroyed, and to write to a page is to be given a copy of it first.
-[[noreturn]] void leave(int status) {
-#ifdef FRSH_SANITIZE
-    std::exit(status);  // Which is when leaks are looked for.
-#else
-    ::_exit(status);
-#endif
+    auto listener = std::make_unique<Listener>(audit_file, Timeouts());
+    listen_on_all(*listener, options, std::move(given), host_key);
+    fill_heap_holes();
+    auto start = listener->serve(std::move(states));
+    if (start) leak(std::move(listener));
+    return start;
 }
 
 int run(int argc, char** argv) {
@@ -268,12 +236,13 @@ int run(int argc, char** argv) {
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const TlsContext* const context = is_tls(*options, given) ? make_warm_context() : nullptr;
     const GateUser gate_user = context ? find_gate_user() : GateUser{};
-    auto connection = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
-    if (!connection) return 0;
-    if (connection->kind == Listener::Kind::Tls) {
-        leave(serve_login(std::move(*connection), *context, *options, gate_user, audit.get()));
+    auto start = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
+    if (!start) return 0;
+    if (start->door == Door::Tls) {
+        exit_without_destructors(
+            serve_login(std::move(*start), *context, *options, gate_user, audit.get()));
     }
-    leave(serve_connection(std::move(*connection), *options, audit.get()));
+    exit_without_destructors(serve_connection(std::move(*start), *options, audit.get()));
 }
 
 }  // namespace

@@ -8,14 +8,11 @@
 namespace frsh {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr int kGreeting = 64;           // Bytes; less than any ClientHello.
-constexpr char kTlsHandshake = '\x16';  // The first of them.
-constexpr auto kSilence = 10s;
+constexpr int kGreeting = 64;           // Bytes: fewer than any ClientHello has.
+constexpr char kTlsHandshake = '\x16';  // The first byte: RFC 8446 section 5.1.
 
 void set_low_mark(int socket, int bytes) {
-    // Best effort: without it we would only look more often.
+    // Ignores errors: without it only the wake-ups are more.
     (void)::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
@@ -25,7 +22,7 @@ std::optional<AcceptQueue::Pending> AcceptQueue::add(Fd socket, Door door, PeerS
                                                      Time now) {
     std::optional<Pending> rejected;
     if (size_ >= most_) {
-        rejected = give_up_one();
+        rejected = drop_silent();
         if (!rejected) return Pending{std::move(socket), door, std::move(source), now, false};
     }
     auto entry = std::make_unique<Entry>();
@@ -33,19 +30,19 @@ std::optional<AcceptQueue::Pending> AcceptQueue::add(Fd socket, Door door, PeerS
     lent.pending = Pending{std::move(socket), door, std::move(source), now, door != Door::Tls};
     if (!lent.pending.is_ready) {
         lent.watch = loop_.watch(
-            "waiting: a greeting", lent.pending.socket.get(),
+            "accept queue: a greeting", lent.pending.socket.get(),
             [&lent] {
                 return lent.pending.is_ready || lent.is_hopeless ? short{0} : short{POLLIN};
             },
-            [this, &lent](short) { look(lent); });
+            [this, &lent](short) { check_greeting(lent); });
     }
     sources_[lent.pending.source.name].push_back(std::move(entry));
     ++size_;
     return rejected;
 }
 
-// poll(2) reports enough bytes, or an end before there were as many.
-void AcceptQueue::look(Entry& entry) {
+// Called when poll(2) reports enough bytes, or the end of the stream before that.
+void AcceptQueue::check_greeting(Entry& entry) {
     const int socket = entry.pending.socket.get();
     char first = 0;
     int bytes = 0;
@@ -58,7 +55,7 @@ void AcceptQueue::look(Entry& entry) {
         entry.has_begun = true;
         set_low_mark(socket, kGreeting);
     } else {
-        entry.is_hopeless = true;  // Removed at the next turn: we stand in its callback.
+        entry.is_hopeless = true;  // Removed at the next turn: this is a callback of its watch.
     }
 }
 
@@ -91,21 +88,22 @@ bool AcceptQueue::has_ready() const {
     });
 }
 
-std::optional<AcceptQueue::Pending> AcceptQueue::give_up_one() {
-    PerSource* crowd = nullptr;
+std::optional<AcceptQueue::Pending> AcceptQueue::drop_silent() {
+    PerSource* busiest = nullptr;
     for (auto& [source, entries] : sources_) {
         const bool has_silent = std::any_of(entries.begin(), entries.end(), [](const auto& entry) {
             return !entry->pending.is_ready;
         });
-        if (has_silent && (crowd == nullptr || entries.size() > crowd->size())) crowd = &entries;
+        if (has_silent && (busiest == nullptr || entries.size() > busiest->size()))
+            busiest = &entries;
     }
-    if (crowd == nullptr) return std::nullopt;
-    const auto silent = std::find_if(crowd->begin(), crowd->end(),
+    if (busiest == nullptr) return std::nullopt;
+    const auto silent = std::find_if(busiest->begin(), busiest->end(),
                                      [](const auto& entry) { return !entry->pending.is_ready; });
     Pending pending = std::move((*silent)->pending);
     const std::string source = pending.source.name;
-    crowd->erase(silent);
-    if (crowd->empty()) sources_.erase(source);
+    busiest->erase(silent);
+    if (busiest->empty()) sources_.erase(source);
     --size_;
     return pending;
 }
@@ -115,7 +113,7 @@ std::vector<AcceptQueue::Pending> AcceptQueue::drop_hopeless(Time now) {
     for (auto& [source, entries] : sources_) {
         std::erase_if(entries, [&](const auto& entry) {
             const bool is_silent =
-                !entry->pending.is_ready && now >= entry->pending.since + kSilence;
+                !entry->pending.is_ready && now >= entry->pending.since + greeting_timeout_;
             if (!entry->is_hopeless && !is_silent) return false;
             entry->watch.reset();
             dropped.push_back(std::move(entry->pending));
@@ -131,7 +129,8 @@ AcceptQueue::Time AcceptQueue::next_deadline() const {
     Time next = EventLoop::kNever;
     for (const auto& [source, entries] : sources_) {
         for (const auto& entry : entries) {
-            if (!entry->pending.is_ready) next = std::min(next, entry->pending.since + kSilence);
+            if (!entry->pending.is_ready)
+                next = std::min(next, entry->pending.since + greeting_timeout_);
         }
     }
     return next;

@@ -1,20 +1,24 @@
-// Connections that were accepted and not yet given a process: who is next, and who has to go.
+// Connections that are accepted and wait for a process: which is next, and which is dropped.
 //
-// Turns go round by source, so that whoever brings a thousand connections waits behind himself
-// only. And over TLS the client speaks first: a connection is not worth a process before as much as
-// a greeting has arrived. That is the kernel's count (SO_RCVLOWAT). Of the bytes only the first is
-// looked at, whether it begins TLS: who speaks anything else is told so at once, and costs no
-// process. All of them are left to the gate.
+// Sources take turns, so that a source with a thousand connections delays only its own. Over TLS
+// the client sends first, and a connection gets no process before the size of a greeting has
+// arrived. The kernel counts the bytes (SO_RCVLOWAT, socket(7)). Only the first byte is looked at:
+// a connection that does not begin with TLS is refused at once, without a process. All bytes stay
+// in the socket for the gate (MSG_PEEK).
 #pragma once
 
+#include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 #include "server/listener/peer_source.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace frsh {
@@ -30,22 +34,23 @@ class AcceptQueue {
         PeerSource source;
         Time since;
         bool is_ready;
-        std::optional<char> foreign_byte = {};  // That his words begin with, in place of TLS.
+        std::optional<char> foreign_byte = {};  // The first byte, if it is not TLS.
     };
 
-    AcceptQueue(EventLoop& loop, std::size_t most) : loop_(loop), most_(most) {}
+    AcceptQueue(EventLoop& loop, std::size_t most, std::chrono::milliseconds greeting_timeout)
+        : loop_(loop), most_(most), greeting_timeout_(greeting_timeout) {}
 
-    // Returns whom there was no room for, if so: somebody silent of the largest crowd, or the
-    // guest.
+    // If the queue is full, returns the connection that has no room: a silent one of the source
+    // with the most connections, or else the new one.
     std::optional<Pending> add(Fd socket, Door door, PeerSource source, Time now);
 
-    // The next who is ready and whose source may have one more.
+    // Returns the next connection that is ready and whose source may have one more.
     using May = std::function<bool(const PeerSource&)>;
     std::optional<Pending> take_next(const May& may);
     [[nodiscard]] bool has_ready() const;
 
-    // Who has said too little for too long, or something else than TLS, or left, is dropped: those
-    // are returned.
+    // Drops and returns the connections that have sent too little within the time, or no TLS, or
+    // that their client has closed.
     std::vector<Pending> drop_hopeless(Time now);
     [[nodiscard]] Time next_deadline() const;
 
@@ -55,20 +60,21 @@ class AcceptQueue {
   private:
     struct Entry {
         Pending pending;
-        bool has_begun = false;  // TLS, but not said enough of it.
+        bool has_begun = false;  // TLS, but not a whole greeting.
         bool is_hopeless = false;
         EventLoop::Watch watch;
     };
     using PerSource = std::deque<std::unique_ptr<Entry>>;
 
-    void look(Entry& entry);
-    std::optional<Pending> give_up_one();
+    void check_greeting(Entry& entry);
+    std::optional<Pending> drop_silent();
 
     EventLoop& loop_;
     std::size_t most_;
+    std::chrono::milliseconds greeting_timeout_;
     std::size_t size_ = 0;
-    std::map<std::string, PerSource> sources_;  // By source; never an empty one.
-    std::string last_source_;                   // Whose turn it was.
+    std::map<std::string, PerSource> sources_;  // By source name; no queue is empty.
+    std::string last_source_;                   // The source of the last turn.
 };
 
 }  // namespace frsh

@@ -15,7 +15,8 @@
 namespace frsh {
 namespace {
 
-// As fork(2), but for the parent. Nobody else has a thread here, nor a lock.
+// Forks like fork(2), but the child's parent is our parent. Safe without libc's fork handlers: the
+// process has one thread, which holds no lock.
 pid_t fork_sibling() {
     constexpr unsigned long kFlags = CLONE_PARENT | SIGCHLD;
 #if defined(__s390__)
@@ -25,13 +26,14 @@ pid_t fork_sibling() {
 #endif
 }
 
-bool tell(int way, pid_t answer) {
-    return ::send(way, &answer, sizeof answer, MSG_NOSIGNAL) == ssize_t{sizeof answer};
+bool answer(int way, pid_t pid_or_error) {
+    return ::send(way, &pid_or_error, sizeof pid_or_error, MSG_NOSIGNAL) ==
+           ssize_t{sizeof pid_or_error};
 }
 
-// The zygote's life, to the end; comes back in each process that it forks. It asks for no memory,
-// so that those find it as it was.
-ForkServer::ForkedProcess fork_until_told_to_end(int way) {
+// Runs the fork server. Returns only in each process that it forks. Allocates no memory, so that
+// each process begins with the same heap.
+ForkServer::ForkedProcess fork_until_stopped(int way) {
     for (;;) {
         char note[ForkServer::kMaxNote];
         Passed passed;
@@ -42,11 +44,11 @@ ForkServer::ForkedProcess fork_until_told_to_end(int way) {
         }
         if (passed.result.status == IoResult::Status::EndOfFile) ::_exit(0);
         const pid_t pid = fork_sibling();
-        if (pid == -1) (void)tell(way, -errno);
+        if (pid == -1) (void)answer(way, -errno);
         if (pid != 0) continue;
-        // It answers itself: whatever becomes of the zygote meanwhile, who asked knows of it, or it
-        // does not begin.
-        if (!tell(way, ::getpid())) ::_exit(0);
+        // The new process reports its pid itself. If the fork server dies meanwhile, the listener
+        // still learns of the process, or the process does not begin.
+        if (!answer(way, ::getpid())) ::_exit(0);
         return {std::string(note, passed.result.bytes), std::move(passed.descriptors[0]),
                 std::move(passed.descriptors[1])};
     }
@@ -55,20 +57,20 @@ ForkServer::ForkedProcess fork_until_told_to_end(int way) {
 }  // namespace
 
 std::optional<ForkServer::ForkedProcess> ForkServer::start(std::vector<int> kept) {
-    must(is_gone(), "one zygote at a time");
+    must(is_gone(), "one fork server at a time");
     int ends[2];
     check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
     Fd ours(ends[0]);
     Fd its(ends[1]);
     pid_ = check(::fork(), "fork");
     if (pid_ == 0) {
-        ours.close();  // Its number may be another's when this is left.
+        ours.close();  // Its number may be reused before this scope ends.
         kept.push_back(its.get());
         close_all_but(std::move(kept));
         ::prctl(PR_SET_NAME, "frshd-zygote");
-        ForkedProcess offspring = fork_until_told_to_end(its.get());
+        ForkedProcess forked = fork_until_stopped(its.get());
         its.close();
-        return offspring;
+        return forked;
     }
     way_ = std::move(ours);
     return std::nullopt;
@@ -85,7 +87,7 @@ pid_t ForkServer::fork(std::string_view note, int first, int second) {
     }
     if (got != ssize_t{sizeof answer}) {
         stop();
-        throw SysError("fork: the zygote has gone", ECHILD);
+        throw SysError("fork: the fork server has died", ECHILD);
     }
     if (answer < 0) throw SysError("fork", -answer);
     return answer;
@@ -99,7 +101,7 @@ bool ForkServer::reaped(pid_t pid) {
 }
 
 void ForkServer::stop() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);  // Not waited for yet, so it cannot be anybody else.
+    if (pid_ > 0) ::kill(pid_, SIGKILL);  // Not reaped yet, so the pid is still its own.
     way_.close();
 }
 

@@ -1,10 +1,11 @@
-// A process that is forked early and then only forks.
+// A process that is forked early and does nothing but fork sessions.
 //
-// What fork(2) copies is the parent's memory, and a listener's grows and is shuffled with every
-// guest: the 800th session would begin with three times the pages of the first, most of them soon
-// its own. A session is forked from here instead, and begins as the first did.
+// fork(2) copies the parent's memory. The memory of a listener grows with every connection, so that
+// the 800th session would begin with three times the pages of the first. The fork server's memory
+// stays as it was, and each session begins as the first one did.
 //
-// Its parent is not the zygote but who started that (clone(2), CLONE_PARENT): he waits for it.
+// The parent of a forked session is the process that started the fork server (clone(2),
+// CLONE_PARENT), and that process reaps it.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -22,26 +23,26 @@ class ForkServer {
   public:
     static constexpr std::size_t kMaxNote = 128;
 
-    // What a process that came from the zygote is given.
+    // What a forked process is given.
     struct ForkedProcess {
         std::string note;
         Fd first;
         Fd second;
     };
 
-    // Forks the zygote, which keeps standard streams and `kept` open, and everything else closed.
-    // Returns nothing here, and in each process that is forked from it what is for that one.
-    // Throws SysError.
+    // Forks the fork server, which keeps only the standard streams and `kept` open. Returns nothing
+    // in this process, and in each forked process what that is given. Throws SysError.
     std::optional<ForkedProcess> start(std::vector<int> kept);
     [[nodiscard]] bool is_running() const { return way_.is_open(); }
-    // The pid of the new process, which has the signal mask of start()'s caller. `note` is not
-    // empty; the descriptors are lent. Throws SysError; the zygote may have gone then, and there is
-    // no new process.
+    // Returns the pid of a new process, which has the signal mask of start()'s caller. `note` is
+    // not empty and at most kMaxNote bytes; the descriptors are lent. Blocks for the answer. Throws
+    // SysError: there is no new process then, and is_running() may be false.
     pid_t fork(std::string_view note, int first, int second);
-    // Was that it?
+    // Returns true if the reaped process is the fork server.
     bool reaped(pid_t pid);
+    // Kills the fork server. It still has to be reaped.
     void stop();
-    // Not until it was waited for.
+    // Returns true if there is no fork server, or it has been reaped.
     [[nodiscard]] bool is_gone() const { return pid_ == 0; }
 
   private:

@@ -3,16 +3,6 @@
 #include <algorithm>
 
 namespace frsh {
-namespace {
-
-using namespace std::chrono_literals;
-
-// For a whole ClientHello, which is one packet; and then for each word of ours an answer, which an
-// honest client has ready, or says that it asks its human.
-constexpr auto kGreetingTime = 1s;
-constexpr auto kAnswerTime = 3s;
-
-}  // namespace
 
 void LoginLimits::add(pid_t pid, const PeerSource& source, Rules rules, Time now) {
     logins_[pid] = {source, rules, Stage::Greeting, now};
@@ -22,7 +12,7 @@ void LoginLimits::advance(pid_t pid, LoginStep step, Time now) {
     const auto found = logins_.find(pid);
     if (found == logins_.end()) return;
     Login& login = found->second;
-    if (login.stage == Stage::AwaitingUser) return;  // As old as its first question.
+    if (login.stage == Stage::AwaitingUser) return;  // Its age counts from the first AwaitingUser.
     login.stage = step == LoginStep::Pending ? Stage::AwaitingUser : Stage::Answering;
     login.since = now;
 }
@@ -43,19 +33,19 @@ bool LoginLimits::may_have_one_more(const PeerSource& source) const {
     return count < static_cast<std::ptrdiff_t>(kMostOfASource);
 }
 
-LoginLimits::Counts LoginLimits::count_asking() const {
+LoginLimits::Counts LoginLimits::count_awaiting_user() const {
     Counts counts;
     for (const auto& [pid, login] : logins_) {
-        if (login.stage == Stage::AwaitingUser && !login.is_surplus) ++counts[login.source.name];
+        if (login.stage == Stage::AwaitingUser && !login.is_evicted) ++counts[login.source.name];
     }
     return counts;
 }
 
-LoginLimits::Login* LoginLimits::find_oldest_asking(const std::string& source, pid_t& pid) {
+LoginLimits::Login* LoginLimits::find_oldest_awaiting_user(const std::string& source, pid_t& pid) {
     Login* oldest = nullptr;
     for (auto& [number, login] : logins_) {
         const bool is_one =
-            login.stage == Stage::AwaitingUser && !login.is_surplus && login.source.name == source;
+            login.stage == Stage::AwaitingUser && !login.is_evicted && login.source.name == source;
         if (!is_one || (oldest != nullptr && oldest->since <= login.since)) continue;
         oldest = &login;
         pid = number;
@@ -63,34 +53,34 @@ LoginLimits::Login* LoginLimits::find_oldest_asking(const std::string& source, p
     return oldest;
 }
 
-std::vector<LoginLimits::Eviction> LoginLimits::take_surplus(Time now, Waiting waiting) {
-    std::vector<Eviction> surplus;
-    // Anybody can claim to be asking somebody. So the crowd pays, not the one who is alone.
-    Counts counts = count_asking();
+std::vector<LoginLimits::Eviction> LoginLimits::take_evictions(Time now, Waiting waiting) {
+    std::vector<Eviction> evictions;
+    // Any client can claim to wait for a person. So the busiest source loses its oldest login.
+    Counts counts = count_awaiting_user();
     std::size_t all = 0;
     for (const auto& [source, count] : counts)
         all += count;
     while (!counts.empty()) {
-        const auto crowd = std::max_element(
+        const auto busiest = std::max_element(
             counts.begin(), counts.end(),
             [](const auto& one, const auto& other) { return one.second < other.second; });
-        if (all <= kMostAsking && crowd->second <= kMostAskingOfASource) break;
+        if (all <= kMostAwaitingUser && busiest->second <= kMostAwaitingUserOfASource) break;
         pid_t pid = 0;
-        find_oldest_asking(crowd->first, pid)->is_surplus = true;
-        surplus.push_back({pid, "too many were asking somebody"});
-        --crowd->second;
+        find_oldest_awaiting_user(busiest->first, pid)->is_evicted = true;
+        evictions.push_back({pid, "too many logins were waiting for a person"});
+        --busiest->second;
         --all;
     }
-    if (waiting == Waiting::Nobody) return surplus;
+    if (waiting == Waiting::No) return evictions;
     for (auto& [pid, login] : logins_) {
         const bool is_exempt =
-            login.rules == Rules::Own || login.stage == Stage::AwaitingUser || login.is_surplus;
-        const auto time = login.stage == Stage::Greeting ? kGreetingTime : kAnswerTime;
+            login.rules == Rules::Own || login.stage == Stage::AwaitingUser || login.is_evicted;
+        const auto time = login.stage == Stage::Greeting ? hello_time_ : answer_time_;
         if (is_exempt || now < login.since + time) continue;
-        login.is_surplus = true;
-        surplus.push_back({pid, "said nothing while others waited"});
+        login.is_evicted = true;
+        evictions.push_back({pid, "sent nothing while others waited"});
     }
-    return surplus;
+    return evictions;
 }
 
 }  // namespace frsh

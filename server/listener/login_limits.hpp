@@ -1,17 +1,20 @@
-// Who is on the way to a login: how many may be so at once, in all and of one source, and who has
-// to go because others wait for the place.
+// Connections on the way to a login: how many there may be at once, in all and of one source, and
+// which are evicted because others wait for the slot.
 //
-//     Greeting ──▶ Answering ──▶ AwaitingUser        and out of here, admitted or not
+//     Greeting ──▶ Answering ──▶ AwaitingUser        remove() after any stage, admitted or not
 //
-// Nobody gets a place for ever by stopping half-way: while somebody waits, each stage has its time.
-// Only a person who is asked for a touch or a passphrase has more, and is counted apart, so that he
-// keeps nobody waiting. The clock is an argument; to end a process is the listener's part.
+// While a connection waits, each stage has a time limit, so that no login keeps a slot by stopping
+// half-way. A login that waits for a person (a touch, a passphrase) has more time, and is counted
+// apart, so that it takes no slot from the others. The clock is an argument. The listener ends the
+// processes.
 #pragma once
 
 #include "server/listener/peer_source.hpp"
 #include "server/login/login_status.hpp"
+#include "server/login/timeouts.hpp"
 
-#include <functional>
+#include <chrono>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,13 +26,16 @@ namespace frsh {
 class LoginLimits {
   public:
     using Time = EventLoop::Time;
+    explicit LoginLimits(const Timeouts& timeouts)
+        : hello_time_(timeouts.contended_hello), answer_time_(timeouts.contended_answer) {}
+
     static constexpr std::size_t kMost = 64;
     static constexpr std::size_t kMostOfASource = 8;
-    static constexpr std::size_t kMostAsking = 64;
-    static constexpr std::size_t kMostAskingOfASource = 8;
+    static constexpr std::size_t kMostAwaitingUser = 64;
+    static constexpr std::size_t kMostAwaitingUserOfASource = 8;
 
-    // Who waits by rules of his own, and shares nothing but the number of places: one on a unix
-    // socket, or one who speaks plain TCP.
+    // Own: a connection on a unix socket or over plain TCP. It takes a slot, but has no limit by
+    // source and no time limit.
     enum class Rules { OfALogin, Own };
     void add(pid_t pid, const PeerSource& source, Rules rules, Time now);
     void advance(pid_t pid, LoginStep step, Time now);
@@ -38,13 +44,13 @@ class LoginLimits {
     [[nodiscard]] bool is_full() const;
     [[nodiscard]] bool may_have_one_more(const PeerSource& source) const;
 
-    enum class Waiting { Nobody, Somebody };
+    enum class Waiting { No, Yes };
     struct Eviction {
         pid_t pid;
         const char* why;
     };
-    // Each is named once; he keeps his place until he is removed.
-    [[nodiscard]] std::vector<Eviction> take_surplus(Time now, Waiting waiting);
+    // Returns the logins to end, each once. A login keeps its slot until remove().
+    [[nodiscard]] std::vector<Eviction> take_evictions(Time now, Waiting waiting);
 
   private:
     enum class Stage { Greeting, Answering, AwaitingUser };
@@ -52,13 +58,15 @@ class LoginLimits {
         PeerSource source;
         Rules rules;
         Stage stage = Stage::Greeting;
-        Time since;  // The last step.
-        bool is_surplus = false;
+        Time since;  // The time of the last step.
+        bool is_evicted = false;
     };
     using Counts = std::map<std::string, std::size_t>;
-    [[nodiscard]] Counts count_asking() const;
-    Login* find_oldest_asking(const std::string& source, pid_t& pid);
+    [[nodiscard]] Counts count_awaiting_user() const;
+    Login* find_oldest_awaiting_user(const std::string& source, pid_t& pid);
 
+    std::chrono::milliseconds hello_time_;
+    std::chrono::milliseconds answer_time_;
     std::map<pid_t, Login> logins_;
 };
 

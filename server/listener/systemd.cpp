@@ -24,7 +24,7 @@ namespace {
 constexpr int kFirstGiven = 3;
 constexpr int kMostGiven = 64;
 
-// Out of the environment, so that nothing we start takes it for its own.
+// Returns and removes a variable, so that no child process takes it for its own.
 std::string take_variable(const char* name) {
     const char* const value = std::getenv(name);
     std::string taken = value != nullptr ? value : "";
@@ -38,8 +38,8 @@ bool is_listening(int fd) {
     return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on != 0;
 }
 
-// One datagram. A manager that does not listen is no reason to stop.
-void notify(const std::string& path, std::string_view words) {
+// Sends one datagram to the manager. Logs errors.
+void notify(const std::string& path, std::string_view state) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return log::error("NOTIFY_SOCKET: too long");
@@ -47,19 +47,20 @@ void notify(const std::string& path, std::string_view words) {
     if (path[0] == '@') address.sun_path[0] = '\0';  // Abstract: unix(7).
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
     const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (::sendto(socket.get(), words.data(), words.size(), MSG_NOSIGNAL,
+    if (::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL,
                  reinterpret_cast<const sockaddr*>(&address), size) == -1) {
         log::error(SysError("NOTIFY_SOCKET").what());
     }
 }
 
-// The exit code of the process in front.
-int front(const std::string& notify_path, pid_t listener, const Fd& states, Signals& signals) {
+// Runs the supervisor. Returns its exit code.
+int supervise(const std::string& notify_path, pid_t listener, const Fd& states, Signals& signals) {
     for (;;) {
         pollfd polled[] = {{signals.fd(), POLLIN, 0}, {states.get(), POLLIN, 0}};
         if (::poll(polled, 2, -1) == -1 && errno != EINTR) throw SysError("poll");
         for (const int number : signals.take()) {
-            if (number != SIGCHLD) ::kill(listener, SIGTERM);  // Not reaped yet: it is the one.
+            if (number != SIGCHLD)
+                ::kill(listener, SIGTERM);  // Not reaped yet, so the pid is still its own.
         }
         if (polled[1].revents == 0) continue;
         char state = 0;
@@ -82,7 +83,7 @@ std::vector<Fd> take_given_sockets() {
     const auto count = parse_number(take_variable("LISTEN_FDS"), 1, kMostGiven);
     take_variable("LISTEN_FDNAMES");
     std::vector<Fd> sockets;
-    // They may have been meant for whoever started us.
+    // LISTEN_PID names the process that the sockets are for (sd_listen_fds(3)).
     if (pid != std::to_string(::getpid()) || !count) return sockets;
     for (int fd = kFirstGiven; fd < kFirstGiven + static_cast<int>(*count); ++fd) {
         if (!is_listening(fd)) {
@@ -103,15 +104,15 @@ Fd fork_supervisor() {
     const pid_t own = ::getpid();
     const pid_t listener = check(::fork(), "fork");
     if (listener == 0) {
-        // Without it nobody could tell us to end. It may be gone already.
+        // Without the supervisor no signal would arrive. It may have died already.
         check(::prctl(PR_SET_PDEATHSIG, SIGTERM), "prctl");
         if (::getppid() != own) ::raise(SIGTERM);
         return std::move(states.write_end);
     }
     states.write_end.close();
     Signals signals({SIGTERM, SIGINT, SIGHUP, SIGCHLD});
-    // No destructor of the caller's may undo what is the child's.
-    ::_exit(front(path, listener, states.read_end, signals));
+    // exit(3) would run destructors that undo what the child still uses.
+    ::_exit(supervise(path, listener, states.read_end, signals));
 }
 
 }  // namespace frsh

@@ -1,6 +1,5 @@
-// What a service manager (systemd) and its service say to each other: sockets come in, as
-// sd_listen_fds(3) has them, and words go out, as sd_notify(3) has them. Each is a few lines, so no
-// library of theirs is needed.
+// The interface to a service manager (systemd): inherited sockets as in sd_listen_fds(3), and
+// status messages as in sd_notify(3). Each takes a few lines, so that libsystemd is not needed.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -9,21 +8,21 @@
 
 namespace frsh {
 
-// The sockets that were opened for this process, close-on-exec; nothing where there are none.
-// Throws UserError for one that is not listening.
+// Returns the sockets that the manager opened for this process, close-on-exec. Throws UserError if
+// one is not listening.
 [[nodiscard]] std::vector<Fd> take_given_sockets();
 
-// What a listener says to whoever stands in front of it, and the end of the pipe for that.
+// What a listener reports to its supervisor: one byte through a pipe.
 enum class SystemdState : char {
     Ready = 'r',     // It listens,
     Stopping = 's',  // and no longer does, though its sessions go on.
 };
 
-// Where a manager wants to hear from us (NOTIFY_SOCKET), forks, and returns in the child, with a
-// pipe for SystemdState. The parent is what the manager sees as the service. It tells it both,
-// hands a request to end down, and ends itself as soon as nothing listens: the child lives on with
-// its sessions, reaps them and cleans up after them, and nobody who restarts the service waits for
-// that. Without a manager: returns at once, with a pipe that is not open.
+// Forks a supervisor if the manager has set NOTIFY_SOCKET. Returns in the child, with a pipe for
+// SystemdState. The parent is the process that the manager watches. It passes the states on to the
+// manager and signals to end on to the child, and exits as soon as nothing listens. The child lives
+// on until its sessions have ended, and a restart of the service does not wait for that. Without a
+// manager: returns at once with a closed Fd. Throws SysError.
 [[nodiscard]] Fd fork_supervisor();
 
 }  // namespace frsh

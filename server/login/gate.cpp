@@ -17,8 +17,6 @@ namespace {
 using namespace std::chrono_literals;
 using Handshake = TlsTransport::Handshake;
 
-// For the peer to read our last words and close as well.
-constexpr auto kClosingTakes = 2s;
 constexpr std::size_t kRelay = std::size_t{64} * 1024;
 // How often the kernel is asked whether the peer is still there; see is_peer_silent().
 constexpr auto kLookAgain = 15s;
@@ -33,11 +31,13 @@ void wait(pollfd* polled, nfds_t count, int timeout) {
 
 }  // namespace
 
-Gate::Gate(const TlsContext& context, Fd control, Fd session)
+Gate::Gate(const TlsContext& context, Fd control, Fd session,
+           std::chrono::milliseconds close_timeout)
     : tls_(context),
       control_(std::move(control)),
       session_(std::move(session)),
-      decoder_(kStrangerLimits) {}
+      decoder_(kStrangerLimits),
+      close_timeout_(close_timeout) {}
 
 void Gate::run(Fd peer) {
     tls_.attach(std::move(peer));
@@ -61,7 +61,7 @@ void Gate::run(Fd peer) {
         return report_failure(error.what());
     }
     session_.close();
-    tls_.close_and_wait(kClosingTakes);
+    tls_.close_and_wait(close_timeout_);
 }
 
 void Gate::report_failure(const std::string& why) {

@@ -12,7 +12,7 @@
 #include "common/proto/message.hpp"
 #include "server/login/gate_protocol.hpp"
 
-#include <optional>
+#include <chrono>
 #include <string>
 
 namespace frsh {
@@ -21,7 +21,8 @@ class Gate {
   public:
     // `control` leads to the monitor, `session` is where decrypted bytes go after the login. The
     // peer is yet to come: a gate may stand ready, sandbox and all, before there is one.
-    Gate(const TlsContext& context, Fd control, Fd session);
+    Gate(const TlsContext& context, Fd control, Fd session,
+         std::chrono::milliseconds close_timeout);
 
     // The whole life of a gate with its peer, a non-blocking socket. Throws nothing that the peer
     // can cause.
@@ -52,6 +53,7 @@ class Gate {
     Fd control_;
     Fd session_;
     MessageDecoder decoder_;
+    std::chrono::milliseconds close_timeout_;
     int probes_ = 0;
     int pendings_ = 0;
     ByteQueue up_;                // Decrypted, on its way to the session.

@@ -28,19 +28,8 @@
 namespace frsh {
 namespace {
 
-using namespace std::chrono_literals;
-
-// To a ClientHello, then to a login; and for a person who must be asked.
-constexpr auto kHandshakeTime = 10s;
-constexpr auto kLoginTime = 10s;
-constexpr auto kPendingTime = 120s;
-// Every no takes exactly this long, whatever it took to find out: no such user, no such key and a
-// wrong signature cannot be told apart.
-constexpr auto kNoTakes = 400ms;
 // Probes, words about a person who is asked, and the login itself.
 constexpr int kMostMessages = 16;
-// For a gate to pass on what it was told last.
-constexpr std::chrono::milliseconds kPartingTime = 3s;
 // The socket between gate and session: short, so that control never waits behind much data.
 constexpr int kSessionBuffer = 64 * 1024;
 // A gate's descriptor that leads to its monitor.
@@ -59,9 +48,10 @@ void make_short(const Fd& socket) {
     }
 }
 
-// What will be done for somebody, for nobody; if it cannot be done, somebody will be told.
+// Runs a part of a login before there is a connection, so that its real use is fast. Ignores
+// errors: the real use reports them. listener/fork_tuning.hpp has the numbers.
 template <typename Part>
-void practise(const Part& part) {
+void warm_up(const Part& part) {
     try {
         part();
     } catch (const std::exception&) {
@@ -90,14 +80,14 @@ Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
     }
     control_ = std::move(control);
     session_ = std::move(session);
-    if (settings_.is_ahead) {
-        practise([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // prove_host() will.
+    if (settings_.is_preforked) {
+        warm_up([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // prove_host() will.
     }
 }
 
 void Monitor::take(Fd peer) {
     started_ = EventLoop::Clock::now();
-    deadline_ = started_ + kHandshakeTime;
+    deadline_ = started_ + settings_.timeouts.handshake;
     tune_tcp(peer.get());
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Peer, ""}), peer.get());
     const Address theirs = peer_address(peer.get());
@@ -127,9 +117,10 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
         for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
             check(::dup2(null.get(), standard), "dup");
         ::close(null.get());
-        if (settings_.is_ahead) practise([&] { context.warm_up(); });
+        if (settings_.is_preforked) warm_up([&] { context.warm_up(); });
         // The handles of old are never used again, nor destroyed: this function does not return.
-        auto* const gate = new Gate(context, Fd(kControl), Fd(kControl + 1));
+        auto* const gate =
+            new Gate(context, Fd(kControl), Fd(kControl + 1), settings_.timeouts.peer_close);
         if (settings_.use_sandbox) {
             // What it may warn of was said when the server started.
             give_up_rights({settings_.gate_user.uid, settings_.gate_user.gid, kControl + 2});
@@ -180,7 +171,7 @@ std::optional<Login> Monitor::admit() {
         const auto binding = wait_for_gate();
         if (binding && binding->kind == ToMonitor::Kind::Binding &&
             prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
-            deadline_ = EventLoop::Clock::now() + kLoginTime;
+            deadline_ = EventLoop::Clock::now() + settings_.timeouts.login;
             tell_listener(LoginStep::Hello);
             // The gate counts as well, but who has broken it does not.
             int left = kMostMessages;
@@ -196,7 +187,7 @@ std::optional<Login> Monitor::admit() {
                     answer_probe(message->payload);
                     tell_listener(LoginStep::Spoken);
                 } else if (message->kind == ToMonitor::Kind::Pending) {
-                    deadline_ = started_ + kPendingTime;
+                    deadline_ = started_ + settings_.timeouts.awaiting_user;
                     tell_listener(LoginStep::Pending);
                 } else {
                     throw ProtocolError("gate: out of turn");
@@ -226,7 +217,7 @@ bool Monitor::prove_host(const PrivateKey& key, const std::string& binding) {
 }
 
 void Monitor::answer_probe(const std::string& payload) {
-    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    const auto answer_at = EventLoop::Clock::now() + settings_.timeouts.denial;
     std::string answer;
     try {
         const UserProbe probe = parse_user_probe(payload);
@@ -247,7 +238,7 @@ void Monitor::answer_probe(const std::string& payload) {
 }
 
 std::optional<Login> Monitor::judge(const std::string& payload) {
-    const auto answer_at = EventLoop::Clock::now() + kNoTakes;
+    const auto answer_at = EventLoop::Clock::now() + settings_.timeouts.denial;
     exit_ = LoginStatus::Failed;
     std::string why;  // For the log.
     AuditSubject subject{settings_.session_mark, peer_, "", ""};
@@ -317,7 +308,8 @@ void Monitor::refuse(const std::string& reason, const std::string& message) {
 void Monitor::part_from_gate() {
     session_.close();
     pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.
-    const bool is_over = ::poll(&polled, 1, static_cast<int>(kPartingTime.count())) == 1;
+    const bool is_over =
+        ::poll(&polled, 1, static_cast<int>(settings_.timeouts.gate_exit.count())) == 1;
     if (!is_over) ::kill(gate_, SIGKILL);
     const ExitStatus status = wait_for(gate_);
     if (is_over && (status.signaled || status.code != 0)) {

@@ -14,6 +14,7 @@
 #include "server/login/account.hpp"
 #include "server/login/gate_protocol.hpp"
 #include "server/login/login_status.hpp"
+#include "server/login/timeouts.hpp"
 
 #include <optional>
 #include <string>
@@ -34,9 +35,10 @@ struct MonitorSettings {
     AccountPolicy policy;
     bool use_sandbox = true;
     GateUser gate_user;
-    int audit_file = -1;       // Lent; see audit.hpp.
-    std::string session_mark;  // For it.
-    bool is_ahead = false;     // Nobody is waiting yet: monitor and gate practise their parts.
+    int audit_file = -1;        // Lent; see audit.hpp.
+    std::string session_mark;   // For it.
+    bool is_preforked = false;  // No connection waits yet: monitor and gate warm up.
+    Timeouts timeouts;
 };
 
 struct Login {

@@ -83,11 +83,11 @@ class Audited(TlsCase):
         slow = self.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 60)
         accept_gone = self.from_us(gone)
         gone.close()
-        for connection, reason in ((silent, "said nothing"),
+        for connection, reason in ((silent, "sent nothing"),
                                    (slow, "no login within the time given")):
             line = self.line(reason, self.from_us(connection))
             self.assertEqual((line["event"], line["reason"]), ("refused", reason))
-        self.assertEqual(self.line("who hung up", accept_gone)["reason"], "said nothing")
+        self.assertEqual(self.line("who hung up", accept_gone)["reason"], "sent nothing")
 
     def test_a_client_refused_for_load_is_logged(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -453,7 +453,7 @@ class Floods(TlsCase):
         finally:
             for one in crowd:
                 one.close()
-        wait_until(lambda: "said nothing" in self.server.text(), "the log")
+        wait_until(lambda: "sent nothing" in self.server.text(), "the log")
         wait_until(lambda: not descendants(self.server.pid), "nobody left")
         wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
 
@@ -484,14 +484,14 @@ class Floods(TlsCase):
             result = self.own.run(self.target, "echo hi")
             self.assertEqual(result.out, b"hi\n", result)
             self.assertLess(time.monotonic() - began, 8)
-        self.assertIn("said nothing while others waited", self.server.text())
+        self.assertIn("sent nothing while others waited", self.server.text())
 
     def test_false_auth_pending_keeps_no_client_out(self):
         with contextlib.ExitStack() as crowd:
             for _ in range(80):
                 one = crowd.enter_context(connect(self.server.port))
                 one.sendall(frame({"type": "auth_pending"}))
-            wait_until(lambda: "too many were asking somebody" in self.server.text(), "the log")
+            wait_until(lambda: "too many logins were waiting for a person" in self.server.text(), "the log")
             began = time.monotonic()
             result = self.own.run(self.target, "echo hi")
             self.assertEqual(result.out, b"hi\n", result)

@@ -62,7 +62,7 @@ TEST_CASE("penalties: nothing counts for more than ten minutes, and the table st
 
 TEST_CASE("waiting room: turns go round by source") {
     EventLoop loop;
-    AcceptQueue room(loop, 100);
+    AcceptQueue room(loop, 100, 10s);
     const auto now = EventLoop::Clock::now();
     for (int i = 0; i < 5; ++i)
         CHECK(!room.add(Fd(), Door::Plaintext, {"crowd", false}, now));
@@ -77,7 +77,7 @@ TEST_CASE("waiting room: turns go round by source") {
 
 TEST_CASE("waiting room: a source that has enough waits, others do not wait for it") {
     EventLoop loop;
-    AcceptQueue room(loop, 100);
+    AcceptQueue room(loop, 100, 10s);
     const auto now = EventLoop::Clock::now();
     CHECK(!room.add(Fd(), Door::Plaintext, {"full", false}, now));
     CHECK(!room.add(Fd(), Door::Plaintext, {"other", false}, now));
@@ -89,7 +89,7 @@ TEST_CASE("waiting room: a source that has enough waits, others do not wait for 
 
 TEST_CASE("waiting room: when it is full, the silent of the largest crowd make room") {
     EventLoop loop;
-    AcceptQueue room(loop, 3);
+    AcceptQueue room(loop, 3, 10s);
     const auto now = EventLoop::Clock::now();
     std::vector<Fd> theirs;
     const auto add = [&](Door door, const char* source) {

@@ -13,6 +13,8 @@ using Rules = LoginLimits::Rules;
 using Waiting = LoginLimits::Waiting;
 
 struct Slots : LoginLimits {
+    Slots() : LoginLimits(Timeouts()) {}
+
     Time now{};
     pid_t last = 0;
 
@@ -28,7 +30,7 @@ struct Slots : LoginLimits {
     }
     std::set<pid_t> surplus(Waiting waiting) {
         std::set<pid_t> pids;
-        for (const Eviction& one : take_surplus(now, waiting))
+        for (const Eviction& one : take_evictions(now, waiting))
             pids.insert(one.pid);
         return pids;
     }
@@ -63,17 +65,17 @@ TEST_CASE("login slots: who stops at any stage has to go once somebody waits, an
     slots.advance(greeted, LoginStep::Hello, slots.now);
     slots.advance(asked, LoginStep::Hello, slots.now);
     slots.now += 1s;
-    CHECK(slots.surplus(Waiting::Nobody).empty());
-    CHECK(slots.surplus(Waiting::Somebody) == std::set{mute});
-    CHECK(slots.surplus(Waiting::Somebody).empty());  // Named once.
+    CHECK(slots.surplus(Waiting::No).empty());
+    CHECK(slots.surplus(Waiting::Yes) == std::set{mute});
+    CHECK(slots.surplus(Waiting::Yes).empty());  // Named once.
     slots.now += 1s;
     slots.advance(asked, LoginStep::Spoken, slots.now);
     slots.now += 1s;
-    CHECK(slots.surplus(Waiting::Somebody) == std::set{greeted});
+    CHECK(slots.surplus(Waiting::Yes) == std::set{greeted});
     slots.now += 2s;
-    CHECK(slots.surplus(Waiting::Somebody) == std::set{asked});
+    CHECK(slots.surplus(Waiting::Yes) == std::set{asked});
     slots.now += 60s;
-    CHECK(slots.surplus(Waiting::Somebody).empty());
+    CHECK(slots.surplus(Waiting::Yes).empty());
     slots.remove(plain);
 }
 
@@ -83,7 +85,7 @@ TEST_CASE("login slots: a person who is asked keeps nobody waiting, and is let a
         slots.ask("office");
     CHECK(slots.may_have_one_more({"office", false}));
     slots.now += 119s;
-    CHECK(slots.surplus(Waiting::Somebody).empty());
+    CHECK(slots.surplus(Waiting::Yes).empty());
 }
 
 TEST_CASE("login slots: of those who claim to ask somebody the oldest of the crowd has to go") {
@@ -95,17 +97,17 @@ TEST_CASE("login slots: of those who claim to ask somebody the oldest of the cro
         slots.now += 1s;
         slots.ask("crowd");
     }
-    CHECK(slots.surplus(Waiting::Nobody).empty());
+    CHECK(slots.surplus(Waiting::No).empty());
     slots.now += 1s;
     slots.ask("crowd");
-    CHECK(slots.surplus(Waiting::Nobody) == std::set{first});
+    CHECK(slots.surplus(Waiting::No) == std::set{first});
     slots.remove(first);
     // Many sources, some with two logins: a source with two is evicted, a source with one is not.
     for (int i = 0; i < 40; ++i) {
         slots.ask(std::to_string(i));
         slots.ask(std::to_string(i));
     }
-    const auto surplus = slots.surplus(Waiting::Nobody);
+    const auto surplus = slots.surplus(Waiting::No);
     CHECK(surplus.size() == 1 + 8 + 80 - 64);
     CHECK(!surplus.contains(person));
 }
