@@ -5,19 +5,33 @@
 #include "common/net/socket.hpp"
 #include "common/sys/fd_passing.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 namespace frsh {
 namespace {
 
-// Both are of the same user and on the same machine; this is for one that is stopped or dying.
-constexpr timeval kPatience{5, 0};
-constexpr std::size_t kMaxBytes = 16 * 1024 * 1024;
+using namespace std::chrono_literals;
+
+// connect(2) on a unix socket with a full backlog fails with EAGAIN, and poll(2) does not report
+// when there is room again.
+constexpr auto kConnectInterval = 50ms;
+// The other visitors wait in the backlog.
+constexpr std::size_t kMaxVisitors = 16;
+constexpr int kBacklog = 16;
+constexpr std::size_t kMaxTextSize = 16 * 1024 * 1024;
+constexpr std::size_t kReadSize = 64 * 1024;
 constexpr char kTaken = '+';
 
 struct AbstractAddress {
@@ -25,7 +39,7 @@ struct AbstractAddress {
     socklen_t size = 0;
 };
 
-// A first byte of 0: the name is in no folder, and goes when its socket does.
+// An abstract address starts with a byte of 0. It has no file, and vanishes with its socket.
 AbstractAddress abstract_address(const std::string& name) {
     AbstractAddress result;
     const std::string path = "frsh/" + name;
@@ -36,120 +50,228 @@ AbstractAddress abstract_address(const std::string& name) {
     return result;
 }
 
-void set_patience(int socket) {
-    for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO}) {
-        check(::setsockopt(socket, SOL_SOCKET, option, &kPatience, sizeof kPatience), "setsockopt");
-    }
+Fd make_socket() {
+    return Fd(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
 }
 
-void read_whole(int socket, void* into, std::size_t size) {
-    for (auto* at = static_cast<char*>(into); size > 0;) {
-        const ssize_t got = check(::read(socket, at, size), "read of a connection");
-        if (got == 0) throw SysError("read of a connection", ECONNRESET);
-        at += got;
-        size -= static_cast<std::size_t>(got);
-    }
-}
-
-void write_text(int socket, std::string_view text) {
-    const std::uint64_t size = text.size();
-    write_all(socket, {reinterpret_cast<const char*>(&size), sizeof size});
-    write_all(socket, text);
-}
-
-std::string read_text(int socket) {
-    std::uint64_t size = 0;
-    read_whole(socket, &size, sizeof size);
-    if (size > kMaxBytes) throw SysError("read of a connection", EMSGSIZE);
-    std::string text(size, '\0');
-    read_whole(socket, text.data(), text.size());
-    return text;
-}
-
-// One byte and the descriptors: whether there are two of them, and a forced command.
+// The first two bytes, which carry the descriptors. Then follow the forced command, if there is
+// one, and the bytes that the client has sent, each as a text.
 struct Opening {
     bool has_output;
     bool is_forced;
 };
 
-Opening receive_opening(int socket, Fd& input, Fd& output) {
-    Opening opening{};
-    Passed passed = receive_descriptors(socket, reinterpret_cast<char*>(&opening), sizeof opening);
-    input = std::move(passed.descriptors[0]);
-    output = std::move(passed.descriptors[1]);
-    const bool is_whole = passed.result.bytes == sizeof opening && input.is_open() &&
-                          output.is_open() == opening.has_output;
-    if (!is_whole) throw SysError("recvmsg", EBADMSG);
-    return opening;
+// A text is its size in 8 bytes, in the machine's own order, and its bytes.
+void append_text(std::string& out, std::string_view text) {
+    const std::uint64_t size = text.size();
+    out.append(reinterpret_cast<const char*>(&size), sizeof size);
+    out.append(text);
 }
 
-Handoff receive(int socket) {
-    Handoff result;
-    const Opening opening = receive_opening(socket, result.input, result.output);
-    if (opening.is_forced) result.forced_command = read_text(socket);
-    result.bytes = read_text(socket);
-    return result;
+// Removes one text from the front of `from`. Returns nothing while the text is incomplete. Throws
+// SysError if the text is too long.
+std::optional<std::string_view> next_text(std::string_view& from) {
+    std::uint64_t size = 0;
+    if (from.size() < sizeof size) return std::nullopt;
+    std::memcpy(&size, from.data(), sizeof size);
+    if (size > kMaxTextSize) throw SysError("handoff: a text is too long", EMSGSIZE);
+    if (from.size() - sizeof size < size) return std::nullopt;
+    const std::string_view text = from.substr(sizeof size, size);
+    from.remove_prefix(sizeof size + size);
+    return text;
 }
 
 }  // namespace
 
 HandoffPoint::HandoffPoint(EventLoop& loop, const std::string& name, MayTake may_take,
                            OnArrival on_arrival)
-    : may_take_(std::move(may_take)),
+    : loop_(loop),
+      may_take_(std::move(may_take)),
       on_arrival_(std::move(on_arrival)),
-      listening_(
-          check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")) {
+      listening_(make_socket()) {
     const AbstractAddress where = abstract_address(name);
     check(::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&where.address), where.size),
           "bind");
-    check(::listen(listening_.get(), 16), "listen");
+    check(::listen(listening_.get(), kBacklog), "listen");
     watch_ = loop.watch(
-        "session: another session brings a connection", listening_.get(),
-        [] { return short{POLLIN}; }, [this](short) { on_visitor(); });
+        "handoff: another session connects", listening_.get(),
+        [this] { return visitors_.size() < kMaxVisitors ? short{POLLIN} : short{0}; },
+        [this](short) { accept_visitor(); });
 }
 
-void HandoffPoint::on_visitor() {
+void HandoffPoint::accept_visitor() {
+    Fd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.is_open()) return;
     try {
-        Fd visit(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!visit.is_open()) return;
-        if (peer_uid(visit.get()) != ::geteuid()) return;
-        set_patience(visit.get());
-        Handoff arrived = receive(visit.get());
-        if (!may_take_(arrived)) return;
-        write_all(visit.get(), {&kTaken, 1});
-        on_arrival_(std::move(arrived), std::move(visit));
+        if (peer_uid(socket.get()) != ::geteuid()) return;
     } catch (const SysError& error) {
-        log::info(std::string("a connection that did not arrive: ") + error.what());
+        log::info(std::string("handoff: ") + error.what());
+        return;
+    }
+    const auto visitor = visitors_.emplace(visitors_.end());
+    visitor->socket = std::move(socket);
+    visitor->deadline = EventLoop::Clock::now() + kHandoffTimeout;
+    visitor->watch = loop_.watch(
+        "handoff: another session sends a connection", visitor->socket.get(),
+        [] { return short{POLLIN}; }, [this, visitor](short) { on_readable(visitor); });
+}
+
+bool HandoffPoint::receive(Visitor& visitor) {
+    if (!visitor.has_opening) {
+        Opening opening{};
+        Passed passed = receive_descriptors(visitor.socket.get(), reinterpret_cast<char*>(&opening),
+                                            sizeof opening);
+        if (passed.result.status == IoResult::Status::WouldBlock) return false;
+        visitor.handoff.input = std::move(passed.descriptors[0]);
+        visitor.handoff.output = std::move(passed.descriptors[1]);
+        const bool is_whole = passed.result.bytes == sizeof opening &&
+                              visitor.handoff.input.is_open() &&
+                              visitor.handoff.output.is_open() == opening.has_output;
+        if (!is_whole) throw SysError("recvmsg", EBADMSG);
+        visitor.has_opening = true;
+        visitor.is_forced = opening.is_forced;
+        return false;
+    }
+    char buffer[kReadSize];
+    const IoResult result = read_some(visitor.socket.get(), buffer, sizeof buffer);
+    if (result.status == IoResult::Status::WouldBlock) return false;
+    if (result.status == IoResult::Status::EndOfFile) throw SysError("read", ECONNRESET);
+    visitor.received.append(buffer, result.bytes);
+
+    std::string_view rest = visitor.received;
+    const auto first = next_text(rest);
+    const auto second = first && visitor.is_forced ? next_text(rest) : first;
+    if (!second) return false;
+    if (visitor.is_forced) visitor.handoff.forced_command = *first;
+    visitor.handoff.bytes = *second;
+    return true;
+}
+
+void HandoffPoint::on_readable(Visitors::iterator visitor) {
+    bool is_taken = false;
+    try {
+        if (!receive(*visitor)) return;
+        is_taken = may_take_(visitor->handoff) &&
+                   write_some(visitor->socket.get(), {&kTaken, 1}).bytes == 1;
+    } catch (const SysError& error) {
+        log::info(std::string("handoff: a connection did not arrive: ") + error.what());
+    }
+    visitor->watch.reset();
+    Fd socket = std::move(visitor->socket);
+    Handoff arrived = std::move(visitor->handoff);
+    visitors_.erase(visitor);
+    if (!is_taken) return;
+    // A copy, because the callback may destroy this object.
+    const OnArrival on_arrival = on_arrival_;
+    on_arrival(std::move(arrived), std::move(socket));
+}
+
+void HandoffPoint::tick(Time now) {
+    std::erase_if(visitors_, [now](const Visitor& visitor) { return now >= visitor.deadline; });
+}
+
+EventLoop::Time HandoffPoint::next_deadline() const {
+    // Each visitor has the same timeout, so the first one comes first.
+    return visitors_.empty() ? EventLoop::kNever : visitors_.front().deadline;
+}
+
+HandoffAttempt::HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
+                               const std::string& bytes, std::optional<std::string> forced_command)
+    : loop_(loop),
+      name_(std::move(name)),
+      input_(input),
+      output_(output),
+      forced_command_(std::move(forced_command)),
+      deadline_(EventLoop::Clock::now() + kHandoffTimeout),
+      next_try_(EventLoop::Clock::now()),
+      socket_(make_socket()) {
+    if (forced_command_) append_text(unsent_, *forced_command_);
+    append_text(unsent_, bytes);
+    connect();
+}
+
+void HandoffAttempt::change_to(State state) {
+    state_ = state;
+    if (state_ == State::Refused) {
+        watch_.reset();
+        socket_.close();
     }
 }
 
-std::optional<Fd> hand_over(const std::string& name, int input, int output,
-                            const std::string& bytes,
-                            const std::optional<std::string>& forced_command) {
-    const AbstractAddress where = abstract_address(name);
-    Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+void HandoffAttempt::connect() {
+    const AbstractAddress where = abstract_address(name_);
     const auto* const generic = reinterpret_cast<const sockaddr*>(&where.address);
-    if (::connect(socket.get(), generic, where.size) == -1) return std::nullopt;
-    if (peer_uid(socket.get()) != ::geteuid()) return std::nullopt;
-    set_patience(socket.get());
-    try {
-        const Opening opening{input != output, forced_command.has_value()};
-        std::vector<int> descriptors{input};
-        if (opening.has_output) descriptors.push_back(output);
-        if (!pass_descriptors(socket.get(),
-                              {reinterpret_cast<const char*>(&opening), sizeof opening},
-                              descriptors)) {
-            return std::nullopt;
-        }
-        if (forced_command) write_text(socket.get(), *forced_command);
-        write_text(socket.get(), bytes);
-        char answer = 0;
-        read_whole(socket.get(), &answer, 1);
-        if (answer == kTaken) return socket;
-    } catch (const SysError& error) {
-        log::info("session " + name + ": " + error.what());
+    if (::connect(socket_.get(), generic, where.size) == -1) {
+        if (errno != EAGAIN && errno != EINTR) return change_to(State::Refused);
+        next_try_ = EventLoop::Clock::now() + kConnectInterval;
+        return;
     }
-    return std::nullopt;
+    try {
+        if (peer_uid(socket_.get()) != ::geteuid()) return change_to(State::Refused);
+    } catch (const SysError& error) {
+        log::info("handoff: session " + name_ + ": " + error.what());
+        return change_to(State::Refused);
+    }
+    send_opening();
+}
+
+void HandoffAttempt::send_opening() {
+    const Opening opening{input_ != output_, forced_command_.has_value()};
+    std::vector<int> descriptors{input_};
+    if (opening.has_output) descriptors.push_back(output_);
+    // The buffer of a fresh socket has room for two bytes.
+    if (!pass_descriptors(socket_.get(), {reinterpret_cast<const char*>(&opening), sizeof opening},
+                          descriptors)) {
+        return change_to(State::Refused);
+    }
+    change_to(State::Sending);
+    watch_ = loop_.watch(
+        "handoff: to the session that is to own the connection", socket_.get(),
+        [this]() -> short {
+            if (state_ == State::Sending) return POLLOUT;
+            return state_ == State::AwaitingAnswer ? POLLIN : 0;
+        },
+        [this](short) { on_ready(); });
+}
+
+void HandoffAttempt::on_ready() {
+    try {
+        if (state_ == State::Sending) {
+            const IoResult result = write_some(socket_.get(), unsent_);
+            if (result.status == IoResult::Status::EndOfFile) return change_to(State::Refused);
+            unsent_.erase(0, result.bytes);
+            if (unsent_.empty()) change_to(State::AwaitingAnswer);
+            return;
+        }
+        char answer = 0;
+        const IoResult result = read_some(socket_.get(), &answer, 1);
+        if (result.status == IoResult::Status::WouldBlock) return;
+        const bool is_taken = result.status == IoResult::Status::Done && answer == kTaken;
+        change_to(is_taken ? State::Taken : State::Refused);
+    } catch (const SysError& error) {
+        log::info("handoff: session " + name_ + ": " + error.what());
+        change_to(State::Refused);
+    }
+}
+
+void HandoffAttempt::tick(Time now) {
+    if (state_ == State::Taken || state_ == State::Refused) return;
+    if (now >= deadline_) {
+        log::info("handoff: session " + name_ + " does not answer");
+        return change_to(State::Refused);
+    }
+    if (state_ == State::Connecting && now >= next_try_) connect();
+}
+
+EventLoop::Time HandoffAttempt::next_deadline() const {
+    if (state_ == State::Taken || state_ == State::Refused) return EventLoop::kNever;
+    return state_ == State::Connecting ? std::min(next_try_, deadline_) : deadline_;
+}
+
+Fd HandoffAttempt::take_socket() {
+    must(state_ == State::Taken, "a hand-off that was accepted");
+    watch_.reset();
+    return std::move(socket_);
 }
 
 }  // namespace frsh

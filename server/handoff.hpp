@@ -1,56 +1,123 @@
-// Where a session that has lost its connection is found again: an abstract unix socket under its
-// name (unix(7)). It has no file, so a session that is killed leaves nothing behind.
+// Hands a connection off from one session to another session of the same user.
 //
-//     client ══ new connection ══▶ new session ── the connection itself ──▶ the session of old
-//                                  (and ends)     SCM_RIGHTS
+//     client ══ new connection ══▶ new session ── the connection itself ──▶ the owning session
+//                                  (then exits)    SCM_RIGHTS
 //
-// Names can be read by anybody in /proc/net/unix, so they open nothing: each side asks the kernel
-// whether the other is the same user.
+// The owning session listens on an abstract unix socket under its name (unix(7)). Such a socket has
+// no file, so a session that is killed leaves nothing behind. Every user can read these names in
+// /proc/net/unix, so a name grants nothing: each side checks the uid of the other (SO_PEERCRED).
+//
+// Neither side blocks. Both work in the event loop and give up after kHandoffTimeout.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
+#include <chrono>
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace frsh {
+
+// Both sides run on one machine; only a session that is stopped or dying takes longer.
+inline constexpr std::chrono::seconds kHandoffTimeout{5};
 
 // A connection on its way from one session to another.
 struct Handoff {
     Fd input;
-    Fd output;          // Not open where `input` is a socket that does both.
-    std::string bytes;  // That have arrived, and that the new owner is to act upon.
-    // What the peer's key may run; both sessions must be bound to the same.
+    Fd output;          // Not open if `input` is a socket for both directions.
+    std::string bytes;  // Already received from the client; the new owner processes them.
+    // The only command that the client's key may run; the new owner must have the same.
     std::optional<std::string> forced_command;
 };
 
+// Receives connections from other sessions.
 class HandoffPoint {
   public:
-    // Asked before a connection is taken.
+    using Time = EventLoop::Time;
+    // Returns false to reject the connection. Called before the connection is accepted.
     using MayTake = std::function<bool(const Handoff&)>;
-    // A connection is ours now. `visit` leads back to whoever brought it; he waits until that is
-    // closed where the connection would end with him.
-    using OnArrival = std::function<void(Handoff hand_over, Fd visit)>;
+    // Receives the connection and `visit`, the socket to the session that handed it off. That
+    // session lives until `visit` is closed if the connection would end with it. May destroy the
+    // HandoffPoint.
+    using OnArrival = std::function<void(Handoff arrived, Fd visit)>;
 
-    // Throws SysError.
+    // Listens under `name`. Throws SysError, with EADDRINUSE if the name is taken.
     HandoffPoint(EventLoop& loop, const std::string& name, MayTake may_take, OnArrival on_arrival);
 
-  private:
-    void on_visitor();
+    // Drops the visitors that have not sent a whole connection in time.
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const;
 
+  private:
+    // A session that is handing off a connection, as far as it has arrived.
+    struct Visitor {
+        Fd socket;
+        Time deadline;
+        Handoff handoff;
+        bool has_opening = false;
+        bool is_forced = false;
+        std::string received;
+        EventLoop::Watch watch;
+    };
+    using Visitors = std::list<Visitor>;
+
+    void accept_visitor();
+    // Reads once. Returns true once the whole connection has arrived. Throws SysError.
+    static bool receive(Visitor& visitor);
+    void on_readable(Visitors::iterator visitor);
+
+    EventLoop& loop_;
     MayTake may_take_;
     OnArrival on_arrival_;
     Fd listening_;
+    Visitors visitors_;
     EventLoop::Watch watch_;
 };
 
-// Blocks until the session of that name has taken the connection, whose descriptors are lent. The
-// way to that session then; nothing where there is none, or where it did not want it.
-[[nodiscard]] std::optional<Fd> hand_over(const std::string& name, int input, int output,
-                                          const std::string& bytes,
-                                          const std::optional<std::string>& forced_command);
+// One attempt to hand off a connection to a session.
+//
+//     state       leaves it when                                              for
+//     Connecting  connect(2) succeeds                                         Sending
+//                 there is no such session, or it runs as another user        Refused
+//     Sending     everything is written                                       AwaitingAnswer
+//     AwaitingAnswer  the session accepts                                     Taken
+//                 the session rejects, closes, or kHandoffTimeout passes      Refused
+class HandoffAttempt {
+  public:
+    using Time = EventLoop::Time;
+    enum class State { Connecting, Sending, AwaitingAnswer, Taken, Refused };
+
+    // Borrows the connection's descriptors; they must stay open until the attempt ends. `output`
+    // equals `input` for a socket. Throws SysError if no socket can be made.
+    HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
+                   const std::string& bytes, std::optional<std::string> forced_command);
+
+    [[nodiscard]] State state() const { return state_; }
+    void tick(Time now);
+    [[nodiscard]] Time next_deadline() const;
+    // Returns the socket to the new owner, once the state is Taken.
+    [[nodiscard]] Fd take_socket();
+
+  private:
+    void change_to(State state);
+    void connect();
+    void send_opening();
+    void on_ready();
+
+    EventLoop& loop_;
+    std::string name_;
+    int input_;
+    int output_;
+    std::optional<std::string> forced_command_;
+    State state_ = State::Connecting;
+    Time deadline_;
+    Time next_try_;  // Of connect(2), while the state is Connecting.
+    std::string unsent_;
+    Fd socket_;
+    EventLoop::Watch watch_;
+};
 
 }  // namespace frsh

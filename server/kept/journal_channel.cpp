@@ -1,16 +1,20 @@
 #include "server/kept/journal_channel.hpp"
 
 #include "common/base/error.hpp"
+#include "common/proto/stream.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
+#include <variant>
 
 namespace frsh {
 namespace {
 
 using namespace std::chrono_literals;
 
-// How long the place of a client is held who only looks on.
-constexpr auto kGrace = 30s;
+// The grace period of a channel that only reads.
+constexpr auto kReaderGrace = 30s;
 
 }  // namespace
 
@@ -44,7 +48,7 @@ void JournalChannel::begin(Outgoing& stream, const std::optional<Offset>& at) {
     } else if (*at > 0) {
         stream.reader.seek(*at);
     }
-    stream.begin = stream.highest = stream.said = stream.reader.at();
+    stream.begin = stream.highest = stream.sent = stream.reader.at();
     if (!follows_ && kept_) stream.until = Store::produced(kept_->path(), stream.id);
     stream.limit = stream.begin + kInitialWindow;
 }
@@ -55,46 +59,54 @@ msg::Attached JournalChannel::attached() const {
     return {channel_, id_, pid(), {out.at(), out.sum()}, {err.at(), err.sum()}};
 }
 
-void JournalChannel::hold(std::shared_ptr<KeptRun> run, const OnDisconnect& wish) {
-    run_ = std::move(run);
+void JournalChannel::hold(KeptRun& run, const OnDisconnect& wish) {
+    run_ = &run;
     run_->set_holder(*this, wish);
     was_holding_ = true;
     is_stop_due_ = false;
-    pass_over_ = run_->run().resume_stdin();
-    pass_credit_ = kInitialWindow;
+    skipped_.end = run_->run().resume_stdin();
+    skipped_.credit = kInitialWindow;
 }
 
-OnDisconnect JournalChannel::wish() const {
+OnDisconnect JournalChannel::on_disconnect() const {
     if (is_holding()) return run_->wish();
-    return {OnDisconnect::Kind::Keep, kGrace};
+    return {OnDisconnect::Kind::Keep, kReaderGrace};
 }
 
 void JournalChannel::abandon(Termination::First first, Time now) {
-    if (run_) run_->abandon(*this, first, now);
+    state_ = State::Abandoned;
+    if (run_ != nullptr) run_->abandon(*this, first, now);
+}
+
+void JournalChannel::acknowledge(const msg::EndAck& ack, Time now) {
+    ServerChannel::acknowledge(ack, now);
+    abandon(Termination::First::HangUp, now);
 }
 
 void JournalChannel::on(const msg::Data& data) {
     if (data.stream != StreamId::Stdin) throw ProtocolError("data from a client that is not stdin");
-    if (!is_holding()) return;  // Told to stop, or about to be.
-    taken_ = data.offset + data.bytes.size();
-    if (data.offset >= pass_over_) {
+    if (!is_holding()) return;  // `stop` is due, or has been sent.
+    stdin_received_ = data.offset + data.bytes.size();
+    if (data.offset >= skipped_.end) {
         if (!run_->run().has_stdin_ended()) run_->run().on(data);
         return;
     }
-    if (data.offset != passed_) throw ProtocolError("data of stdin that does not follow");
-    passed_ += data.bytes.size();
-    if (passed_ <= pass_over_ || run_->run().has_stdin_ended()) return;
-    const auto known = static_cast<std::size_t>(pass_over_ - data.offset);
-    run_->run().on(msg::Data{channel_, StreamId::Stdin, pass_over_, 0, data.bytes.substr(known)});
+    if (data.offset != skipped_.received) {
+        throw ProtocolError("data of stdin that does not follow");
+    }
+    skipped_.received += data.bytes.size();
+    if (skipped_.received <= skipped_.end || run_->run().has_stdin_ended()) return;
+    const auto known = static_cast<std::size_t>(skipped_.end - data.offset);
+    run_->run().on(msg::Data{channel_, StreamId::Stdin, skipped_.end, 0, data.bytes.substr(known)});
 }
 
 void JournalChannel::on(const msg::Eof& eof) {
     if (eof.stream != StreamId::Stdin) throw ProtocolError("the end of a stream that is not stdin");
     if (!is_holding()) return;
-    if (std::exchange(is_cut_short_, eof.offset < pass_over_)) return;  // Said again.
-    // The command has been given more by somebody else, or its end.
-    if (eof.offset > pass_over_ && run_->run().has_stdin_ended()) return;
-    run_->run().on(msg::Eof{channel_, StreamId::Stdin, std::max(eof.offset, pass_over_)});
+    if (std::exchange(skipped_.has_eof, eof.offset < skipped_.end)) return;  // A repetition.
+    // The holder before this one has sent the end of stdin.
+    if (eof.offset > skipped_.end && run_->run().has_stdin_ended()) return;
+    run_->run().on(msg::Eof{channel_, StreamId::Stdin, std::max(eof.offset, skipped_.end)});
 }
 
 void JournalChannel::on(const msg::Credit& credit) {
@@ -136,18 +148,16 @@ std::optional<Offset> JournalChannel::resume(const msg::Resume::Point& point) {
     }
     for (std::size_t i = 0; i < points.size(); ++i)
         go_back(streams_[i], points[i]);
-    is_told_ = false;
+    if (state_ == State::Told) state_ = State::Following;
     is_stop_due_ = !is_holding();
-    if (!is_holding()) return taken_;
-    // Somewhere in what is said again.
-    if (passed_ < pass_over_) {
-        pass_credit_ = 0;
-        return passed_;
+    if (!is_holding()) return stdin_received_;
+    if (!skipped_.is_done()) {
+        skipped_.credit = 0;
+        return skipped_.received;
     }
     return run_->run().resume_stdin();
 }
 
-// What the journal does not give is told in the end.
 template <typename Act>
 void JournalChannel::guard(Outgoing& stream, Act&& act) {
     try {
@@ -162,17 +172,17 @@ void JournalChannel::guard(Outgoing& stream, Act&& act) {
 void JournalChannel::go_back(Outgoing& stream, Offset at) {
     stream.exhausted_at = 0;
     stream.is_blocked = stream.is_stopped = stream.is_eof_sent = false;
-    stream.said = at;
+    stream.sent = at;
     stream.owed.reset();
     std::erase_if(stream.gaps, [at](const auto& gap) { return gap.second > at; });
     guard(stream, [&] { stream.reader.seek(at); });
-    // What it still lacks is not kept any more.
+    // The journal no longer has the bytes at this offset.
     const JournalReader& reader = stream.reader;
     if (reader.at() > at) stream.owed = JournalReader::Gap{at, reader.at(), reader.sum()};
 }
 
 bool JournalChannel::is_exhausted(const Outgoing& stream) const {
-    return stream.exhausted_at == version() || (stream.until && stream.said >= *stream.until);
+    return stream.exhausted_at == version() || (stream.until && stream.sent >= *stream.until);
 }
 
 bool JournalChannel::may_have_more(const Outgoing& stream) const {
@@ -182,7 +192,7 @@ bool JournalChannel::may_have_more(const Outgoing& stream) const {
 
 bool JournalChannel::is_end_due() const {
     const bool is_over = !kept_ || kept_->end() || !follows_;
-    return !is_told_ && is_over &&
+    return state_ == State::Following && is_over &&
            std::all_of(streams_.begin(), streams_.end(), [this](const Outgoing& stream) {
                return stream.is_stopped || !stream.damage.empty() ||
                       (is_exhausted(stream) && !stream.is_blocked);
@@ -190,10 +200,10 @@ bool JournalChannel::is_end_due() const {
 }
 
 bool JournalChannel::has_output() const {
-    if (is_told_) return false;
+    if (state_ != State::Following) return false;
     if (is_stop_due_ || (was_holding_ && !is_holding())) return true;
     if (is_holding() &&
-        (passed_ < pass_over_ ? due_pass_credit().has_value() : run_->run().has_stdin_control())) {
+        (skipped_.is_done() ? run_->run().has_stdin_control() : due_skip_credit().has_value())) {
         return true;
     }
     return std::any_of(streams_.begin(), streams_.end(),
@@ -202,7 +212,7 @@ bool JournalChannel::has_output() const {
 }
 
 void JournalChannel::put_control(std::string& out) {
-    if (is_told_) return;
+    if (state_ != State::Following) return;
     if (was_holding_ && !is_holding()) {
         was_holding_ = false;
         is_stop_due_ = true;
@@ -212,25 +222,26 @@ void JournalChannel::put_control(std::string& out) {
         is_stop_due_ = false;
     }
     if (!is_holding()) return;
-    if (passed_ >= pass_over_) return run_->run().put_stdin_control(out, channel_);
-    const auto limit = due_pass_credit();
+    if (skipped_.is_done()) return run_->run().put_stdin_control(out, channel_);
+    const auto limit = due_skip_credit();
     if (!limit) return;
-    encode(out, msg::Credit{channel_, StreamId::Stdin, passed_, *limit});
-    pass_credit_ = *limit;
+    encode(out, msg::Credit{channel_, StreamId::Stdin, skipped_.received, *limit});
+    skipped_.credit = *limit;
 }
 
-// No further than what is passed over: beyond that it is the command's to say.
-std::optional<Offset> JournalChannel::due_pass_credit() const {
-    const Offset limit = std::max(kInitialWindow, std::min(passed_ + kWindow, pass_over_));
-    const bool is_last = limit >= pass_over_ && limit != pass_credit_;
-    if (limit < pass_credit_ + kWindow / 2 && !is_last) return std::nullopt;
+// Beyond the bytes to skip, credit is the command's to give.
+std::optional<Offset> JournalChannel::due_skip_credit() const {
+    const Offset limit =
+        std::max(kInitialWindow, std::min(skipped_.received + kWindow, skipped_.end));
+    const bool is_last = limit >= skipped_.end && limit != skipped_.credit;
+    if (limit < skipped_.credit + kWindow / 2 && !is_last) return std::nullopt;
     return limit;
 }
 
 void JournalChannel::put_gap(std::string& out, Outgoing& stream, Offset from, Offset to,
                              std::uint32_t crc32) {
     stream.gaps[from] = to;
-    stream.said = to;
+    stream.sent = to;
     stream.highest = std::max(stream.highest, to);
     stream.limit = std::max(stream.limit, to + kInitialWindow);
     encode(out, msg::Gap{channel_, stream.id, from, to, crc32});
@@ -252,8 +263,8 @@ void JournalChannel::put_next(std::string& out, Outgoing& stream, std::size_t mo
         stream.is_blocked = data->bytes.empty();
         if (stream.is_blocked) return;
         encode_data(out, {channel_, stream.id, data->offset, data->time_us, data->bytes});
-        stream.said = data->offset + data->bytes.size();
-        stream.highest = std::max(stream.highest, stream.said);
+        stream.sent = data->offset + data->bytes.size();
+        stream.highest = std::max(stream.highest, stream.sent);
     } else if (const auto* const gap = std::get_if<JournalReader::Gap>(&*piece)) {
         put_gap(out, stream, gap->from, gap->to, gap->crc32);
     } else if (!std::exchange(stream.is_eof_sent, true)) {
@@ -262,8 +273,8 @@ void JournalChannel::put_next(std::string& out, Outgoing& stream, std::size_t mo
 }
 
 void JournalChannel::put_chunk(std::string& out, std::size_t most) {
-    if (is_told_) return;
-    // In turn, so that a flood on one never holds up the other.
+    if (state_ != State::Following) return;
+    // The streams take turns, so that a flood on one never holds up the other.
     for (std::size_t turn = 0; turn < streams_.size(); ++turn) {
         Outgoing& stream = streams_[next_++ % streams_.size()];
         const std::size_t before = out.size();
@@ -276,46 +287,47 @@ void JournalChannel::put_chunk(std::string& out, std::size_t most) {
     if (is_end_due()) put_end(out);
 }
 
-void JournalChannel::put_missing_tail(std::string& out, Outgoing& stream, const StreamSummary& told,
-                                      bool is_excused) {
-    // A hole at the end may have been told to this client before.
-    const Offset at = std::max(stream.reader.at(), stream.said);
+void JournalChannel::put_missing_tail(std::string& out, Outgoing& stream,
+                                      const StreamSummary& summary, bool is_excused) {
+    // A gap at the end may have been sent to this client before.
+    const Offset at = std::max(stream.reader.at(), stream.sent);
     if (stream.is_stopped || !stream.damage.empty()) return;
-    if (at > told.bytes || (at < told.bytes && !is_excused)) {
+    if (at > summary.bytes || (at < summary.bytes && !is_excused)) {
         stream.damage = std::string("the journal of ") + std::string(name_of(stream.id)) + " has " +
-                        std::to_string(at) + " of " + std::to_string(told.bytes) + " bytes";
+                        std::to_string(at) + " of " + std::to_string(summary.bytes) + " bytes";
         return;
     }
-    if (at < told.bytes) put_gap(out, stream, at, told.bytes, told.crc32);
-    if (told.eof && !std::exchange(stream.is_eof_sent, true)) {
-        encode(out, msg::Eof{channel_, stream.id, told.bytes});
+    if (at < summary.bytes) put_gap(out, stream, at, summary.bytes, summary.crc32);
+    if (summary.eof && !std::exchange(stream.is_eof_sent, true)) {
+        encode(out, msg::Eof{channel_, stream.id, summary.bytes});
     }
 }
 
-void JournalChannel::tell_gaps(const Outgoing& stream, StreamSummary& told) {
-    told.gap_at.reset();
-    told.delivered.reset();
+void JournalChannel::add_gaps(const Outgoing& stream, StreamSummary& summary) {
+    summary.gap_at.reset();
+    summary.delivered.reset();
     if (stream.gaps.empty()) return;
-    told.gap_at = stream.gaps.begin()->first;
+    summary.gap_at = stream.gaps.begin()->first;
     Offset left_out = 0;
     for (const auto& [from, to] : stream.gaps)
         left_out += to - from;
-    told.delivered = told.bytes - std::min(told.bytes, left_out);
+    summary.delivered = summary.bytes - std::min(summary.bytes, left_out);
 }
 
 void JournalChannel::put_end(std::string& out) {
     msg::End record = end();
     const bool is_known = kept_ ? kept_->end().has_value() : found_->end.has_value();
-    for (const auto& [stream, told] :
+    for (const auto& [stream, summary] :
          {std::pair(&streams_[0], &record.out), {&streams_[1], &record.err}}) {
-        if (is_known) put_missing_tail(out, *stream, *told, record.journal.has_value());
-        tell_gaps(*stream, *told);
+        if (is_known) put_missing_tail(out, *stream, *summary, record.journal.has_value());
+        add_gaps(*stream, *summary);
         if (stream->damage.empty()) continue;
         record.outcome = Lost{stream->damage};
-        *told = {stream->reader.at(), stream->reader.sum(), false, told->delivered, told->gap_at};
+        *summary = {stream->reader.at(), stream->reader.sum(), false, summary->delivered,
+                    summary->gap_at};
     }
     encode(out, record);
-    is_told_ = true;
+    state_ = State::Told;
 }
 
 msg::End JournalChannel::end() const {
@@ -327,10 +339,10 @@ msg::End JournalChannel::end() const {
     } else {
         record.run = id_;
         record.outcome = kept_ ? Outcome(Running{}) : Outcome(Lost{found_->why_lost});
-        for (const auto& [told, stream] :
+        for (const auto& [summary, stream] :
              {std::pair(&record.out, &streams_[0]), {&record.err, &streams_[1]}}) {
-            *told = {stream->reader.at(), stream->reader.sum(), stream->reader.is_at_eof(),
-                     std::nullopt, std::nullopt};
+            *summary = {stream->reader.at(), stream->reader.sum(), stream->reader.is_at_eof(),
+                        std::nullopt, std::nullopt};
         }
     }
     record.channel = channel_;

@@ -13,6 +13,9 @@
 
 namespace frsh {
 
+class KeptRun;
+class KeptShell;
+
 class KeptJob {
   public:
     using Time = EventLoop::Time;
@@ -30,6 +33,10 @@ class KeptJob {
     [[nodiscard]] std::uint64_t version() const { return version_; }
     // Once that is on disk, and nothing is left to be done.
     [[nodiscard]] const std::optional<msg::End>& end() const { return end_; }
+
+    // Returns this job, lent, if it is of that kind; else null.
+    [[nodiscard]] virtual KeptRun* as_run() { return nullptr; }
+    [[nodiscard]] virtual KeptShell* as_shell() { return nullptr; }
 
     [[nodiscard]] virtual pid_t pid() const = 0;
     virtual void on(const msg::Signal& signal) = 0;

@@ -27,6 +27,7 @@ class KeptRun : public KeptJob {
     // He has gone.
     void abandon(const JournalChannel& journal_channel, Termination::First first, Time now);
 
+    [[nodiscard]] KeptRun* as_run() override { return this; }
     [[nodiscard]] pid_t pid() const override { return run_.pid(); }
     void on(const msg::Signal& signal) override { run_.on(signal); }
     void on(const msg::Cancel& cancel) override { run_.on(cancel); }

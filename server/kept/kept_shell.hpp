@@ -16,6 +16,7 @@ class KeptShell : public KeptJob {
 
     [[nodiscard]] Shell& shell() { return shell_; }
 
+    [[nodiscard]] KeptShell* as_shell() override { return this; }
     [[nodiscard]] pid_t pid() const override { return shell_.pid(); }
     // What is evaluated in it belongs to somebody else.
     void on(const msg::Signal&) override {}

@@ -282,10 +282,11 @@ void Registry::write_down() {
 void Registry::tick(Time now) {
     for (const auto& [id, run] : living_)
         run->tick(now);
+    if (handoff_point_) handoff_point_->tick(now);
 }
 
 EventLoop::Time Registry::next_deadline() const {
-    Time next = EventLoop::kNever;
+    Time next = handoff_point_ ? handoff_point_->next_deadline() : EventLoop::kNever;
     for (const auto& [id, run] : living_)
         next = std::min(next, run->next_deadline());
     return next;

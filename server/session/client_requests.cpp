@@ -1,0 +1,189 @@
+// The requests of a client for runs and shells; the connection's life is in client_connection.cpp.
+#include "common/base/error.hpp"
+#include "server/kept/kept_shell.hpp"
+#include "server/session/client_connection.hpp"
+#include "server/session/run_channel.hpp"
+
+#include <ctime>
+#include <utility>
+#include <variant>
+
+namespace frsh {
+namespace {
+
+// While this many bytes wait to be read by the client, it gets no further list.
+constexpr std::size_t kMaxListBacklog = 256 * 1024;
+
+const Registry::Refusal kBusy{"busy",
+                              "more than " + std::to_string(kMaxChannels) + " runs at once"};
+constexpr const char* kForcedCommand = "this key may only run its own command";
+
+// Calls `act`. Returns how the files of the kept runs kept it from answering, or nothing.
+template <typename Act>
+std::optional<Registry::Refusal> attempt(Act&& act) {
+    try {
+        act();
+        return std::nullopt;
+    } catch (const JournalDamaged& damage) {
+        return Registry::Refusal{"damaged", damage.what()};
+    } catch (const SysError& error) {
+        return Registry::Refusal{"failed", error.what()};
+    } catch (const UserError& error) {
+        return Registry::Refusal{"failed", error.what()};
+    }
+}
+
+// Returns a channel for an answer that is neither Refusal nor Elsewhere.
+std::unique_ptr<JournalChannel> journal_channel_of(const msg::Attach& attach,
+                                                   Registry::Answer answer) {
+    if (auto* const kept = std::get_if<std::shared_ptr<KeptJob>>(&answer)) {
+        return std::make_unique<JournalChannel>(attach, std::move(*kept));
+    }
+    return std::make_unique<JournalChannel>(attach, std::get<Store::Found>(std::move(answer)));
+}
+
+}  // namespace
+
+void ClientConnection::require_free(Channel channel) const {
+    if (channels_.contains(channel)) throw ProtocolError("a channel that is already open");
+}
+
+void ClientConnection::refuse(Channel channel, const Registry::Refusal& refusal) {
+    channels_.add_refused(channel);
+    link_.send(msg::Refused{channel, refusal.reason, refusal.message});
+}
+
+void ClientConnection::handle(const msg::Open& open) {
+    require_free(open.channel);
+    if (channels_.owns_run(open.run)) {
+        return refuse(open.channel, {"in_use", "there is a run of that id already"});
+    }
+    if (channels_.is_full()) return refuse(open.channel, kBusy);
+    // A client that was handed off here may use only what lives here: its own login decides what
+    // else it may do.
+    const std::string& id = open.kept ? open.run : open.shell_name;
+    bool is_here = !was_handed_off_here_;
+    const auto failure =
+        attempt([&] { is_here = is_here || (open.kept ? kept_.knows(id) : kept_.lives(id)); });
+    if (failure || !is_here) return refuse(open.channel, failure.value_or(kElsewhere));
+    if (open.kept || !open.shell_name.empty()) return open_kept(open);
+    if (open.shell) {
+        Shell* const shell = shells_.find(*open.shell);
+        if (shell != nullptr) return begin(open, std::make_unique<Run>(loop_, open, *shell));
+        // The shell has ended by itself, and the report is on its way.
+        const NotStarted why{"shell", 0, "the shell has ended"};
+        return begin(open, std::make_unique<Run>(loop_, open, why));
+    }
+    const LaunchContext& launch = settings_.launch;
+    begin(open, launch.forced_command
+                    ? std::make_unique<Run>(loop_, force_command(open, launch), launch)
+                    : std::make_unique<Run>(loop_, open, launch));
+}
+
+void ClientConnection::begin(const msg::Open& open, std::unique_ptr<Run> run) {
+    open_handoff_point(open.on_disconnect);
+    link_.send(msg::Started{open.channel, open.run, run->pid()});
+    channels_.add(std::make_unique<RunChannel>(std::move(run), open, settings_.audit));
+}
+
+std::optional<Registry::Answer> ClientConnection::ask_for_kept(const msg::Open& open) {
+    NotStarted why{"journal", 0, ""};
+    try {
+        return open.kept ? kept_.open(open) : kept_.shell(open);
+    } catch (const SysError& error) {
+        why = {"journal", error.code().value(), error.what()};
+    } catch (const UserError& error) {
+        why.message = error.what();
+    }
+    begin(open, std::make_unique<Run>(loop_, open, why));
+    return std::nullopt;
+}
+
+void ClientConnection::open_kept(const msg::Open& open) {
+    // Writing to disk may take a while, and the client may have lost its connection and be back by
+    // then. So the hand-off point opens first.
+    open_handoff_point(open.on_disconnect);
+    const auto answer = ask_for_kept(open);
+    if (!answer) return;
+    if (const auto* const refusal = std::get_if<Registry::Refusal>(&*answer)) {
+        return refuse(open.channel, *refusal);
+    }
+    if (const auto* const elsewhere = std::get_if<Registry::Elsewhere>(&*answer)) {
+        return bring_to(elsewhere->session, open.channel, open);
+    }
+    const auto* const job = std::get_if<std::shared_ptr<KeptJob>>(&*answer);
+    if (KeptShell* const shell = job != nullptr ? (*job)->as_shell() : nullptr) {
+        return begin(open, std::make_unique<Run>(loop_, open, shell->shell()));
+    }
+    msg::Attach attach;
+    attach.channel = open.channel;
+    attach.follow = true;
+    auto journal_channel = journal_channel_of(attach, *answer);
+    if (KeptRun* const run = job != nullptr ? (*job)->as_run() : nullptr) {
+        journal_channel->hold(*run, open.on_disconnect);
+    }
+    link_.send(msg::Started{open.channel, open.run, journal_channel->pid()});
+    follow(std::move(journal_channel));
+}
+
+void ClientConnection::follow(std::unique_ptr<JournalChannel> journal_channel) {
+    open_handoff_point(journal_channel->on_disconnect());
+    channels_.add(std::move(journal_channel));
+}
+
+void ClientConnection::handle(const msg::Attach& attach) {
+    require_free(attach.channel);
+    if (channels_.is_full()) return refuse(attach.channel, kBusy);
+    const auto failure = attempt([&] {
+        Registry::Answer answer = kept_.find(attach.run);
+        if (const auto* const refusal = std::get_if<Registry::Refusal>(&answer)) {
+            return refuse(attach.channel, *refusal);
+        }
+        if (const auto* const elsewhere = std::get_if<Registry::Elsewhere>(&answer)) {
+            return bring_to(elsewhere->session, attach.channel, attach);
+        }
+        auto journal_channel = journal_channel_of(attach, std::move(answer));
+        link_.send(journal_channel->attached());
+        follow(std::move(journal_channel));
+    });
+    if (failure) refuse(attach.channel, *failure);
+}
+
+void ClientConnection::handle(const msg::List& list) {
+    require_free(list.channel);
+    // A client that requests lists and does not read them must not fill the memory.
+    if (link_.backlog() > kMaxListBacklog) {
+        return link_.send(msg::Refused{list.channel, "busy", "read the last list first"});
+    }
+    const auto failure = attempt([&] {
+        for (msg::Kept& kept : kept_.list()) {
+            kept.channel = list.channel;
+            link_.send(kept);
+        }
+        link_.send(msg::Listed{list.channel, static_cast<std::uint64_t>(std::time(nullptr))});
+    });
+    if (failure) link_.send(msg::Refused{list.channel, failure->reason, failure->message});
+}
+
+void ClientConnection::handle(const msg::Forget& forget) {
+    require_free(forget.channel);
+    std::variant<std::string, Registry::Refusal> answer;
+    if (const auto failure = attempt([&] { answer = kept_.forget(forget.run); })) answer = *failure;
+    if (const auto* const refusal = std::get_if<Registry::Refusal>(&answer)) {
+        link_.send(msg::Refused{forget.channel, refusal->reason, refusal->message});
+    } else {
+        link_.send(msg::Forgotten{forget.channel, std::get<std::string>(answer)});
+    }
+}
+
+void ClientConnection::handle(const msg::ShellOpen& open) {
+    if (was_handed_off_here_) return shells_.refuse(open, kElsewhere.message);
+    if (settings_.launch.forced_command) return shells_.refuse(open, kForcedCommand);
+    if (shells_.open(open)) open_handoff_point(open.on_disconnect);
+}
+
+void ClientConnection::handle(const msg::ShellClose& close) {
+    shells_.close(close);
+}
+
+}  // namespace frsh
