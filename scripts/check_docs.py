@@ -29,7 +29,9 @@ BESIDE = [
     "client/run/run_record", "client/run/run_report", "client/run/run_request",
     "client/run/stdin_source", "client/run/terminal_session",
     "server/audit", "server/handoff", "server/kept/", "server/login/",
-    "server/run/launch", "server/run/output_consumer", "server/run/shell", "server/run/termination",
+    "server/run/launch", "server/run/output_consumer", "server/run/server_channel",
+    "server/run/shell", "server/run/termination", "server/session/connection_shells",
+    "server/session/outgoing_handoff", "server/session/refused_channel",
 ]
 
 

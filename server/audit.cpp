@@ -12,7 +12,7 @@
 namespace frsh {
 namespace {
 
-// Of a command; the rest of a long script is not worth a line.
+// In bytes. A longer command is cut.
 constexpr std::size_t kMaxCommandShown = 4096;
 
 std::string now_text() {

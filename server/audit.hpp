@@ -1,6 +1,6 @@
-// What happened, for people and for machines: a line in the log and, with --audit, a line of JSON
-// for each connection, each run and each refusal. Who, from where, what, how it ended, how long,
-// how many bytes; never what was written or read.
+// Audit reports connections, runs and refusals: a line in the log for people and, with --audit, a
+// line of JSON for machines. It has the peer, the key, the command, the outcome, the duration and
+// the number of bytes, but never what was written or read.
 #pragma once
 
 #include "common/proto/message.hpp"
@@ -13,35 +13,36 @@
 
 namespace frsh {
 
-// Opens the file for one more line at a time; it is made for its owner only. Throws SysError.
+// Opens the file to append lines, or creates it with mode 0600. Throws SysError.
 [[nodiscard]] Fd open_audit_file(const std::string& path);
 
 struct AuditSubject {
-    std::string session;  // The session's mark, which its runs carry, too.
+    std::string session;  // The session's mark, which is in the environment of its runs.
     std::string from;     // "192.0.2.1:4711", "unix", "stdio"
-    std::string user;     // Empty where nobody has said.
-    std::string key;      // A fingerprint; empty where the kernel vouched for the user.
+    std::string user;     // Empty if the peer has not sent it.
+    std::string key;      // A fingerprint; empty if the kernel reported the user (SO_PEERCRED).
 };
 
 class Audit {
   public:
-    // `file` is lent, and -1 where there is none.
+    // `file` is lent; -1 if there is none.
     Audit(int file, AuditSubject subject);
 
     void connected() const;
     void disconnected() const;
-    // A login, after these keys had been shown without a signature.
+    // Reports a refused login. `tried` are the keys that were offered without a signature.
     void refused(const std::string& why, const std::vector<std::string>& tried) const;
-    // A connection, before there was a login; the log has it with -v only, since anybody may bring
-    // about thousands of these.
+    // Reports a connection that was refused before a login. The log has it only with -v, because a
+    // stranger can cause thousands of them.
     void turned_away(const std::string& why, const std::vector<std::string>& tried = {}) const;
-    // What a connection has cost its source: time that it has to stay away, once that is enough
-    // altogether; none of it is left where the penalty is forgiven.
+    // Reports the penalty of a source for one connection. `stays_away`: how long the source is kept
+    // out for all its penalties; 0 if they are below the threshold.
     void penalised(const std::string& source, std::chrono::seconds penalty,
                    std::chrono::seconds stays_away) const;
-    // The peer went by himself, before there was one.
+    // Reports a peer that disconnected before a login.
     void left(const std::string& why, const std::vector<std::string>& tried) const;
 
+    // Keeps the command for the report of the run's end.
     void run_asked(const msg::Open& open);
     void run_ended(const msg::End& end);
 
@@ -55,9 +56,10 @@ class Audit {
     int file_;
     AuditSubject subject_;
     EventLoop::Time started_ = EventLoop::Clock::now();
-    std::map<std::string, std::string> asked_;  // By run, until its end.
+    std::map<std::string, std::string>
+        asked_;  // The command of each run, by its id, until its end.
     std::uint64_t runs_ = 0;
-    std::uint64_t bytes_ = 0;  // Of stdout and stderr.
+    std::uint64_t bytes_ = 0;  // In stdout and stderr, of all runs.
 };
 
 }  // namespace frsh

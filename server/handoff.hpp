@@ -114,7 +114,7 @@ class HandoffAttempt {
     std::optional<std::string> forced_command_;
     State state_ = State::Connecting;
     Time deadline_;
-    Time next_try_;  // Of connect(2), while the state is Connecting.
+    Time next_try_;  // For connect(2), while the state is Connecting.
     std::string unsent_;
     Fd socket_;
     EventLoop::Watch watch_;

@@ -57,7 +57,7 @@ class OutgoingHandoff {
     Link& link_;
     const std::optional<std::string>& forced_command_;
     State state_ = State::Idle;
-    Time deadline_ = EventLoop::kNever;  // Of the states Flushing and Pausing.
+    Time deadline_ = EventLoop::kNever;  // In the states Flushing and Pausing.
     int attempts_ = 0;
     std::string session_;
     std::string client_name_;

@@ -22,7 +22,7 @@ Session::Session(EventLoop& loop, std::unique_ptr<Transport> transport, SessionS
 }
 
 void Session::take_in(Handoff arrived, Fd visit) {
-    log::info("another session brings its client");
+    log::info("another session hands off its client");
     client_connections_.push_back(std::make_unique<ClientConnection>(
         loop_, std::move(arrived), std::move(visit), settings_, kept_));
 }
@@ -63,15 +63,16 @@ void Session::terminate() {
 
 int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) {
     settings.launch.oom_kills = std::make_shared<OomKills>();
-    // Orphans of our runs come to us instead of to init, so that they are reaped and counted.
+    // Orphans of the runs become children of this process instead of init's, so that it can reap
+    // and count them.
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
-    // A journal that may not grow is a return value.
+    // With SIGXFSZ ignored, write(2) to a journal at its size limit fails with EFBIG.
     std::signal(SIGXFSZ, SIG_IGN);
     Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});
     EventLoop loop;
     Session session(loop, std::move(transport), std::move(settings));
     const auto watch = loop.watch(
-        "signals: a child has ended, or we are to", signals.fd(), [] { return short{POLLIN}; },
+        "session: SIGCHLD, or a signal to end", signals.fd(), [] { return short{POLLIN}; },
         [&](short) {
             for (const int number : signals.take()) {
                 if (number != SIGCHLD) session.terminate();
@@ -79,17 +80,17 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
             while (const auto status = reap())
                 session.child_exited(*status);
         });
-    for (bool is_told = false, goes_on = true; goes_on;) {
+    for (bool was_terminated = false, goes_on = true; goes_on;) {
         try {
             goes_on = session.run_once();
         } catch (const std::exception& error) {
-            // Whatever this is: nothing that was started here may be left to itself.
+            // The runs must not outlive the session, whatever the error is.
             log::error(std::string("the session ends: ") + error.what());
-            if (std::exchange(is_told, true)) throw;
+            if (std::exchange(was_terminated, true)) throw;
             session.terminate();
         }
     }
-    // Whoever died last; where nobody waits for orphans, he would stay a zombie.
+    // In a container whose init reaps nothing, the last children would stay zombies.
     while (reap()) {
     }
     return 0;
