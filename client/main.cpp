@@ -2,7 +2,6 @@
 #include "client/cli/config.hpp"
 #include "client/cli/options.hpp"
 #include "client/cli/target.hpp"
-#include "client/connection/reconnect.hpp"
 #include "client/connection/tls_login.hpp"
 #include "client/modes/batch.hpp"
 #include "client/modes/kept_runs.hpp"
@@ -44,7 +43,7 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
         return 0;
     }
     if (options->trust) {
-        (void)frsh::connect_tls(*options);
+        frsh::trust_host(*options);
         return 0;
     }
     if (is_about_runs(*options)) return frsh::run_kept_request(*options);
@@ -66,9 +65,7 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
 int main(int argc, char** argv) {
     frsh::Fd log_file;
     try {
-        const int status = run(argc, argv, log_file);
-        if (frsh::is_dialing()) ::_exit(status);
-        return status;
+        return run(argc, argv, log_file);
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

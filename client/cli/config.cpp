@@ -18,13 +18,20 @@ std::optional<OnDisconnect> parse_usual_on_disconnect(std::string_view text) {
     return wish && wish->kind == OnDisconnect::Kind::Keep ? std::nullopt : wish;
 }
 
+// Returns the text of a key; nothing if the key is absent or its text is empty.
+std::optional<std::string> take_text(ConfigTable& table, std::string_view key) {
+    std::string text;
+    table.take(key, text);
+    return text.empty() ? std::nullopt : std::optional(std::move(text));
+}
+
 // What may stand in [defaults] and for one host alike.
 ConnectionSettings take_settings(ConfigTable& table) {
     ConnectionSettings settings;
-    table.take("port", settings.port, 1, 65535);
-    table.take("user", settings.user);
+    if (unsigned port = 0; table.take("port", port, 1, 65535), port != 0) settings.port = port;
+    settings.user = take_text(table, "user");
     table.take("identity", settings.identities);
-    table.take("ssh_config", settings.ssh_config);
+    settings.ssh_config = take_text(table, "ssh_config");
     table.take("accept_new", settings.accept_new);
     table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
@@ -46,7 +53,7 @@ ConnectionSettings configured(std::string_view host) {
     fill_in(settings, config.defaults);
     for (std::string& identity : settings.identities)
         identity = expand_home(identity);
-    settings.ssh_config = expand_home(settings.ssh_config);
+    if (settings.ssh_config) settings.ssh_config = expand_home(*settings.ssh_config);
     return settings;
 }
 
@@ -62,8 +69,8 @@ ClientConfig parse_client_config(std::string_view text, const std::string& file)
     for (auto& [name, table] : all.take_tables("hosts")) {
         ConnectionSettings& host = config.hosts[name];
         host = take_settings(table);
-        table.take("address", host.address);
-        table.take("via", host.via);
+        host.address = take_text(table, "address");
+        host.via = take_text(table, "via");
         table.finish();
     }
     all.finish();
@@ -74,10 +81,10 @@ void configure(ClientOptions& options) {
     ConnectionSettings& settings = options.settings;
     // With --via a target is only a name.
     const auto target =
-        settings.via.empty() ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
-    if (target) fill_in(settings, target->said);
+        !settings.via ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
+    if (target) fill_in(settings, target->settings);
     fill_in(settings, configured(target ? target->host : options.target));
-    const bool wants_ssh = target && settings.via.empty() && !options.plaintext;
+    const bool wants_ssh = target && !settings.via && !options.plaintext;
     if (wants_ssh) fill_in(settings, ask_ssh(target->host, settings));
 }
 

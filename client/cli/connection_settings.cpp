@@ -8,14 +8,23 @@ namespace {
 
 constexpr unsigned kNoPort = 65536;
 
+template <typename Field>
+bool is_given(const std::optional<Field>& field) {
+    return field.has_value();
+}
+template <typename Element>
+bool is_given(const std::vector<Element>& list) {
+    return !list.empty();
+}
+
 }  // namespace
 
 std::optional<OnDisconnect> parse_on_disconnect(std::string_view text) {
-    constexpr std::string_view kGrace = "grace:";
+    constexpr std::string_view kGracePrefix = "grace:";
     if (text == "kill") return OnDisconnect{};
-    if (text == "keep") return OnDisconnect{OnDisconnect::Kind::Keep, kUsualGrace};
-    if (!text.starts_with(kGrace)) return std::nullopt;
-    const auto time = parse_duration(text.substr(kGrace.size()));
+    if (text == "keep") return OnDisconnect{OnDisconnect::Kind::Keep, kDefaultGracePeriod};
+    if (!text.starts_with(kGracePrefix)) return std::nullopt;
+    const auto time = parse_duration(text.substr(kGracePrefix.size()));
     if (!time) return std::nullopt;
     return OnDisconnect{OnDisconnect::Kind::Grace, *time};
 }
@@ -28,30 +37,11 @@ std::optional<Linger> parse_linger(std::string_view text) {
 }
 
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more) {
-    if (settings.address.empty()) settings.address = more.address;
-    if (settings.port == 0) settings.port = more.port;
-    if (settings.user.empty()) settings.user = more.user;
-    if (settings.identities.empty()) settings.identities = more.identities;
-    if (settings.first_identities.empty()) settings.first_identities = more.first_identities;
-    if (settings.via.empty()) settings.via = more.via;
-    if (settings.ssh_config.empty()) settings.ssh_config = more.ssh_config;
-    if (!settings.accept_new) settings.accept_new = more.accept_new;
-    if (!settings.on_disconnect) settings.on_disconnect = more.on_disconnect;
-    if (!settings.connect_timeout) settings.connect_timeout = more.connect_timeout;
-    if (!settings.linger) settings.linger = more.linger;
-    if (!settings.family) settings.family = more.family;
-    if (settings.bind_address.empty()) settings.bind_address = more.bind_address;
-    if (settings.proxy_command.empty()) settings.proxy_command = more.proxy_command;
-    if (!settings.connection_attempts) settings.connection_attempts = more.connection_attempts;
-    if (!settings.alive_interval) settings.alive_interval = more.alive_interval;
-    if (!settings.alive_count) settings.alive_count = more.alive_count;
-    if (!settings.identities_only) settings.identities_only = more.identities_only;
-    if (settings.identity_agent.empty()) settings.identity_agent = more.identity_agent;
-    if (!settings.batch_mode) settings.batch_mode = more.batch_mode;
-    if (!settings.refuse_unknown) settings.refuse_unknown = more.refuse_unknown;
-    if (settings.host_key_alias.empty()) settings.host_key_alias = more.host_key_alias;
-    if (!settings.user_known_hosts) settings.user_known_hosts = more.user_known_hosts;
-    if (!settings.global_known_hosts) settings.global_known_hosts = more.global_known_hosts;
+    visit_fields(
+        [](auto& ours, const auto& theirs) {
+            if (!is_given(ours)) ours = theirs;
+        },
+        settings, more);
 }
 
 bool is_host(std::string_view target) {
@@ -63,21 +53,22 @@ std::optional<TcpTarget> parse_tcp_target(std::string_view target) {
     TcpTarget parsed;
     std::string_view text = target;
     if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
-        parsed.said.user = text.substr(0, at);
+        parsed.settings.user = text.substr(0, at);
         text.remove_prefix(at + 1);
     }
     HostPort where = parse_host_port(text, BarePort::Refused, "", kNoPort);
-    if (where.port == 0) throw UserError("'" + escape_controls(target) + "': nobody is on port 0");
-    if (where.port != kNoPort) parsed.said.port = where.port;
+    if (where.port == 0)
+        throw UserError("'" + escape_controls(target) + "': port 0 cannot be connected to");
+    if (where.port != kNoPort) parsed.settings.port = where.port;
     parsed.host = std::move(where.host);
     return parsed;
 }
 
 HostPort place_of(std::string_view target, const ConnectionSettings& settings) {
     HostPort where;
-    where.host = settings.address;
-    if (where.host.empty()) where.host = parse_tcp_target(target).value_or(TcpTarget{}).host;
-    if (settings.port != 0) where.port = settings.port;
+    where.host =
+        settings.address ? *settings.address : parse_tcp_target(target).value_or(TcpTarget{}).host;
+    where.port = settings.port.value_or(where.port);
     return where;
 }
 

@@ -1,8 +1,8 @@
-// How a target is reached, and as whom: one plain struct that everybody fills in who has a say.
+// The settings of a connection, each of them optional, as one source of settings gives them.
 //
-// The order is who comes first: the command line, the words of the target, frsh's own
-// configuration, ssh's. Nobody overwrites what was said before him, and what nobody has said is
-// told from what somebody has: the built-in values come last, where the settings are used.
+// There are four sources: the command line, the words of the target, config.toml, and ssh's
+// configuration. fill_in() merges them; the earlier source wins. resolve_target() and
+// resolve_route() (target.hpp) then put the built-in defaults where no source has a value.
 #pragma once
 
 #include "common/net/address.hpp"
@@ -16,69 +16,102 @@
 
 namespace frsh {
 
-// How long to wait for somebody who holds a stream open after the command has ended.
+// How long the server waits, after a command has ended, for processes that still hold a stream of
+// it open. Nothing: without limit.
 struct Linger {
-    std::optional<std::chrono::milliseconds> time;  // Nothing: for ever.
+    std::optional<std::chrono::milliseconds> time;
 };
-// A duration, or "inf".
+// Returns the value of "DURATION" or "inf"; nothing if `text` is neither.
 [[nodiscard]] std::optional<Linger> parse_linger(std::string_view text);
 
-// How long a client tries to get back to what waits for it, or goes on meanwhile, unless it was
-// told.
-inline constexpr std::chrono::seconds kUsualGrace{30};
+// The default grace period: how long a client tries to reconnect to a run.
+inline constexpr std::chrono::seconds kDefaultGracePeriod{30};
 
-// "kill", "keep" or "grace:DUR".
+// Returns the value of "kill", "keep" or "grace:DURATION"; nothing if `text` is none of them.
 [[nodiscard]] std::optional<OnDisconnect> parse_on_disconnect(std::string_view text);
 
 enum class AddressFamily { Any, V4, V6 };
 
+// A member without a value (a list: an empty one) was not given. No text is empty. The struct has
+// more members than a class should: each is one option, and visit_fields() is the only list of
+// them.
 struct ConnectionSettings {
-    std::string address;                  // What to look up; empty: the target's own name.
-    unsigned port = 0;                    // 0: not said.
-    std::string user;                     // Empty: not said.
-    std::vector<std::string> identities;  // These key files and no others; empty: the usual ones.
-    std::vector<std::string> first_identities;  // Before the usual ones, where they are there.
-    std::string via;         // The command whose stdin and stdout are the connection.
-    std::string ssh_config;  // The file for `ssh -G`, or "none"; empty: ssh's own.
-    std::optional<bool> accept_new;
+    std::optional<std::string> address;  // The host to connect to, in place of the target's name.
+    std::optional<unsigned> port;
+    std::optional<std::string> user;
+    std::vector<std::string> identities;        // If given, only these key files are used.
+    std::vector<std::string> first_identities;  // Tried before the usual key files, if they exist.
+    std::optional<std::string> via;         // A command; its stdin and stdout are the connection.
+    std::optional<std::string> ssh_config;  // The file for `ssh -G`, or "none".
+    std::optional<bool> accept_new;         // Trust the key of an unknown host without a question.
     std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
     std::optional<OnDisconnect> on_disconnect;
 
     std::optional<AddressFamily> family;
-    std::string bind_address;   // The own end's.
-    std::string proxy_command;  // Its stdin and stdout lead to the server; "none".
+    std::optional<std::string> bind_address;   // The local address to connect from.
+    std::optional<std::string> proxy_command;  // Its stdin and stdout lead to the server; "none".
     std::optional<unsigned> connection_attempts;
-    // The peer's kernel is asked this often, and is dead when so many times pass in silence.
+    // The local kernel probes a silent peer at this interval; after so many unanswered probes the
+    // peer counts as dead.
     std::optional<std::chrono::seconds> alive_interval;
     std::optional<unsigned> alive_count;
 
-    std::optional<bool> identities_only;  // Nothing that only an agent has.
-    std::string identity_agent;           // A socket; empty: SSH_AUTH_SOCK's; "none".
-    std::optional<bool> batch_mode;       // Nobody can be asked.
-    std::optional<bool> refuse_unknown;   // A host that is not known is not asked about, either.
-    std::string host_key_alias;           // The host's name in known_hosts.
-    // Files, the first one to be written to; none if empty.
+    std::optional<bool> identities_only;        // Use no key that only the agent has.
+    std::optional<std::string> identity_agent;  // A socket, "SSH_AUTH_SOCK" or "none".
+    std::optional<bool> batch_mode;             // Never ask the user.
+    std::optional<bool> refuse_unknown;         // Refuse an unknown host without a question.
+    std::optional<std::string> host_key_alias;  // The host's name in known_hosts.
+    // A new host key is added to the first file. An empty list: no file is read or written.
     std::optional<std::vector<std::string>> user_known_hosts;
     std::optional<std::vector<std::string>> global_known_hosts;
 };
 
-inline constexpr std::chrono::milliseconds kDefaultConnectTimeout{10'000};
+// Calls `visit` once for each member, with that member of each of `settings`.
+template <typename Visit, typename... Settings>
+void visit_fields(const Visit& visit, Settings&... settings) {
+    visit(settings.address...);
+    visit(settings.port...);
+    visit(settings.user...);
+    visit(settings.identities...);
+    visit(settings.first_identities...);
+    visit(settings.via...);
+    visit(settings.ssh_config...);
+    visit(settings.accept_new...);
+    visit(settings.connect_timeout...);
+    visit(settings.linger...);
+    visit(settings.on_disconnect...);
+    visit(settings.family...);
+    visit(settings.bind_address...);
+    visit(settings.proxy_command...);
+    visit(settings.connection_attempts...);
+    visit(settings.alive_interval...);
+    visit(settings.alive_count...);
+    visit(settings.identities_only...);
+    visit(settings.identity_agent...);
+    visit(settings.batch_mode...);
+    visit(settings.refuse_unknown...);
+    visit(settings.host_key_alias...);
+    visit(settings.user_known_hosts...);
+    visit(settings.global_known_hosts...);
+}
 
-// Takes over from `more` what `settings` does not say. A list is one thing: it is taken whole.
+// Sets each member of `settings` that has no value to the value it has in `more`. A list is
+// replaced as a whole, never merged.
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more);
 
-// "local" and "unix:PATH" are no hosts.
+// Returns false for "local" and "unix:PATH".
 [[nodiscard]] bool is_host(std::string_view target);
 
-// "[user@]host[:port]"; nothing for a target that is reached without TCP. Throws UserError.
+// "[user@]host[:port]".
 struct TcpTarget {
     std::string host;
-    ConnectionSettings said;  // User and port, as far as they are in it.
+    ConnectionSettings settings;  // The user and the port, if the target names them.
 };
+// Returns nothing for a target that is_host() denies. Throws UserError for a malformed one.
 [[nodiscard]] std::optional<TcpTarget> parse_tcp_target(std::string_view target);
 
-// Where to connect to for such a target. Throws UserError.
+// Returns the host and port to connect to. Throws UserError for a malformed target.
 [[nodiscard]] HostPort place_of(std::string_view target, const ConnectionSettings& settings);
 
 }  // namespace frsh

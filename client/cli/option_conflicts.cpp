@@ -153,9 +153,9 @@ std::optional<std::string> find_option_conflict(const ClientOptions& options) {
     if (options.background && !has_work) {
         return "-f: Cannot fork into background without a command to execute";
     }
-    const std::string& user = options.settings.user;
-    if (!user.empty() && !is_safe_user(user)) {
-        return std::string("'").append(escape_controls(user)).append("': no user has such a name");
+    const std::optional<std::string>& user = options.settings.user;
+    if (user && !is_safe_user(*user)) {
+        return std::string("'").append(escape_controls(*user)).append("': no user has such a name");
     }
     for (const std::string& entry : options.env) {
         const std::size_t equals = entry.find('=');

@@ -217,12 +217,12 @@ void take_sshs_rules(ClientOptions& options) {
 std::string way_of(const ClientOptions& options) {
     const ConnectionSettings& settings = options.settings;
     std::string way;
-    const auto add = [&way](const char* name, const std::string& value) {
-        if (!value.empty()) way.append(" ").append(name).append(" ").append(shell_quote(value));
+    const auto add = [&way](const char* name, const std::optional<std::string>& value) {
+        if (value) way.append(" ").append(name).append(" ").append(shell_quote(*value));
     };
     if (options.plaintext) way += " --plaintext";
     add("--via", settings.via);
-    add("-p", settings.port == 0 ? "" : std::to_string(settings.port));
+    if (settings.port) add("-p", std::to_string(*settings.port));
     add("-l", settings.user);
     return way;
 }
@@ -279,7 +279,8 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     if (const auto why = find_option_conflict(options)) return refuse(*why);
     // Whatever is usual for the target.
     if (is_kept(options) && !options.settings.on_disconnect) {
-        options.settings.on_disconnect = OnDisconnect{OnDisconnect::Kind::Keep, kUsualGrace};
+        options.settings.on_disconnect =
+            OnDisconnect{OnDisconnect::Kind::Keep, kDefaultGracePeriod};
     }
     return options;
 }
@@ -287,10 +288,9 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
 // A network fails by itself; on one machine a connection ends because somebody ended it.
 OnDisconnect on_disconnect_of(const ClientOptions& options) {
     if (options.settings.on_disconnect) return *options.settings.on_disconnect;
-    const bool is_network =
-        options.settings.via.empty() && !options.plaintext && is_host(options.target);
+    const bool is_network = !options.settings.via && !options.plaintext && is_host(options.target);
     if (!is_network) return {};
-    return {OnDisconnect::Kind::Grace, kUsualGrace};
+    return {OnDisconnect::Kind::Grace, kDefaultGracePeriod};
 }
 
 bool is_request(const ClientOptions& options, KeptRequest::Kind kind) {

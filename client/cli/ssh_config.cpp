@@ -100,7 +100,7 @@ std::string last_line(std::string_view text) {
 }
 
 std::string file_of(const ConnectionSettings& settings) {
-    return settings.ssh_config.empty() ? home_folder() + "/.ssh/config" : settings.ssh_config;
+    return settings.ssh_config.value_or(home_folder() + "/.ssh/config");
 }
 
 // Nothing where there is no ssh.
@@ -109,9 +109,9 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     request.programs = find_ssh();
     if (request.programs.empty()) return std::nullopt;
     request.argv = {"ssh", "-G"};
-    if (!settings.user.empty()) request.argv.insert(request.argv.end(), {"-l", settings.user});
+    if (settings.user) request.argv.insert(request.argv.end(), {"-l", *settings.user});
     // ssh does not heed $HOME. With -F it leaves out /etc/ssh/ssh_config, so only where it must.
-    if (!settings.ssh_config.empty() || home_folder() != current_user().home) {
+    if (settings.ssh_config || home_folder() != current_user().home) {
         request.argv.insert(request.argv.end(), {"-F", file_of(settings)});
     }
     request.argv.insert(request.argv.end(), {"--", host});
@@ -156,8 +156,8 @@ ConnectionSettings parse_ssh_settings(std::string_view text) {
     for (const std::string_view line : split(text, '\n')) {
         const Line parsed = parse_line(line);
         const std::string value(parsed.rest);
-        if (parsed.keyword == "hostname") settings.address = value;
-        if (parsed.keyword == "user") settings.user = value;
+        if (parsed.keyword == "hostname" && !value.empty()) settings.address = value;
+        if (parsed.keyword == "user" && !value.empty()) settings.user = value;
         const bool is_usual = value.starts_with("~/.ssh/id_") &&
                               is_one_of(value.substr(10), {"rsa", "dsa", "ecdsa", "ecdsa_sk",
                                                            "ed25519", "ed25519_sk", "xmss"});
@@ -174,7 +174,7 @@ ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& se
     try {
         if (!may_speak_of(read_file(file, kMaxFile), host)) return {};
     } catch (const SysError& error) {
-        if (!settings.ssh_config.empty()) throw;
+        if (settings.ssh_config) throw;
         return {};
     }
     const auto answer = run_ssh(host, settings);
@@ -183,14 +183,17 @@ ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& se
         return {};
     }
     ConnectionSettings said = parse_ssh_settings(*answer);
-    const std::string user = settings.user.empty() ? said.user : settings.user;
-    const SshTokens tokens{
-        {'d', home_folder()}, {'h', said.address}, {'r', user}, {'u', current_user().name}};
+    const std::string user = settings.user.value_or(said.user.value_or(""));
+    const SshTokens tokens{{'d', home_folder()},
+                           {'h', said.address.value_or("")},
+                           {'r', user},
+                           {'u', current_user().name}};
     for (std::string& path : said.first_identities) {
         // With any other token it names no file here.
         path = expand_home(expand_tokens(path, tokens).value_or(path));
     }
-    log::info("ssh -G: " + escape_controls(said.user + "@" + said.address));
+    log::info("ssh -G: " +
+              escape_controls(said.user.value_or("") + "@" + said.address.value_or("")));
     return said;
 }
 

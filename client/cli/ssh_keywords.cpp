@@ -82,12 +82,6 @@ Why set_first(std::optional<Field>& field, std::optional<Said> value, const Valu
     return "";
 }
 
-// Empty is not said.
-Why set_first(std::string& field, std::optional<std::string> value, const Value&) {
-    if (field.empty()) field = std::move(*value);
-    return "";
-}
-
 std::optional<bool> parse_flag(std::string_view text) {
     const std::string word = to_lower(text);
     if (word == "yes" || word == "true") return true;
@@ -189,9 +183,8 @@ Why files(SshKeywords& keywords, const Value& value) {
 Why port(SshKeywords& keywords, const Value& value) {
     const auto number = parse_number(value.words[0], 1, 65535);
     if (!number) return bad(value);
-    unsigned& said = keywords.options.settings.port;
-    if (said == 0) said = static_cast<unsigned>(*number);
-    return "";
+    return set_first(keywords.options.settings.port, std::optional(static_cast<unsigned>(*number)),
+                     value);
 }
 
 Why identity(SshKeywords& keywords, const Value& value) {

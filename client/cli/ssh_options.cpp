@@ -296,7 +296,7 @@ class Parser {
         const std::size_t at = word.rfind('@');
         if (at == std::string::npos) return std::nullopt;
         if (at == 0 || at + 1 == word.size()) return shown + ": is not user@host";
-        if (user().empty()) user() = word.substr(0, at);
+        if (!user()) user() = word.substr(0, at);
         return std::nullopt;
     }
 
@@ -308,7 +308,7 @@ class Parser {
             name = name.substr(0, name.find(';'));  // Connection parameters: none that we know.
             const auto decoded = decode_percent(name);
             if (!decoded || decoded->empty()) return false;
-            if (user().empty()) user() = *decoded;
+            if (!user()) user() = *decoded;
             text.remove_prefix(at + 1);
         }
         std::size_t colon = text.rfind(':');
@@ -320,8 +320,8 @@ class Parser {
         if (colon != std::string_view::npos) {
             const auto port = parse_number(text.substr(colon + 1), 1, 65535);
             if (!port) return false;
-            unsigned& port_said = options_.settings.port;
-            if (port_said == 0) port_said = static_cast<unsigned>(*port);
+            std::optional<unsigned>& given = options_.settings.port;
+            if (!given) given = static_cast<unsigned>(*port);
             text = text.substr(0, colon);
         }
         const auto host = decode_percent(text);
@@ -343,7 +343,7 @@ class Parser {
         return std::nullopt;
     }
 
-    std::string& user() { return options_.settings.user; }
+    std::optional<std::string>& user() { return options_.settings.user; }
 
     const std::vector<std::string>& words_;
     const TakesValue& takes_value_;

@@ -12,6 +12,8 @@
 namespace frsh {
 namespace {
 
+constexpr std::chrono::seconds kDefaultConnectTimeout{10};
+
 std::string own_host_name() {
     char name[256] = {};
     (void)::gethostname(name, sizeof name - 1);
@@ -20,7 +22,7 @@ std::string own_host_name() {
 
 std::string expand(const std::string& text, const SshTokens& tokens) {
     auto expanded = expand_tokens(text, tokens);
-    if (!expanded) throw UserError("'" + escape_controls(text) + "': has a % that means nothing");
+    if (!expanded) throw UserError("'" + escape_controls(text) + "': has an unknown %-token");
     return *expanded;
 }
 
@@ -49,6 +51,10 @@ const char* word_of(log::Level level) {
 
 }  // namespace
 
+std::chrono::milliseconds connect_timeout_of(const ConnectionSettings& settings) {
+    return settings.connect_timeout.value_or(kDefaultConnectTimeout);
+}
+
 KeepAlive keep_alive_of(const ConnectionSettings& settings) {
     KeepAlive keep_alive;
     // ssh's own 0 means never; here a dead peer is always noticed.
@@ -59,7 +65,7 @@ KeepAlive keep_alive_of(const ConnectionSettings& settings) {
     return keep_alive;
 }
 
-Target parse_target(const ClientOptions& options) {
+Target resolve_target(const ClientOptions& options) {
     Target target;
     const ConnectionSettings& settings = options.settings;
     target.asked = parse_tcp_target(options.target).value_or(TcpTarget{}).host;
@@ -68,12 +74,11 @@ Target parse_target(const ClientOptions& options) {
     if (!is_safe_host(target.where.host)) {
         throw UserError("'" + escape_controls(target.where.host) + "': no host has such a name");
     }
-    target.user = settings.user;
-    if (target.user.empty()) target.user = current_user().name;
+    target.user = settings.user ? *settings.user : current_user().name;
     target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
                   std::to_string(target.where.port);
     target.known_as = target.where;
-    if (!settings.host_key_alias.empty()) target.known_as.host = settings.host_key_alias;
+    if (settings.host_key_alias) target.known_as.host = *settings.host_key_alias;
     return target;
 }
 
@@ -98,7 +103,7 @@ std::string expand_path(const std::string& path, const Target& target) {
 }
 
 std::string describe_config(const ClientOptions& options) {
-    const Target target = parse_target(options);
+    const Target target = resolve_target(options);
     const ConnectionSettings& settings = options.settings;
     const bool is_batch = settings.batch_mode.value_or(false);
     const bool is_named_only = settings.identities_only.value_or(false);
@@ -126,17 +131,16 @@ std::string describe_config(const ClientOptions& options) {
     say("stricthostkeychecking", strictness(settings));
     say("connectionattempts", std::to_string(settings.connection_attempts.value_or(1)));
     say("connecttimeout",
-        std::to_string(std::chrono::ceil<std::chrono::seconds>(
-                           settings.connect_timeout.value_or(kDefaultConnectTimeout))
-                           .count()));
+        std::to_string(
+            std::chrono::ceil<std::chrono::seconds>(connect_timeout_of(settings)).count()));
     say("serveraliveinterval", std::to_string(keep_alive_of(settings).interval.count()));
     say("serveralivecountmax", std::to_string(keep_alive_of(settings).count));
-    say("bindaddress", settings.bind_address);
+    say("bindaddress", settings.bind_address.value_or(""));
     say("escapechar", options.escape ? std::string(1, *options.escape) : "none");
-    say("hostkeyalias", settings.host_key_alias);
-    say("identityagent", settings.identity_agent);
+    say("hostkeyalias", settings.host_key_alias.value_or(""));
+    say("identityagent", settings.identity_agent.value_or(""));
     say("loglevel", word_of(options.log_level));
-    say("proxycommand", settings.proxy_command);
+    say("proxycommand", settings.proxy_command.value_or(""));
     for (const std::string& path : settings.identities)
         say("identityfile", path);
     if (settings.user_known_hosts) say_all("userknownhostsfile", *settings.user_known_hosts);

@@ -18,7 +18,10 @@ struct Target {
 };
 
 // Throws UserError.
-[[nodiscard]] Target parse_target(const ClientOptions& options);
+[[nodiscard]] Target resolve_target(const ClientOptions& options);
+
+// Returns the time limit for reaching the server; 0: no limit.
+[[nodiscard]] std::chrono::milliseconds connect_timeout_of(const ConnectionSettings& settings);
 
 // How a silent peer is told from a dead one.
 [[nodiscard]] KeepAlive keep_alive_of(const ConnectionSettings& settings);

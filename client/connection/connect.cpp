@@ -1,22 +1,29 @@
 #include "client/connection/connect.hpp"
 
-#include "client/cli/target.hpp"
+#include "client/cli/route.hpp"
 #include "client/connection/tls_login.hpp"
+#include "client/connection/via.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
-#include "common/base/text.hpp"
 #include "common/link/wire_log.hpp"
+#include "common/net/address.hpp"
 #include "common/net/socket.hpp"
-#include "common/sys/startup.hpp"
+#include "common/net/tapped_transport.hpp"
+#include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
 
-#include <cstdlib>
-#include <cstring>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
 
 #include <fcntl.h>
 #include <unistd.h>
-
-extern char** environ;
 
 namespace frsh {
 namespace {
@@ -27,74 +34,46 @@ Connection over(Fd socket) {
     return connection;
 }
 
-// One socket for both directions, as the child's stdin and stdout.
-Via start_child(SpawnRequest request, const std::string& what) {
-    auto [ours, theirs] = make_socketpair();
-    set_blocking(theirs.get());  // As any program expects its standard streams to be.
-    request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
-    auto result = spawn(request);
-    if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
-        throw UserError("start " + what + ": " + std::strerror(failure->error));
-    }
-    return {std::move(ours), std::move(std::get<Spawned>(result))};
-}
-
 Connection over(Via via) {
     Connection connection = over(std::move(via.socket));
     connection.child = std::move(via.child);
     return connection;
 }
 
-// The server lies beside us, or somewhere in PATH.
-Connection start_server() {
-    SpawnRequest request;
-    request.argv = {"frshd", "--stdio"};
-    request.programs = {program_folder() + "/frshd"};
-    const char* const path = std::getenv("PATH");
-    for (std::string& one : search_path("frshd", path != nullptr ? path : "/usr/bin:/bin")) {
-        request.programs.push_back(std::move(one));
-    }
-    // A server that is asked over its socket has its own environment, not its client's; the same
-    // command must find the same here.
-    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "TZ"}) {
-        if (const char* const value = std::getenv(name)) {
-            request.env.push_back(std::string(name) + "=" + value);
-        }
-    }
-    return over(start_child(std::move(request), "frshd"));
+Connection connect_by(const ViaRoute& route, const WaitLimit&) {
+    return over(start_via(route.command));
 }
 
-Connection over_unix(const std::string& path) {
-    Fd socket = connect_unix(path);
+Connection connect_by(const UnixRoute& route, const WaitLimit&) {
+    Fd socket = connect_unix(route.path);
     if (peer_uid(socket.get()) != ::geteuid() && peer_uid(socket.get()) != 0) {
-        throw UserError(path + ": the server there belongs to another user");
+        throw UserError(route.path + ": the server there belongs to another user");
     }
     return over(std::move(socket));
 }
 
-Connection local() {
+Connection connect_by(const LocalRoute&, const WaitLimit& limit) {
     const std::string folder = runtime_folder();
     if (check_private_folder(folder)) {
         try {
-            return over_unix(folder + "/frshd.sock");
+            return connect_by(UnixRoute{folder + "/frshd.sock"}, limit);
         } catch (const SysError& error) {
             const int reason = error.code().value();
             if (reason != ENOENT && reason != ECONNREFUSED) throw;
         }
     }
     log::info("no server on a socket; starting one");
-    return start_server();
+    return over(start_local_server());
 }
 
-Connection over_plain_tcp(const ClientOptions& options) {
-    const EventLoop::Time deadline = deadline_of(options);
+Connection connect_by(const PlaintextRoute& route, const WaitLimit& limit) {
     std::optional<SysError> last;
-    for (const Address& address : resolve(parse_target(options).where, false)) {
+    for (const Address& address : resolve(route.where, false)) {
         if (!address.is_loopback()) {
             throw UserError(address.text() + ": --plaintext is for loopback only");
         }
         try {
-            Fd socket = connect_tcp(address, deadline);
+            Fd socket = connect_tcp(address, limit);
             tune_tcp(socket.get());
             return over(std::move(socket));
         } catch (const SysError& error) {
@@ -104,57 +83,43 @@ Connection over_plain_tcp(const ClientOptions& options) {
     throw SysError(*last);
 }
 
-Connection reach(const ClientOptions& options) {
-    if (!options.settings.via.empty()) return over(start_via(options.settings.via));
-    if (!is_host(options.target)) {
-        return options.target == "local" ? local() : over_unix(options.target.substr(5));
-    }
-    if (options.plaintext) return over_plain_tcp(options);
-    return connect_tls(options);
+Connection connect_by(const TlsRoute& route, const WaitLimit& limit) {
+    return connect_tls(route, limit);
 }
 
-Connection reach_and_tap(const ClientOptions& options, const std::shared_ptr<Fd>& wire) {
-    Connection connection = reach(options);
-    if (!wire) return connection;
+// Makes one connection. If `wire_file` is set, a description of every frame is written to it.
+Connection connect_once(const Route& route, WaitLimit limit, const std::shared_ptr<Fd>& wire_file) {
+    if (route.connect_timeout.count() != 0) {
+        limit.deadline = std::min(limit.deadline, EventLoop::Clock::now() + route.connect_timeout);
+    }
+    Connection connection =
+        std::visit([&](const auto& way) { return connect_by(way, limit); }, route.way);
+    if (!wire_file) return connection;
     auto log = std::make_unique<WireLog>(
-        [wire](std::string_view lines) { write_all(wire->get(), lines); });
+        [wire_file](std::string_view lines) { write_all(wire_file->get(), lines); });
     connection.transport =
         std::make_unique<TappedTransport>(std::move(connection.transport), std::move(log));
     return connection;
 }
 
-}  // namespace
-
-Via start_via(const std::string& command) {
-    SpawnRequest request;
-    request.programs = {"/bin/sh"};
-    // exec: one process less, and signals reach the command itself.
-    request.argv = {"sh", "-c", "exec " + command};
-    for (char** entry = environ; *entry != nullptr; ++entry)
-        request.env.emplace_back(*entry);
-    // It stays in our session, so that it can ask for a passphrase on our terminal; Ctrl-C there is
-    // for the remote command, and goes over the connection.
-    request.new_session = false;
-    request.ignore_interrupts = true;
-    return start_child(std::move(request), command);
+// Opens the file of --wire; "-" is stderr.
+std::shared_ptr<Fd> open_wire_file(const std::string& name) {
+    if (name.empty()) return nullptr;
+    if (name == "-") {
+        return std::make_shared<Fd>(check(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "--wire -"));
+    }
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    return std::make_shared<Fd>(check(::open(name.c_str(), kFlags, 0600), "--wire " + name));
 }
 
+}  // namespace
+
 Connection connect_to(const ClientOptions& options) {
-    std::shared_ptr<Fd> wire;
-    if (options.wire == "-") {
-        wire = std::make_shared<Fd>(check(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), "--wire -"));
-    } else if (!options.wire.empty()) {
-        constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-        wire = std::make_shared<Fd>(
-            check(::open(options.wire.c_str(), kFlags, 0600), "--wire " + options.wire));
-    }
-    Connection connection = reach_and_tap(options, wire);
-    connection.connector = [options, wire](std::chrono::milliseconds patience) {
-        ClientOptions again = options;
-        auto& limit = again.settings.connect_timeout;
-        const auto usual = limit.value_or(kDefaultConnectTimeout);
-        limit = usual.count() == 0 ? patience : std::min(usual, patience);
-        return reach_and_tap(again, wire);
+    const auto wire_file = open_wire_file(options.wire);
+    const auto route = std::make_shared<const Route>(resolve_route(options));
+    Connection connection = connect_once(*route, EventLoop::kNever, wire_file);
+    connection.connector = [route, wire_file](const WaitLimit& limit) {
+        return connect_once(*route, limit, wire_file);
     };
     return connection;
 }

@@ -3,10 +3,19 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/keys/ssh_key.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
+#include "common/sys/wait.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -14,19 +23,11 @@ namespace {
 
 constexpr const char* kFailed = ": Host key verification failed: ";
 
-// Where a key is written down; empty where the user wants that nowhere.
-std::string own_file(const ClientOptions& options, const Target& target) {
-    if (!options.settings.user_known_hosts) return config_folder() + "/known_hosts";
-    if (options.settings.user_known_hosts->empty()) return "";
-    const std::string path = expand_path(options.settings.user_known_hosts->front(), target);
-    return path == "/dev/null" ? "" : path;
-}
-
 std::string name_of(const HostPort& where) {
     return known_host_name(where.host, static_cast<std::uint16_t>(where.port));
 }
 
-// As it is typed on a command line.
+// Returns the place as a user types it on a command line.
 std::string target_of(const HostPort& where) {
     const bool is_v6 = where.host.find(':') != std::string::npos;
     const std::string host = is_v6 ? "[" + where.host + "]" : where.host;
@@ -37,13 +38,14 @@ std::string describe(const PublicKey& key) {
     return key.type_label() + " " + key.fingerprint();
 }
 
+// Returns the key that a server of the same user has recorded in the runtime folder.
 std::optional<PublicKey> find_pin(unsigned port) {
     try {
         const std::string folder = runtime_folder();
         if (!check_private_folder(folder)) return std::nullopt;
         return parse_key_line(read_file(folder + "/" + std::to_string(port) + ".pub", 4096)).key;
     } catch (const std::runtime_error&) {
-        return std::nullopt;  // No server of ours, or a folder that proves nothing.
+        return std::nullopt;  // No server of this user, or a folder that others can write to.
     }
 }
 
@@ -54,43 +56,25 @@ void add(const std::string& path, const Target& target, const PublicKey& key) {
     log::notice("added " + target_of(where) + " " + describe(key) + " to " + path);
 }
 
-// Whoever gave a fingerprint on the command line means that one.
-void check_expected(const ClientOptions& options, const HostPort& where, const PublicKey& key) {
-    if (options.expected_fingerprint.empty() || options.expected_fingerprint == key.fingerprint()) {
+void check_expected(const HostKeyPolicy& policy, const HostPort& where, const PublicKey& key) {
+    if (policy.expected_fingerprint.empty() || policy.expected_fingerprint == key.fingerprint()) {
         return;
     }
     throw UserError(target_of(where) + ": has another key than that, " + describe(key));
 }
 
-// What is known about host keys here: frsh's own file, ssh's, and for a host of this machine the
-// pin that a server of the same user left in the runtime folder. UserKnownHostsFile takes the place
-// of all but the last: its first file is frsh's own then, and is read as one of ssh's, too.
-HostKeySources host_key_sources(const ClientOptions& options, const Target& target,
-                                bool is_loopback) {
-    HostKeySources sources{own_file(options, target), {}, std::nullopt};
-    const auto add_all = [&](const std::optional<std::vector<std::string>>& said,
-                             const std::string& usual) {
-        if (!said) sources.ssh.push_back(usual);
-        for (const std::string& path : said.value_or(std::vector<std::string>()))
-            sources.ssh.push_back(expand_path(path, target));
-    };
-    add_all(options.settings.user_known_hosts, home_folder() + "/.ssh/known_hosts");
-    add_all(options.settings.global_known_hosts, "/etc/ssh/ssh_known_hosts");
-    if (is_loopback) sources.pin = find_pin(target.where.port);
-    return sources;
-}
-
 }  // namespace
 
-Trust judge_host(const ClientOptions& options, const Target& target, bool is_loopback,
+Trust judge_host(const HostKeyPolicy& policy, const Target& target, bool is_loopback,
                  const PublicKey& key) {
     const HostPort& where = target.known_as;
-    const HostKeySources sources = host_key_sources(options, target, is_loopback);
+    HostKeySources sources{policy.own_file, policy.other_files, std::nullopt};
+    if (is_loopback) sources.pin = find_pin(target.where.port);
     const HostKeyVerdict verdict =
         judge_host_key(sources, where.host, static_cast<std::uint16_t>(where.port), key);
     const std::string place = verdict.path + ":" + std::to_string(verdict.line);
     const std::string failed = target_of(where) + kFailed;
-    check_expected(options, where, key);
+    check_expected(policy, where, key);
     switch (verdict.kind) {
         case HostKeyVerdict::Kind::Known:
             return sources.pin && *sources.pin == key ? Trust::Pinned : Trust::Known;
@@ -104,34 +88,36 @@ Trust judge_host(const ClientOptions& options, const Target& target, bool is_loo
         case HostKeyVerdict::Kind::Unknown:
             break;
     }
-    const ConnectionSettings& settings = options.settings;
-    if (settings.accept_new.value_or(false) || options.trust) {
-        add(sources.own, target, key);
+    using UnknownHost = HostKeyPolicy::UnknownHost;
+    if (policy.unknown_host == UnknownHost::Trust) {
+        add(policy.own_file, target, key);
         return Trust::Known;
     }
-    const bool may_ask =
-        !settings.refuse_unknown.value_or(false) && !settings.batch_mode.value_or(false);
-    if (may_ask && ::isatty(STDERR_FILENO) == 1) return Trust::Unknown;
+    if (policy.unknown_host == UnknownHost::Ask && ::isatty(STDERR_FILENO) == 1) {
+        return Trust::Unknown;
+    }
     throw UserError(failed + "unknown host, its key is " + describe(key) +
                     "; if that is right: frsh --trust " + target_of(where) + " " +
                     key.fingerprint() + " (or use --accept-new)");
 }
 
-void ask_about(const ClientOptions& options, const Target& target, const PublicKey& key) {
+void ask_about(const HostKeyPolicy& policy, const Target& target, const PublicKey& key,
+               int cancel_fd) {
     const std::string place = target_of(target.known_as);
-    // The terminal itself: stdin is the command's.
+    // Not stdin, which belongs to the command.
     const Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
     const std::string refusal = place + kFailed + "not trusted, its key is " + describe(key);
     if (!terminal.is_open()) throw UserError(refusal + "; use --trust or --accept-new");
     write_all(terminal.get(), "frsh: " + place + " is not known here; its key is\nfrsh: " +
                                   describe(key) + "\nTrust it from now on? (yes/no/fingerprint) ");
+    (void)wait_for_events(terminal.get(), POLLIN, {EventLoop::kNever, cancel_fd});
     char answer[256];
     const IoResult got = read_some(terminal.get(), answer, sizeof answer);
     std::string_view words(answer, got.bytes);
     while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
         words.remove_suffix(1);
     if (words != "yes" && words != key.fingerprint()) throw UserError(refusal);
-    add(own_file(options, target), target, key);
+    add(policy.own_file, target, key);
 }
 
 }  // namespace frsh

@@ -18,9 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kAgentLists = 2s;
-// As long as the server waits for a person.
-constexpr auto kAgentSigns = 110s;
+constexpr auto kAgentListLimit = 2s;
+// Shorter than the 120 s that the server waits for the user's answer.
+constexpr auto kAgentSignLimit = 110s;
 constexpr std::size_t kMaxMemory = std::size_t{256} * 1024;
 constexpr std::size_t kMaxRemembered = 500;
 
@@ -47,45 +47,44 @@ std::vector<std::string> read_memory() {
             if (!line.empty()) lines.emplace_back(line);
         }
     } catch (const SysError&) {
-        lines.clear();  // Nothing remembered yet, or nothing that can be read.
+        lines.clear();  // The file does not exist yet, or cannot be read.
     }
     return lines;
 }
 
 }  // namespace
 
-// Somebody has to be asked for a passphrase, or to touch a token.
+// Returns true if a signature needs the user: a passphrase, or the touch of a token.
 bool Identities::is_locked(const Source& source) {
     return source.file && !source.file->key;
 }
 
-Identities::Identities(const ConnectionSettings& settings, const Target& target,
-                       bool is_own_server) {
-    const bool is_named = !settings.identities.empty();
-    const bool is_files_only = is_named || settings.identities_only.value_or(false);
-    for (const std::string& path : settings.identities)
-        add_file(expand_path(path, target), true);
+Identities::Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd)
+    : cancel_fd_(cancel_fd) {
+    const bool is_named = !keys.named.empty();
+    for (const std::string& path : keys.named)
+        add_file(path, true);
     if (!is_named && is_own_server) {
         add_own(true);
         return;
     }
     if (!is_named) {
-        for (const std::string& path : settings.first_identities)
+        for (const std::string& path : keys.first)
             add_file(path, false);
-        if (!is_files_only) add_agent(Whose::All, settings.identity_agent);
+        if (!keys.is_files_only) add_agent(AgentKeys::All, keys.agent);
         for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
             add_file(home_folder() + "/.ssh/" + name, false);
         add_own(candidates_.empty());
     }
     const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
-    if (is_files_only && any_is_locked) add_agent(Whose::OfOurFiles, settings.identity_agent);
-    if (settings.batch_mode.value_or(false)) leave_out_locked();
+    if (keys.is_files_only && any_is_locked) add_agent(AgentKeys::OnlyOfFiles, keys.agent);
+    if (!keys.may_ask) remove_locked();
 }
 
-void Identities::leave_out_locked() {
+void Identities::remove_locked() {
     for (std::size_t i = candidates_.size(); i-- > 0;) {
         if (!is_locked(sources_[i])) continue;
-        log::info(candidates_[i].where + ": needs somebody to unlock it (BatchMode)");
+        log::info(candidates_[i].where + ": skipped, because it needs the user (BatchMode)");
         const auto at = static_cast<std::ptrdiff_t>(i);
         candidates_.erase(candidates_.begin() + at);
         sources_.erase(sources_.begin() + at);
@@ -113,7 +112,7 @@ void Identities::add_file(const std::string& path, bool is_required) {
         file = load_key_file(path);
     } catch (const UserError& error) {
         if (is_required) throw;
-        log::error(error.what());  // One line that says what to do about it; others may still do.
+        log::error(error.what());  // Other keys may still be accepted.
         return;
     } catch (const SysError& error) {
         if (is_required) throw UserError(error.what());
@@ -134,25 +133,26 @@ void Identities::add_file(const std::string& path, bool is_required) {
     add(std::move(key), path, {std::move(file)});
 }
 
-void Identities::add_agent(Whose whose, const std::string& socket) {
+void Identities::add_agent(AgentKeys which, const std::optional<std::string>& socket) {
     if (socket == "none") return;
-    const bool is_usual = socket.empty() || socket == "SSH_AUTH_SOCK";
-    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(socket);
+    const bool is_usual = !socket || *socket == "SSH_AUTH_SOCK";
+    agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(*socket);
     if (!agent_) return;
-    for (SshAgent::Identity& identity : agent_->identities(SshAgent::Clock::now() + kAgentLists)) {
-        const bool is_ours =
+    for (SshAgent::Identity& identity :
+         agent_->identities({SshAgent::Clock::now() + kAgentListLimit, cancel_fd_})) {
+        const bool is_of_a_file =
             std::any_of(candidates_.begin(), candidates_.end(),
                         [&](const Candidate& candidate) { return candidate.key == identity.key; });
-        if (whose == Whose::All || is_ours) add(std::move(identity.key), "ssh-agent", {});
+        if (which == AgentKeys::All || is_of_a_file) add(std::move(identity.key), "ssh-agent", {});
     }
 }
 
-void Identities::add_own(bool make) {
+void Identities::add_own(bool make_if_missing) {
     const std::string path = own_key_path();
-    if (make) {
+    if (make_if_missing) {
         if (::access(path.c_str(), F_OK) == -1) make_own(path);
-        // Another client may have been quicker, and be about to write the .pub, which is what the
-        // server looks at.
+        // The server reads the .pub file. If another client is making the key at the same moment,
+        // the .pub file appears shortly after the key: wait up to one second.
         for (int i = 0; i < 200 && ::access((path + ".pub").c_str(), F_OK) == -1; ++i)
             std::this_thread::sleep_for(5ms);
     }
@@ -166,7 +166,7 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
     if (file && file->key) return sign_sshsig(*file->key, name_space, message);
     if (file) {
         on_asking();
-        return sign_with_ssh_keygen(file->path, name_space, message, candidate.key);
+        return sign_with_ssh_keygen(file->path, name_space, message, candidate.key, cancel_fd_);
     }
     const auto on_waiting = [&](std::string_view words) {
         on_asking();
@@ -174,12 +174,12 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
     };
     const SshAgent::Result result =
         agent_->sign(candidate.key, sshsig_signed_data(name_space, message),
-                     SshAgent::Clock::now() + kAgentSigns, on_waiting);
+                     {SshAgent::Clock::now() + kAgentSignLimit, cancel_fd_}, on_waiting);
     if (result.answer == SshAgent::Answer::Signed) return result.signature;
     const char* const why = result.answer == SshAgent::Answer::Refused    ? "declined to sign"
                             : result.answer == SshAgent::Answer::TimedOut ? "did not answer"
                                                                           : "is gone";
-    // No more than that: another key may do, and if none does, this is in what is said of them all.
+    // Not an error yet: another key may be accepted. If none is, the error names this reason, too.
     log::info("ssh-agent " + std::string(why) + " with " + candidate.key.fingerprint());
     candidate.where.append(", which ").append(why);
     return std::nullopt;
@@ -209,7 +209,7 @@ void remember_key(const std::string& host, const std::string& user,
         write_all(file.get(), text);
         check(::rename(beside.c_str(), path.c_str()), "rename " + beside);
     } catch (const SysError& error) {
-        log::info(error.what());  // It works without.
+        log::info(error.what());  // The login works without the file.
     }
 }
 

@@ -1,11 +1,12 @@
-// The keys that we could log in with, wherever they are: files, ssh-agent, and one of our own.
+// The keys that a login can use: key files, those of ssh-agent, and frsh's own key.
 //
-// The order is ssh's: what was named with -i, and nothing else then; what ssh's configuration
-// names; the agent's; the usual files; frsh's own. Making a signature can mean asking a person, so
-// a signer says so before it waits; and where the agent holds the key of a locked file, it signs.
+// The order is ssh's. If -i names files, only they are used. Otherwise: the files that ssh's
+// configuration names, the agent's keys, the usual files, frsh's own key. A signature may need the
+// user (passphrase, touch); OnAsking reports that before it blocks. If the agent holds the key of a
+// locked file, the agent signs.
 #pragma once
 
-#include "client/cli/target.hpp"
+#include "client/cli/route.hpp"
 #include "client/connection/ssh_agent.hpp"
 #include "common/keys/key_file.hpp"
 
@@ -21,44 +22,50 @@ class Identities {
   public:
     struct Candidate {
         PublicKey key;
-        std::string where;  // "ssh-agent", or the file's path: for people.
+        std::string where;  // "ssh-agent" or the file's path, for messages.
     };
-    // Called when somebody has to be asked before there is a signature.
+    // Called before the user is asked for a passphrase or a touch.
     using OnAsking = std::function<void()>;
 
-    // `is_own_server` puts frsh's own key first, and makes it where there is none: the server of
-    // the same user takes it without any set-up. Throws UserError for a file that was named (-i)
-    // and cannot be used; others are passed over, with a word.
-    Identities(const ConnectionSettings& settings, const Target& target, bool is_own_server);
+    // If `is_own_server`, only frsh's own key is used (unless -i names others); it is made if it is
+    // missing. A server of the same user accepts it without any set-up. Blocks up to two seconds
+    // for the agent. Throws UserError for a file that was named (-i) and cannot be used; another
+    // file is skipped and reported. Throws WaitCanceled, here and in sign(), if `cancel_fd` (-1: none)
+    // becomes readable.
+    Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
-    // Of candidates()[index]; nothing where its holder refuses, which its `where` then says.
+    // Returns a signature by candidates()[index]; nothing if the agent or ssh-keygen refuses, and
+    // `where` of the candidate then gives the reason.
     [[nodiscard]] std::optional<std::string> sign(std::size_t index, std::string_view name_space,
                                                   std::string_view message,
                                                   const OnAsking& on_asking);
 
   private:
     struct Source {
-        std::optional<KeyFile> file;  // Else the agent.
+        std::optional<KeyFile> file;  // Nothing: the agent.
     };
 
     [[nodiscard]] static bool is_locked(const Source& source);
     void add_file(const std::string& path, bool is_required);
-    enum class Whose { All, OfOurFiles };
-    void add_agent(Whose whose, const std::string& socket);
-    // What would have to ask somebody, where nobody can be asked.
-    void leave_out_locked();
-    void add_own(bool make);
+    enum class AgentKeys { All, OnlyOfFiles };
+    void add_agent(AgentKeys which, const std::optional<std::string>& socket);
+    // Removes the keys that need the user's help (BatchMode).
+    void remove_locked();
+    void add_own(bool make_if_missing);
     void add(PublicKey key, std::string where, Source source);
 
     std::optional<SshAgent> agent_;
     std::vector<Candidate> candidates_;
-    std::vector<Source> sources_;  // Of the same index.
+    std::vector<Source> sources_;  // Parallel to candidates_.
+    int cancel_fd_;                // Lent.
 };
 
-// Which key worked where, so that the next login tries it first: a file of lines
-// "[host]:port USER FINGERPRINT" in ~/.local/state/frsh. Losing it costs a round trip.
+// The key that each server accepted last, so that the next login tries it first. It is kept in a
+// file of lines "[host]:port USER FINGERPRINT" in ~/.local/state/frsh. Without the file, a login
+// needs one more round trip. recall_key() returns "" for an unknown server; remember_key() logs
+// errors and does not throw them.
 [[nodiscard]] std::string recall_key(const std::string& host, const std::string& user);
 void remember_key(const std::string& host, const std::string& user, const std::string& fingerprint);
 

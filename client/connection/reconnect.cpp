@@ -3,11 +3,14 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
+#include <exception>
+#include <optional>
 #include <random>
 #include <thread>
+#include <utility>
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
@@ -18,31 +21,51 @@ using namespace std::chrono_literals;
 
 constexpr auto kLongestPause = 2000ms;
 
-std::atomic<int> dialing = 0;
+void signal_event(const Fd& event) {
+    constexpr std::uint64_t kOne = 1;
+    (void)write_some(event.get(), {reinterpret_cast<const char*>(&kOne), sizeof kOne});
+}
 
 }  // namespace
 
-// Shared by the thread and us; the event orders what one writes before what the other reads.
+// Only the thread writes `connection` and `problem`, and only before it signals `ended`. The loop
+// reads them after that.
 struct Reconnect::Attempt {
-    Fd event;
+    Attempt(const Connector& connector, Time deadline)
+        : ended(check(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+          cancel(check(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+          thread([this, connector, deadline] {
+              try {
+                  connection = connector({deadline, cancel.get()});
+              } catch (const std::exception& error) {
+                  problem = error.what();
+              }
+              signal_event(ended);
+          }) {}
+    ~Attempt() {
+        signal_event(cancel);
+        thread.join();
+    }
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+
     std::optional<Connection> connection;
     std::string problem;
+    Fd ended;
+    Fd cancel;
+    std::thread thread;  // The last member: it starts when all others are there.
 };
-
-bool is_dialing() {
-    return dialing > 0;
-}
 
 Reconnect::Reconnect(EventLoop& loop, Connector connector, Time deadline, OnConnected on_connected,
                      OnGivenUp on_given_up)
     : loop_(loop),
-      redial_(std::move(connector)),
+      connector_(std::move(connector)),
       deadline_(deadline),
       on_connected_(std::move(on_connected)),
       on_given_up_(std::move(on_given_up)),
       timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
     timer_watch_ = loop_.watch(
-        "reconnect: a pause is over, or the time", timer_.get(), [] { return short{POLLIN}; },
+        "reconnect: pause or deadline", timer_.get(), [] { return short{POLLIN}; },
         [this](short) { on_timer(); });
     begin();
 }
@@ -50,42 +73,29 @@ Reconnect::Reconnect(EventLoop& loop, Connector connector, Time deadline, OnConn
 Reconnect::~Reconnect() = default;
 
 void Reconnect::begin() {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
-    if (left.count() <= 0) return on_timer();
+    state_ = State::Attempting;
     arm(deadline_);
-    attempt_ = std::make_shared<Attempt>();
-    attempt_->event = Fd(check(::eventfd(0, EFD_CLOEXEC), "eventfd"));
+    attempt_ = std::make_unique<Attempt>(connector_, deadline_);
     attempt_watch_ = loop_.watch(
-        "reconnect: an attempt is over", attempt_->event.get(), [] { return short{POLLIN}; },
-        [this](short) { on_done(); });
-    ++dialing;
-    std::thread([attempt = attempt_, connector = redial_, left] {
-        try {
-            attempt->connection = connector(left);
-        } catch (const std::exception& error) {
-            attempt->problem = error.what();
-        }
-        constexpr std::uint64_t kOne = 1;
-        (void)write_some(attempt->event.get(), {reinterpret_cast<const char*>(&kOne), sizeof kOne});
-        --dialing;
-    }).detach();
+        "reconnect: the attempt has ended", attempt_->ended.get(), [] { return short{POLLIN}; },
+        [this](short) { on_attempt_ended(); });
 }
 
-void Reconnect::on_done() {
-    char count[8];
-    (void)read_some(attempt_->event.get(), count, sizeof count);
+void Reconnect::on_attempt_ended() {
     attempt_watch_.reset();
-    const auto attempt = std::exchange(attempt_, nullptr);
-    if (!attempt->connection) return again(attempt->problem);
-    // The caller may well destroy us.
-    const OnConnected tell = on_connected_;
-    tell(std::move(*attempt->connection));
+    auto connection = std::move(attempt_->connection);
+    const std::string problem = std::move(attempt_->problem);
+    attempt_.reset();
+    if (!connection) return again(problem);
+    state_ = State::Connected;
+    const OnConnected call = on_connected_;  // A copy: the call may destroy this object.
+    call(std::move(*connection));
 }
 
-void Reconnect::again(const std::string& why) {
-    if (!why.empty()) last_problem_ = why;
-    // Not all clients of a server that was away come back at the same moment.
+void Reconnect::again(const std::string& problem) {
+    state_ = State::Pausing;
+    if (!problem.empty()) last_problem_ = problem;
+    // A random part keeps the clients of one server from coming back all at the same moment.
     std::minstd_rand random(std::random_device{}());
     const auto pause = pause_ * (75 + random() % 50) / 100;
     pause_ = std::min<std::chrono::milliseconds>(2 * pause_, kLongestPause);
@@ -103,14 +113,17 @@ void Reconnect::arm(Time when) {
 void Reconnect::on_timer() {
     char expirations[8];
     (void)read_some(timer_.get(), expirations, sizeof expirations);
-    if (EventLoop::Clock::now() < deadline_) {
-        if (!attempt_) begin();
-        return;
-    }
+    if (EventLoop::Clock::now() >= deadline_) return give_up();
+    if (state_ == State::Pausing) begin();
+}
+
+void Reconnect::give_up() {
+    state_ = State::GivenUp;
     attempt_watch_.reset();
     timer_watch_.reset();
-    const OnGivenUp tell = on_given_up_;
-    tell(last_problem_);
+    attempt_.reset();
+    const OnGivenUp call = on_given_up_;  // A copy: the call may destroy this object.
+    call(last_problem_);
 }
 
 }  // namespace frsh

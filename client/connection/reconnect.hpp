@@ -1,13 +1,23 @@
-// Reaching the server again after a connection was lost: at once, then with longer and longer
-// pauses, until a deadline.
+// Reconnects to the server after a connection was lost: the first attempt starts at once, later
+// ones after longer and longer pauses, until a deadline.
 //
-// Looking up a name blocks, and so does a handshake; meanwhile the caller's streams and signals
-// must be served. So each attempt is a thread of its own, which is given what it needs and touches
-// nothing else; an event on the loop says that it is done.
+// An attempt blocks (name look-up, handshake), but the loop must go on to serve streams and
+// signals. So each attempt runs in a thread. The thread uses only what its Attempt owns, and
+// reports its end through an eventfd(2) that the loop watches. Another eventfd cancels it: the
+// destructor of an Attempt cancels and joins the thread, so no thread outlives its owner.
+//
+//     Attempting ── the attempt failed ──▶ Pausing ── the pause is over ──▶ Attempting
+//         │                                   │
+//         │ connected: on_connected           │ the deadline has passed: on_given_up
+//         ▼                                   ▼
+//     Connected ── again() ──▶ Pausing     GivenUp
 #pragma once
 
-#include "client/connection/connect.hpp"
+#include "client/connection/connection.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/fd.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,42 +28,42 @@ class Reconnect {
   public:
     using Time = EventLoop::Time;
     using OnConnected = std::function<void(Connection)>;
-    // What the last attempt met.
-    using OnGivenUp = std::function<void(const std::string& why)>;
+    using OnGivenUp = std::function<void(const std::string& last_problem)>;
 
-    // Begins at once. Either function is called from the loop, where this may be destroyed.
+    // Starts the first attempt. Both functions are called from the loop, and may destroy this.
     Reconnect(EventLoop& loop, Connector connector, Time deadline, OnConnected on_connected,
               OnGivenUp on_given_up);
-    // An attempt that is under way is left to itself, and is_dialing() then.
+    // Cancels an attempt and joins its thread, which takes 100 ms at most (look_up() in
+    // address.hpp).
     ~Reconnect();
     Reconnect(const Reconnect&) = delete;
     Reconnect& operator=(const Reconnect&) = delete;
 
-    // The connection did not last: one more, after a pause.
-    void again(const std::string& why);
+    // Starts another attempt after a pause. Call it if the new connection was lost, too.
+    void again(const std::string& problem);
 
   private:
     struct Attempt;
+    enum class State { Attempting, Pausing, Connected, GivenUp };
+
     void begin();
-    void on_done();
+    void on_attempt_ended();
     void on_timer();
     void arm(Time when);
+    void give_up();
 
     EventLoop& loop_;
-    Connector redial_;
+    Connector connector_;
     Time deadline_;
     OnConnected on_connected_;
     OnGivenUp on_given_up_;
+    State state_ = State::Pausing;
     std::chrono::milliseconds pause_{50};
     std::string last_problem_;
-    std::shared_ptr<Attempt> attempt_;
+    std::unique_ptr<Attempt> attempt_;  // While Attempting.
     Fd timer_;
     EventLoop::Watch attempt_watch_;
     EventLoop::Watch timer_watch_;
 };
-
-// An attempt that nobody waits for any more is still under way. It must not see the program's
-// libraries being taken down: leave by _exit(2).
-[[nodiscard]] bool is_dialing();
 
 }  // namespace frsh

@@ -41,17 +41,17 @@ std::optional<SshAgent> SshAgent::connect(const std::string& path) {
     if (path.size() >= sizeof address.sun_path) return std::nullopt;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
-    // A unix socket connects at once or not at all; EAGAIN is an agent with a full queue.
+    // connect(2) on a unix socket never returns EINPROGRESS. EAGAIN: the agent's queue is full.
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         return std::nullopt;
     }
     return SshAgent(std::move(socket));
 }
 
-std::vector<SshAgent::Identity> SshAgent::identities(Clock::time_point deadline) {
+std::vector<SshAgent::Identity> SshAgent::identities(const WaitLimit& limit) {
     std::string answer;
     const std::string request = WireWriter().u8(kRequestIdentities).take();
-    if (ask(request, deadline, nullptr, answer) != Exchange::Answered) return {};
+    if (exchange(request, limit, nullptr, answer) != Exchange::Answered) return {};
     try {
         return parse_agent_identities(answer);
     } catch (const ProtocolError&) {
@@ -60,8 +60,8 @@ std::vector<SshAgent::Identity> SshAgent::identities(Clock::time_point deadline)
     }
 }
 
-SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data,
-                                Clock::time_point deadline, const OnWaiting& on_waiting) {
+SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data, const WaitLimit& limit,
+                                const OnWaiting& on_waiting) {
     const std::string request = WireWriter()
                                     .u8(kSignRequest)
                                     .string(key.blob())
@@ -69,7 +69,7 @@ SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data,
                                     .u32(key.type() == KeyType::Rsa ? kFlagRsaSha512 : 0)
                                     .take();
     std::string answer;
-    switch (ask(request, deadline, on_waiting, answer)) {
+    switch (exchange(request, limit, on_waiting, answer)) {
         case Exchange::TimedOut:
             return {Answer::TimedOut, {}};
         case Exchange::Gone:
@@ -79,7 +79,7 @@ SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data,
     }
     try {
         auto signature = parse_agent_signature(answer);
-        // Old agents ignore the flag and answer with SHA-1: no server of ours would take it.
+        // Old agents ignore the flag and sign with SHA-1, which frshd does not accept.
         if (!signature || !key.verify(data, *signature)) return {Answer::Refused, {}};
         return {Answer::Signed, std::move(*signature)};
     } catch (const ProtocolError&) {
@@ -88,14 +88,14 @@ SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data,
     }
 }
 
-SshAgent::Exchange SshAgent::ask(std::string_view request, Clock::time_point deadline,
-                                 const OnWaiting& on_waiting, std::string& answer) {
+SshAgent::Exchange SshAgent::exchange(std::string_view request, const WaitLimit& limit,
+                                      const OnWaiting& on_waiting, std::string& answer) {
     if (!socket_.is_open()) return Exchange::Gone;
     const std::string message = WireWriter().string(request).take();
     std::string_view unsent = message;
-    auto tell_at = on_waiting ? Clock::now() + kNoticeDelay : Clock::time_point::max();
+    auto notice_at = on_waiting ? Clock::now() + kNoticeDelay : Clock::time_point::max();
     std::string received;
-    std::size_t wanted = 4;  // The length first, then as much as it says.
+    std::size_t wanted = 4;  // First the length field, then that many bytes.
     while (received.size() < wanted) {
         IoResult result;
         if (!unsent.empty()) {
@@ -122,20 +122,16 @@ SshAgent::Exchange SshAgent::ask(std::string_view request, Clock::time_point dea
         if (result.status == IoResult::Status::Done) continue;
 
         const auto now = Clock::now();
-        if (now >= deadline) {
+        if (now >= limit.deadline) {
             socket_.close();
             return Exchange::TimedOut;
         }
-        if (now >= tell_at) {
-            tell_at = Clock::time_point::max();
+        if (now >= notice_at) {
+            notice_at = Clock::time_point::max();
             on_waiting("waiting for ssh-agent: confirm or touch your key");
         }
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            std::min({deadline, tell_at, now + std::chrono::hours(1)}) - now);
-        pollfd waiting{socket_.get(), static_cast<short>(unsent.empty() ? POLLIN : POLLOUT), 0};
-        if (::poll(&waiting, 1, static_cast<int>(left.count())) == -1 && errno != EINTR) {
-            throw SysError("poll");
-        }
+        (void)wait_for_events(socket_.get(), unsent.empty() ? POLLIN : POLLOUT,
+                              {std::min(limit.deadline, notice_at), limit.cancel_fd});
     }
     answer = received.substr(4);
     return Exchange::Answered;
@@ -144,8 +140,8 @@ SshAgent::Exchange SshAgent::ask(std::string_view request, Clock::time_point dea
 std::vector<SshAgent::Identity> parse_agent_identities(std::string_view answer) {
     WireReader reader(answer, "ssh-agent");
     const std::uint8_t kind = reader.u8();
-    if (kind == kFailure) return {};  // A locked agent, for one.
-    if (kind != kIdentitiesAnswer) reader.refuse("not an answer to this question");
+    if (kind == kFailure) return {};  // A locked agent, for example.
+    if (kind != kIdentitiesAnswer) reader.refuse("not an answer to this request");
     const std::uint32_t count = reader.u32();
     if (count > kMaxIdentities) reader.refuse("too many keys");
     std::vector<SshAgent::Identity> identities;
@@ -155,7 +151,7 @@ std::vector<SshAgent::Identity> parse_agent_identities(std::string_view answer) 
         try {
             identities.push_back({PublicKey::from_blob(blob), std::string(comment)});
         } catch (const ProtocolError&) {
-            continue;  // A certificate, or a kind of key that we do not know.
+            continue;  // A certificate, or an unknown type of key.
         }
     }
     reader.finish();
@@ -168,7 +164,7 @@ std::optional<std::string> parse_agent_signature(std::string_view answer) {
     WireReader reader(answer, "ssh-agent");
     const std::uint8_t kind = reader.u8();
     if (kind == kFailure || kind == kExtensionFailure) return std::nullopt;
-    if (kind != kSignResponse) reader.refuse("not an answer to this question");
+    if (kind != kSignResponse) reader.refuse("not an answer to this request");
     std::string signature(reader.string());
     reader.finish();
     return signature;

@@ -1,12 +1,13 @@
-// A client of ssh-agent: which keys it holds, and signatures by them (draft-miller-ssh-agent).
+// A client of ssh-agent: lists its keys and requests signatures (draft-miller-ssh-agent).
 //
-// The agent may ask its user, or wait for a finger on a token, for as long as that takes; so every
-// question has a deadline, and after a second the caller is told what it is waiting for. An agent
-// that says no is normal: it may hold keys for other hosts only.
+// The agent may ask its user, or wait for the touch of a token, without a limit of its own. So each
+// request has a deadline, and after one second the caller gets a text for the user. A refusal is
+// normal: the agent may hold keys for other hosts only.
 #pragma once
 
 #include "common/keys/ssh_key.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/wait.hpp"
 
 #include <chrono>
 #include <functional>
@@ -22,7 +23,8 @@ class SshAgent {
     using Clock = std::chrono::steady_clock;
     using OnWaiting = std::function<void(std::string_view)>;
 
-    // The agent behind SSH_AUTH_SOCK; nothing when that is unset, or nobody answers there.
+    // Connects to the agent at SSH_AUTH_SOCK, or at `path`. Returns nothing if the variable is
+    // unset or no agent listens there. Never blocks.
     [[nodiscard]] static std::optional<SshAgent> connect();
     [[nodiscard]] static std::optional<SshAgent> connect(const std::string& path);
 
@@ -30,35 +32,36 @@ class SshAgent {
         PublicKey key;
         std::string comment;
     };
-    // Keys of types we know, without certificates; FIDO keys last, since they want to be touched.
-    // Empty also when the agent does not answer by `deadline`, or not sensibly.
-    [[nodiscard]] std::vector<Identity> identities(Clock::time_point deadline);
+    // Returns the keys of supported types, without certificates; FIDO keys last, since they need a
+    // touch. Empty also if the agent does not answer in time, or its answer is malformed. Blocks up
+    // to `limit`. Throws WaitCanceled.
+    [[nodiscard]] std::vector<Identity> identities(const WaitLimit& limit);
 
     enum class Answer { Signed, Refused, TimedOut, Gone };
     struct Result {
         Answer answer;
-        std::string signature;  // In SSH's spelling, verified; RSA as rsa-sha2-512.
+        std::string signature;  // In SSH's wire format, verified; RSA as rsa-sha2-512.
     };
-    // `on_waiting` is called once, with words for the user, if there is no answer after a second.
-    // An agent that timed out is not asked again: its answer could still come and be taken for
-    // another's.
-    [[nodiscard]] Result sign(const PublicKey& key, std::string_view data,
-                              Clock::time_point deadline, const OnWaiting& on_waiting);
+    // Calls `on_waiting` once, with a text for the user, if there is no answer after one second.
+    // After a timeout this object sends no more requests: the late answer could be taken for the
+    // answer to the next one. Blocks up to `limit`. Throws WaitCanceled.
+    [[nodiscard]] Result sign(const PublicKey& key, std::string_view data, const WaitLimit& limit,
+                              const OnWaiting& on_waiting);
 
   private:
     explicit SshAgent(Fd socket) : socket_(std::move(socket)) {}
 
     enum class Exchange { Answered, TimedOut, Gone };
-    Exchange ask(std::string_view request, Clock::time_point deadline, const OnWaiting& on_waiting,
-                 std::string& answer);
+    Exchange exchange(std::string_view request, const WaitLimit& limit, const OnWaiting& on_waiting,
+                      std::string& answer);
 
-    Fd socket_;  // Closed as soon as the conversation is out of step.
+    Fd socket_;  // Closed after the first timeout or malformed answer.
 };
 
-// The agent's answer to "which keys?", without its length. Throws ProtocolError.
+// Parses an IDENTITIES_ANSWER, without its length field. Throws ProtocolError.
 [[nodiscard]] std::vector<SshAgent::Identity> parse_agent_identities(std::string_view answer);
 
-// The agent's answer to "sign this", or nothing for a refusal. Throws ProtocolError.
+// Parses a SIGN_RESPONSE, without its length field; nothing for a refusal. Throws ProtocolError.
 [[nodiscard]] std::optional<std::string> parse_agent_signature(std::string_view answer);
 
 }  // namespace frsh

@@ -1,22 +1,25 @@
-// The way to a server over TCP and TLS: look up, connect, shake hands, see who it is, and prepare
-// the login. What comes back is a connection on which the login and the first request can leave
-// together.
+// Connects over TCP and TLS: look up the name, connect, shake hands, check the host key, prepare
+// the login. The login and the first request can then leave together, in one flight.
 //
-//     TCP ──▶ TLS ──▶ greeting: host proof ──▶ known_hosts ──▶ which key? ──▶ signature
-//                                                              (a probe, only where several might
-//                                                              do)
+//     TCP ──▶ TLS ──▶ greeting: host proof ──▶ known_hosts ──▶ choose a key ──▶ signature
+//                                                              (a probe only if several keys
+//                                                              may be accepted)
 #pragma once
 
 #include "client/cli/options.hpp"
-#include "client/connection/connect.hpp"
+#include "client/cli/route.hpp"
+#include "client/connection/connection.hpp"
+#include "common/sys/wait.hpp"
 
 namespace frsh {
 
-// Throws UserError, SysError or TlsError, ready to be shown. May ask a person (trust on first use,
-// a key's passphrase); the limit of --connect-timeout leaves that time out.
-[[nodiscard]] Connection connect_tls(const ClientOptions& options);
+// Blocks up to the deadline of `limit`. A question to the user (trust on first use, a passphrase)
+// does not count: it moves the deadline. Throws UserError, SysError or TlsError with a text for the
+// user, or WaitCanceled.
+[[nodiscard]] Connection connect_tls(const TlsRoute& route, const WaitLimit& limit);
 
-// When the time for reaching a server is over, from now.
-[[nodiscard]] EventLoop::Time deadline_of(const ClientOptions& options);
+// Implements --trust: connects, records the host key, and closes without a login. Throws as
+// connect_tls() does.
+void trust_host(const ClientOptions& options);
 
 }  // namespace frsh

@@ -1,5 +1,6 @@
 #include "client/modes/batch.hpp"
 
+#include "client/connection/connect.hpp"
 #include "client/connection/remote_shell.hpp"
 #include "client/io/line_reader.hpp"
 #include "client/run/run_record.hpp"

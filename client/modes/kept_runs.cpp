@@ -1,5 +1,6 @@
 #include "client/modes/kept_runs.hpp"
 
+#include "client/connection/connect.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/run/run_record.hpp"
 #include "common/base/error.hpp"
@@ -105,7 +106,7 @@ class Asker {
     // Leaves attached runs, so that the server does not reserve their place for this client.
     ~Asker() {
         server_.leave();
-        server_.finish(EventLoop::Clock::now() + kPatience);
+        server_.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
     }
     Asker(const Asker&) = delete;
     Asker& operator=(const Asker&) = delete;

@@ -1,5 +1,6 @@
 #include "client/modes/one_shot.hpp"
 
+#include "client/connection/connect.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/run/run_record.hpp"
 #include "client/run/run_report.hpp"
@@ -93,7 +94,7 @@ class OneShot {
             server_.link().flush();
             if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
                 // A run that ends with its client gets a broken pipe on stdout; wait for its end.
-                const auto patience = run_.outlasts_client() ? 0s : kPatience;
+                const auto patience = run_.outlasts_client() ? 0s : kLeaveGracePeriod;
                 leave_at_ = EventLoop::Clock::now() + patience;
                 leave_code_ = 128 + SIGPIPE;
             }
@@ -108,7 +109,7 @@ class OneShot {
         terminal_.reset();  // Restores the terminal before the first message.
         if (has_parted_) wait_for_readers();
         const int code = conclude();
-        server_.finish(EventLoop::Clock::now() + kPatience);
+        server_.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
         return code;
     }
 
@@ -199,7 +200,8 @@ class OneShot {
         } else {
             run_.signal("KILL");
             run_.interrupt(interrupts_);
-            if (leave_at_ == EventLoop::kNever) leave_at_ = EventLoop::Clock::now() + kPatience;
+            if (leave_at_ == EventLoop::kNever)
+                leave_at_ = EventLoop::Clock::now() + kLeaveGracePeriod;
             if (interrupts_ > 3) leave();
         }
     }
@@ -343,7 +345,7 @@ class OneShot {
     void wait_for_reader(const InheritedOutput& output) {
         const int seen = signals_seen_;
         const Time until =
-            left_ && !has_parted_ ? EventLoop::Clock::now() + kPatience : EventLoop::kNever;
+            left_ && !has_parted_ ? EventLoop::Clock::now() + kLeaveGracePeriod : EventLoop::kNever;
         while (!output.is_drained() && signals_seen_ == seen && EventLoop::Clock::now() < until)
             loop_.run_once(until);
     }
@@ -405,7 +407,7 @@ int run_without_command(const ClientOptions& options) {
     }
     if (told != 0) {
         server.link().send(msg::Bye{});
-        server.finish(EventLoop::Clock::now() + kPatience);
+        server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
         return 128 + told;
     }
     log::error(server.problem().empty() ? "the connection closed" : server.problem());

@@ -1,5 +1,6 @@
 #include "client/modes/repl.hpp"
 
+#include "client/connection/connect.hpp"
 #include "client/connection/remote_shell.hpp"
 #include "client/io/inherited_input.hpp"
 #include "client/io/line_editor.hpp"
@@ -469,7 +470,7 @@ class Repl {
     }
 
     void leave() {
-        const Time deadline = EventLoop::Clock::now() + kPatience;
+        const Time deadline = EventLoop::Clock::now() + kLeaveGracePeriod;
         if (was_told_to_go_) {
             server_.link().send(msg::Bye{told_by_});
         } else {

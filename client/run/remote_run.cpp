@@ -186,7 +186,7 @@ void RemoteRun::on_attached(const msg::Attached& attached) {
     begin_at(out_, asked->out, attached.out, "stdout");
     begin_at(err_, asked->err, attached.err, "stderr");
     id_ = attached.run;
-    on_disconnect_ = {OnDisconnect::Kind::Keep, kUsualGrace};
+    on_disconnect_ = {OnDisconnect::Kind::Keep, kDefaultGracePeriod};
     on_started(attached.pid);
 }
 

@@ -5,8 +5,15 @@
 #include "common/keys/ssh_wire.hpp"
 #include "common/keys/sshsig.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/wait.hpp"
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -193,6 +200,33 @@ pid_t start_ssh_keygen(const std::string& path, const std::string& name_space, i
     return pid;
 }
 
+// Appends what the process writes to `output`, and returns its wait status. If `cancel_fd` becomes
+// readable, terminates the process and throws WaitCanceled.
+int read_until_exit(pid_t pid, Fd output, int cancel_fd, std::string& text) {
+    const auto wait = [pid] {
+        int status = 0;
+        while (::waitpid(pid, &status, 0) == -1) {
+            if (errno != EINTR) throw SysError("wait for ssh-keygen");
+        }
+        return status;
+    };
+    char buffer[4096];
+    while (text.size() <= kMaxFile) {
+        try {
+            (void)wait_for_events(output.get(), POLLIN, {EventLoop::kNever, cancel_fd});
+        } catch (const WaitCanceled&) {
+            ::kill(pid, SIGTERM);  // ssh-keygen restores the terminal's echo.
+            (void)wait();
+            throw;
+        }
+        const IoResult got = read_some(output.get(), buffer, sizeof buffer);
+        if (got.status != IoResult::Status::Done) break;
+        text.append(buffer, got.bytes);
+    }
+    output.close();
+    return wait();
+}
+
 }  // namespace
 
 KeyFile parse_key_file(std::string_view content) {
@@ -242,30 +276,23 @@ std::optional<KeyFile> load_key_file(const std::string& path) {
 std::optional<std::string> sign_with_ssh_keygen(const std::string& path,
                                                 std::string_view name_space,
                                                 std::string_view message,
-                                                const std::optional<PublicKey>& expected) {
+                                                const std::optional<PublicKey>& expected,
+                                                int cancel_fd) {
     Pipe input = make_pipe();
     Pipe output = make_pipe();
     const pid_t pid = start_ssh_keygen(path, std::string(name_space), input.read_end.get(),
                                        output.write_end.get());
     input.read_end.close();
     output.write_end.close();
-    // ssh-keygen asks for the passphrase before it reads, and a message fits into the pipe.
+    // ssh-keygen asks for the passphrase before it reads its input, but the message fits into the
+    // pipe.
     must(message.size() <= 4096, "a proof is short");
-    static_cast<void>(write_some(input.write_end.get(), message));  // EPIPE: it says why itself.
+    static_cast<void>(
+        write_some(input.write_end.get(), message));  // EPIPE: ssh-keygen reports the reason.
     input.write_end.close();
 
     std::string text;
-    char buffer[4096];
-    while (text.size() <= kMaxFile) {
-        const IoResult got = read_some(output.read_end.get(), buffer, sizeof buffer);
-        if (got.status != IoResult::Status::Done) break;
-        text.append(buffer, got.bytes);
-    }
-    output.read_end.close();
-    int status = 0;
-    while (::waitpid(pid, &status, 0) == -1) {
-        if (errno != EINTR) throw SysError("wait for ssh-keygen");
-    }
+    const auto status = read_until_exit(pid, std::move(output.read_end), cancel_fd, text);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
     try {
         ArmoredSignature made = dearmor(text);

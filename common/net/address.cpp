@@ -4,6 +4,9 @@
 #include "common/base/text.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 
@@ -13,6 +16,8 @@
 
 namespace frsh {
 namespace {
+
+constexpr std::chrono::milliseconds kCancelCheckInterval{100};
 
 unsigned port_of(std::string_view text, std::string_view whole) {
     const auto port = parse_number(text, 0, 65535);
@@ -49,7 +54,7 @@ std::vector<Address> take_addresses(addrinfo* found) {
 
 HostPort parse_host_port(std::string_view text, BarePort bare_port, const std::string& default_host,
                          unsigned default_port) {
-    if (text.empty()) throw UserError("an empty address");
+    if (text.empty()) throw UserError("the address is empty");
     const bool all_digits = text.find_first_not_of("0123456789") == std::string_view::npos;
     if (all_digits && bare_port == BarePort::Allowed) return {default_host, port_of(text, text)};
     if (text[0] == '[') {
@@ -118,11 +123,10 @@ std::vector<Address> resolve(const HostPort& where, bool passive) {
     return take_addresses(found);
 }
 
-std::vector<Address> look_up(const HostPort& where, int family,
-                             std::chrono::steady_clock::time_point deadline) {
+std::vector<Address> look_up(const HostPort& where, int family, const WaitLimit& limit) {
     const std::string failure = "Could not resolve hostname " + escape_controls(where.host) + ": ";
-    // On the heap, and left there if the answer does not come in time: the C library goes on
-    // writing into it.
+    // On the heap, and leaked if the answer does not come in time: the C library's look-up thread
+    // still writes into it.
     struct Question {
         std::string host;
         std::string port;
@@ -135,7 +139,7 @@ std::vector<Address> look_up(const HostPort& where, int family,
     question->hints.ai_family = family;
     question->hints.ai_socktype = SOCK_STREAM;
     question->hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-    // An address needs nobody to be asked.
+    // A numeric address needs no look-up.
     addrinfo* found = nullptr;
     if (::getaddrinfo(where.host.c_str(), question->port.c_str(), &question->hints, &found) == 0) {
         return take_addresses(found);
@@ -147,11 +151,24 @@ std::vector<Address> look_up(const HostPort& where, int family,
     gaicb* requests[] = {&question->request};
     int result = ::getaddrinfo_a(GAI_NOWAIT, requests, 1, nullptr);
     if (result != 0) throw UserError(failure + reason_of(result));
+    const auto abandon = [&question] {
+        if (::gai_cancel(&question->request) != EAI_CANCELED) (void)question.release();
+    };
     while ((result = ::gai_error(&question->request)) == EAI_INPROGRESS) {
-        const auto left = deadline - std::chrono::steady_clock::now();
+        auto left = limit.deadline - EventLoop::Clock::now();
         if (left.count() <= 0) {
-            if (::gai_cancel(&question->request) != EAI_CANCELED) (void)question.release();
+            abandon();
             throw UserError(failure + "no answer in time (--connect-timeout)");
+        }
+        if (limit.cancel_fd != -1) {
+            try {
+                check_canceled(limit);
+            } catch (const WaitCanceled&) {
+                abandon();
+                throw;
+            }
+            // gai_suspend(3) cannot wait for a descriptor as well.
+            left = std::min<decltype(left)>(left, kCancelCheckInterval);
         }
         const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
         const timespec wait{std::min<std::int64_t>(whole.count(), 3600),

@@ -1,7 +1,8 @@
 // Where to listen or connect: "7722", "127.0.0.1:7722", "[::1]:7722", "localhost:7722".
 #pragma once
 
-#include <chrono>
+#include "common/sys/wait.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,14 +18,14 @@ struct HostPort {
     unsigned port = kDefaultPort;
 };
 
-// "HOST", "HOST:PORT", "[V6]:PORT", a bare V6 address, and with `bare_port` also "PORT" (the host
-// is `default_host` then). Throws UserError.
+// Parses "HOST", "HOST:PORT", "[V6]:PORT" or a bare V6 address. If `bare_port` allows it, also
+// "PORT"; the host is then `default_host`. Throws UserError.
 enum class BarePort { Refused, Allowed };
 [[nodiscard]] HostPort parse_host_port(std::string_view text, BarePort bare_port,
                                        const std::string& default_host = "",
                                        unsigned default_port = kDefaultPort);
 
-// One socket address, as the kernel takes it.
+// One socket address, in the form that the kernel takes.
 struct Address {
     sockaddr_storage storage{};
     socklen_t size = 0;
@@ -36,17 +37,20 @@ struct Address {
     [[nodiscard]] unsigned port() const;
     [[nodiscard]] bool is_loopback() const;
     [[nodiscard]] std::string text() const;  // "127.0.0.1:7722", "[::1]:7722"
-    // Without port and brackets; an IPv4 address in IPv6's clothes is an IPv4 address.
+    // Without port and brackets. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is printed as
+    // IPv4.
     [[nodiscard]] std::string host_text() const;
 };
 
-// getaddrinfo(3), in the order to be tried. Blocks while names are looked up. Throws UserError.
+// Returns what getaddrinfo(3) finds, in the order in which to try it. `passive`: addresses to
+// listen on. Blocks while names are looked up. Throws UserError.
 [[nodiscard]] std::vector<Address> resolve(const HostPort& where, bool passive);
 
-// The same to connect to, but for `deadline`, and of one family (AF_INET, AF_INET6) or of any
-// (AF_UNSPEC). Throws UserError ("Could not resolve hostname box: ...").
+// Looks up addresses to connect to, of one family (AF_INET, AF_INET6) or of any (AF_UNSPEC). Blocks
+// up to `limit`; a cancellation takes effect within 100 ms. Throws UserError ("Could not resolve
+// hostname box: ...") or WaitCanceled.
 [[nodiscard]] std::vector<Address> look_up(const HostPort& where, int family,
-                                           std::chrono::steady_clock::time_point deadline);
+                                           const WaitLimit& limit);
 
 [[nodiscard]] Address local_address(int socket);
 [[nodiscard]] Address peer_address(int socket);

@@ -3,7 +3,13 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,13 +22,14 @@
 namespace frsh {
 namespace {
 
-// How many connections the kernel finishes for us while we are busy. It is cut to
-// /proc/sys/net/core/somaxconn.
+// How many finished connections the kernel queues until accept(2) takes them. The kernel lowers it
+// to /proc/sys/net/core/somaxconn.
 constexpr int kBacklog = 4096;
-// Unsent bytes in the kernel above which the socket is not writable. More only means that a signal
-// waits longer behind data; less, that the network may run dry between two turns.
+// With more unsent bytes than this in the kernel, the socket is not writable. A higher value makes
+// a signal wait longer behind data. With a lower one the network may run dry between two loop
+// turns.
 constexpr int kNotSentLow = 32 * 1024;
-// What tcp(7) takes for an interval and for a count at most.
+// The limits of tcp(7) for TCP_KEEPIDLE, TCP_KEEPINTVL (seconds) and TCP_KEEPCNT.
 constexpr std::int64_t kMaxInterval = 32767;
 constexpr unsigned kMaxCount = 127;
 
@@ -47,14 +54,14 @@ std::string advice(int error, unsigned port) {
 }  // namespace
 
 Fd listen_tcp(const Address& address) {
-    // socket(2) makes an end without a place; bind(2) gives it one; listen(2) tells the kernel to
-    // complete handshakes on its own and to queue who has come; accept(2) takes one off the queue.
+    // socket(2) makes an endpoint without an address. bind(2) gives it one. listen(2) makes the
+    // kernel complete TCP handshakes and queue the connections. accept(2) takes one off the queue.
     Fd listening(
         check(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
     const int on = 1;
-    // Whoever closes first keeps the pair of addresses in TIME_WAIT for a minute (RFC 9293, 3.6.1),
-    // so that late segments meet nobody new. Without this option a restarted server could not bind
-    // its own port while such pairs exist. It never lets two listeners share a port.
+    // The side that closes first keeps the connection in TIME_WAIT for a minute (RFC 9293, 3.6.1),
+    // so that late segments cannot reach a new connection. Without this option a restarted server
+    // could not bind its own port meanwhile. It never lets two listeners share a port.
     check(::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "setsockopt");
     if (address.family() == AF_INET6) {
         check(::setsockopt(listening.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on),
@@ -79,14 +86,14 @@ Fd listen_unix(const std::string& path) {
             (void)connect_unix(path);
             throw UserError(path + ": another server listens there");
         } catch (const SysError& error) {
-            // A socket file outlives its server; only "refused" proves that nobody is behind it.
+            // A socket file outlives its server. Only ECONNREFUSED proves that no server listens.
             if (error.code().value() != ECONNREFUSED) throw;
         }
         check(::unlink(path.c_str()), "unlink " + path);
     }
     Fd listening(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
-    // The file is made by bind(2) with the mode that umask leaves: never open to others, not even
-    // for the moment until a chmod(2).
+    // bind(2) makes the file with the mode that the umask leaves. With chmod(2) instead, others
+    // could connect for a moment.
     const mode_t before = ::umask(0177);
     const int bound = ::bind(listening.get(), generic, sizeof address);
     const int error = errno;
@@ -100,7 +107,8 @@ std::optional<Fd> accept_connection(int listening) {
     const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) return Fd(fd);
     switch (errno) {
-        // accept(2): errors that are pending on the new connection are its own, not the listener's.
+        // Linux reports errors of the new connection as errors of accept(2). They do not concern
+        // the listening socket (accept(2), "Error handling").
         case EAGAIN:
         case EINTR:
         case ECONNABORTED:
@@ -132,38 +140,26 @@ Fd begin_connect(const Address& address, const Address* own) {
     return socket;
 }
 
-void finish_connect(int socket, const Address& address, EventLoop::Time deadline) {
+void finish_connect(int socket, const Address& address, const WaitLimit& limit) {
     const std::string attempt = "connect " + address.text();
-    // A non-blocking connect is writable once the handshake has ended, well or not.
-    for (;;) {
-        pollfd polled{socket, POLLOUT, 0};
-        int timeout = -1;
-        if (deadline != EventLoop::kNever) {
-            const auto left =
-                std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
-            timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1 << 30));
-        }
-        const int ready = ::poll(&polled, 1, timeout);
-        if (ready == -1 && errno == EINTR) continue;
-        check(ready, "poll");
-        if (ready == 0) throw SysError(attempt, ETIMEDOUT);
-        break;
-    }
+    // The socket becomes writable when the TCP handshake has ended, whether it succeeded or failed.
+    if (!wait_for_events(socket, POLLOUT, limit)) throw SysError(attempt, ETIMEDOUT);
     int error = 0;
     socklen_t size = sizeof error;
     check(::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size), "getsockopt");
     if (error != 0) throw SysError(attempt, error);
 }
 
-Fd connect_tcp(const Address& address, EventLoop::Time deadline) {
+Fd connect_tcp(const Address& address, const WaitLimit& limit) {
     Fd socket = begin_connect(address);
-    finish_connect(socket.get(), address, deadline);
+    finish_connect(socket.get(), address, limit);
     return socket;
 }
 
 Fd connect_unix(const std::string& path) {
     const sockaddr_un address = unix_address(path);
-    // Blocking: a local connect waits only while the server's queue is full, and then rightly.
+    // A blocking socket: the call waits only while the server's accept queue is full. A
+    // non-blocking one would fail with EAGAIN then.
     Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
           "connect " + path);
@@ -178,7 +174,7 @@ void tune_tcp(int socket, const KeepAlive& keep_alive) {
     check(::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), "setsockopt");
     const int interval =
         static_cast<int>(std::clamp<std::int64_t>(keep_alive.interval.count(), 1, kMaxInterval));
-    // Asked after the first interval, and then again for each of the others.
+    // The first probe leaves after one interval (TCP_KEEPIDLE), so one probe less is needed.
     const int count = static_cast<int>(std::clamp(keep_alive.count, 2U, kMaxCount) - 1);
     for (const auto& [option, value] :
          {std::pair(TCP_KEEPIDLE, interval), {TCP_KEEPINTVL, interval}, {TCP_KEEPCNT, count}}) {
@@ -188,9 +184,9 @@ void tune_tcp(int socket, const KeepAlive& keep_alive) {
 
 bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer,
                 const KeepAlive& keep_alive) {
-    // Keepalive makes a living peer answer in every interval, so the last answer is never older
-    // for a reason of its own. One that has stopped reading answers, too: with a window of nothing,
-    // and then there is nothing unanswered.
+    // Keepalive makes a living peer answer in every interval, so an old last answer has no other
+    // cause. A peer whose program does not read still answers: with a window of 0, and then no
+    // segment is unanswered.
     return unanswered > 0 && since_last_answer > keep_alive.interval * keep_alive.count;
 }
 

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "common/net/address.hpp"
-#include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/wait.hpp"
 
 #include <chrono>
 #include <optional>
@@ -15,45 +15,47 @@
 
 namespace frsh {
 
-// A listening socket, close-on-exec and non-blocking. Throws UserError with advice where there is
-// some ("port 80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)").
+// A listening socket, close-on-exec and non-blocking. Throws UserError, for some errors with advice
+// ("port 80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)").
 [[nodiscard]] Fd listen_tcp(const Address& address);
 
-// The same on a path. A socket file that nobody listens on any more is replaced; one that somebody
-// does is an error. The folder is the caller's business; the file gets mode 0600.
+// A listening unix socket; its file gets mode 0600, and its folder must exist. A socket file whose
+// server has gone is replaced. If a server listens there, throws UserError.
 [[nodiscard]] Fd listen_unix(const std::string& path);
 
-// One connection, or nothing: none is waiting, or it was gone again before we came. Throws SysError
-// where the kernel has no descriptor or memory to give (EMFILE, ENFILE, ENOBUFS, ENOMEM).
+// Accepts one connection. Returns nothing if none waits, or if it failed before it was accepted.
+// Throws SysError if the kernel has no descriptor or no memory (EMFILE, ENFILE, ENOBUFS, ENOMEM).
 std::optional<Fd> accept_connection(int listening);
 
-// Begins to connect, from `own` where there is one, and does not wait. Both throw SysError
-// ("connect 127.0.0.1:7722": ...).
+// Starts to connect, from the local address `own` if it is not null. Never blocks. Throws SysError
+// ("connect 127.0.0.1:7722: ...").
 [[nodiscard]] Fd begin_connect(const Address& address, const Address* own = nullptr);
-// Blocks until that has ended, or until `deadline`.
-void finish_connect(int socket, const Address& address, EventLoop::Time deadline);
-// The two of them.
-[[nodiscard]] Fd connect_tcp(const Address& address, EventLoop::Time deadline);
-// Throws SysError.
+// Blocks until the connection is made, at most up to `limit`. Throws SysError or WaitCanceled.
+void finish_connect(int socket, const Address& address, const WaitLimit& limit);
+// Calls begin_connect() and finish_connect().
+[[nodiscard]] Fd connect_tcp(const Address& address, const WaitLimit& limit);
+// Connects to a unix socket. Blocks only while the server's accept queue is full. Throws SysError.
 [[nodiscard]] Fd connect_unix(const std::string& path);
 
-// Control frames must not wait in the kernel either: Nagle's algorithm off, a short send queue.
-// And the kernel asks a silent peer's kernel whether it is still there.
+// When a silent peer counts as dead: after `count` intervals without an answer from its kernel.
 struct KeepAlive {
     std::chrono::seconds interval{15};
-    unsigned count = 3;  // So many intervals without a word: dead.
+    unsigned count = 3;
 };
+// Turns Nagle's algorithm off and keeps the kernel's send queue short, so that control frames do
+// not wait there behind data. Turns on keepalive probes (tcp(7)). Throws SysError.
 void tune_tcp(int socket, const KeepAlive& keep_alive = {});
 
-// The peer's kernel has left our bytes unanswered for as long as `keep_alive` says. That is how a
-// machine that is gone is told from a program that is stopped, whose kernel still answers.
-// Keepalive alone does not see it, since it waits while there are bytes to be sent.
+// Returns true if the peer's kernel has not acknowledged sent bytes for as long as `keep_alive`
+// allows: its machine is gone. If only its program is stopped, its kernel still acknowledges.
+// Keepalive does not cover this case: Linux sends no probes while data is unacknowledged.
 [[nodiscard]] bool is_peer_silent(int socket, const KeepAlive& keep_alive = {});
-// The rule: so many segments unanswered, and so long since the last answer.
+// The rule of is_peer_silent(), without the socket. `unanswered` counts segments.
 [[nodiscard]] bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer,
                               const KeepAlive& keep_alive = {});
 
-// The uid of the process that connected, or bound, the other end, as the kernel noted it then.
+// Returns the uid of the process that connected or bound the other end, at that time (unix(7),
+// SO_PEERCRED). Throws SysError.
 [[nodiscard]] uid_t peer_uid(int unix_socket);
 
 }  // namespace frsh

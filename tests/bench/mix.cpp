@@ -3,6 +3,7 @@
 // Usage: bench_mix KEYS [options of frsh] TARGET; a line of JSON, times in milliseconds.
 #include "client/cli/config.hpp"
 #include "client/cli/options.hpp"
+#include "client/connection/connect.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/run/remote_run.hpp"
 #include "common/base/error.hpp"

@@ -24,8 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto& options = std::get<frsh::SshOptions>(parsed);
     frsh::must(options.target.empty() || options.target[0] != '-', "no host is an option");
     frsh::must(options.words.size() <= words.size(), "no word comes from nowhere");
-    frsh::must(options.settings.port <= 65535, "a port is a port");
-    (void)frsh::expand_tokens(options.settings.proxy_command, {{'h', "host"}});
+    frsh::must(options.settings.port.value_or(0) <= 65535, "a port is a port");
+    (void)frsh::expand_tokens(options.settings.proxy_command.value_or(""), {{'h', "host"}});
     (void)frsh::is_safe_host(options.target);
     return 0;
 }

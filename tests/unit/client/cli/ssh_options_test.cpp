@@ -130,13 +130,13 @@ TEST_CASE("ssh options: user@host, -l, User and ssh:// - the first one said wins
     CHECK(good({"ssh://host/"}).target == "host");
     CHECK(good({"ssh://a%40b;x=y@host"}).settings.user == "a@b");
     CHECK(good({"ssh://[::1]:22"}).target == "[::1]");
-    CHECK(good({"ssh://[::1]"}).settings.port == 0);
+    CHECK_FALSE(good({"ssh://[::1]"}).settings.port);
     for (const char* const bad : {"ssh://", "ssh://@h", "ssh://h:0", "ssh://h:x", "ssh://h/path",
                                   "ssh://%zz@h", "ssh://%00@h", "@host", "me@", ""}) {
         CAPTURE(bad);
         CHECK_FALSE(refusal({bad}).empty());
     }
-    CHECK(good({"unix:/run/a@b"}).settings.user.empty());
+    CHECK_FALSE(good({"unix:/run/a@b"}).settings.user);
 }
 
 TEST_CASE("ssh options: frsh's own long ones live beside them, on both sides of the host") {

@@ -203,13 +203,13 @@ TEST_CASE("settings: the words of a target") {
     const auto all = parse_tcp_target("a@b@host:22");
     REQUIRE(all);
     CHECK(all->host == "host");
-    CHECK(all->said.user == "a@b");
-    CHECK(all->said.port == 22);
+    CHECK(all->settings.user == "a@b");
+    CHECK(all->settings.port == 22);
     const auto bare = parse_tcp_target("host");
     REQUIRE(bare);
-    CHECK(bare->said.user.empty());
-    CHECK(bare->said.port == 0);
-    CHECK(parse_tcp_target("[::1]:7722")->said.port == 7722);
+    CHECK_FALSE(bare->settings.user);
+    CHECK_FALSE(bare->settings.port);
+    CHECK(parse_tcp_target("[::1]:7722")->settings.port == 7722);
     CHECK(parse_tcp_target("::1")->host == "::1");
     CHECK_THROWS_AS((void)parse_tcp_target("host:0"), UserError);
     CHECK_THROWS_AS((void)parse_tcp_target("host:65536"), UserError);
@@ -241,7 +241,7 @@ TEST_CASE("ssh configuration: three values are taken, never the port") {
         "identityfile ~/.ssh/work key\nidentityfile ~/.ssh/id_ed25519_sk\nidentityfile none\n");
     CHECK(said.user == "bob");
     CHECK(said.address == "192.0.2.9");
-    CHECK(said.port == 0);
+    CHECK_FALSE(said.port);
     CHECK(said.identities.empty());
     CHECK(said.first_identities == Strings{"~/.ssh/work key"});
 }

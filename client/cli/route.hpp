@@ -1,0 +1,70 @@
+// How one target is reached, resolved once: options, configuration and built-in defaults are
+// merged,
+// %-tokens and "~/" are expanded, names are checked. A reconnect uses the same Route again.
+#pragma once
+
+#include "client/cli/options.hpp"
+#include "client/cli/target.hpp"
+#include "common/net/address.hpp"
+#include "common/net/socket.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace frsh {
+
+// What is known about host keys, and what to do with a host that is not known.
+struct HostKeyPolicy {
+    enum class UnknownHost { Ask, Trust, Refuse };
+    UnknownHost unknown_host = UnknownHost::Ask;
+    std::string expected_fingerprint;      // Of `--trust TARGET FINGERPRINT`; empty: any.
+    std::string own_file;                  // New keys are added here; empty: nowhere.
+    std::vector<std::string> other_files;  // They are only read.
+};
+
+// Which keys the login may use, and in which order they are tried.
+struct LoginKeys {
+    std::vector<std::string>
+        named;  // Key files given with -i. If there is one, no others are used.
+    std::vector<std::string> first;    // Tried before the usual key files, if they exist.
+    bool is_files_only = false;        // Use no key that only the agent has.
+    std::optional<std::string> agent;  // A socket, "SSH_AUTH_SOCK" (also if absent) or "none".
+    bool may_ask = true;               // The user may be asked for a passphrase or a touch.
+};
+
+// TCP or a proxy command, TLS above it, then the login.
+struct TlsRoute {
+    Target target;
+    std::optional<std::string> proxy_command;  // Tokens are expanded. Absent: TCP.
+    AddressFamily family = AddressFamily::Any;
+    std::string bind_address;  // The local address; empty: the kernel chooses one.
+    unsigned connection_attempts = 1;
+    KeepAlive keep_alive;
+    HostKeyPolicy host_key;
+    LoginKeys keys;
+};
+// A command, run by sh. Its stdin and stdout are the connection.
+struct ViaRoute {
+    std::string command;
+};
+// The server on this machine: the one that listens in the runtime folder, else a child process.
+struct LocalRoute {};
+struct UnixRoute {
+    std::string path;
+};
+struct PlaintextRoute {
+    HostPort where;
+};
+
+struct Route {
+    std::variant<ViaRoute, LocalRoute, UnixRoute, PlaintextRoute, TlsRoute> way;
+    std::chrono::milliseconds connect_timeout;  // 0: no limit.
+};
+
+// Throws UserError for an unsafe host name or an unknown %-token.
+[[nodiscard]] Route resolve_route(const ClientOptions& options);
+[[nodiscard]] TlsRoute resolve_tls_route(const ClientOptions& options);
+}  // namespace frsh

@@ -1,0 +1,46 @@
+// A connection to a server, before the first frame: the transport, the processes and keys behind
+// it, and the login that must be sent first. connect_to() makes one, ServerConnection uses it.
+#pragma once
+
+#include "common/net/socket.hpp"
+#include "common/net/tls.hpp"
+#include "common/net/transport.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/wait.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace frsh {
+
+// The login of a TLS connection. It is sent before all else, in one flight with the first requests.
+struct Login {
+    msg::Auth auth;
+    EventLoop::Time deadline = EventLoop::kNever;  // For the server's answer.
+    std::string name;   // "alice@host:7722", for a message about a refusal.
+    std::string tried;  // The key that was used, for the same message.
+    std::function<void()> on_accepted = {};
+    std::function<void()> on_refused = {};
+};
+
+struct Connection;
+// Connects once more to the same server. Blocks up to the limit. Throws as connect_to() does, and
+// WaitCanceled. May be called from any thread, one call at a time.
+using Connector = std::function<Connection(const WaitLimit& limit)>;
+
+struct Connection {
+    std::unique_ptr<TlsContext> tls_context = {};  // Before the transport, which uses it.
+    std::unique_ptr<Transport> transport = {};
+    // The local server, or the command of --via or ProxyCommand. It ends when the connection ends.
+    std::optional<Spawned> child = {};
+    std::optional<Login> login = {};
+    // For TLS over a socket of the network: when a silent peer counts as dead.
+    std::optional<KeepAlive> keep_alive = {};
+    Connector connector = {};  // Empty if there is no way to reconnect.
+};
+
+}  // namespace frsh

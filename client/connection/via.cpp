@@ -1,0 +1,62 @@
+#include "client/connection/via.hpp"
+
+#include "common/base/error.hpp"
+#include "common/sys/startup.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include <unistd.h>
+
+extern char** environ;
+
+namespace frsh {
+namespace {
+
+// `what` names the program in an error message.
+Via start_child(SpawnRequest request, const std::string& what) {
+    auto [ours, theirs] = make_socketpair();
+    set_blocking(theirs.get());  // Most programs cannot handle EAGAIN on a standard stream.
+    request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
+    auto result = spawn(request);
+    if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
+        throw UserError("start " + what + ": " + std::strerror(failure->error));
+    }
+    return {std::move(ours), std::move(std::get<Spawned>(result))};
+}
+
+}  // namespace
+
+Via start_via(const std::string& command) {
+    SpawnRequest request;
+    request.programs = {"/bin/sh"};
+    // exec: sh does not stay as a process between, and signals reach the command itself.
+    request.argv = {"sh", "-c", "exec " + command};
+    for (char** entry = environ; *entry != nullptr; ++entry)
+        request.env.emplace_back(*entry);
+    request.new_session = false;
+    request.ignore_interrupts = true;
+    return start_child(std::move(request), command);
+}
+
+Via start_local_server() {
+    SpawnRequest request;
+    request.argv = {"frshd", "--stdio"};
+    request.programs = {program_folder() + "/frshd"};
+    const char* const path = std::getenv("PATH");
+    for (std::string& one : search_path("frshd", path != nullptr ? path : "/usr/bin:/bin")) {
+        request.programs.push_back(std::move(one));
+    }
+    // A server that listens on a socket does not have the client's environment. A command must find
+    // the same variables here, so only what the server itself needs is passed on.
+    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "TZ"}) {
+        if (const char* const value = std::getenv(name)) {
+            request.env.push_back(std::string(name) + "=" + value);
+        }
+    }
+    return start_child(std::move(request), "frshd");
+}
+
+}  // namespace frsh
