@@ -4,19 +4,23 @@
 #include "common/net/tls.hpp"
 
 #include <algorithm>
+#include <system_error>
+#include <utility>
 
 namespace frsh {
 namespace {
 
-// Refilled below this many bytes: enough for a write to be worth its system call, short enough for
-// control not to wait long behind it.
+// The outbox is refilled up to this many bytes: enough for a write to be worth its system call,
+// short enough that control messages do not wait long behind it.
 constexpr std::size_t kOutbox = 64 * 1024;
-// While two or more channels have data, each gets smaller turns.
+// The largest chunk, in bytes, while two or more channels have data.
 constexpr std::size_t kSharedChunk = 16 * 1024;
-// A peer that has this much control waiting is not listening, and is not listened to meanwhile.
+// While this many bytes of control wait, the peer is not reading its answers, so its requests are
+// not read either.
 constexpr std::size_t kMaxControl = 256 * 1024;
+// The least room for one read, in bytes.
 constexpr std::size_t kReadSize = 128 * 1024;
-// Reads in one turn of the loop, so that one busy peer does not starve the rest of the loop.
+// The most reads in one turn of the loop, so that one busy peer does not starve other watches.
 constexpr int kReadsATurn = 4;
 
 }  // namespace
@@ -31,8 +35,8 @@ void Link::watch() {
     read_watch_ = loop_.watch(
         "link: bytes from the peer", transport_->read_fd(),
         [this]() -> short {
-            const bool is_deaf = down_ || held_ || control_.size() > kMaxControl;
-            return is_deaf ? short{0} : transport_->read_events();
+            const bool wants_bytes = is_reading() && control_.size() <= kMaxControl;
+            return wants_bytes ? transport_->read_events() : short{0};
         },
         [this](short) { on_readable(); });
     write_watch_ = loop_.watch(
@@ -43,8 +47,60 @@ void Link::watch() {
 
 Link::~Link() = default;
 
+void Link::change(Event event) {
+    using enum State;
+    switch (event) {
+        case Event::Hold:
+            if (state_ == Open) state_ = Held;
+            if (state_ == WriteClosed) state_ = WriteClosedHeld;
+            break;
+        case Event::GoOn:
+            if (state_ == Held) state_ = Open;
+            if (state_ == WriteClosedHeld) state_ = WriteClosed;
+            break;
+        case Event::ReadEnd:
+            state_ = is_mute() ? Lost : ReadClosed;
+            break;
+        case Event::WriteEnd:
+            state_ = state_ == Open   ? WriteClosed
+                     : state_ == Held ? WriteClosedHeld
+                     : is_closing()   ? Closed
+                                      : Lost;
+            break;
+        case Event::Close:
+            if (!is_closing()) state_ = is_mute() ? Closed : Draining;
+            break;
+        case Event::Finish:
+            state_ = transport_->has_unsent() ? Finishing : Closed;
+            break;
+        case Event::Lose:
+            state_ = is_closing() ? Closed : Lost;
+            break;
+        case Event::Replace:
+            state_ = Open;
+            break;
+    }
+}
+
+bool Link::is_reading() const {
+    return state_ == State::Open || state_ == State::WriteClosed;
+}
+
+bool Link::is_down() const {
+    return !is_reading() && state_ != State::Held && state_ != State::WriteClosedHeld;
+}
+
+bool Link::is_closing() const {
+    return state_ == State::Draining || state_ == State::Finishing || state_ == State::Closed;
+}
+
+bool Link::is_mute() const {
+    return state_ == State::WriteClosed || state_ == State::WriteClosedHeld ||
+           state_ == State::Closed || state_ == State::Lost;
+}
+
 void Link::send(const Message& message) {
-    if (!closing_ && !mute_) encode(control_, message);
+    if (!is_closing() && !is_mute()) encode(control_, message);
 }
 
 void Link::add(Source& source) {
@@ -61,7 +117,7 @@ void Link::replace(std::unique_ptr<Transport> transport, FrameLimits limits,
     drop();
     transport_ = std::move(transport);
     decoder_ = MessageDecoder(limits);
-    down_ = held_ = closing_ = is_finished_ = mute_ = false;
+    change(Event::Replace);
     watch();
     receive(received);
 }
@@ -71,8 +127,12 @@ void Link::receive(std::string_view bytes) {
     guard([this] { act_on_messages(); });
 }
 
+void Link::hold() {
+    change(Event::Hold);
+}
+
 void Link::go_on(const Message& message, std::string_view rest) {
-    held_ = false;
+    change(Event::GoOn);
     decoder_.frames().feed(rest);
     guard([&] {
         handler_.on_message(message);
@@ -87,29 +147,29 @@ void Link::drop() {
     control_.clear();
     outbox_.clear();
     written_ = 0;
-    down_ = mute_ = true;
+    change(Event::Lose);
 }
 
 bool Link::is_flushed() const {
-    if (mute_) return true;
+    if (is_mute()) return true;
     if (written_ < outbox_.size() || !control_.empty() || transport_->has_unsent()) return false;
-    if (closing_) return is_finished_;
+    if (is_closing()) return state_ == State::Finishing;
     return std::none_of(sources_.begin(), sources_.end(),
                         [](const Source* source) { return source->has_output(); });
 }
 
-// Control first, then credit, then data from each source in turn.
+// Fills the outbox: queued messages first, then credit, then data from each source in turn.
 void Link::refill() {
     outbox_.clear();
     written_ = 0;
     outbox_.swap(control_);
-    if (closing_) return;
+    if (is_closing()) return;
     for (Source* const source : sources_)
         source->put_control(outbox_);
     const auto active = std::count_if(sources_.begin(), sources_.end(),
                                       [](const Source* source) { return source->has_output(); });
     const std::size_t most = active > 1 ? kSharedChunk : kMaxData;
-    // A full turn without a byte: nobody has anything.
+    // A full round in which no source appended a byte ends the loop.
     for (std::size_t silent = 0; silent < sources_.size() && outbox_.size() < kOutbox;) {
         next_source_ %= sources_.size();
         const std::size_t before = outbox_.size();
@@ -124,40 +184,37 @@ void Link::guard(Act&& act) {
         act();
     } catch (const ProtocolError& error) {
         send(msg::Error{"protocol", error.what(), std::nullopt});
-        closing_ = true;
-        go_down(std::string("protocol error: ") + error.what());
+        go_down(Event::Close, std::string("protocol error: ") + error.what());
     } catch (const std::system_error& error) {
-        mute_ = true;
-        go_down(error.what());
+        go_down(Event::Lose, error.what());
     } catch (const TlsError& error) {
-        mute_ = true;
-        go_down(error.what());
+        go_down(Event::Lose, error.what());
     }
 }
 
 void Link::flush() {
-    while (!mute_) {
+    while (!is_mute()) {
         if (written_ == outbox_.size()) {
-            if (!is_finished_) refill();
-            // With nothing of ours left, what the transport still holds is what can be written.
+            if (state_ != State::Finishing) refill();
+            // If the outbox is empty, write() sends what the transport itself still holds.
             if (outbox_.empty() && !transport_->has_unsent()) break;
         }
         IoResult result;
         guard([&] { result = transport_->write(std::string_view(outbox_).substr(written_)); });
-        if (mute_) return;
+        if (is_mute()) return;
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) {
-            // The peer takes no more; what it said before that may still be on its way to us.
-            mute_ = true;
-            break;
+            // What the peer sent before it stopped reading may still arrive.
+            return change(Event::WriteEnd);
         }
         written_ += result.bytes;
         if (outbox_.empty() && transport_->has_unsent()) return;  // The kernel has no room.
     }
-    if (closing_ && !mute_) {
-        if (!is_finished_) transport_->finish_writing();
-        is_finished_ = true;
-        mute_ = !transport_->has_unsent();  // The goodbye itself may have to wait.
+    if (state_ == State::Draining) {
+        transport_->finish_writing();
+        change(Event::Finish);
+    } else if (state_ == State::Finishing) {
+        change(Event::Finish);
     }
 }
 
@@ -166,7 +223,7 @@ void Link::on_readable() {
 }
 
 void Link::act_on_messages() {
-    while (!down_ && !held_) {
+    while (is_reading()) {
         const auto message = decoder_.next();
         if (!message) break;
         handler_.on_message(*message);
@@ -174,31 +231,31 @@ void Link::act_on_messages() {
 }
 
 void Link::read_messages() {
-    for (int reads = 0; reads < kReadsATurn && !down_ && !held_; ++reads) {
+    for (int reads = 0; reads < kReadsATurn && is_reading(); ++reads) {
         std::size_t size = 0;
         char* const room = decoder_.frames().room(kReadSize, size);
         const IoResult result = transport_->read(room, size);
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) {
             const std::size_t cut = decoder_.frames().buffered();
-            return go_down(cut == 0 ? "" : "connection closed in the middle of a frame");
+            return go_down(Event::ReadEnd,
+                           cut == 0 ? "" : "connection closed in the middle of a frame");
         }
         decoder_.frames().commit(result.bytes);
         act_on_messages();
-        // A short read has emptied the kernel's buffer: asking again would only say so.
+        // A short read has emptied the kernel's buffer, so another read would block.
         if (result.bytes < size && !transport_->has_buffered()) return;
     }
 }
 
 void Link::close() {
-    closing_ = true;
-    down_ = true;
+    change(Event::Close);
 }
 
-void Link::go_down(const std::string& problem) {
-    if (down_) return;
-    down_ = true;
-    handler_.on_link_down(problem);
+void Link::go_down(Event event, const std::string& problem) {
+    const bool was_down = is_down();
+    change(event);
+    if (!was_down) handler_.on_link_down(problem);
 }
 
 }  // namespace frsh
