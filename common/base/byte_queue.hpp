@@ -1,9 +1,9 @@
-// Bytes that wait: appended at one end, dropped at the other, in blocks that never move.
+// A queue of bytes: appended at one end, dropped at the other, in blocks that never move.
 //
 // A block is as large as the largest data frame, so a chunk for the wire is one piece of memory and
-// nothing is copied to make it. Memory follows what is waiting, but for a few blocks that are kept
-// for the bytes to come: what malloc(3) gets back at the end of its heap it hands to the kernel,
-// and to have it again costs a page fault for each 4 KiB.
+// nothing is copied to make it. Memory follows the size of the queue, except for a few spare blocks
+// that are kept. free(3) returns memory at the end of the heap to the kernel, and allocating it
+// again costs a page fault for each 4 KiB.
 #pragma once
 
 #include <cstddef>
@@ -17,18 +17,18 @@ namespace frsh {
 class ByteQueue {
   public:
     static constexpr std::size_t kBlockSize = 64 * 1024;
-    // Half of a usual window (stream.hpp): as much as one credit lets go of.
+    // Spare blocks: half of a usual window (stream.hpp), which is what one credit releases.
     static constexpr std::size_t kMostSpare = 8;
 
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool is_empty() const { return size_ == 0; }
 
     void append(std::string_view bytes);
-    // Room for the next bytes to be read to directly: never empty; then say how many came.
+    // Returns room to read the next bytes into; `size` is never 0. commit() adds what was read.
     char* room(std::size_t& size);
     void commit(std::size_t size);
 
-    // Bytes from `skip` on that lie in one piece; empty only where nothing lies there.
+    // Returns the bytes from `skip` on that lie in one piece; empty if `skip` is the end.
     [[nodiscard]] std::string_view piece(std::size_t skip = 0) const;
     void drop(std::size_t size);
     void clear();
@@ -41,7 +41,7 @@ class ByteQueue {
     void drop_front();
 
     std::deque<Block> blocks_;
-    std::size_t begin_ = 0;  // Of the first block's bytes, what has been dropped.
+    std::size_t begin_ = 0;  // How many bytes of the first block have been dropped.
     std::size_t size_ = 0;
     std::vector<std::unique_ptr<char[]>> spares_;  // A steady flow allocates nothing.
 };

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-// Two mistakes of toml++ 3.3 in what hostile bytes can reach, both undefined behaviour in a release
-// build. It has the compiler rely on a key's beginning as keys do, where "[[[" proves it wrong,
-// though the line behind that handles the case: so nothing is asserted. And it calls unreachable
-// what "\u039D" in place of a key reaches, where "no" is the answer: so that is what it gets.
+// Works around two mistakes of toml++ 3.3 that hostile bytes reach; in a release build both are
+// undefined behaviour. An assertion that a key begins as keys do is false for "[[["; the line
+// behind it handles the case, so assertions are off. And "\u039D" in place of a key reaches code
+// marked unreachable, where the correct result is false, so the macro returns false.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #define TOML_ENABLE_FORMATTERS 0
@@ -22,8 +22,8 @@
 
 namespace frsh {
 
-// The library's tree as ours. Its own would bring its headers, which take long to compile, to
-// everybody.
+// Converts the library's tree to ConfigTable. The library's headers take long to compile, so only
+// this file includes them.
 class ConfigReader {
   public:
     explicit ConfigReader(std::string file) : file_(std::move(file)) {}
@@ -34,7 +34,7 @@ class ConfigReader {
         for (const auto& [key, node] : from) {
             table.entries_.push_back(read(node));
             table.entries_.back().key = key.str();
-            // A table that only its parts are in has no line of its own; the key has that of one.
+            // A table that appears only as a part of longer keys has no line; use the key's line.
             table.entries_.back().line = key.source().begin.line;
         }
         return table;
@@ -86,7 +86,7 @@ std::optional<ConfigTable::Entry> ConfigTable::remove(std::string_view key) {
     return entry;
 }
 
-// Of a text, as the name of a file or a user may be: with something in it, and no NUL.
+// Returns the entry's text. Throws if it is empty or has a NUL: it may be the name of a file.
 const std::string& ConfigTable::text_of(std::string_view key, const Entry& entry) const {
     const auto* const text = std::get_if<std::string>(&entry.value);
     if (text == nullptr) refuse(entry.line, std::string(key) + ": is not a text in quotes");

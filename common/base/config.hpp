@@ -1,8 +1,8 @@
-// A configuration file in TOML (https://toml.io/en/v1.0.0), read strictly: each value is taken by
-// its name and its kind, and what nobody takes is an unknown key.
+// Reads a configuration file in TOML (https://toml.io/en/v1.0.0) strictly: the caller takes each
+// value by its key and type, and finish() reports a key that was not taken as unknown.
 //
-// Bytes in, values out; where the bytes come from is the caller's business. Whatever is wrong is a
-// UserError of one line, "FILE:LINE: what".
+// This file does no I/O: the caller provides the bytes. Every mistake is reported as a UserError
+// with one line, "FILE:LINE: what".
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ namespace frsh {
 
 class ConfigTable {
   public:
-    // Each leaves `into` alone where the key is not there, and throws where the value is of another
-    // kind, out of range, or an empty text: that would pass for nothing said.
+    // Each leaves `into` unchanged if the key is absent. Throws if the value has another type, is
+    // out of range, or is an empty text, which would look like an absent key.
     void take(std::string_view key, std::optional<bool>& into);
     void take(std::string_view key, std::string& into);
-    // A list of texts, or one alone; without `optional` there must be something in it.
+    // Takes a list of texts, or one text. Without `optional` the list must not be empty.
     void take(std::string_view key, std::vector<std::string>& into);
     void take(std::string_view key, std::optional<std::vector<std::string>>& into);
     void take(std::string_view key, unsigned& into, unsigned low, unsigned high);
 
-    // A text or a whole number that `parse` understands; `kind` is for people: "a duration".
+    // Takes a text or whole number that `parse` accepts; error texts use `kind`: "a duration".
     template <typename Value>
     void take(std::string_view key, std::optional<Value>& into,
               std::optional<Value> (*parse)(std::string_view), const char* kind) {
@@ -36,19 +36,19 @@ class ConfigTable {
         if (!into) refuse(word->second, std::string(key) + ": is not " + kind);
     }
 
-    // "[KEY]", and each "[KEY.NAME]" with its name.
+    // Take the table "[KEY]", and all tables "[KEY.NAME]" with their names.
     std::optional<ConfigTable> take_table(std::string_view key);
     std::vector<std::pair<std::string, ConfigTable>> take_tables(std::string_view key);
 
-    // Whether the key is there, and is true or false.
+    // Returns true if the key is present and its value is a boolean.
     [[nodiscard]] bool is_boolean(std::string_view key) const;
-    // Throws for the first key that nobody has taken.
+    // Throws for the first key that was not taken.
     void finish() const;
     [[noreturn]] void refuse(unsigned line, const std::string& why) const;
 
   private:
     friend class ConfigReader;
-    struct Other {};  // A kind of value that no key of ours has.
+    struct Other {};  // A type of value that no option has, such as a date.
     struct Entry;
 
     std::optional<Entry> remove(std::string_view key);
@@ -66,7 +66,7 @@ struct ConfigTable::Entry {
     std::variant<Other, bool, std::int64_t, std::string, std::vector<Entry>, ConfigTable> value;
 };
 
-// `file` is what messages call it.
+// Throws UserError if the text is not TOML. `file` is the name that error texts use.
 [[nodiscard]] ConfigTable parse_config(std::string_view text, const std::string& file);
 
 }  // namespace frsh

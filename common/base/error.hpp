@@ -1,8 +1,8 @@
-// Errors end the object that throws them; everything a loop meets daily is a return value.
+// The exceptions of the project. An object that throws one cannot be used any further.
 //
-// Three kinds travel as exceptions, and are caught at the top only (main, one session, one host of
-// many): the kernel refused something, the peer broke the protocol, or a person said something that
-// cannot be done. Would-block, end of file and a command's exit code are never exceptions.
+// Three kinds exist: a system call failed, the peer broke the protocol, or the user asked for
+// something impossible. They are caught at the top only (main, one session, one host of many).
+// Ordinary results (would-block, end of file, an exit code) are return values, never exceptions.
 #pragma once
 
 #include <cerrno>
@@ -12,7 +12,7 @@
 
 namespace frsh {
 
-// A system call failed: what we tried, and why the kernel refused.
+// A system call failed. The text is "ATTEMPT: REASON", with the reason from errno.
 class SysError : public std::system_error {
   public:
     explicit SysError(const std::string& attempt, int error = errno)
@@ -24,12 +24,12 @@ class ProtocolError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// A user, a file or a server said something that cannot be done: "what: why", ready to print.
+// The user, a file or a server asked for something impossible. The text can be shown as it is.
 class UserError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Pass a system call's result through, or throw if it is -1.
+// Returns a system call's result. Throws SysError if it is -1.
 template <typename T>
 T check(T result, const char* attempt) {
     if (result == -1) throw SysError(attempt);
@@ -41,8 +41,8 @@ T check(T result, const std::string& attempt) {
     return result;
 }
 
-// Our own rules; kept in release builds. Breaking one is a bug, and nothing after it can be
-// trusted.
+// Checks a rule of the program itself, also in release builds. A broken rule is a bug: prints it
+// and calls abort(3).
 [[noreturn]] void broken_rule(const char* rule, const char* file, int line);
 
 inline void must(bool kept, const char* rule, const char* file = __builtin_FILE(),

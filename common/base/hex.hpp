@@ -1,4 +1,4 @@
-// Bytes to look at: offset, hexadecimal, and what is printable, sixteen a line.
+// Dumps bytes for a person: offset, hexadecimal and printable characters, 16 bytes a line.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace frsh {
 
-// "00000000  68 65 6c 6c 6f 0a                                |hello.|", at most 78 columns wide;
-// of at most `most` bytes. The offset counts from `first`.
+// Returns lines of at most 78 columns for the first `most` bytes; offsets count from `first`:
+// "00000000  68 65 6c 6c 6f 0a                                |hello.|"
 [[nodiscard]] std::vector<std::string> hex_dump(std::string_view bytes, std::size_t most,
                                                 std::uint64_t first = 0);
 

@@ -21,7 +21,7 @@ void say(std::string_view text) {
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t written = ::write(descriptor, rest.data(), rest.size());
-        if (written <= 0) return;  // Nowhere left to complain to.
+        if (written <= 0) return;  // There is no place left to report this.
         rest.remove_prefix(static_cast<std::size_t>(written));
     }
 }

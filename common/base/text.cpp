@@ -7,7 +7,7 @@
 namespace frsh {
 namespace {
 
-// The length of the well-formed UTF-8 sequence at the start of `bytes`, or 0.
+// Returns the length of the well-formed UTF-8 sequence at the start of `bytes`, or 0.
 std::size_t utf8_length(std::string_view bytes) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
     const unsigned char first = at(0);
@@ -17,7 +17,7 @@ std::size_t utf8_length(std::string_view bytes) {
     for (std::size_t i = 1; i < length; ++i) {
         if ((at(i) & 0xC0) != 0x80) return 0;
     }
-    // RFC 3629, section 4: overlong forms, surrogates and what lies beyond U+10FFFF.
+    // RFC 3629, section 4, forbids overlong forms, surrogates and values above U+10FFFF.
     if (first == 0xE0 && at(1) < 0xA0) return 0;
     if (first == 0xED && at(1) > 0x9F) return 0;
     if (first == 0xF0 && at(1) < 0x90) return 0;
@@ -104,7 +104,7 @@ std::string escape_controls(std::string_view bytes) {
     while (!bytes.empty()) {
         const auto byte = static_cast<unsigned char>(bytes[0]);
         const std::size_t length = utf8_length(bytes);
-        // U+0080..U+009F are controls too, spelt in two bytes.
+        // U+0080..U+009F are control characters too, in two bytes.
         const bool is_control = byte < 0x20 || byte == 0x7F || length == 0 ||
                                 (byte == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
         if (is_control) {
@@ -158,7 +158,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
                 group = group << 6 | static_cast<std::uint32_t>(value);
             }
         }
-        // Bits below the last byte must be zero: one text for one value.
+        // Unused bits must be zero, so that each value has one text only.
         if ((padding == 1 && (group & 0xFF) != 0) || (padding == 2 && (group & 0xFFFF) != 0)) {
             return std::nullopt;
         }

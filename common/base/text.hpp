@@ -1,5 +1,5 @@
-// Small questions about bytes and text: units that people type, UTF-8, base64, what is safe to
-// show.
+// Small functions on bytes and text: units as users type them, UTF-8, base64, escapes for
+// terminals and shells.
 #pragma once
 
 #include <chrono>
@@ -11,28 +11,28 @@
 
 namespace frsh {
 
-// "250ms", "10s", "1.5m", "2h", "3d", "90" (seconds). No sign, no spaces; nothing for anything
-// else.
+// Parses "250ms", "10s", "1.5m", "2h", "3d" or "90" (seconds). Returns nothing for any other text,
+// also for one with a sign or a space.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-// "4096", "64K", "16M", "2G": binary units, in bytes. Nothing for anything else.
+// Parses "4096", "64K", "16M" or "2G" (powers of 1024) to bytes. Returns nothing for other texts.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
-// A whole decimal number within [low, high], or nothing: no sign, no spaces, no leftovers.
+// Parses a decimal number within [low, high]. Returns nothing for a sign, a space or a rest.
 std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t low,
                                           std::uint64_t high);
 
-// Well-formed UTF-8 as RFC 3629 has it: shortest forms, no surrogates, nothing above U+10FFFF.
+// Returns true for UTF-8 by RFC 3629: shortest forms, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] bool is_utf8(std::string_view bytes);
 
-// What a peer sent, made safe for a terminal: control bytes and broken UTF-8 become \xNN.
+// Makes a peer's text safe for a terminal: control bytes and broken UTF-8 become \xNN.
 [[nodiscard]] std::string escape_controls(std::string_view bytes);
 
-// RFC 4648, section 4, with padding.
+// Base64 by RFC 4648, section 4, with padding. base64_decode returns nothing for any other text.
 [[nodiscard]] std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);
 
-// A word as a POSIX shell reads it back unchanged.
+// Quotes a word, if needed, so that a POSIX shell reads it back unchanged.
 [[nodiscard]] std::string shell_quote(std::string_view word);
 
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);

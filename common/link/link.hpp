@@ -47,17 +47,17 @@ class Link {
     // The link's state. "Reads" takes bytes from the peer and acts on them, "queues" accepts new
     // messages and chunks, "writes" sends what is queued.
     //
-    // | state           | reads  | queues | writes | entered |
-    // |-----------------|--------|--------|--------|------------------------------------------------|
-    // | Open            | yes    | yes    | yes    | by the constructor, replace(); go_on() if Held
-    // | | Held            | paused | yes    | yes    | by hold() | | ReadClosed      | no     | yes
-    // | yes    | the peer sent end of file                      | | WriteClosed     | yes    | no
-    // | no     | a write found that the peer reads no more      | | WriteClosedHeld | paused | no
-    // | no     | hold() and WriteClosed, in either order        | | Draining        | no     | no
-    // | yes    | by close(), or after a protocol error          | | Finishing       | no     | no
-    // | yes    | all is written; the transport says goodbye     | | Closed          | no     | no
-    // | no     | the goodbye is written, or cannot be           | | Lost            | no     | no
-    // | no     | by drop(), or a failed read or write           |
+    // | state           | reads  | queues | writes | entered                                    |
+    // |-----------------|--------|--------|--------|--------------------------------------------|
+    // | Open            | yes    | yes    | yes    | constructor, replace(); go_on() if Held    |
+    // | Held            | paused | yes    | yes    | hold()                                     |
+    // | ReadClosed      | no     | yes    | yes    | the peer sent end of file                  |
+    // | WriteClosed     | yes    | no     | no     | a write found that the peer reads no more  |
+    // | WriteClosedHeld | paused | no     | no     | hold() and WriteClosed, in either order    |
+    // | Draining        | no     | no     | yes    | close(), or a protocol error               |
+    // | Finishing       | no     | no     | yes    | all is written; the transport says goodbye |
+    // | Closed          | no     | no     | no     | the goodbye is written, or cannot be       |
+    // | Lost            | no     | no     | no     | drop(), or a failed read or write          |
     //
     // Closed and Lost differ in the cause: this end closed the link, or did not.
     enum class State {

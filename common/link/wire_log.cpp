@@ -82,7 +82,7 @@ std::string WireLog::describe_frame(Direction& way, std::size_t size, std::size_
     std::string out = std::string(way.arrow) + " frame " + number(++way.frames) + ": " +
                       escape_controls(type) + ", " + bytes_text(size) + " from " + number(begin) +
                       ":";
-    // Which call brought, or took, which piece of it.
+    // List which call moved which piece of the frame.
     const char* separator = " ";
     for (const Call& call : way.recent) {
         const std::uint64_t from = std::max(call.begin, begin);
@@ -95,7 +95,7 @@ std::string WireLog::describe_frame(Direction& way, std::size_t size, std::size_
     out += '\n';
     const std::string_view frame = std::string_view(way.waiting).substr(0, size);
     const std::string length = hex_dump(frame.substr(0, kLengthSize), kLengthSize, begin)[0];
-    // Without the columns of the bytes that a length does not have.
+    // Cut the columns of the dump behind the four bytes.
     add_line(out, length.substr(0, 24) + "length of the header: " + number(header_size));
     add_line(out, "header    " + escape_controls(frame.substr(kLengthSize, header_size)));
     const std::string_view payload = frame.substr(kLengthSize + header_size);
@@ -141,7 +141,7 @@ void WireLog::take(Direction& way, std::string_view bytes) {
             add_line(out, line);
         way.waiting.clear();
     }
-    // Calls whose bytes are all in whole frames; the last one says where the stream has come to.
+    // Forget calls whose bytes are all in whole frames. Keep the last one: it has the stream's end.
     while (way.recent.size() > 1 && (way.lost || way.recent.front().end <= way.begin))
         way.recent.pop_front();
     show(out);

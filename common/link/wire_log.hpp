@@ -1,4 +1,4 @@
-// Every frame of a connection, both ways, taken apart and annotated: what `frsh --wire` shows.
+// Shows every frame of a connection, both ways, with its parts: the output of `frsh --wire`.
 //
 //     <- recv 1: 64 bytes, 0 to 63 of the stream
 //          64 bytes of frame 1 so far
@@ -10,8 +10,8 @@
 //          0000003c  68 65 6c 6c 6f 0a                                |hello.|
 //          7 bytes of frame 2 so far
 //
-// It reads along and judges nothing: bytes that are no frame are said to be none, and from there on
-// only counted.
+// The log never changes the connection. If bytes are not a frame, it reports that and only counts
+// the bytes from there on.
 #pragma once
 
 #include "common/net/tapped_transport.hpp"
@@ -25,12 +25,12 @@ namespace frsh {
 
 class WireLog : public Tap {
   public:
-    // Takes whole lines, one or more at a time, each ended by a newline. Control bytes of the peer
-    // are escaped. Where it throws, that is said once and the log ends; the connection does not.
+    // Takes one or more whole lines, each with its newline. The peer's control bytes are escaped.
+    // If it throws std::system_error, the error is logged once and this log ends.
     using Out = std::function<void(std::string_view)>;
 
     explicit WireLog(Out out) : out_(std::move(out)) {}
-    // Says so where a frame was cut off.
+    // Reports a frame that was cut off.
     ~WireLog() override;
     WireLog(const WireLog&) = delete;
     WireLog& operator=(const WireLog&) = delete;
@@ -48,18 +48,18 @@ class WireLog : public Tap {
     struct Direction {
         const char* arrow;
         const char* call;
-        std::string waiting;       // Of a frame that is not whole.
-        std::uint64_t begin = 0;   // Where that lies in the stream.
-        std::uint64_t calls = 0;   // So far.
-        std::uint64_t frames = 0;  // Whole ones, so far.
-        std::deque<Call> recent;   // Those that brought what is waiting.
-        bool lost = false;         // No frames can be told apart any more.
+        std::string waiting;       // The bytes of an incomplete frame.
+        std::uint64_t begin = 0;   // The offset of those bytes.
+        std::uint64_t calls = 0;   // The number of calls so far.
+        std::uint64_t frames = 0;  // The number of whole frames so far.
+        std::deque<Call> recent;   // The calls that moved the bytes of `waiting`.
+        bool lost = false;         // The bytes were not a frame; they are only counted now.
     };
 
     void show(const std::string& lines);
     void take(Direction& way, std::string_view bytes);
-    // The size of the frame at the beginning of what waits; 0 while that cannot be known or it is
-    // not whole. Throws ProtocolError.
+    // Returns the size of the frame that `waiting` begins with; 0 while the frame is incomplete.
+    // Throws ProtocolError if the bytes are not a frame.
     static std::size_t whole_frame(const Direction& way, std::size_t& header_size,
                                    std::string& type);
     static std::string describe_frame(Direction& way, std::size_t size, std::size_t header_size,

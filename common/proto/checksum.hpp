@@ -1,6 +1,6 @@
-// CRC-32 as zlib, Python's binascii, Go's hash/crc32 and Java have it (polynomial 0xEDB88320), so
-// that a client in any language can check it. It finds lost, doubled and reordered bytes; against
-// forgery there is TLS.
+// CRC-32 as in zlib, Python's binascii, Go's hash/crc32 and Java (polynomial 0xEDB88320), so that a
+// client in any language can check it. It finds lost, repeated and reordered bytes. It does not
+// protect against forgery; TLS does.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace frsh {
 class Crc32 {
   public:
     Crc32() = default;
-    // Goes on from a value that value() gave.
+    // Continues from a value that value() returned.
     explicit Crc32(std::uint32_t value) : value_(value) {}
 
     void update(std::string_view bytes);

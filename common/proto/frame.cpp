@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kLengthSize = 4;
 
-// Most significant byte first, whatever this machine prefers: "network byte order".
+// Writes the most significant byte first on every machine: "network byte order".
 std::uint32_t get_u32(const char* bytes) {
     std::uint32_t value = 0;
     for (std::size_t i = 0; i < kLengthSize; ++i) {
@@ -52,7 +52,7 @@ char* FrameDecoder::room(std::size_t least, std::size_t& size) {
 }
 
 void FrameDecoder::feed(std::string_view bytes) {
-    if (bytes.empty()) return;  // memcpy(3) takes no null pointer, not even for nothing.
+    if (bytes.empty()) return;  // memcpy(3) must not get a null pointer, even for 0 bytes.
     std::size_t size = 0;
     char* const place = room(bytes.size(), size);
     std::memcpy(place, bytes.data(), bytes.size());
@@ -62,8 +62,8 @@ void FrameDecoder::feed(std::string_view bytes) {
 std::optional<Frame> FrameDecoder::next() {
     if (!header_) {
         if (buffered() < kLengthSize) return std::nullopt;
-        // Judge the length before waiting for the bytes it promises: a hostile peer must not be
-        // able to make us buffer more than one frame's worth.
+        // Check the length before waiting for the bytes: a hostile peer must not make this process
+        // buffer more than one frame.
         header_size_ = get_u32(buffer_.get() + begin_);
         if (header_size_ == 0) throw ProtocolError("a header of no bytes");
         if (header_size_ > limits_.header) {

@@ -21,17 +21,17 @@
 
 namespace frsh {
 
-// The most that a peer may make us hold for one frame, in bytes.
+// The largest frame that a peer may send, in bytes.
 struct FrameLimits {
     std::size_t header = 64 * 1024;
     std::size_t payload = 1024 * 1024;
 };
 inline constexpr FrameLimits kFrameLimits{};
-// Until the peer has shown who it is.
+// The limits until the peer is authenticated.
 inline constexpr FrameLimits kStrangerLimits{4 * 1024, 16 * 1024};
 
 struct Frame {
-    Json header;               // Always an object.
+    Json header;               // An object.
     std::string_view payload;  // Lent by the decoder until its next call.
 };
 
@@ -42,36 +42,36 @@ class FrameDecoder {
     // Applies from the next frame on.
     void set_limits(FrameLimits limits) { limits_ = limits; }
 
-    // Where the next bytes may be read to directly, at least `least` of them; then say how many
-    // came.
+    // Returns room to read the next bytes into, at least `least` bytes; `size` is how many.
+    // commit() adds what was read.
     char* room(std::size_t least, std::size_t& size);
     void commit(std::size_t size) { end_ += size; }
-    // The same for bytes that lie elsewhere.
+    // Adds a copy of bytes that lie elsewhere.
     void feed(std::string_view bytes);
 
-    // The next whole frame, or nothing yet. Throws ProtocolError if the peer lies about a length or
-    // sends a header that is none; the stream cannot be read any further then.
+    // Returns the next whole frame, or nothing yet. Throws ProtocolError if a length is above its
+    // limit or a header is not a JSON object; the stream cannot be read any further then.
     std::optional<Frame> next();
 
-    // Bytes of a frame that has begun and is not whole; 0 between frames. A peer that closes in
-    // between has cut something off.
+    // Returns how many bytes of an incomplete frame have arrived; 0 between frames. If it is not 0
+    // when the peer closes, a frame was cut off.
     [[nodiscard]] std::size_t buffered() const { return end_ - begin_; }
-    // These bytes, undecoded, for somebody else to go on with. Only between next() and next().
+    // Returns these bytes and forgets them, so that another decoder can continue with them.
     [[nodiscard]] std::string take_rest();
 
   private:
-    // Left uninitialised, since a page costs nothing before it is written to.
+    // Not initialised: a page costs no memory until it is written to.
     std::unique_ptr<char[]> buffer_;
     std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
-    std::optional<Json> header_;  // Of the frame whose payload we wait for.
+    std::optional<Json> header_;  // The header of the frame whose payload has not arrived yet.
     std::size_t header_size_ = 0;
     std::size_t payload_size_ = 0;
     FrameLimits limits_;
 };
 
-// Appends a frame to `out`. The header must be an object's text with the right "len" in it.
+// Appends a frame to `out`. `header` is a JSON object's text; its "len" must match `payload`.
 void append_frame(std::string& out, std::string_view header, std::string_view payload);
 
 }  // namespace frsh

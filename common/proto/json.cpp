@@ -11,8 +11,8 @@
 namespace frsh {
 namespace {
 
-// Builds our value from the library's events, so that what it would let pass (a repeated key, any
-// depth) is seen at the moment it is read.
+// Builds the value from the library's parser events, because the library itself would accept a
+// repeated key and any depth.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
   public:
     Json result;
@@ -45,7 +45,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
   private:
     struct Level {
-        std::string key;  // Of the member that is being read, where this is an object.
+        std::string key;  // If this is an object: the key of the member that is being read.
         Json value;
     };
 
@@ -117,7 +117,7 @@ void write_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
-// Every byte that begins no well-formed character becomes U+FFFD.
+// Replaces every byte that does not begin a well-formed character by U+FFFD.
 std::string repaired(std::string_view text) {
     std::string result;
     for (std::size_t i = 0; i < text.size();) {
@@ -180,9 +180,9 @@ void write(std::string& out, const Json& json) {
 
 Json Json::parse(std::string_view text) {
     if (!is_utf8(text)) throw ProtocolError("JSON is not valid UTF-8");
-    // RFC 8259, section 8.1: a byte order mark must not be there; the library would skip it.
+    // RFC 8259, section 8.1, forbids a byte order mark; the library would skip it.
     if (text.starts_with("\xEF\xBB\xBF")) throw ProtocolError("JSON begins with a byte order mark");
-    // The library takes a NUL for the end of the text, and would not look at what follows it.
+    // The library takes a NUL for the end of the text and would ignore what follows.
     if (text.find('\0') != std::string_view::npos) throw ProtocolError("JSON has a NUL in it");
     Builder builder;
     const bool parsed = nlohmann::json::sax_parse(text.begin(), text.end(), &builder);

@@ -1,9 +1,9 @@
-// The JSON that headers and records are made of: a small value, a strict reader, a plain writer.
+// JSON for headers and records: a small value, a strict reader, a plain writer.
 //
-// Strict means: one object or value, nothing behind it, valid UTF-8, no key twice, no nesting
-// deeper than 8. What RFC 8259 leaves to taste is refused here, because two programs that read one
-// header differently are a hole. Numbers are whole where they can be, and told apart from
-// fractions.
+// Strict means: one value, nothing behind it, valid UTF-8, no key twice, no nesting deeper than 8.
+// RFC 8259 leaves these to each parser. They are refused here, because two programs that read one
+// header differently are a security hole. Whole numbers and fractions are different types, so that
+// 1.0 is not accepted where a whole number is required.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace frsh {
 class Json {
   public:
     using Array = std::vector<Json>;
-    using Object = std::vector<std::pair<std::string, Json>>;  // In the order given.
+    using Object = std::vector<std::pair<std::string, Json>>;  // In the order of the text.
 
     static constexpr int kMaxDepth = 8;
 
@@ -42,10 +42,10 @@ class Json {
     Json(Array items) : value_(std::move(items)) {}
     Json(Object members) : value_(std::move(members)) {}
 
-    // Throws ProtocolError that says what is wrong and at which byte.
+    // Throws ProtocolError that states what is wrong and at which byte.
     static Json parse(std::string_view text);
 
-    // One line. Strings must be UTF-8 (text.hpp: is_utf8); what is not becomes U+FFFD.
+    // Returns one line. Each byte of a string that is not UTF-8 becomes U+FFFD.
     [[nodiscard]] std::string dump() const;
 
     [[nodiscard]] bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
@@ -55,15 +55,15 @@ class Json {
     [[nodiscard]] const Object* object() const { return std::get_if<Object>(&value_); }
     [[nodiscard]] Array* array() { return std::get_if<Array>(&value_); }
     [[nodiscard]] Object* object() { return std::get_if<Object>(&value_); }
-    // Only what was written as a whole number: 1.0 and 1e3 are fractions, and -1 is no unsigned.
+    // Returns null unless the number was written without fraction, exponent and sign.
     [[nodiscard]] const std::uint64_t* whole() const { return std::get_if<std::uint64_t>(&value_); }
     [[nodiscard]] const std::int64_t* negative() const {
         return std::get_if<std::int64_t>(&value_);
     }
-    // Any number.
+    // Returns false if this is not a number.
     [[nodiscard]] bool number(double& result) const;
 
-    // The member of that name, or null where this is no object or has none.
+    // Returns the member of that name, or null if this is not an object or has no such member.
     [[nodiscard]] const Json* find(std::string_view key) const;
 
   private:

@@ -123,7 +123,7 @@ void encode(std::string& out, const Message& message) {
     append(out, std::move(members), writer.payload());
 }
 
-// Written by hand: at full speed this header is made tens of thousands of times a second.
+// Written by hand: at full speed this header is needed tens of thousands of times a second.
 void encode_data(std::string& out, const msg::Data& data) {
     char header[192];
     char* at = header;

@@ -1,8 +1,8 @@
-// What the two sides say to each other: one struct a message, named by the sender's act.
+// The messages of the protocol: one struct for each, named by the sender's act.
 //
-// PROTOCOL.md is the description; this is its C++. A message that gets out of the decoder has been
-// judged: every key of the right type and range, every list within its bounds. What only the state
-// of a link can judge (an unknown channel, an offset that does not follow) is the link's business.
+// PROTOCOL.md describes them. The decoder has checked each message that it returns: every key has
+// its type and range, and every list is within its limit. The receiver checks what depends on its
+// own state: an unknown channel, or an offset that does not follow.
 #pragma once
 
 #include "common/base/terminal.hpp"
@@ -22,60 +22,60 @@
 namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
-// What both of our own ends can do, as they say in their hello.
+// The features that frsh and frshd send in their hello.
 inline constexpr std::array<const char*, 5> kFeatures = {"runs", "shells", "ptys", "resume",
                                                          "kept"};
-using Channel = std::uint32_t;  // Chosen by the client; one run each.
+using Channel = std::uint32_t;  // Chosen by the client; carries one run.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
-// The most channels, and the most shells, of one link at a time.
+// The most channels and the most shells that one link may have open at a time.
 inline constexpr std::size_t kMaxChannels = 256;
 inline constexpr std::size_t kMaxShells = 16;
-// The most bytes of arguments, environment and folder of one run: more than Linux lets through
-// execve(2) (2 MiB unless the stack limit was raised), and room for scripts beyond it.
+// The most bytes of arguments, environment and folder of one run. execve(2) of Linux takes 2 MiB
+// unless the stack limit was raised; the rest is room for scripts.
 inline constexpr std::size_t kMaxCommand = 8 * 1024 * 1024;
 
 enum class StreamId { Stdin, Stdout, Stderr };
 
-// 1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot or a dash: it is a file
-// name.
+// Returns true for 1 to 64 characters of A-Z a-z 0-9 . _ - that do not begin with a dot or a dash.
+// A run id is also the name of a folder.
 [[nodiscard]] bool is_run_id(std::string_view text);
 
-// What a session is found again by, as unlikely to be chosen twice as a run id: 16 to 64 characters
-// of A-Z a-z 0-9.
+// Returns true for 16 to 64 characters of A-Z a-z 0-9. A client finds its session by this name
+// after a lost connection, so it must be as hard to guess as a run id.
 [[nodiscard]] bool is_session_name(std::string_view text);
 
-// What of a client's own environment may come along with a run: how text looks, and what git asks
-// its server. The client offers no more, and the server takes no more.
+// Returns true for the variables of the client's own environment that may travel with a run: the
+// locale, colours and git's protocol version. The client sends, and the server takes, no others.
 [[nodiscard]] bool is_forwardable(std::string_view variable);
 
-// The name of a terminal's kind, as it may travel: visible ASCII, at most 128 of it.
+// Returns true for a value of TERM that may travel: 1 to 128 characters of visible ASCII.
 [[nodiscard]] bool is_term(std::string_view text);
 
 struct ProcessName {
     std::int64_t pid = 0;
-    std::string name;  // Bytes, as the kernel has it.
+    std::string name;  // Raw bytes from the kernel; may not be UTF-8.
     bool operator==(const ProcessName&) const = default;
 };
 
-// What is to happen to a run, or a shell, when its connection goes.
+// What happens to a run, or a shell, when its connection is lost.
 struct OnDisconnect {
     enum class Kind {
-        Kill,   // It is ended at once,
-        Grace,  // or when nobody has come back for it within this time,
-        Keep,   // or not at all; who comes back within this time finds his place as he left it.
+        Kill,   // It ends at once.
+        Grace,  // It ends if no client resumes it within `grace`.
+        Keep,   // It continues. For `grace`, the client's place on the channel is held.
     };
     Kind kind = Kind::Kill;
     std::chrono::milliseconds grace{0};
     bool operator==(const OnDisconnect&) const = default;
 };
 
-// What a stream came to, as its sender counted it.
+// The size and checksum of a stream, counted by its sender.
 struct StreamSummary {
-    Offset bytes = 0;  // Produced, whether or not all were delivered.
+    Offset bytes = 0;  // Produced, also if not all were delivered.
     std::uint32_t crc32 = 0;
-    bool eof = false;  // Only then is it certain that nothing more could have come.
-    // Where a cap left something out: how many bytes were delivered, and where the first hole is.
+    bool eof = false;  // Every writer closed the stream, so that no byte can be missing.
+    // If a cap left something out: the number of delivered bytes, and the offset of the first gap.
     std::optional<Offset> delivered;
     std::optional<Offset> gap_at;
     bool operator==(const StreamSummary&) const = default;
@@ -86,43 +86,43 @@ struct Usage {
     double user_seconds = 0;
     double system_seconds = 0;
     std::uint64_t max_rss_kib = 0;
-    // Processes that the kernel killed for want of memory meanwhile, this run's or a neighbour's.
+    // Processes that the kernel killed during the run because memory ran out, of any run.
     std::optional<std::uint64_t> oom_kills = {};
     bool operator==(const Usage&) const = default;
 };
 
 namespace msg {
 
-// Both ways, first of all.
+// Both ways: the first message of each side.
 struct Hello {
     unsigned proto = kProtocolVersion;
     std::string software;
     std::vector<std::string> features;
-    std::string user;          // From the server, once it knows: whose runs these will be.
+    std::string user;          // From the server: the user that the runs will belong to.
     std::string host;          // From the server: its own name.
-    std::string nonce = {};    // From the server, where a login follows: 16 bytes for both proofs.
-    std::string session = {};  // From the client: what it will ask for if the connection goes.
+    std::string nonce = {};    // From the server, if a login follows: 16 bytes for both proofs.
+    std::string session = {};  // From the client: the name it will use in Resume.
 };
 
-// The login over TLS, before anything else. The payloads are proof.hpp's, which this layer neither
-// reads nor makes.
-struct Proof {  // From the server, behind its hello: whose host this is.
+// The login over TLS, before all other messages. common/keys/proof.hpp makes and checks the
+// payloads.
+struct Proof {  // From the server, after its hello: the host key and a signature.
     std::string payload;
 };
-struct Probe {  // From the client: which of these keys would do?
+struct Probe {  // From the client: which of these keys would the server accept?
     std::string payload;
 };
-struct Acceptable {  // The answer: counted from 0; nothing if none would.
+struct Acceptable {  // The answer: the index of the key, from 0; nothing if there is none.
     std::optional<std::uint64_t> key;
 };
-struct AuthPending {};  // From the client: its user is being asked, which takes a while.
-struct Auth {           // From the client: the signature. All that follows is for the session.
+struct AuthPending {};  // From the client: it waits for its user, so the login takes longer.
+struct Auth {           // From the client: the signature. What follows is for the session.
     std::string payload;
 };
 
-// The terminal that a run is to have.
+// The terminal of a run.
 struct Pty {
-    std::string term;  // Of terminfo(5): printable ASCII without blanks; empty: not known.
+    std::string term;  // A name of terminfo(5), see is_term(); empty if unknown.
     WindowSize size;
     TerminalModes modes;
     bool operator==(const Pty&) const = default;
@@ -136,20 +136,20 @@ struct Open {
     Mode mode = Mode::Command;
     std::vector<std::string> args;  // Command, Subsystem: exactly one. Login: none.
     std::optional<std::string> cwd;
-    std::vector<std::string> env;        // "K=V", asked for by name.
-    std::vector<std::string> forwarded;  // "K=V" of the client's own, as far as the server allows.
+    std::vector<std::string> env;        // "K=V", set by the request.
+    std::vector<std::string> forwarded;  // "K=V" of the client's own, see is_forwardable().
     bool stdin_null = false;
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::chrono::milliseconds> linger;  // Absent: wait for the end of both streams.
-    std::optional<std::uint64_t> max_output;          // Of each stream, in bytes.
+    std::optional<std::uint64_t> max_output;          // For each stream, in bytes.
     std::optional<ShellId> shell;                     // Evaluate in this shell.
     OnDisconnect on_disconnect;
-    std::optional<Pty> pty;  // Its streams are one terminal.
-    // To be found again under its id, with its output and its end, until it is told to be
-    // forgotten. Where there is such a run already, that is meant, and nothing is started.
+    std::optional<Pty> pty;  // The streams are one terminal.
+    // Keep the run, its output and its end under its id, until a Forget. If a kept run has this id
+    // already, the server starts nothing and follows that run.
     bool kept = false;
-    std::string shell_name = {};  // Evaluate in the shell of that name, which lasts.
+    std::string shell_name = {};  // Evaluate in the lasting shell of that name.
 };
 
 // Server to client: the answer to an open.
@@ -177,7 +177,7 @@ struct Eof {
     StreamId stream = StreamId::Stdin;
     Offset offset = 0;
 };
-// Bytes [offset, to) were produced and will not come; `crc32` is the checksum of all below `to`.
+// Bytes [offset, to) were produced and left out. `crc32` is the checksum of all bytes below `to`.
 struct Gap {
     Channel channel = 0;
     StreamId stream = StreamId::Stdout;
@@ -191,7 +191,7 @@ struct Credit {
     Offset consumed = 0;
     Offset limit = 0;
 };
-// Receiver to sender: no more of this stream.
+// Receiver to sender: send no more of this stream.
 struct Stop {
     Channel channel = 0;
     StreamId stream = StreamId::Stdin;
@@ -210,16 +210,16 @@ struct Resize {
     WindowSize size;
 };
 
-// Client to server: a run that was kept, whoever started it, is to be followed on this channel.
+// Client to server: follow a kept run on this channel. Any connection may have started it.
 struct Attach {
     Channel channel = 0;
-    std::string run;  // Or how its id begins, if no other does.
-    // From here on; nothing: from where the stream is now.
+    std::string run;  // The id, or the beginning of an id if no other id begins so.
+    // The offsets to continue from; nothing means the current end of the stream.
     std::optional<Offset> out = Offset{0};
     std::optional<Offset> err = Offset{0};
-    bool follow = false;  // To its end; else what there is now.
+    bool follow = false;  // Send the run to its end; otherwise what there is now.
 };
-// The answer: where the streams go on here, and the checksum of everything before.
+// The answer: the offset of each stream's next byte, and the checksum of all bytes before it.
 struct Attached {
     struct Point {
         Offset at = 0;
@@ -232,28 +232,28 @@ struct Attached {
     Point out;
     Point err;
 };
-// Client to server: which runs were kept? One Kept each, then Listed.
+// Client to server: list the kept runs. Answered with one Kept for each, then Listed.
 struct List {
     Channel channel = 0;
 };
 struct Kept {
     Channel channel = 0;
     std::string run;
-    Outcome outcome;  // Running, until it has another.
+    Outcome outcome;  // Running until the run has ended.
     // Seconds since 1970, on the server's clock.
     std::uint64_t started_at = 0;
     std::optional<std::uint64_t> ended_at;
     Open::Mode mode = Open::Mode::Command;
     std::vector<std::string> args;
-    bool is_shell = false;  // One that lasts, under its name.
-    Offset out = 0;         // Produced, as far as that is known.
+    bool is_shell = false;  // A lasting shell; `run` is its name.
+    Offset out = 0;         // Bytes produced, as far as known.
     Offset err = 0;
 };
 struct Listed {
     Channel channel = 0;
-    std::uint64_t now = 0;  // As started_at.
+    std::uint64_t now = 0;  // Seconds since 1970, on the server's clock.
 };
-// Client to server: this run is not wanted any more. Answered with Forgotten or Refused.
+// Client to server: remove this kept run. Answered with Forgotten or Refused.
 struct Forget {
     Channel channel = 0;
     std::string run;
@@ -263,7 +263,7 @@ struct Forgotten {
     std::string run;
 };
 
-// Server to client: the last message of a run. Client to server: it has been seen.
+// Server to client: the last message of a run. EndAck, client to server, acknowledges it.
 struct End {
     Channel channel = 0;
     std::string run;
@@ -273,8 +273,8 @@ struct End {
     std::optional<Usage> usage;
     std::vector<ProcessName> holders;
     std::vector<ProcessName> survivors;
-    std::optional<std::string> cwd;  // Of the shell, after a run in one.
-    // Why not everything could be kept, where that is so.
+    std::optional<std::string> cwd;  // After a run in a shell: the shell's folder.
+    // If some output could not be kept: why.
     std::optional<std::string> journal = {};
 };
 struct EndAck {
@@ -292,7 +292,7 @@ struct ShellOpen {
 struct ShellReady {
     ShellId shell = 0;
     std::int64_t pid = 0;
-    std::string kind;  // "bash", or "sh" where there is no bash.
+    std::string kind;  // "bash", or "sh" if the server has no bash.
     std::string cwd;
     std::string home;
 };
@@ -304,8 +304,8 @@ struct ShellClose {
     ShellId shell = 0;
 };
 
-// Client to server, as the first request on a new connection: go on with the session that another
-// connection has lost. These runs are still of interest, and so much of each has arrived.
+// Client to server, the first request on a new connection: continue the session of a connection
+// that was lost. `points` lists the runs that the client still wants, and how much has arrived.
 struct Resume {
     struct Point {
         Channel channel = 0;
@@ -316,8 +316,8 @@ struct Resume {
     std::string session;
     std::vector<Point> points;
 };
-// The answer of that session: which of these runs it has, and how much stdin has arrived of each;
-// and which shells.
+// The session's answer: the listed runs that it has, how much stdin of each has arrived, and its
+// shells.
 struct Resumed {
     struct Point {
         Channel channel = 0;
@@ -327,12 +327,12 @@ struct Resumed {
     std::vector<ShellId> shells;
 };
 
-// Client to server: this end is wanted; do at once what was asked for the loss of the connection.
+// Client to server: the client leaves. Every run of this link that is not `keep` ends at once.
 struct Bye {
-    std::optional<std::string> signal = {};  // What the client was told to go by, to be passed on.
+    std::optional<std::string> signal = {};  // The signal that ended the client, if one did.
 };
 
-// Both ways: why this connection ends here.
+// Both ways: the reason why the sender closes this connection.
 struct Error {
     std::string reason;  // "protocol", "version", "busy", "denied", "timeout", "shutdown", "gone"
     std::string message;
@@ -351,16 +351,16 @@ using Message =
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);
-// The same for the one message that is not rare.
+// Appends the frame of a data message, by far the most frequent one. Faster than encode().
 void encode_data(std::string& out, const msg::Data& data);
 
-// Bytes in, judged messages out.
+// Decodes bytes to messages and checks them.
 class MessageDecoder {
   public:
     explicit MessageDecoder(FrameLimits limits = kFrameLimits) : frames_(limits) {}
 
     FrameDecoder& frames() { return frames_; }
-    // The next whole message, or nothing yet. Throws ProtocolError.
+    // Returns the next whole message, or nothing yet. Throws ProtocolError.
     std::optional<Message> next();
 
   private:
@@ -368,7 +368,7 @@ class MessageDecoder {
     Message finish_open();
 
     FrameDecoder frames_;
-    // An open whose strings do not fit into one frame; the rest follows in "more" frames.
+    // An open whose strings need several frames; the rest follows in "more" frames.
     std::optional<Json> open_header_;
     std::string open_strings_;
 };
@@ -377,11 +377,11 @@ class MessageDecoder {
 [[nodiscard]] std::string_view name_of(msg::Open::Mode mode);  // "command", "argv", ...
 [[nodiscard]] std::optional<msg::Open::Mode> mode_named(std::string_view name);
 
-// The parts of an end that are also parts of the client's record.
+// Convert the parts of an End that the client's record has too.
 [[nodiscard]] Json to_json(const StreamSummary& summary);
 [[nodiscard]] Json to_json(const Usage& usage);
 [[nodiscard]] Json to_json(const std::vector<ProcessName>& processes);
-// {key: text}, or {key_b64: base64} where the bytes are not UTF-8.
+// Adds {key: text}, or {key_b64: base64} if the bytes are not UTF-8.
 void add_bytes(Json::Object& members, std::string key, std::string_view bytes);
 
 }  // namespace frsh

@@ -210,7 +210,7 @@ class MessageReader {
 
     std::string what_;
     Fields header_;
-    std::string_view rest_;  // Of the payload, what no field has taken.
+    std::string_view rest_;  // The part of the payload that no field has taken.
     bool takes_strings_ = false;
 };
 

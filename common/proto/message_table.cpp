@@ -171,19 +171,27 @@ std::vector<KeyRow> message_keys(std::string_view type) {
                    std::make_index_sequence<kTypes.size()>());
 }
 
-std::string message_table_row(std::string_view type) {
-    std::string keys;
+std::string message_list_item(std::string_view type) {
+    constexpr std::size_t kWidth = 100;
+    std::vector<std::string> words;
     bool has_payload = false;
     for (const KeyRow& row : message_keys(type)) {
-        if (row.key == "payload") {
-            has_payload = true;
-            continue;
-        }
-        if (!keys.empty()) keys += ", ";
-        keys += "`" + row.key + "`" + (row.optional ? "?" : "");
+        has_payload |= row.key == "payload";
+        if (row.key != "payload") words.push_back("`" + row.key + "`" + (row.optional ? "?" : ""));
     }
-    return "| `" + std::string(type) + "` | " + (keys.empty() ? "" : keys + " ") + "| " +
-           (has_payload ? "yes " : "") + "|";
+    for (std::size_t i = 0; i + 1 < words.size(); ++i)
+        words[i] += ',';
+    if (has_payload) words.emplace_back("+ payload");
+    std::string item;
+    std::string line = "- `" + std::string(type) + "`" + (words.empty() ? "" : ":");
+    for (const std::string& word : words) {
+        if (line.size() + 1 + word.size() > kWidth) {
+            item += line + "\n";
+            line = " ";
+        }
+        line += " " + word;
+    }
+    return item + line + "\n";
 }
 
 }  // namespace frsh

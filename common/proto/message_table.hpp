@@ -18,7 +18,9 @@ struct KeyRow {
 [[nodiscard]] std::vector<std::string_view> message_types();
 // The rows of one message, in the order in which they are written. Nested objects are one row.
 [[nodiscard]] std::vector<KeyRow> message_keys(std::string_view type);
-// One line of Markdown: | `credit` | `ch`, `stream`, `consumed`, `limit` | |
-[[nodiscard]] std::string message_table_row(std::string_view type);
+// Returns one item of a Markdown list, in lines of at most 100 columns, each with its line end:
+//     - `credit`: `ch`, `stream`, `consumed`, `limit`
+// A key with a question mark may be absent; "+ payload" ends the item of a message that has one.
+[[nodiscard]] std::string message_list_item(std::string_view type);
 
 }  // namespace frsh

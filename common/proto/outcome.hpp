@@ -1,7 +1,7 @@
-// How a run ended: the one record that frsh exists to hand back.
+// How a run ended. To return this record is what frsh exists for.
 //
-// A kind of its own for every kind of end, so that a caller never has to guess from a number; see
-// exit_code() for the number that a shell gets to see.
+// Every kind of end has a type of its own, so that a caller never has to guess from a number.
+// exit_code() gives the number that a shell sees.
 #pragma once
 
 #include "common/proto/json.hpp"
@@ -14,7 +14,7 @@
 
 namespace frsh {
 
-// The main process ended by itself.
+// The main process called exit, or a signal killed it, and frsh was not the cause.
 struct Exited {
     int code = 0;  // 0..255
     bool operator==(const Exited&) const = default;
@@ -27,8 +27,8 @@ struct Signaled {
 };
 using RealEnd = std::variant<Exited, Signaled>;
 
-// frsh ended it, because a limit of the run passed or the client asked; and how it then really
-// ended, where that was seen.
+// frsh ended the run, because a time limit passed or the client canceled it. `real` is how the
+// process then ended, if that was observed.
 struct TimedOut {
     std::string limit;  // "wall" or "idle"
     std::optional<RealEnd> real;
@@ -38,39 +38,39 @@ struct Canceled {
     std::optional<RealEnd> real;
     bool operator==(const Canceled&) const = default;
 };
-// No program ever ran.
+// No program ran.
 struct NotStarted {
     std::string stage;  // "user", "cwd", "env", "fork", "exec", "shell", "journal", ...
-    int error = 0;      // errno on the server, 0 where none applies
+    int error = 0;      // errno on the server; 0 if none applies.
     std::string message;
     bool operator==(const NotStarted&) const = default;
 };
-// Nobody saw the end. Said by a client whose connection went or whose bytes do not add up, or by a
-// server about a run of an earlier life.
+// The end was not observed. A client reports it if the connection broke or a checksum differs, a
+// server for a run whose session or machine went down.
 struct Lost {
     std::string message;
     bool operator==(const Lost&) const = default;
 };
-// No end: it goes on without whoever is told this.
+// Not an end: the run continues, and the client that receives this leaves it.
 struct Running {
     bool operator==(const Running&) const = default;
 };
 
 using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, Lost, Running>;
 
-// An end that nobody but the process itself brought about.
+// Returns the outcome of a process that frsh did not end.
 [[nodiscard]] Outcome as_outcome(const RealEnd& end);
 
-// What a client exits with: the command's own code; 128+n for a signal; 124 timed out, or not over
-// yet; 130 canceled; 127 not found, 126 not executable; 255 for everything that is frsh's own
-// failure.
+// Returns the client's exit status: the command's own code; 128+n for signal n; 124 if it timed out
+// or still runs; 130 if canceled; 127 if not found, 126 if not executable; 255 for every failure of
+// frsh itself.
 [[nodiscard]] int exit_code(const Outcome& outcome);
 
-// The words for a person: "killed by signal KILL", "exec: No such file or directory".
+// Returns a text for a person: "killed by signal KILL", "exec: No such file or directory".
 [[nodiscard]] std::string describe(const Outcome& outcome);
 
 [[nodiscard]] Json to_json(const Outcome& outcome);
-// Throws ProtocolError.
+// Throws ProtocolError if the value is not an outcome.
 [[nodiscard]] Outcome outcome_from(const Json& json);
 
 }  // namespace frsh

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Between two processes of one machine nothing takes that long, if it is not the command that does.
+// Longer than a round trip within one machine, so that the windows of local runs rarely grow.
 constexpr auto kPause = 5ms;
 
 }  // namespace
@@ -37,8 +37,8 @@ void SendStream::commit(std::size_t size) {
 void SendStream::stop() {
     if (stopped_) return;
     stopped_ = finished_ = true;
-    // What was sent and is not consumed is forgotten too: a receiver that wants no more of this
-    // stream will not ask for it again either.
+    // Also forget bytes that were sent and not consumed: a receiver that wants no more of this
+    // stream will not ask for them again.
     begin_ = sent_;
     waiting_.clear();
     gap_.reset();
@@ -80,20 +80,20 @@ void SendStream::credit(Offset consumed, Offset limit) {
     if (consumed > highest_) throw ProtocolError("credit for bytes that were never sent");
     if (limit < consumed) throw ProtocolError("credit with a limit below what is consumed");
     limit_ = std::max(limit_, limit);
-    // A terminal's window stays as it is.
+    // The window of a terminal does not grow.
     if (window_ >= kWindow) {
         window_ = std::max(window_, std::min(limit - consumed, kLargestWindow));
     }
     if (gap_ && consumed > gap_->begin) {
         if (consumed < gap_->end) {
-            consumed = gap_->begin;  // A receiver counts what was left out as soon as it hears.
+            consumed = gap_->begin;  // The receiver counts a gap as consumed on arrival.
         } else {
             waiting_.drop(static_cast<std::size_t>(gap_->begin - begin_));
             begin_ = gap_->end;
             gap_.reset();
         }
     }
-    if (consumed > begin_) {  // Else said before, or about bytes that were forgotten.
+    if (consumed > begin_) {  // Otherwise it is an old credit.
         waiting_.drop(static_cast<std::size_t>(consumed - begin_));
         begin_ = consumed;
     }
@@ -122,7 +122,7 @@ void ReceiveStream::accept(Offset offset, std::size_t size, Time now) {
     waiting_since_ = now;
 }
 
-// The sender stopped at just the end of what it had heard that it may send, while we waited.
+// The sender stopped exactly at a limit that it was sent, and this end waited for more.
 void ReceiveStream::grow_if_starved(Time now) {
     const auto reached = std::find(told_.begin(), told_.end(), received_);
     if (reached != told_.end() && consumed_ == received_ && now - waiting_since_ > kPause) {
@@ -134,10 +134,10 @@ void ReceiveStream::grow_if_starved(Time now) {
 void ReceiveStream::skip(Offset offset, Offset to) {
     if (finished_) throw ProtocolError("a gap after the end of its stream");
     if (offset != received_ || to < offset) throw ProtocolError("a gap at the wrong place");
-    // What was skipped is not waited for by anybody.
+    // The skipped bytes count as consumed.
     consumed_ += to - offset;
     received_ = to;
-    // Both sides know this without a word, so that whoever takes little never has to give credit.
+    // Both sides raise the limit without a message, so that a small client never sends credit.
     limit_ = std::max(limit_, to + kInitialWindow);
 }
 

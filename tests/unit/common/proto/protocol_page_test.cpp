@@ -1,4 +1,4 @@
-// The examples of PROTOCOL.md are parsed here, so that the page cannot rot.
+// Parses the examples of PROTOCOL.md and compares its list of messages with the code.
 #include "common/proto/checksum.hpp"
 #include "common/proto/message.hpp"
 #include "common/proto/message_table.hpp"
@@ -29,24 +29,29 @@ std::ifstream open_page() {
     return page;
 }
 
-// Each block: the length in hexadecimal, the header, the payload if any.
+// Returns the bytes of each block. A block has the length in hexadecimal, the header in one or more
+// lines, and the payload if there is one.
 std::vector<std::string> example_frames() {
     std::ifstream page = open_page();
     std::vector<std::string> frames;
     for (std::string line; std::getline(page, line);) {
         if (line != "```frame") continue;
         std::string length;
-        std::string header;
-        std::string payload;
         std::getline(page, length);
-        std::getline(page, header);
-        std::getline(page, payload);
         std::string frame;
         std::istringstream bytes(length);
-        for (unsigned value = 0; bytes >> std::hex >> value;)
+        std::size_t header_size = 0;
+        for (unsigned value = 0; bytes >> std::hex >> value;) {
             frame += static_cast<char>(value);
+            header_size = header_size << 8 | value;
+        }
         CHECK(frame.size() == 4);
-        frame += header;
+        // A long header continues on the next line.
+        for (std::string header; frame.size() < 4 + header_size && std::getline(page, header);)
+            frame += header;
+        CHECK(frame.size() == 4 + header_size);
+        std::string payload;
+        std::getline(page, payload);
         if (payload != "```") frame += unescaped(payload);
         frames.push_back(frame);
     }
@@ -95,26 +100,25 @@ TEST_CASE("PROTOCOL.md: the example's counts and checksums are those of its byte
     CHECK(frsh::exit_code(end->outcome) == 3);
 }
 
-TEST_CASE("PROTOCOL.md: the table of all messages lists the keys that the code has") {
-    std::vector<std::string> listed;
+TEST_CASE("PROTOCOL.md: the list of all messages is the code's") {
+    std::string listed;
     std::ifstream page = open_page();
-    bool is_table = false;
+    bool is_list = false;
     for (std::string line; std::getline(page, line);) {
-        if (line == "## All messages") is_table = true;
-        if (is_table && line.starts_with("| `")) listed.push_back(line);
+        is_list |= line == "## All messages";
+        if (is_list && (line.starts_with("- ") || line.starts_with("  "))) listed += line + "\n";
     }
-    std::vector<std::string> expected;
+    std::string expected;
     for (const std::string_view type : frsh::message_types())
-        expected.push_back(frsh::message_table_row(type));
-    REQUIRE(listed.size() == expected.size());
-    for (std::size_t i = 0; i < listed.size(); ++i)
-        CHECK(listed[i] == expected[i]);
+        expected += frsh::message_list_item(type);
+    CHECK(listed == expected);
 }
 
-TEST_CASE("message table: nested, optional and payload keys are told apart") {
-    CHECK(frsh::message_table_row("credit") ==
-          "| `credit` | `ch`, `stream`, `consumed`, `limit` | |");
-    CHECK(frsh::message_table_row("acceptable") == "| `acceptable` | `key`? | |");
+TEST_CASE("message list: nested, optional and payload keys are told apart") {
+    CHECK(frsh::message_list_item("credit") == "- `credit`: `ch`, `stream`, `consumed`, `limit`\n");
+    CHECK(frsh::message_list_item("acceptable") == "- `acceptable`: `key`?\n");
+    CHECK(frsh::message_list_item("auth_pending") == "- `auth_pending`\n");
+    CHECK(frsh::message_list_item("auth") == "- `auth`: + payload\n");
     const auto keys = frsh::message_keys("end");
     REQUIRE(keys.size() > 3);
     CHECK(keys[0].key == "ch");
