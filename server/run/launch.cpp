@@ -18,7 +18,7 @@ extern char** environ;
 namespace frsh {
 namespace {
 
-// execve(2): one argument is at most 32 pages, its NUL included, whatever the total may be.
+// One argument has at most 32 pages with its NUL, whatever the limit of the total is (execve(2)).
 constexpr std::size_t kMaxArgument = 131071;
 
 constexpr std::string_view kUserPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games";
@@ -53,16 +53,16 @@ std::string_view base_name(std::string_view path) {
     return path.substr(path.rfind('/') + 1);
 }
 
-// Shells that take a script as their first argument and understand `exec 3<&-`.
+// Returns true for shells that take a script as their first argument and know `exec 3<&-`.
 bool reads_scripts(std::string_view shell) {
     constexpr std::array<std::string_view, 10> kKnown = {
         "sh", "bash", "dash", "ash", "ksh", "mksh", "ksh93", "zsh", "busybox", "yash"};
     return std::find(kKnown.begin(), kKnown.end(), base_name(shell)) != kKnown.end();
 }
 
-// The command in a file that has no name. The shell is told to read /dev/fd/3, opens that for
-// itself under a number out of the way, and closes the 3 we lent it in the first words it reads; so
-// stdin stays free and nothing the command starts inherits a descriptor.
+// Returns the command in a file without a name (memfd_create(2)). The shell reads /dev/fd/3, which
+// it opens again under a high number. The script's first words close descriptor 3. So stdin stays
+// free, and no process of the command inherits a descriptor.
 Fd script_of(const std::string& command) {
     Fd script(check(::memfd_create("frsh-script", MFD_CLOEXEC), "memfd_create"));
     write_all(script.get(), "exec 3<&-; ");
@@ -78,7 +78,8 @@ std::string value_of(const std::vector<std::string>& env, std::string_view name)
     return "";
 }
 
-// What steers the dynamic linker or makes shells run code never is, whatever a pattern matches.
+// Returns whether a forwarded variable is allowed. Variables that control the dynamic linker or
+// make shells run code never are, whatever the patterns match.
 bool is_accepted(const LaunchContext& context, std::string_view name) {
     if (!context.accept_env) return is_forwardable(name);
     return is_inheritable(name) &&
@@ -119,7 +120,7 @@ std::optional<std::string> find_subsystem(const std::string& name, const LaunchC
 msg::Open force_command(msg::Open open, const LaunchContext& context) {
     std::string asked;
     if (open.mode == msg::Open::Mode::Subsystem) {
-        // The command that it would have been, as sshd tells it.
+        // sshd, too, reports the command that the subsystem would have run.
         open.args = {find_subsystem(open.args[0], context).value_or(open.args[0])};
     }
     for (const std::string& arg : open.args) {
@@ -168,7 +169,7 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
     std::vector<std::string> env;
     if (open.pty) {
         if (!open.pty->term.empty()) env.push_back("TERM=" + open.pty->term);
-        env.push_back("SSH_TTY=" + terminal);  // Scripts and prompts ask for it by this name.
+        env.push_back("SSH_TTY=" + terminal);  // Scripts and prompts read this.
     }
     env.insert(env.end(), open.env.begin(), open.env.end());
     request.env = run_environment(context, env, open.forwarded, run_mark(open.run));
@@ -183,13 +184,13 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
             request.programs = search_path(open.args[0], value_of(request.env, "PATH"));
             break;
         case msg::Open::Mode::Login:
-            // A leading dash is how login(1) tells a shell that it is one.
+            // login(1) marks a login shell by a leading dash in argv[0].
             request.argv = {"-" + name};
             request.programs = {shell};
             break;
         case msg::Open::Mode::Subsystem:
             if (const auto found = find_subsystem(command, context)) {
-                // By the user's shell: where that allows little, so does this.
+                // The user's shell runs it, so that a restricted shell restricts it, too.
                 command = *found;
             } else {
                 return NotStarted{"subsystem", ENOENT,
@@ -225,7 +226,7 @@ NotStarted not_started(const SpawnFailure& failure, const SpawnRequest& request)
         case SpawnFailure::Stage::Cwd:
             return {"cwd", failure.error, "cwd " + escape_controls(request.cwd) + ": " + reason};
         case SpawnFailure::Stage::Exec: {
-            // The shell's own path where there is one; the name that was searched for otherwise.
+            // If there was one candidate, its path; otherwise the name that was searched for.
             const std::string& program =
                 request.programs.size() == 1 ? request.programs[0] : request.argv[0];
             return {"exec", failure.error, "exec " + escape_controls(program) + ": " + reason};

@@ -1,6 +1,6 @@
-// OutputConsumer takes one output stream of a run in place of a link: the journal of a kept run.
+// OutputConsumer receives one output stream of a run in place of a link: the journal of a kept run.
 //
-// A consumer takes everything at once and never throws: it must not hold up the command.
+// A consumer takes all bytes at once and never throws, so that it cannot hold up the command.
 #pragma once
 
 #include "common/proto/message.hpp"
@@ -18,7 +18,7 @@ class OutputConsumer {
     // the run.
     virtual void data(Offset offset, std::uint64_t time_us, std::string_view bytes) = 0;
     virtual void gap(const msg::Gap& gap) = 0;
-    // May be called again where the consumer could not write it down.
+    // May be called again after the consumer failed to write the end down.
     virtual void eof(Offset offset) = 0;
 
   protected:

@@ -9,11 +9,12 @@
 namespace frsh {
 namespace {
 
-// A pipe holds 64 KiB unless asked for more (pipe(7)). A user has only so many large ones, so it is
-// asked for once a command has shown that it fills them; a refusal changes nothing.
+// A pipe holds 64 KiB by default (pipe(7)). The kernel limits a user's memory in larger pipes, so a
+// larger one is requested only after a command has filled the buffer several times. A refusal is
+// harmless.
 constexpr int kLargePipe = 256 * 1024;
 constexpr int kFullReadsUntilLarge = 8;
-// Reads in one turn of the loop.
+// Reads in one turn of the event loop, so that one flood does not hold up other streams.
 constexpr int kReadsATurn = 4;
 
 std::uint64_t microseconds_since(EventLoop::Time start) {
@@ -48,7 +49,7 @@ OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<
 }
 
 bool OutputReader::may_read() const {
-    // Past the head nothing waits for the peer: it is kept back or dropped.
+    // Bytes past the head do not wait for the peer: they are held back or dropped.
     const bool past_head = head_ && produced_ >= *head_;
     return pipe_.is_open() && (is_discarding_ || stream_.room() > 0 || past_head);
 }
@@ -152,7 +153,7 @@ void OutputReader::discard() {
 }
 
 void OutputReader::credit(Offset consumed, Offset limit) {
-    // The silence until now was the reader's, and the command's begins only here.
+    // Until now the command waited for the peer, so its idle time begins here.
     if (is_blocked()) last_activity_ = EventLoop::Clock::now();
     stream_.credit(consumed, limit);
 }

@@ -1,9 +1,10 @@
-// One output stream of a run: from the command's pipe, or its terminal, to the link.
+// OutputReader is one output stream of a run: from the command's pipe, or its terminal, to the
+// link.
 //
-// Bytes are counted and summed as they leave the pipe, so that what the record says is what the
-// command produced. They wait in a stream of at most one window; while it is full the pipe is not
-// read, and the command waits. With a cap, the first half goes out at once, the last half is kept
-// back until the end, and what lies between is counted and dropped.
+// Bytes are counted and summed as they leave the pipe, so the record states what the command
+// produced. They wait in a stream of at most one window. While it is full, the pipe is not read,
+// and the command waits. With a cap, the first half of the cap is sent at once, the last half is
+// held back until the end, and the bytes between are counted and dropped.
 #pragma once
 
 #include "common/link/link.hpp"
@@ -21,28 +22,29 @@ class OutputReader {
     using Time = EventLoop::Time;
 
     // `on_change` is called after bytes came or the stream ended. `pipe` is the read end, or a
-    // terminal's master; a stream without one has ended. At most `window` bytes wait here.
+    // terminal's master; if it is not open, the stream has ended. `cap` is the most bytes to
+    // deliver; at most `window` bytes wait here.
     OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
                  std::function<void()> on_change, Offset window = kWindow);
 
-    // Takes what the pipe holds right now, as far as there is room.
+    // Reads what the pipe holds now, as far as there is room, with at most four reads.
     void drain();
-    // No more is read; what was read is still delivered. Gives the pipe away if it was open.
+    // Stops reading; bytes that were read are still delivered. Returns the pipe if it was open.
     Fd close();
-    // The peer wants no more: the command's next write is its death, or EPIPE.
+    // Closes the pipe: the command's next write gets SIGPIPE, or EPIPE.
     void stop();
-    // The peer has gone: what still comes is read and dropped, so that a command that cleans up
-    // does not die of saying so.
+    // The peer has gone: reads and drops what still comes, so that a command that prints while it
+    // cleans up gets no SIGPIPE.
     void discard();
     void credit(Offset consumed, Offset limit);
-    // A new connection, whose peer has everything below `at`. Throws ProtocolError.
+    // Continues on a new connection, whose peer has all bytes below `at`. Throws ProtocolError.
     void resume(Offset at) { stream_.resume(at); }
 
     [[nodiscard]] bool is_open() const { return pipe_.is_open(); }
-    // Full up, waiting for the peer: silence now is not the command's.
+    // Returns true if the window is full: then the command waits for the peer, and is not idle.
     [[nodiscard]] bool is_blocked() const { return pipe_.is_open() && !may_read(); }
     [[nodiscard]] Time last_activity() const { return last_activity_; }
-    // All that will ever be sent has been.
+    // Returns true once everything has been sent.
     [[nodiscard]] bool is_delivered() const;
     [[nodiscard]] bool has_output() const;
     void put_chunk(std::string& out, Channel channel, std::size_t most, Time run_start);
@@ -51,7 +53,7 @@ class OutputReader {
     bool write_down(OutputConsumer& consumer, Time run_start);
 
     [[nodiscard]] StreamSummary summary() const;
-    // The pipe itself, lent, while it is open.
+    // Returns the pipe's descriptor, lent; -1 if it is closed.
     [[nodiscard]] int pipe() const { return pipe_.get(); }
 
   private:
@@ -65,20 +67,19 @@ class OutputReader {
     Fd pipe_;
     std::function<void()> on_change_;
     SendStream stream_;
-    Crc32 sum_;            // Of everything produced.
+    Crc32 sum_;            // CRC-32 of all bytes produced.
     Offset produced_ = 0;  // Bytes.
-    bool eof_ = false;     // Every writer is gone; only then is nothing missing.
+    bool eof_ = false;     // Every writer has closed the pipe, so no byte is missing.
     Time last_activity_;
     int full_reads_ = 0;
     bool is_large_ = false;
     bool is_discarding_ = false;
 
-    // With a cap.
-    std::optional<Offset> head_;  // Bytes that go out at once.
-    Offset tail_size_ = 0;        // The most that is kept back.
-    std::string tail_;            // Kept back; at most twice tail_size_, trimmed now and then.
-    Crc32 tail_sum_;              // Of everything before tail_.
-    msg::Gap gap_;                // As it is told, once there is one.
+    std::optional<Offset> head_;  // With a cap: bytes that are sent at once.
+    Offset tail_size_ = 0;        // With a cap: the most bytes held back until the end.
+    std::string tail_;            // Held back; trimmed at twice tail_size_ and one block.
+    Crc32 tail_sum_;              // CRC-32 of all bytes before tail_.
+    msg::Gap gap_;                // Valid if gap_at_ is set.
     std::optional<Offset> gap_at_;
     Offset dropped_ = 0;
 

@@ -16,8 +16,8 @@
 # - The loop that runs once takes a `break` in a command. A `break 9` leaves all loops, and the last
 #   line enters them again.
 # - stderr is redirected last, so that `set -x` does not print these lines.
-# - If TMOUT is read-only, it cannot be unset. It started an alarm before bash came here, which would
-#   log out in the middle of a command. A trap for ALRM takes it.
+# - If TMOUT is read-only, it cannot be unset. It started an alarm before bash came here, which
+#   would log out in the middle of a command. A trap for ALRM takes it.
 
 builtin unset HISTFILE PROMPT_COMMAND TMOUT 2>/dev/null
 PS1= PS2=

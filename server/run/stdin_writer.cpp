@@ -29,7 +29,7 @@ IoResult StdinWriter::attempt(std::string_view bytes) {
         }
         return result;
     } catch (const SysError& error) {
-        // Of a terminal that nobody has open any more.
+        // A terminal that no process has open any more reports EIO.
         if (kind_ != Kind::Terminal || error.code().value() != EIO) throw;
         return {IoResult::Status::EndOfFile};
     }
@@ -43,7 +43,7 @@ void StdinWriter::data(const msg::Data& data) {
     }
     std::string_view bytes = data.bytes;
     if (pending_.is_empty()) {
-        // Straight through where the pipe has room: the common case copies nothing.
+        // If the pipe has room, as in the common case, nothing is copied.
         const IoResult result = attempt(bytes);
         if (result.status == IoResult::Status::EndOfFile) {
             close();
@@ -77,8 +77,9 @@ bool StdinWriter::is_eof_due() const {
     return stream_.is_finished() && pending_.is_empty() && !closed_;
 }
 
-// Whoever reads lines takes it for the end of his input; in the middle of a line it only ends that,
-// and a second one is needed. False: there is no room for it now.
+// Types the terminal's EOF character: a program that reads lines then sees end of file (termios(3),
+// VEOF). In the middle of a line the character only ends that read, so a second one is typed.
+// Returns false if the terminal has no room now.
 bool StdinWriter::type_eof() {
     const auto character = eof_character(pipe_.get());
     if (!character) return true;
@@ -88,7 +89,7 @@ bool StdinWriter::type_eof() {
     return attempt({&*character, 1}).status != IoResult::Status::WouldBlock;
 }
 
-// Half-close: the command sees the end of its input after the last byte, and goes on writing.
+// Closes the pipe after the last byte: the command sees end of file, and may still write output.
 void StdinWriter::finish_if_done() {
     if (!is_eof_due() || (kind_ == Kind::Terminal && !type_eof())) return;
     closed_ = true;

@@ -1,4 +1,7 @@
-// The stdin of a run: from the link to the command's pipe, or to the keyboard side of its terminal.
+// StdinWriter is the stdin of a run: from the link to the command's pipe, or to the keyboard side
+// of its terminal.
+//
+// The pipe is non-blocking. Bytes that it does not take wait here, at most one window.
 #pragma once
 
 #include "common/link/link.hpp"
@@ -8,25 +11,24 @@ namespace frsh {
 
 class StdinWriter {
   public:
-    // A pipe ends where the input does. A terminal has no end: there its EOF character is typed.
+    // A pipe is closed at the end of the input. On a terminal, its EOF character is typed instead.
     enum class Kind { Pipe, Terminal };
-    // `pipe` is the write end, or a terminal's master; not open where the command's stdin is
-    // /dev/null, or no command ran: then what comes is dropped, and no more than the first window
-    // is asked for.
+    // `pipe` is the write end, or a terminal's master. It is not open if the command's stdin is
+    // /dev/null or no command ran: then arriving bytes are dropped, and no credit follows the first
+    // window.
     StdinWriter(EventLoop& loop, Fd pipe, Kind kind = Kind::Pipe);
 
-    // Throw ProtocolError where the peer breaks the rules of stream.hpp.
+    // data() and eof() throw ProtocolError if the peer breaks the rules of stream.hpp.
     void data(const msg::Data& data);
     void eof(Offset offset);
 
-    // The command has ended, or closed its stdin: what still comes is dropped, and the peer is told
-    // once that no more is wanted.
+    // The command has ended, or closed its stdin: drops what still comes, and sends one `stop`.
     void close();
 
-    // A new connection, on which stdin goes on from here; what was said on the old one is said
-    // again.
+    // Continues on a new connection, and sends credit and `stop` again. Returns the offset of the
+    // next byte that the peer is to send.
     Offset resume();
-    // Its end has arrived.
+    // Returns true once the end of the input has arrived.
     [[nodiscard]] bool has_ended() const { return stream_.is_finished(); }
 
     [[nodiscard]] bool has_control() const {
@@ -43,13 +45,13 @@ class StdinWriter {
 
     Fd pipe_;
     Kind kind_;
-    bool is_line_open_ = false;  // Of what was typed, the last byte ended no line.
+    bool is_line_open_ = false;  // The last byte typed was not an end of line.
     ReceiveStream stream_;
     ByteQueue pending_;
     bool has_reader_;
     bool closed_ = false;
-    bool is_unwanted_ = false;  // Closed before the peer had said the end,
-    bool stop_due_ = false;     // and it has not been told.
+    bool is_unwanted_ = false;  // Closed before the end had arrived.
+    bool stop_due_ = false;     // A `stop` is to be sent.
     EventLoop::Watch watch_;
 };
 

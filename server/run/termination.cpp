@@ -10,9 +10,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kHangUpTime{500};
 constexpr milliseconds kKillTime{5000};
-// Between two looks at the process table: often at first, since most processes end at once.
+// The longest pause between two looks. The first is 1 ms, since most processes end at once.
 constexpr milliseconds kLongestPause{100};
-// An execve(2) takes no longer; somebody may look like it for good.
+// A process in execve(2) has no environment for less than this. Some have none for good.
 constexpr milliseconds kUnsureTime{250};
 
 }  // namespace
@@ -31,7 +31,7 @@ void Termination::enter(Step step, Time now) {
                                                   : kKillTime);
     next_look_ = now;
     pause_ = milliseconds(1);
-    asked_.clear();
+    signaled_.clear();
 }
 
 void Termination::hurry(Time now) {
@@ -45,7 +45,7 @@ void Termination::tick(Time now) {
     }
     const auto [left, is_sure] = started_by(origin_);
     const Time looked = EventLoop::Clock::now();
-    // However long a look takes, as much time is left for everything else.
+    // Pause at least as long as the look took, so that looks use at most half of the time.
     const auto pause = std::max<Time::duration>(pause_, looked - now);
     next_look_ = std::min(looked + pause, std::max(step_ends_, looked + milliseconds(1)));
     pause_ = std::min(2 * pause_, kLongestPause);
@@ -62,23 +62,23 @@ void Termination::tick(Time now) {
     const int number = step_ == Step::HangUp      ? SIGHUP
                        : step_ == Step::Terminate ? SIGTERM
                                                   : SIGKILL;
-    bool any_will_go = false;
-    const auto asked_before = asked_;
-    const auto was_asked = [&asked_before](pid_t pid) {
-        const auto found = asked_before.lower_bound({pid, 0});
-        return found != asked_before.end() && found->first == pid;
+    bool is_any_leaving = false;
+    const auto signaled_before = signaled_;
+    const auto was_signaled = [&signaled_before](pid_t pid) {
+        const auto found = signaled_before.lower_bound({pid, 0});
+        return found != signaled_before.end() && found->first == pid;
     };
     for (const ProcessInfo& process : left) {
-        const bool is_new = asked_.emplace(process.pid, process.start).second;
-        if (step_ != Step::Kill && (!is_new || was_asked(process.parent))) {
-            any_will_go = true;
+        const bool is_new = signaled_.emplace(process.pid, process.start).second;
+        if (step_ != Step::Kill && (!is_new || was_signaled(process.parent))) {
+            is_any_leaving = true;
             continue;
         }
-        any_will_go |= send_signal(process, number) != Delivery::Refused;
-        // A stopped process answers nothing but KILL until it goes on.
+        is_any_leaving |= send_signal(process, number) != Delivery::Refused;
+        // A stopped process acts on no signal but KILL until it continues.
         if (step_ != Step::Kill && process.state == 'T') (void)send_signal(process, SIGCONT);
     }
-    if (!any_will_go && step_ == Step::Kill) {
+    if (!is_any_leaving && step_ == Step::Kill) {
         survivors_ = left;
         is_done_ = true;
     }

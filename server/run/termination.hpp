@@ -1,12 +1,13 @@
-// Termination everything that a run started: ask, wait, then kill, until nobody is left.
+// Termination ends all processes that a run or a shell started, with stronger signals step by step:
 //
-//     hang up (HUP) ──500 ms──▶ ask (TERM) ──grace──▶ kill (KILL, again and again) ──5 s──▶ give up
+//     HUP ──500 ms──▶ TERM ──grace──▶ KILL, at every look ──5 s──▶ give up
 //
-// Any step that finds nobody left is the last, unless it could not be sure for a while. Asking
-// happens once a process, when it is first seen. What somebody starts who was asked already is how
-// he tidies up, and is left in peace until the next step. What cannot be killed, or will not die,
-// is named at the end. A hang-up that somebody asked for is an end of its own, with the whole grace
-// before the next step.
+// If a look at the process table finds no process left, the termination is done. If that look was
+// not sure (see started_by()), it is repeated for a while. HUP and TERM are sent to each process
+// once, when it is first seen. Children that a process starts after it was signalled are taken for
+// its cleanup and are not signalled until the next step. Processes that survive KILL, or that may
+// not be signalled, are the survivors. If HUP was requested by a user (AskedHangUp), TERM follows
+// after the whole grace period.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -24,18 +25,18 @@ class Termination {
     using Time = EventLoop::Time;
     enum class First { HangUp, AskedHangUp, Terminate };
 
-    // Of everything from there; see started_by().
+    // Ends all processes of `origin` (see started_by()). Sends nothing before the first tick().
     Termination(ProcessOrigin origin, First first, std::chrono::milliseconds grace, Time now);
 
-    // Looks again, and does what is due.
+    // Looks at the process table if a look is due, and sends the signals of the current step.
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const { return is_done_ ? EventLoop::kNever : next_look_; }
     [[nodiscard]] bool is_done() const { return is_done_; }
-    // Who was left when it gave up; empty where nobody was.
+    // Returns the processes left when it gave up; empty if all have ended.
     [[nodiscard]] const std::vector<ProcessInfo>& survivors() const { return survivors_; }
-    // Straight to the last step.
+    // Goes straight to KILL.
     void hurry(Time now);
-    // The first process was waited for.
+    // The first process was waited for at `when`, in clock ticks (now_in_ticks()).
     void reaped(std::uint64_t when) { origin_.reaped = when; }
 
   private:
@@ -49,8 +50,8 @@ class Termination {
     Time step_ends_;
     Time next_look_;
     std::chrono::milliseconds pause_{1};
-    std::set<std::pair<pid_t, std::uint64_t>> asked_;  // In this step, by pid and start time.
-    std::optional<Time> unsure_since_;                 // That nobody is left.
+    std::set<std::pair<pid_t, std::uint64_t>> signaled_;  // In this step, by pid and start time.
+    std::optional<Time> unsure_since_;                    // Since then, no process was found.
     std::vector<ProcessInfo> survivors_;
     bool is_done_ = false;
 };

@@ -1,0 +1,82 @@
+// Executor is how the command of a run is executed: as a process of its own (ProcessExecutor) or
+// by a shell (ShellExecutor). Run owns one and does the rest: streams, limits and the record.
+#pragma once
+
+#include "common/base/terminal.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/fd.hpp"
+#include "common/sys/process.hpp"
+#include "common/sys/process_table.hpp"
+#include "server/run/termination.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace frsh {
+
+// Why a run is ended before its command ends by itself.
+enum class EndReason { None, WallTimeout, IdleTimeout, Canceled, Disconnected };
+
+class Executor {
+  public:
+    using Time = EventLoop::Time;
+
+    // Gets the end of the command, once.
+    class Owner {
+      public:
+        virtual void command_ended(const ExitStatus& status) = 0;
+        // No program ran.
+        virtual void command_never_began(NotStarted why) = 0;
+
+      protected:
+        ~Owner() = default;
+    };
+
+    virtual ~Executor() = default;
+
+    // Returns 0 in a shell.
+    [[nodiscard]] virtual pid_t pid() const { return 0; }
+    // Returns true if this is the command's process and it has not been waited for.
+    [[nodiscard]] virtual bool awaits(pid_t) const { return false; }
+    // The command's process was waited for.
+    virtual void exited(const ExitStatus&) {}
+
+    // Sends the signal to the command's foreground processes; none if the command has ended.
+    virtual void signal(int number) = 0;
+    virtual void resize(const WindowSize&) {}
+    // Closes the command's terminal, so that its processes get HUP. Returns false if it has none.
+    virtual bool hang_up() { return false; }
+
+    enum class Ending {
+        Begun,         // The command will end; if not, its survivors are named.
+        NeverBegan,    // The command had not begun, and will not.
+        AlreadyEnded,  // Only the streams are still open.
+    };
+    // Ends the command and everything it started. Called once.
+    virtual Ending end(EndReason reason, Termination::First first, Time now) = 0;
+    // Goes straight to KILL, if end() was called.
+    virtual void hurry(Time) {}
+    // Returns the termination of the command's processes, once there is one; null otherwise.
+    [[nodiscard]] virtual const Termination* termination() const { return nullptr; }
+    virtual void tick(Time now) = 0;
+    [[nodiscard]] virtual Time next_deadline() const = 0;
+
+    // Takes the pipe of an output stream that processes still hold when the run is over.
+    virtual void take_leftover(Fd) {}
+    // The run is over and needs the terminal no more.
+    virtual void release() {}
+    // Returns the path of the command's terminal, or "".
+    [[nodiscard]] virtual std::string terminal_name() const { return ""; }
+    // Returns the shell's folder after the command.
+    [[nodiscard]] virtual std::optional<std::string> cwd() const { return std::nullopt; }
+    // Returns how often the kernel killed for lack of memory since the start.
+    [[nodiscard]] virtual std::optional<std::uint64_t> oom_kills() const { return std::nullopt; }
+};
+
+}  // namespace frsh
