@@ -1,7 +1,6 @@
-// The few things frsh asks of OpenSSL outside TLS: digests, random bytes, keys that free
-// themselves.
+// What frsh uses of OpenSSL outside TLS: digests, random bytes, owned keys.
 //
-// OpenSSL's headers stay in the .cpp files; its types appear here by their forward names only.
+// This header includes none of OpenSSL's; it only declares their types.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +13,13 @@ struct evp_pkey_st;  // EVP_PKEY.
 
 namespace frsh {
 
-// OpenSSL refused an operation: "attempt: reason", one printable line.
+// An operation of OpenSSL failed: "attempt: reason", one printable line.
 class TlsError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// The first call into OpenSSL, made by everything here before its own: without configuration file,
-// error strings and exit handlers it takes a millisecond or two less. Calling it again is free.
+// Initialises OpenSSL without configuration file, error strings and exit handlers, which saves one
+// to two milliseconds. All functions here call it first. Another call costs nothing.
 void initialise_openssl();
 
 [[nodiscard]] std::string sha1_hmac(std::string_view key, std::string_view bytes);
@@ -28,10 +27,10 @@ void initialise_openssl();
 [[nodiscard]] std::string sha512(std::string_view bytes);
 [[nodiscard]] std::string random_bytes(std::size_t size);
 
-// Overwrite a secret in a way that the compiler may not leave out.
+// Overwrites a secret; the compiler cannot remove this (OPENSSL_cleanse(3)).
 void wipe(std::string& secret);
 
-// Wipes a secret when the scope ends, however it ends.
+// Wipes a secret when the scope ends, also by an exception.
 class WipeAtExit {
   public:
     explicit WipeAtExit(std::string& secret) : secret_(secret) {}
@@ -48,7 +47,7 @@ struct KeyDeleter {
 };
 using KeyHandle = std::unique_ptr<evp_pkey_st, KeyDeleter>;
 
-// Throws TlsError with OpenSSL's latest reason, and empties its queue of them.
+// Throws TlsError with OpenSSL's last error, and clears the error queue.
 [[noreturn]] void throw_openssl(std::string_view attempt);
 
 }  // namespace frsh

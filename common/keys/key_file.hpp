@@ -27,8 +27,8 @@ struct KeyFile {
 
 // Runs `ssh-keygen -Y sign`. Blocks without a limit while ssh-keygen waits for its user. Returns
 // the bare signature (sshsig.hpp), verified; nothing if ssh-keygen failed, after it wrote the
-// reason to stderr. Throws UserError if `expected` is given and another key signed. Throws WaitCanceled
-// if `cancel_fd` (-1: none) becomes readable; ssh-keygen is then terminated.
+// reason to stderr. Throws UserError if `expected` is given and another key signed. Throws
+// WaitCanceled if `cancel_fd` (-1: none) becomes readable; ssh-keygen is then terminated.
 [[nodiscard]] std::optional<std::string> sign_with_ssh_keygen(
     const std::string& path, std::string_view name_space, std::string_view message,
     const std::optional<PublicKey>& expected, int cancel_fd = -1);

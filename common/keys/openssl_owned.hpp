@@ -1,5 +1,5 @@
-// OpenSSL's objects, each freed once by whoever owns it. For the .cpp files of this folder only:
-// no other header here shows OpenSSL.
+// Owning pointers to OpenSSL's objects. Only the .cpp files of this folder include this header; no
+// other header includes OpenSSL's.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,9 @@
 namespace frsh {
 
 struct OpensslFreer {
-    void operator()(BIGNUM* number) const { BN_clear_free(number); }  // It may be a secret.
+    void operator()(BIGNUM* number) const {
+        BN_clear_free(number);
+    }  // Cleared, because it may be secret.
     void operator()(BN_CTX* context) const { BN_CTX_free(context); }
     void operator()(OSSL_PARAM_BLD* builder) const { OSSL_PARAM_BLD_free(builder); }
     void operator()(OSSL_PARAM* parameters) const { OSSL_PARAM_free(parameters); }
@@ -28,7 +30,7 @@ inline const unsigned char* data_of(std::string_view bytes) {
     return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-// Of an unsigned big-endian magnitude.
+// Converts an unsigned big-endian magnitude. Returns null if memory is exhausted.
 inline Owned<BIGNUM> to_number(std::string_view magnitude) {
     return Owned<BIGNUM>(
         BN_bin2bn(data_of(magnitude), static_cast<int>(magnitude.size()), nullptr));

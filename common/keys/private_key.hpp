@@ -1,4 +1,4 @@
-// An SSH private key in memory: a thing that signs, and that can be written down once.
+// An SSH private key in memory: it signs, and an ed25519 key can be exported to a file.
 #pragma once
 
 #include "common/keys/crypto.hpp"
@@ -9,22 +9,22 @@
 
 namespace frsh {
 
-// A private key in memory. It moves, it does not copy; OpenSSL wipes it when it goes.
+// Movable, not copyable. OpenSSL wipes the key's memory on destruction.
 class PrivateKey {
   public:
     static PrivateKey generate_ed25519();
 
-    // The private part of an openssh-key-v1 file, as this type of key spells it: see key_file.cpp.
-    // Throws ProtocolError, also where the private half does not belong to `key`.
+    // Parses the private fields of an openssh-key-v1 file (key_file.cpp). Throws ProtocolError,
+    // also if the private half does not belong to `key`.
     static PrivateKey from_openssh_fields(const PublicKey& key, std::string_view fields);
 
     [[nodiscard]] const PublicKey& public_key() const { return public_; }
 
-    // A signature in SSH's spelling; RSA keys use rsa-sha2-512. Each is verified before it leaves:
-    // a faulty RSA signature would give the key away.
+    // Returns a signature in SSH's wire format; RSA keys use rsa-sha2-512. Each signature is
+    // verified before it is returned: a faulty RSA signature could reveal the private key.
     [[nodiscard]] std::string sign(std::string_view message) const;
 
-    // The fields that from_openssh_fields reads, for ed25519 only. Secret: wipe it.
+    // Returns the fields that from_openssh_fields() reads; ed25519 only. Wipe the result after use.
     [[nodiscard]] std::string openssh_fields() const;
 
   private:

@@ -1,9 +1,8 @@
-// Who is at the other end: two signatures over the TLS channel, one from each side.
+// Authentication of both peers: two signatures over the TLS channel, one from each side.
 //
-// Both sign the channel binding, which is the same at both ends only where nobody sits in between,
-// and the server's nonce. So a proof means nothing on any other connection, and a relay in the
-// middle has nothing to pass on. The user's also names the host's key and the account, so that a
-// login to one server is none to another.
+// Both sign the channel binding and the server's nonce. The binding is the same at both ends only
+// if no relay sits between them, so a proof is invalid on any other connection. The user's proof
+// also names the host key and the account, so it is invalid for any other server or account.
 //
 //     host proof   payload  string host_key_blob, string signature
 //     user proof   payload  string user, string key_blob, string signature
@@ -24,19 +23,20 @@ inline constexpr std::size_t kNonceSize = 16;
 inline constexpr std::size_t kBindingSize = 32;
 inline constexpr std::size_t kMaxProbes = 6;
 inline constexpr std::size_t kMaxUserName = 256;
-// The largest proof there is: RSA of 16384 bits, twice over. A payload above it is refused unread.
+// More than the largest proof needs (an RSA key of 16384 bits and a signature by it). A larger
+// payload is refused before it is read.
 inline constexpr std::size_t kMaxProof = std::size_t{16} * 1024;
 
 inline constexpr std::string_view kHostNamespace = "host-v1@frsh";
 inline constexpr std::string_view kUserNamespace = "auth-v1@frsh";
 
-// What the proofs of one connection have in common.
+// The values that both proofs of one connection sign.
 struct ProofContext {
     std::string binding;  // TlsTransport::exporter().
     std::string nonce;    // The server's hello.
 };
 
-// The messages to sign with sshsig.hpp under the two namespaces, by whoever holds the key.
+// Return the messages to sign with SSHSIG (sshsig.hpp), each under its namespace.
 [[nodiscard]] std::string host_proof_message(const ProofContext& context);
 [[nodiscard]] std::string user_proof_message(const ProofContext& context, const PublicKey& host_key,
                                              std::string_view user);
@@ -52,26 +52,26 @@ struct UserProof {
 };
 struct UserProbe {
     std::string user;
-    std::vector<PublicKey> keys;  // In the order in which the client would like to use them.
+    std::vector<PublicKey> keys;  // In the client's order of preference.
 };
 
 [[nodiscard]] std::string encode(const HostProof& proof);
 [[nodiscard]] std::string encode(const UserProof& proof);
 [[nodiscard]] std::string encode(const UserProbe& probe);
 
-// All three throw ProtocolError for anything but exactly one of these. A user's name is bytes
-// without NUL and not empty; whether there is such a user is somebody else's question.
+// Throw ProtocolError for a malformed payload. A user's name is not empty and has no NUL byte;
+// whether the user exists is not checked here.
 [[nodiscard]] HostProof parse_host_proof(std::string_view payload);
 [[nodiscard]] UserProof parse_user_proof(std::string_view payload);
 [[nodiscard]] UserProbe parse_user_probe(std::string_view payload);
 
-// True if the key's owner is at the other end of exactly this connection. Whether that key is the
-// one we want to talk to is for known_hosts and authorized_keys to say.
+// Return true if the peer of exactly this connection owns the key. Whether the key is trusted is
+// decided by known_hosts and authorized_keys.
 [[nodiscard]] bool is_proven(const HostProof& proof, const ProofContext& context);
 [[nodiscard]] bool is_proven(const UserProof& proof, const ProofContext& context,
                              const PublicKey& host_key, Presence presence = Presence::Touched);
 
-// One signature and its check for nothing, as TlsContext::warm_up() is a handshake for nothing.
+// Makes and verifies one unused signature, for the same reason as TlsContext::warm_up().
 void warm_up_proofs(const PrivateKey& key);
 
 }  // namespace frsh

@@ -1,8 +1,8 @@
-// An SSH public key, as a value: parsed once and strictly, compared by its bytes, able to verify.
+// An SSH public key as a value: parsed strictly, compared by its bytes, and used to verify.
 //
-// Known are ssh-ed25519, ecdsa-sha2-nistp256/384/521, ssh-rsa of 2048 to 16384 bits (with SHA-2
-// signatures only), and the public half of the two FIDO kinds. A key has exactly one spelling here,
-// so that comparing blobs is comparing keys.
+// Supported: ssh-ed25519, ecdsa-sha2-nistp256/384/521, ssh-rsa of 2048 to 16384 bits (SHA-2
+// signatures only), and both FIDO types. Each key has exactly one accepted encoding, so comparing
+// blobs compares keys.
 #pragma once
 
 #include <string>
@@ -23,16 +23,17 @@ enum class KeyType {
 // In bytes, of either half (RFC 8032).
 inline constexpr std::size_t kEd25519Size = 32;
 
-// "ssh-ed25519" and so on, as files and blobs have it.
+// Returns the name in files and blobs, "ssh-ed25519" for example.
 [[nodiscard]] std::string_view name_of(KeyType type);
 
-// What a FIDO token must say about the person who used it; other keys cannot say, and need not.
+// What the signature of a FIDO token must confirm: a touch, or a PIN as well. Other types ignore
+// it.
 enum class Presence { Touched, Verified };
 
 class PublicKey {
   public:
-    // Both throw ProtocolError: unknown type, wrong length, a point off its curve, a weak modulus,
-    // anything left over. The text is "type base64", without comment.
+    // Throw ProtocolError: unknown type, wrong length, a point off its curve, a weak modulus,
+    // trailing bytes. The text is "type base64", without comment.
     static PublicKey from_blob(std::string_view blob);
     static PublicKey from_text(std::string_view text);
 
@@ -40,11 +41,11 @@ class PublicKey {
     [[nodiscard]] const std::string& blob() const { return blob_; }
     [[nodiscard]] std::string text() const;         // "ssh-ed25519 AAAA…"
     [[nodiscard]] std::string fingerprint() const;  // "SHA256:…", as ssh-keygen -l prints it.
-    [[nodiscard]] std::string type_label() const;   // "ED25519", "RSA 3072": for people.
+    [[nodiscard]] std::string type_label() const;   // "ED25519", "RSA 3072", for messages.
     [[nodiscard]] bool is_fido() const;
 
-    // True if `signature` (`string algorithm, string bytes`, RFC 4253) is this key's over exactly
-    // `message`. Malformed signatures, SHA-1 and foreign algorithms are simply not valid ones.
+    // Returns true if `signature` (`string algorithm, string bytes`, RFC 4253) was made by this key
+    // over `message`. Returns false for malformed signatures, SHA-1 and algorithms of other types.
     [[nodiscard]] bool verify(std::string_view message, std::string_view signature,
                               Presence presence = Presence::Touched) const;
 
@@ -57,7 +58,7 @@ class PublicKey {
     std::string blob_;
 };
 
-// "type base64 comment", one line of a .pub file.
+// One line of a .pub file: "type base64 comment".
 struct CommentedKey {
     PublicKey key;
     std::string comment;

@@ -1,7 +1,8 @@
-// The binary notation of SSH (RFC 4251, section 5), in which keys, signatures and proofs are spelt.
+// The binary encoding of SSH (RFC 4251, section 5) for keys, signatures and proofs.
 //
-// Strict on purpose: what is read here is either signed or decides who gets in, so every value has
-// one spelling, no length is believed before the bytes are there, and nothing may follow the end.
+// The reader is strict, because its input is signed or decides a login. Each value has exactly one
+// accepted encoding, lengths are checked against the available bytes, and trailing bytes are
+// errors.
 #pragma once
 
 #include <cstddef>
@@ -11,30 +12,30 @@
 
 namespace frsh {
 
-// No key, signature or proof comes near this; a length above it is a lie.
+// Far above the size of any key, signature or proof. A larger length is an error.
 inline constexpr std::size_t kMaxWireString = std::size_t{256} * 1024;
 
-// Walks over bytes it does not own: what it returns points into them. Everything throws
-// ProtocolError when the bytes are not what was asked for.
+// Reads from bytes that it does not own; the returned views point into them. All functions throw
+// ProtocolError if the bytes do not match.
 class WireReader {
   public:
-    // `subject` names in error messages what is being read ("key", "signature").
+    // `subject` names the input in error messages ("key", "signature").
     WireReader(std::string_view bytes, std::string_view subject)
         : rest_(bytes), subject_(subject) {}
-    WireReader(std::string&& bytes, std::string_view subject) = delete;  // It would be gone.
+    WireReader(std::string&& bytes, std::string_view subject) = delete;  // The views would dangle.
 
     std::uint8_t u8();
     std::uint32_t u32();
     std::string_view string(std::size_t limit = kMaxWireString);
     std::string_view take(std::size_t size);
 
-    // A positive number's magnitude, without leading zeros. Negative numbers, zero and padded
-    // spellings are refused: nothing in a key or a signature is ever one of those.
+    // Returns the magnitude of a positive number, without leading zeros. Negative numbers, zero and
+    // padded encodings throw: no field of a key or a signature may have them.
     std::string_view positive_mpint(std::size_t limit = kMaxWireString);
 
     [[nodiscard]] bool at_end() const { return rest_.empty(); }
     [[nodiscard]] std::string_view rest() const { return rest_; }
-    void finish() const;  // Nothing may be left.
+    void finish() const;  // Throws if bytes are left.
 
     [[noreturn]] void refuse(std::string_view why) const;
 

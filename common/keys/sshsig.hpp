@@ -1,8 +1,9 @@
-// SSHSIG: signatures by SSH keys over something else than an SSH login (PROTOCOL.sshsig).
+// SSHSIG: signatures by SSH keys that are not SSH logins (PROTOCOL.sshsig of OpenSSH).
 //
-// What is signed starts with "SSHSIG" and a namespace. Read as an SSH login those first bytes would
-// be a session id of 1.4 GB, so nothing signed here can ever log in anywhere; and a signature made
-// for git, for a file or for another step of frsh has another namespace, so it means nothing here.
+// The signed data starts with "SSHSIG" and a namespace. An SSH server would read these bytes as the
+// length of a session id of 1.4 GB, so such a signature is never a valid SSH login. A signature
+// made for git, for a file or for another step of frsh has another namespace, so it is invalid
+// here.
 #pragma once
 
 #include "common/keys/private_key.hpp"
@@ -13,11 +14,11 @@
 
 namespace frsh {
 
-// The bytes that a key signs, for whoever holds the key: us, or ssh-agent.
+// Returns the bytes that the key signs; a PrivateKey or ssh-agent makes the signature.
 [[nodiscard]] std::string sshsig_signed_data(std::string_view name_space, std::string_view message);
 
-// The signature alone (`string algorithm, string bytes`), which is what frsh's proofs carry: key
-// and namespace are not the signer's to choose.
+// Make and verify the bare signature (`string algorithm, string bytes`). frsh's proofs carry only
+// this: the verifier knows the key and the namespace.
 [[nodiscard]] std::string sign_sshsig(const PrivateKey& key, std::string_view name_space,
                                       std::string_view message);
 [[nodiscard]] bool verify_sshsig(const PublicKey& key, std::string_view name_space,
@@ -31,7 +32,7 @@ struct ArmoredSignature {
     std::string signature;
 };
 [[nodiscard]] std::string armor(const ArmoredSignature& signature);
-// Throws ProtocolError, also where another hash than sha512 was used.
+// Throws ProtocolError, also if the hash is not sha512.
 [[nodiscard]] ArmoredSignature dearmor(std::string_view text);
 
 }  // namespace frsh

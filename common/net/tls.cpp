@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxUnsent = std::size_t{64} * 1024;
 constexpr std::size_t kMaxGreeting = std::size_t{16} * 1024;
 
-// OpenSSL's reason for a failed handshake, where a person can do something with it.
+// Returns a text for those errors of OpenSSL that the user can act on; else "".
 std::string describe_failure(int reason) {
     switch (reason) {
         case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
@@ -70,7 +70,7 @@ struct TlsTransport::State {
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    // Hands the kernel what it takes. False if nobody will take any more.
+    // Writes what the kernel takes. Returns false if the peer takes no more bytes.
     bool flush() {
         while (!wire.out.empty()) {
             const IoResult put = write_some(wire.fd, wire.out);
@@ -85,7 +85,7 @@ struct TlsTransport::State {
         return !is_gone;
     }
 
-    // An alert that explains our refusal may still be waiting; the peer should see it.
+    // Flushes first: an alert that explains the failure to the peer may still be unsent.
     [[noreturn]] void fail_handshake() {
         const unsigned long code = ERR_peek_last_error();
         ERR_clear_error();
@@ -108,7 +108,7 @@ struct TlsTransport::State {
         throw TlsError("TLS: " + words);
     }
 
-    // After a step that did not get through: waiting for what?
+    // Returns what an incomplete handshake step waits for, or throws its failure.
     Handshake wait_or_fail(int result) {
         const int error = SSL_get_error(ssl, result);
         if (wire.is_foreign && is_client && wire.plain[0] == 0) {
@@ -130,8 +130,8 @@ struct TlsTransport::State {
         }
     }
 
-    // The server's first half. Reading "early data", of which there can be none, is how OpenSSL
-    // is asked to stop as soon as the server may speak, instead of waiting for the client.
+    // The first half of the server's handshake. SSL_read_early_data(3) makes OpenSSL stop as soon
+    // as the server may send, instead of waiting for the client. There is no early data to read.
     Handshake take_client_hello() {
         char nothing[1];
         std::size_t size = 0;
@@ -151,7 +151,7 @@ struct TlsTransport::State {
         return {IoResult::Status::Done, taken};
     }
 
-    // What a failed SSL_read means.
+    // Returns or throws what a failed SSL_read_ex(3) means.
     IoResult judge_read(int result) {
         const int error = SSL_get_error(ssl, result);
         const unsigned long code = ERR_peek_last_error();
@@ -178,11 +178,11 @@ struct TlsTransport::State {
     TlsWire wire;
     SSL* ssl = nullptr;
     Stage stage = Stage::Hello;
-    bool is_drained = false;    // What OpenSSL holds is less than a record: only poll(2) helps.
-    bool owes_end = false;      // An end or a failure came right behind what read() gave last.
-    bool is_gone = false;       // Nobody takes what we write.
-    bool is_finished = false;   // We said goodbye.
-    bool is_clean_end = false;  // The peer did.
+    bool is_drained = false;    // OpenSSL holds less than a record: wait for the socket.
+    bool owes_end = false;      // The next read() returns an end or throws a failure.
+    bool is_gone = false;       // The peer takes no more bytes.
+    bool is_finished = false;   // This side sent close_notify.
+    bool is_clean_end = false;  // The peer sent close_notify.
 };
 
 TlsTransport::TlsTransport(const TlsContext& context)
@@ -244,7 +244,7 @@ std::string TlsTransport::exporter() const {
              (state_->stage == State::Stage::Finishing && !state_->is_client),
          "a channel binding needs a channel");
     unsigned char value[32];
-    // Without a context, which TLS 1.3 makes the same as one of no bytes (RFC 8446, section 7.5).
+    // Without a context value. In TLS 1.3 this equals an empty one (RFC 8446, section 7.5).
     if (SSL_export_keying_material(state_->ssl, value, sizeof value, kLabel.data(), kLabel.size(),
                                    nullptr, 0, 0) != 1) {
         throw_openssl("TLS: exporter");
@@ -268,20 +268,21 @@ IoResult TlsTransport::read(char* buffer, std::size_t size) {
         ERR_clear_error();
         const int result = SSL_read_ex(state.ssl, buffer + total, size - total, &got);
         if (result != 1) {
-            // What was read first is delivered first; a failure is still there the next time.
+            // First return what was read; the next call reports the failure.
             if (total != 0 && SSL_get_error(state.ssl, result) != SSL_ERROR_WANT_READ) {
                 state.owes_end = true;
                 break;
             }
             const IoResult judged = state.judge_read(result);
             if (total == 0) {
-                state.flush();  // An answer to a key update may be waiting.
+                state.flush();  // The answer to a key update may be unsent.
                 return judged;
             }
             break;
         }
         total += got;
-        // A call would read(2) again when OpenSSL holds nothing; the caller's poll does that.
+        // If OpenSSL holds nothing, another call would only read(2) again; the caller polls
+        // instead.
         if (SSL_has_pending(state.ssl) == 0) break;
     }
     if (!state.wire.out.empty()) state.flush();
@@ -293,7 +294,7 @@ IoResult TlsTransport::write(std::string_view bytes) {
     must(state.stage == State::Stage::Open, "the handshake comes first");
     if (!state.flush()) return {IoResult::Status::EndOfFile};
     if (bytes.empty()) return {IoResult::Status::Done, 0};
-    must(!state.is_finished, "nothing follows a goodbye");
+    must(!state.is_finished, "nothing may follow close_notify");
     if (state.wire.out.size() >= kMaxUnsent) return {IoResult::Status::WouldBlock};
     bytes = bytes.substr(0, kMaxUnsent - state.wire.out.size());
     std::size_t written = 0;
@@ -312,14 +313,14 @@ void TlsTransport::finish_writing() {
     try {
         if (state.stage == State::Stage::Open) {
             ERR_clear_error();
-            SSL_shutdown(state.ssl);  // Adds close_notify to what waits; reading goes on.
+            SSL_shutdown(state.ssl);  // Appends close_notify to the unsent bytes; reading goes on.
             ERR_clear_error();
             state.flush();
         } else {
             ::shutdown(state.socket.get(), SHUT_WR);
         }
     } catch (const SysError&) {
-        state.is_gone = true;  // Best effort: reading will find out.
+        state.is_gone = true;  // The next read() reports the error.
     }
 }
 
@@ -333,7 +334,7 @@ int TlsTransport::write_fd() const {
 bool TlsTransport::has_buffered() const {
     if (state_->stage == State::Stage::Plain) return !state_->wire.plain.empty();
     if (state_->stage != State::Stage::Open) return false;
-    // SSL_has_pending counts an incomplete record, too: asked alone, it would keep a loop spinning.
+    // SSL_has_pending(3) also counts an incomplete record. Without is_drained, a loop would spin.
     return state_->owes_end || (!state_->is_drained && SSL_has_pending(state_->ssl) == 1);
 }
 
@@ -347,9 +348,9 @@ bool TlsTransport::closed_cleanly() const {
     return state_->is_clean_end;
 }
 
-void TlsTransport::close_and_wait(std::chrono::milliseconds patience) {
+void TlsTransport::close_and_wait(std::chrono::milliseconds timeout) {
     using Clock = std::chrono::steady_clock;
-    const auto deadline = Clock::now() + patience;
+    const auto deadline = Clock::now() + timeout;
     finish_writing();
     try {
         char dropped[4096];
@@ -357,7 +358,7 @@ void TlsTransport::close_and_wait(std::chrono::milliseconds patience) {
             state_->flush();
             IoResult got;
             do {
-                // Without a finished handshake there is only the socket to wait on.
+                // Before the handshake has ended, only the socket itself can be read.
                 got = state_->stage == State::Stage::Open
                           ? read(dropped, sizeof dropped)
                           : read_some(state_->socket.get(), dropped, sizeof dropped);
@@ -371,7 +372,7 @@ void TlsTransport::close_and_wait(std::chrono::milliseconds patience) {
             if (::poll(&waiting, 1, static_cast<int>(left)) == -1 && errno != EINTR) return;
         }
     } catch (const SysError&) {
-        return;  // Broken is closed, too.
+        return;  // A broken connection needs no close.
     } catch (const TlsError&) {
         return;
     }

@@ -1,11 +1,11 @@
-// TLS 1.3 over a connected socket: privacy and integrity, and nothing about who the peer is.
+// TLS 1.3 over a connected socket: secrecy and integrity, but no authentication.
 //
-// The certificate is anonymous and nobody checks it: whom we talk to is proved afterwards, by
-// signatures over exporter() (proof.hpp), which is the same at both ends only if nobody sits in
-// between. There is one protocol version, one key exchange, no resumption and no early data from
-// the client, so there is little that could be negotiated down.
+// The certificate is anonymous, and the client does not check it. Authentication follows: both
+// sides sign exporter() (proof.hpp), which has the same value at both ends only if no third party
+// relays the connection. There is one protocol version, no resumption and no early data from the
+// client, so an attacker has little to negotiate down.
 //
-// The order of things, where the server speaks first so that its proof costs no round trip:
+// The order of the steps. The server sends its proof first, so that the proof costs no round trip:
 //
 //     client                                   server
 //     handshake() … WantsRead
@@ -19,6 +19,7 @@
 #include "common/keys/crypto.hpp"
 #include "common/net/transport.hpp"
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
@@ -29,11 +30,25 @@ struct ssl_ctx_st;  // SSL_CTX.
 
 namespace frsh {
 
-// The protocol's name in TLS (ALPN, RFC 7301); who does not offer it is refused.
+// The protocol's name in TLS (ALPN, RFC 7301). A peer that does not offer it is refused.
 inline constexpr std::string_view kAlpn = "frsh/1";
 
-// What all connections of one side share. A server's holds an ed25519 key and certificate made in
-// memory, so make it before fork(2) and let the children share it.
+// Returns the key exchange groups to ask OpenSSL for, the best one first. If OpenSSL rejects a list
+// (it has no X25519MLKEM768 before 3.5), the next one is tried.
+[[nodiscard]] constexpr std::array<const char*, 2> key_exchange_lists() {
+    return {"X25519MLKEM768:X25519", "X25519"};
+}
+// Returns the first list that `accepts` accepts; null if it accepts none.
+template <typename Accepts>
+[[nodiscard]] const char* choose_key_exchange(const Accepts& accepts) {
+    for (const char* const list : key_exchange_lists()) {
+        if (accepts(list)) return list;
+    }
+    return nullptr;
+}
+
+// What all connections of one side share. The server's context holds an ed25519 key and certificate
+// that are made in memory: make it before fork(2), so that the children share it.
 class TlsContext {
   public:
     enum class Side { Client, Server };
@@ -45,10 +60,9 @@ class TlsContext {
     [[nodiscard]] Side side() const { return side_; }
     [[nodiscard]] ssl_ctx_st* handle() const { return context_; }  // Lent.
 
-    // One handshake of a server's context with a client of our own, in memory. OpenSSL looks up
-    // and allocates most of what it needs on first use; a listener does that once, for its
-    // children. And a process has each page of code and of memory shown to it on first use: a
-    // child that has nothing to do yet may do it again.
+    // Makes one handshake with a client inside this process. OpenSSL looks up and allocates most of
+    // what it needs on first use, so a listener calls this before it forks. An idle child may call
+    // it again, so that the page faults of its first handshake happen before a client waits.
     void warm_up() const;
 
   private:
@@ -60,7 +74,7 @@ class TlsTransport : public Transport {
   public:
     // Takes a connected stream socket and makes it non-blocking. The context must outlive this.
     TlsTransport(Fd socket, const TlsContext& context);
-    // The same without a socket: attach() one, non-blocking already, before anything else.
+    // Starts without a socket. Call attach() with a non-blocking one before any other function.
     explicit TlsTransport(const TlsContext& context);
     void attach(Fd socket);
     ~TlsTransport() override;
@@ -68,28 +82,28 @@ class TlsTransport : public Transport {
     enum class Handshake {
         WantsRead,   // Poll for POLLIN, and call again.
         WantsWrite,  // Poll for POLLOUT, and call again.
-        Greet,       // Server only, once: call greet(), then go on.
-        Refused,     // Client only: the server answered in plain text (first byte 0), which it does
-                     // when it is too busy for a handshake. read() gives what it said, unproven.
+        Greet,       // Server only, once: call greet(), then call again.
+        Refused,     // Client only: the server is too busy for a handshake and answered without
+                     // encryption (first byte 0). read() returns that answer, which proves nothing.
         Done,
     };
-    // As much of the handshake as goes without waiting. Throws TlsError, in words that tell a
-    // person what they reached instead (an SSH server, a web server, TLS without frsh).
+    // Goes on with the handshake until it would block. Throws TlsError; its text names what the
+    // user reached instead (an SSH server, a web server, TLS without frsh).
     [[nodiscard]] Handshake handshake();
 
-    // Goes out together with the server's Finished, readable by whoever sent the ClientHello: the
-    // client has proved nothing yet. At most 16 KiB.
+    // Sends bytes together with the server's Finished. Any client can read them: it has not proved
+    // anything yet. At most 16 KiB.
     void greet(std::string_view bytes);
 
-    // The channel binding (RFC 9266), 32 bytes: from Greet on for a server, from Done on for a
-    // client.
+    // Returns the channel binding (RFC 9266), 32 bytes. A server may call it from Greet on, a
+    // client from Done on.
     [[nodiscard]] std::string exporter() const;
     [[nodiscard]] std::string description() const;  // "TLSv1.3 TLS_AES_128_GCM_SHA256", for logs.
 
-    // EndOfFile covers a peer that vanished, too: whether all was said is for a layer above to
-    // know, and closed_cleanly() tells the two apart for the log.
+    // EndOfFile also covers a peer that vanished: the layer above checks whether all messages came.
+    // closed_cleanly() tells the two apart, for the log.
     IoResult read(char* buffer, std::size_t size) override;
-    // Takes up to 64 KiB more than the kernel does, so that many records leave in one write(2).
+    // Buffers up to 64 KiB beyond what the kernel takes, so that one write(2) sends many records.
     IoResult write(std::string_view bytes) override;
     void finish_writing() override;
     [[nodiscard]] int read_fd() const override;
@@ -99,10 +113,10 @@ class TlsTransport : public Transport {
     [[nodiscard]] std::size_t unsent_size() const;
     [[nodiscard]] bool closed_cleanly() const;
 
-    // Says goodbye and waits until the peer has closed as well, but no longer than `patience`; what
-    // still comes is dropped. close(2) with unread bytes would send a reset, which destroys what
-    // the peer has not read yet. Blocks; never throws.
-    void close_and_wait(std::chrono::milliseconds patience);
+    // Sends close_notify and blocks until the peer has closed, too, at most for `timeout`. Drops
+    // what still arrives: close(2) with unread bytes would send a reset, and a reset destroys what
+    // the peer has not read yet. Never throws.
+    void close_and_wait(std::chrono::milliseconds timeout);
 
   private:
     struct State;

@@ -16,8 +16,8 @@ namespace {
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
 constexpr std::size_t kRecordPadding = 64;
 
-// ALPN on the server's side: a ClientHello without any is refused before it gets an answer, since
-// OpenSSL asks select_alpn only where the client offers something.
+// Refuses a ClientHello without ALPN before it gets an answer. OpenSSL calls select_alpn only if
+// the client offers a protocol.
 int check_client_hello(SSL* ssl, int* alert, void*) {
     const unsigned char* extension = nullptr;
     std::size_t size = 0;
@@ -43,13 +43,15 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// The key that stands for "nobody in particular", where both sides know frsh: 32 bytes of zero,
-// what TLS puts in its place where there is no such key (RFC 8446, section 7.1). So the keys of a
-// connection come from its X25519 alone, as they do with a certificate that nobody checks; left out
-// is only that certificate, its signature and the reading of both, half of what a handshake costs.
-constexpr std::string_view kNobody = kAlpn;
+// Both sides use a pre-shared key of 32 zero bytes, so that the server sends no certificate and no
+// signature: those are half the cost of a handshake. The key is public and authenticates no peer,
+// just as the anonymous certificate would not; RFC 8446, section 7.1, uses the same zeros where
+// there is no pre-shared key, so all secrecy comes from the key exchange (psk_dhe_ke). Each peer is
+// authenticated after the handshake, by a signature over the exporter of this connection
+// (proof.hpp).
+constexpr std::string_view kPublicPskIdentity = kAlpn;
 
-SSL_SESSION* nobodys_session(SSL* ssl) {
+SSL_SESSION* make_public_psk_session(SSL* ssl) {
     constexpr std::array<unsigned char, 32> kZero{};
     constexpr std::array<unsigned char, 2> kSuite = {0x13, 0x01};  // TLS_AES_128_GCM_SHA256
     SSL_SESSION* const session = SSL_SESSION_new();
@@ -64,22 +66,31 @@ SSL_SESSION* nobodys_session(SSL* ssl) {
     return nullptr;
 }
 
-// The server's side: any other identity is not known, and then there is the certificate.
+// The server's callback. For an unknown identity, the handshake goes on with the certificate.
 int find_session(SSL* ssl, const unsigned char* identity, std::size_t size, SSL_SESSION** session) {
     const std::string_view name(reinterpret_cast<const char*>(identity), size);
-    *session = name == kNobody ? nobodys_session(ssl) : nullptr;
-    return name != kNobody || *session != nullptr ? 1 : 0;
+    *session = name == kPublicPskIdentity ? make_public_psk_session(ssl) : nullptr;
+    return name != kPublicPskIdentity || *session != nullptr ? 1 : 0;
 }
 
-// The client's side. Asked once more where the server wants another ClientHello.
+// The client's callback. OpenSSL calls it again, with a digest, after a HelloRetryRequest.
 int offer_session(SSL* ssl, const EVP_MD* digest, const unsigned char** identity, std::size_t* size,
                   SSL_SESSION** session) {
     *session = nullptr;
     if (digest != nullptr && !EVP_MD_is_a(digest, "SHA256")) return 1;
-    *session = nobodys_session(ssl);
-    *identity = reinterpret_cast<const unsigned char*>(kNobody.data());
-    *size = kNobody.size();
+    *session = make_public_psk_session(ssl);
+    *identity = reinterpret_cast<const unsigned char*>(kPublicPskIdentity.data());
+    *size = kPublicPskIdentity.size();
     return *session != nullptr ? 1 : 0;
+}
+
+// X25519MLKEM768 keeps recorded traffic secret from a future quantum computer, too.
+void set_key_exchange(SSL_CTX* context) {
+    const auto accepts = [context](const char* list) {
+        return SSL_CTX_set1_groups_list(context, list) == 1;
+    };
+    if (choose_key_exchange(accepts) == nullptr) throw_openssl("TLS key exchange");
+    ERR_clear_error();  // Of a list that this OpenSSL does not know.
 }
 
 void add_anonymous_certificate(SSL_CTX* context) {
@@ -101,7 +112,7 @@ void add_anonymous_certificate(SSL_CTX* context) {
 
 TlsContext::TlsContext(Side side) : side_(side) {
     initialise_openssl();
-    // Without this call SSL_CTX_new(3) loads libssl's error strings.
+    // Without this call, SSL_CTX_new(3) loads libssl's error strings.
     if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_SSL_STRINGS | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) !=
         1) {
         throw_openssl("TLS");
@@ -113,19 +124,20 @@ TlsContext::TlsContext(Side side) : side_(side) {
         SSL_CTX_set_ciphersuites(context.get(),
                                  "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:"
                                  "TLS_AES_256_GCM_SHA384") != 1 ||
-        SSL_CTX_set1_groups_list(context.get(), "X25519") != 1 ||
         SSL_CTX_set1_sigalgs_list(context.get(), "ed25519") != 1) {
         throw_openssl("TLS");
     }
+    set_key_exchange(context.get());
     SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-    // A ticket after the handshake would lie unread at the client, and unread bytes turn close(2)
-    // into a reset that may overtake the last output.
+    // The client would not read a ticket that follows the handshake. With unread bytes, close(2)
+    // sends a reset, which may overtake the last output.
     SSL_CTX_set_num_tickets(context.get(), 0);
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_block_padding(context.get(), kRecordPadding);  // Keystrokes all look alike.
+    SSL_CTX_set_block_padding(context.get(),
+                              kRecordPadding);  // All keystrokes have the same size on the wire.
     SSL_CTX_set_read_ahead(context.get(), 1);
     SSL_CTX_set_default_read_buffer_len(context.get(), kReadBuffer);
-    SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // See the header.
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);  // See tls.hpp.
     if (side == Side::Server) {
         SSL_CTX_set_client_hello_cb(context.get(), check_client_hello, nullptr);
         SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
@@ -133,12 +145,12 @@ TlsContext::TlsContext(Side side) : side_(side) {
         add_anonymous_certificate(context.get());
     } else {
         SSL_CTX_set_psk_use_session_callback(context.get(), offer_session);
-        // A list of one, each with its length before it.
+        // A list of one name; a length byte comes before each name.
         const std::string offer = std::string(1, static_cast<char>(kAlpn.size())).append(kAlpn);
         if (SSL_CTX_set_alpn_protos(context.get(),
                                     reinterpret_cast<const unsigned char*>(offer.data()),
                                     static_cast<unsigned>(offer.size())) != 0) {
-            throw_openssl("TLS");  // This one returns 0 for success.
+            throw_openssl("TLS");  // SSL_CTX_set_alpn_protos(3) returns 0 for success.
         }
     }
     context_ = context.release();
@@ -150,7 +162,8 @@ TlsContext::~TlsContext() {
 
 void TlsContext::warm_up() const {
     must(side() == Side::Server, "a server warms up");
-    static const auto* const client_side = new TlsContext(Side::Client);  // For our children too.
+    static const auto* const client_side =
+        new TlsContext(Side::Client);  // Child processes share it.
     auto [near, far] = make_socketpair();
     TlsTransport server(std::move(near), *this);
     TlsTransport client(std::move(far), *client_side);

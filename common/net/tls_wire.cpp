@@ -11,15 +11,15 @@
 namespace frsh {
 namespace {
 
-// Only a peer that asks for key updates without end, and reads no answer, gets us here.
+// Only a peer that requests key updates without end, and does not read the answers, reaches this.
 constexpr std::size_t kFlood = std::size_t{256} * 1024;
 
-// TLS begins with a handshake record, or with an alert from who likes ours not.
+// TLS begins with a handshake record, or with an alert if the peer rejects the ClientHello.
 bool begins_tls(char byte) {
     return byte == 0x16 || byte == 0x15;
 }
 
-// No exception may cross OpenSSL's frames: what went wrong is left in the Wire.
+// No exception may pass through OpenSSL's functions, so errors are stored in the TlsWire.
 int wire_read(BIO* bio, char* buffer, int size) {
     TlsWire& wire = *static_cast<TlsWire*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
@@ -60,7 +60,7 @@ int wire_write(BIO* bio, const char* bytes, int size) {
 }
 
 long wire_control(BIO* bio, int command, long, void*) {
-    if (command == BIO_CTRL_FLUSH) return 1;  // The transport knows better when.
+    if (command == BIO_CTRL_FLUSH) return 1;  // The transport decides when to write.
     if (command == BIO_CTRL_EOF) return static_cast<TlsWire*>(BIO_get_data(bio))->at_end ? 1 : 0;
     return 0;
 }
@@ -87,19 +87,19 @@ BIO* make_wire_bio(TlsWire& wire) {
     return bio;
 }
 
-std::string describe_foreign(std::string_view first, const std::string& who) {
+std::string describe_foreign(std::string_view first, const std::string& role) {
     const auto is_one_of = [&](std::initializer_list<std::string_view> beginnings) {
         for (const std::string_view beginning : beginnings) {
             if (first.substr(0, beginning.size()) == beginning.substr(0, first.size())) return true;
         }
         return false;
     };
-    if (is_one_of({"SSH-"})) return "that is an SSH " + who + ", not frsh";
+    if (is_one_of({"SSH-"})) return "that is an SSH " + role + ", not frsh";
     if (is_one_of({"HTTP/", "GET ", "HEAD ", "POST ", "PUT ", "OPTIONS ", "CONNECT ", "PRI * "})) {
-        return "that is a web " + who + ", not frsh";
+        return "that is a web " + role + ", not frsh";
     }
-    return "the " + who + " does not speak TLS; it said \"" + escape_controls(first.substr(0, 40)) +
-           "\"";
+    return "the " + role + " does not speak TLS; it said \"" +
+           escape_controls(first.substr(0, 40)) + "\"";
 }
 
 }  // namespace frsh

@@ -1,8 +1,8 @@
-// The socket as OpenSSL sees it; only the TLS files include this.
+// The BIO through which OpenSSL uses the socket. Only the TLS files include this header.
 //
-// Reads go straight to the kernel, writes gather in `out` until the transport sends them with one
-// write(2). And it looks at the peer's very first byte, since what answers on a port is not always
-// TLS, and a person deserves to hear what it is.
+// Reads go straight to the kernel. Writes gather in `out`, and the transport sends them with one
+// write(2). The BIO checks the peer's first byte: if the peer does not speak TLS, the error message
+// can name what it speaks.
 #pragma once
 
 #include <cstddef>
@@ -16,20 +16,20 @@ namespace frsh {
 struct TlsWire {
     int fd = -1;
 
-    std::string out;  // What the kernel has not taken yet.
+    std::string out;  // Not yet taken by the kernel.
 
-    bool has_begun = false;   // The peer's first bytes have been seen and judged.
-    bool is_foreign = false;  // They were not TLS.
-    std::string plain;        // What came instead, if so.
+    bool has_begun = false;   // The peer's first bytes have arrived.
+    bool is_foreign = false;  // They were not TLS; `plain` has them.
+    std::string plain;
     bool at_end = false;
     int error = 0;
 };
 
-// A BIO over `wire`, which must outlive it. Null when OpenSSL has no memory for one.
+// Makes a BIO over `wire`, which must outlive it. Returns null if memory is exhausted.
 [[nodiscard]] bio_st* make_wire_bio(TlsWire& wire);
 
-// What stands where TLS should begin, for a person who may have the port wrong. `who` is "server"
-// or "client".
-[[nodiscard]] std::string describe_foreign(std::string_view first, const std::string& who);
+// Describes a peer that does not speak TLS, by its first bytes. The user may have the wrong port.
+// `role` is "server" or "client".
+[[nodiscard]] std::string describe_foreign(std::string_view first, const std::string& role);
 
 }  // namespace frsh

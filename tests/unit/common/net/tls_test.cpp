@@ -520,3 +520,10 @@ TEST_CASE("tls: all short records are of one length") {
         read_all(pair.server);
     }
 }
+
+TEST_CASE("tls: the first key exchange list that OpenSSL accepts is used") {
+    const std::string best = "X25519MLKEM768:X25519";
+    CHECK(frsh::choose_key_exchange([](const char*) { return true; }) == best);
+    CHECK(frsh::choose_key_exchange([&](const char* list) { return list != best; }) == "X25519"s);
+    CHECK(frsh::choose_key_exchange([](const char*) { return false; }) == nullptr);
+}
