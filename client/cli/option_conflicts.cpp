@@ -80,7 +80,7 @@ std::optional<std::string> contradiction_of_request(const ClientOptions& options
     return std::string(name_of(*kind)) + ": not with " + other;
 }
 
-// Of a run that is kept, or is evaluated in a shell that lasts.
+// Returns a conflict of a kept run, or of a run in a named shell.
 std::optional<std::string> contradiction_of_kept(const ClientOptions& options) {
     const bool wants_keep = options.settings.on_disconnect &&
                             options.settings.on_disconnect->kind == OnDisconnect::Kind::Keep;

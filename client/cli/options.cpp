@@ -285,7 +285,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     return options;
 }
 
-// A network fails by itself; on one machine a connection ends because somebody ended it.
+// A network can fail. On one machine, a connection ends only if one of the programs ends it.
 OnDisconnect on_disconnect_of(const ClientOptions& options) {
     if (options.settings.on_disconnect) return *options.settings.on_disconnect;
     const bool is_network = !options.settings.via && !options.plaintext && is_host(options.target);

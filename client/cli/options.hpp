@@ -31,8 +31,8 @@ struct KeptFrom {
 struct ClientOptions {
     std::string target;
     std::vector<std::string> words;  // The command, in the words it was given.
-    ConnectionSettings settings;     // Whoever has a say; see settings.hpp.
-    std::string way;  // The options by which the target is reached, as for a shell: " -p 2222".
+    ConnectionSettings settings;     // Merged from all sources; see configure().
+    std::string way;                 // The connection options, quoted for a shell: " -p 2222".
     bool plaintext = false;
     bool trust = false;                // Only take down the host's key,
     std::string expected_fingerprint;  // if it is this one, where one was given.
@@ -52,7 +52,7 @@ struct ClientOptions {
     std::string run_id;  // Empty: a new one.
     bool detach = false;
     std::optional<std::chrono::milliseconds> soft_timeout;
-    std::string shell_name;  // Of one that lasts; empty: none.
+    std::string shell_name;  // The named shell to use; empty: none.
     std::optional<KeptRequest> request;
     std::optional<KeptFrom> from;
     std::string signal;  // A name, for Kill; empty: it is ended.

@@ -20,7 +20,7 @@ namespace frsh {
 struct HostKeyPolicy {
     enum class UnknownHost { Ask, Trust, Refuse };
     UnknownHost unknown_host = UnknownHost::Ask;
-    std::string expected_fingerprint;      // Of `--trust TARGET FINGERPRINT`; empty: any.
+    std::string expected_fingerprint;      // From `--trust TARGET FINGERPRINT`; empty: any.
     std::string own_file;                  // New keys are added here; empty: nowhere.
     std::vector<std::string> other_files;  // They are only read.
 };

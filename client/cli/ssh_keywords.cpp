@@ -13,14 +13,14 @@ using Words = std::vector<std::string>;
 using Why = std::string;
 
 struct Value {
-    std::string_view rest;  // As it was said, quotes and all.
-    Words words;            // The same, as a shell would cut it; at least one.
+    std::string_view rest;  // Unchanged, with its quotes.
+    Words words;            // Split as a shell would; at least one.
 };
 
 struct Keyword {
     std::string_view name;  // In lower case.
     Why (*apply)(SshKeywords& keywords, const Value& value);
-    // A shell's to read, so it is not cut into words here.
+    // A shell parses the value, so it is not split into words here.
     bool is_command = false;
 };
 
@@ -152,7 +152,7 @@ Why text(SshKeywords& keywords, const Value& value) {
     return set_first(field_of(keywords, Member), std::optional(value.words[0]), value);
 }
 
-// What a shell will read stays as it is, quotes and all.
+// A shell parses the value, so quotes stay.
 template <auto Member>
 Why command(SshKeywords& keywords, const Value& value) {
     return set_first(field_of(keywords, Member), std::optional(std::string(value.rest)), value);
@@ -226,7 +226,7 @@ std::optional<Field> choose(const Choice<Field> (&choices)[N], std::string_view 
 
 Why strict_host_key(SshKeywords& keywords, const Value& value) {
     enum class Strict { Ask, Yes, AcceptNew };
-    // "no" is no more than "accept-new" here: a key that changed is always refused.
+    // "no" means "accept-new" here: a changed key is always refused.
     constexpr Choice<Strict> kChoices[] = {{"yes", Strict::Yes},
                                            {"true", Strict::Yes},
                                            {"ask", Strict::Ask},
@@ -318,7 +318,7 @@ Why ignore_unknown(SshKeywords& keywords, const Value& value) {
     return "";
 }
 
-// Nobody can tell whether it was obeyed.
+// Accepts a key that changes nothing a user could notice.
 Why harmless(SshKeywords&, const Value&) {
     return "";
 }
@@ -440,7 +440,7 @@ constexpr Keyword kKeywords[] = {
     {"verifyhostkeydns", harmless},
     {"visualhostkey", harmless},
     {"xauthlocation", harmless},
-    // Refused: somebody counts on what they ask for.
+    // Refused: the user relies on their effect.
     {"bindinterface", off_only},
     {"certificatefile", off_only},
     {"dynamicforward", forwarding},

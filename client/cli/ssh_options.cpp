@@ -7,7 +7,7 @@
 namespace frsh {
 namespace {
 
-// How a short option ends: with a reason why not, or well.
+// The reason why an option is refused; nothing if it is accepted.
 using Verdict = std::optional<std::string>;
 
 struct Scan {
@@ -94,7 +94,7 @@ Verdict refuse(Scan&, const std::string&) {
     return Why;
 }
 
-// ClearAllForwardings=yes would take that back.
+// ClearAllForwardings=yes cancels this refusal.
 template <const char* Why>
 Verdict refuse_forwarding(Scan& scan, const std::string&) {
     if (scan.keywords.forwarding.empty()) scan.keywords.forwarding = Why;
@@ -149,7 +149,7 @@ constexpr ShortOption kShortOptions[] = {
     {'T', kFlag, set_to<&SshOptions::tty, Tty::Never>},
     {'v', kFlag, more_verbose},
     {'V', kFlag, set_flag<&SshOptions::version>},
-    // Accepted: nobody can tell the difference.
+    // Accepted and ignored: a user cannot notice the difference.
     {'2', kFlag, accept},
     {'a', kFlag, accept},
     {'c', kValue, accept},
@@ -160,7 +160,7 @@ constexpr ShortOption kShortOptions[] = {
     {'S', kValue, accept},
     {'x', kFlag, accept},
     {'y', kFlag, accept},
-    // Refused: somebody waits for what they ask for.
+    // Refused: the user relies on their effect.
     {'1', kFlag, refuse<kOld>},
     {'A', kFlag, refuse<kAgent>},
     {'B', kValue, refuse<kInterface>},
@@ -222,7 +222,7 @@ class Parser {
         if (options_.version || options_.help) return std::move(options_);
         if (at_ < words_.size()) {
             if (const auto why = read_target()) return *why;
-            // Again behind the target, where it was not said that options end.
+            // ssh also reads options after the target, unless "--" came before.
             if (!ended_) {
                 if (const auto why = read_options()) return *why;
             }

@@ -1,9 +1,9 @@
-// The command line as ssh(1) has it, since programs that run others far away speak to ssh.
+// The command line of ssh(1), since many programs start remote commands through ssh.
 //
-// Short options and `-o Key=Value` are read here, by ssh's own grammar; words that begin with two
-// dashes are frsh's and are only collected (options.cpp reads them). Nothing is looked up and
-// nothing is opened. What frsh has, it does; what changes nothing that anybody could miss is
-// accepted; what somebody asks for and frsh has not is refused by its name.
+// Short options and `-o Key=Value` are parsed here, by ssh's own grammar. Words that begin with two
+// dashes are frsh's own; they are only collected, and options.cpp parses them. Nothing is looked up
+// or opened. An option without a noticeable effect is accepted and ignored. An option that frsh
+// cannot fulfil is refused by its name.
 #pragma once
 
 #include "client/cli/connection_settings.hpp"

@@ -30,8 +30,8 @@ class Identities {
     // If `is_own_server`, only frsh's own key is used (unless -i names others); it is made if it is
     // missing. A server of the same user accepts it without any set-up. Blocks up to two seconds
     // for the agent. Throws UserError for a file that was named (-i) and cannot be used; another
-    // file is skipped and reported. Throws WaitCanceled, here and in sign(), if `cancel_fd` (-1: none)
-    // becomes readable.
+    // file is skipped and reported. The constructor and sign() throw WaitCanceled if `cancel_fd`
+    // (-1: none) becomes readable.
     Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd);
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }

@@ -31,7 +31,7 @@ std::optional<KnownHost> parse_known_host(std::string_view line, std::size_t num
     if (word.empty() || word.starts_with('#')) return std::nullopt;
     auto marker = KnownHost::Marker::None;
     if (word.starts_with('@')) {
-        // Certificates are not for us; what we cannot name, we do not guess.
+        // @cert-authority and unknown markers are ignored.
         if (word != "@revoked") return std::nullopt;
         marker = KnownHost::Marker::Revoked;
         word = take_word(line);
@@ -67,7 +67,7 @@ std::vector<KnownHost> read_helpful(const std::string& path) {
     try {
         return read_known_hosts(path);
     } catch (const SysError&) {
-        return {};  // ssh's files help where they can be read.
+        return {};  // ssh's files are optional.
     }
 }
 
@@ -113,7 +113,7 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
             verdict = {Kind::Changed, sources.own, known.line, known.key};
         }
     }
-    // Read to the end even when the key is known already: one of them may revoke it.
+    // Read all files even if the key is known already: one of them may revoke it.
     for (const std::string& path : sources.ssh) {
         for (const KnownHost& known : read_helpful(path)) {
             if (!(known.key == key) || !(known.is_for(host) || known.is_for(name))) continue;
@@ -136,7 +136,7 @@ std::string known_host_name(std::string_view host, std::uint16_t port) {
 
 void add_known_host(const std::string& path, std::string_view host, std::uint16_t port,
                     const PublicKey& key) {
-    // Each of these would make the line say something about other hosts, or about none.
+    // Any of these characters would make the line match other hosts, or none.
     const auto is_safe = [](char c) {
         return c > ' ' && c != 0x7F && std::string_view(",*?!|#@[]").find(c) == std::string::npos;
     };
@@ -151,7 +151,7 @@ void add_known_host(const std::string& path, std::string_view host, std::uint16_
     const Fd file(
         check(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600),
               "open " + path));
-    // Two clients that meet two servers at once take turns; the lock goes with the descriptor.
+    // The lock makes two clients write one after the other. Closing the descriptor releases it.
     check(::flock(file.get(), LOCK_EX), "lock " + path);
     struct stat status {};
     check(::fstat(file.get(), &status), "stat " + path);
@@ -161,7 +161,7 @@ void add_known_host(const std::string& path, std::string_view host, std::uint16_
     if (status.st_size > 0) {
         check(::pread(file.get(), &last, 1, status.st_size - 1), "read " + path);
     }
-    if (last != '\n') line += '\n';  // Somebody's editor left the last line open.
+    if (last != '\n') line += '\n';  // An editor may leave the last line without its end.
     line.append(known_host_name(host, port)).append(" ").append(key.text()).append("\n");
     write_all(file.get(), line);
 }

@@ -1,9 +1,9 @@
-// Which host key belongs to which server: files in OpenSSH's format, and the verdict over them.
+// The known host keys: files in OpenSSH's format, and the verdict about a key.
 //
-// frsh's own file names servers as "[host]:port" and alone decides that a key has changed. The
-// files of ssh can only help: a machine's ssh key is good for its frshd, but a user's own frshd on
-// that machine has another, which is no reason for alarm. "@revoked" counts wherever it stands.
-// `ssh-keygen -F`, `-R` and `-H` work on all of them.
+// frsh's own file names servers as "[host]:port", and only this file can report a changed key.
+// ssh's files can only make a key known: the system's frshd may use the machine's ssh key, but a
+// user's own frshd has another one, and that is no reason for an alarm. "@revoked" counts in every
+// file. `ssh-keygen -F`, `-R` and `-H` work on all of them.
 #pragma once
 
 #include "common/keys/ssh_key.hpp"
@@ -27,8 +27,8 @@ struct KnownHost {
     [[nodiscard]] bool is_for(std::string_view name) const;
 };
 
-// Lines that say nothing to us (comments, @cert-authority, unknown keys, damage) are left out, as
-// ssh does: a line that cannot be read vouches for nobody.
+// Parses the lines of a file. Skips comments, @cert-authority, unknown key types and malformed
+// lines, as ssh does.
 [[nodiscard]] std::vector<KnownHost> parse_known_hosts(std::string_view text);
 
 struct HostKeySources {
@@ -50,15 +50,15 @@ struct HostKeyVerdict {
     std::optional<PublicKey> recorded = {};
 };
 
-// Files that do not exist say nothing. Throws SysError if the own file cannot be read.
+// A file that does not exist counts as empty. Throws SysError if the own file cannot be read.
 [[nodiscard]] HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
                                             std::uint16_t port, const PublicKey& key);
 
 // "[host]:port", as the own file has it.
 [[nodiscard]] std::string known_host_name(std::string_view host, std::uint16_t port);
 
-// Adds a line, in one write(2), to a file for its owner only; makes the folder if need be (0700).
-// Throws UserError for a host that cannot be written down.
+// Appends a line with one write(2). A new file gets mode 0600, a new folder 0700. Throws UserError
+// for a host name that the format cannot hold, and SysError.
 void add_known_host(const std::string& path, std::string_view host, std::uint16_t port,
                     const PublicKey& key);
 

@@ -30,7 +30,8 @@ constexpr std::string_view kBegin = "-----BEGIN OPENSSH PRIVATE KEY-----";
 constexpr std::string_view kEnd = "-----END OPENSSH PRIVATE KEY-----";
 constexpr std::string_view kMagic{"openssh-key-v1\0", 15};
 constexpr std::size_t kLineLength = 70;
-constexpr std::size_t kBlockSize = 8;  // What an unencrypted private part is padded to.
+constexpr std::size_t kBlockSize =
+    8;  // An unencrypted private part is padded to a multiple of this.
 
 std::string without_line_ends(std::string_view text) {
     std::string joined;
@@ -148,7 +149,7 @@ std::string format_key(const PrivateKey& key, std::string_view comment) {
     return text;
 }
 
-// A new file beside `path`, whole and on disk, under a name nobody else has.
+// Writes a new file with a unique name beside `path`, flushed to disk. Returns its name.
 std::string write_beside(const std::string& path, std::string_view content, mode_t mode) {
     std::string name = path + ".new-XXXXXX";
     const Fd file(check(::mkostemp(name.data(), O_CLOEXEC), "create " + name));  // O_EXCL, 0600.
@@ -310,8 +311,8 @@ bool write_key_file(const std::string& path, const PrivateKey& key, std::string_
     std::string text = format_key(key, comment);
     const WipeAtExit wiped(text);
     const std::string name = write_beside(path, text, 0600);
-    // link(2) gives the whole file its name only if nobody has it, where rename(2) would replace
-    // the key that another process made in the meantime.
+    // link(2) fails if the name exists. rename(2) would replace a key that another process has made
+    // in the meantime.
     const bool is_ours = ::link(name.c_str(), path.c_str()) == 0;
     const int error = errno;
     ::unlink(name.c_str());

@@ -255,8 +255,8 @@ std::string_view name_of(KeyType type) {
 
 PublicKey PublicKey::from_blob(std::string_view blob) {
     const Parts parts = parse_blob(blob);
-    // Of ed25519 there is nothing left to find out; and OpenSSL looks through the names of all that
-    // it knows for each key that it makes, which costs more than to read one.
+    // An ed25519 key has no more to check, and making an OpenSSL key costs more than parsing one:
+    // it searches the names of all algorithms.
     const bool is_judged = parts.type == KeyType::Ed25519 || parts.type == KeyType::FidoEd25519;
     if (!is_judged && !to_handle(parts))
         throw ProtocolError("public key: a point that is not on its curve");

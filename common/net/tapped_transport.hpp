@@ -1,4 +1,4 @@
-// A transport that tells somebody every byte it carries, and changes nothing.
+// A transport that reports every byte it carries to a Tap, and changes nothing.
 //
 // It wraps any other one, so that what is shown (wire_log.hpp) is what the link really read and
 // wrote, call by call; inside TLS, where there is TLS.
@@ -8,7 +8,7 @@
 
 namespace frsh {
 
-// Told after each call that moved bytes, with the bytes it moved.
+// Called after each call that moved bytes, with those bytes.
 class Tap {
   public:
     virtual ~Tap() = default;

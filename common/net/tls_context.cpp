@@ -90,7 +90,7 @@ void set_key_exchange(SSL_CTX* context) {
         return SSL_CTX_set1_groups_list(context, list) == 1;
     };
     if (choose_key_exchange(accepts) == nullptr) throw_openssl("TLS key exchange");
-    ERR_clear_error();  // Of a list that this OpenSSL does not know.
+    ERR_clear_error();  // A rejected list leaves an error in the queue.
 }
 
 void add_anonymous_certificate(SSL_CTX* context) {

@@ -22,7 +22,7 @@ bool EventLoop::run_once(Time deadline) {
     for (const auto& weak : watches_) {
         Watch watch = weak.lock();
         const short events = watch->wanted();
-        // A descriptor nobody waits on is left out: POLLHUP cannot be masked, and would spin.
+        // Without wanted events, leave it out: POLLHUP cannot be masked, and the loop would spin.
         if (events == 0) continue;
         polled_.push_back({watch->fd, events, 0});
         order_.push_back(std::move(watch));

@@ -1,12 +1,12 @@
-// One thread, one poll(2), and a list of named watches: the whole data path can be read off it.
+// The event loop: one thread, one poll(2), and a list of named watches.
 //
-// Each watch answers two questions: what are you waiting for *now*, and what do you do when it
-// happens. Waiting for nothing is how back-pressure is spelled: a reader whose destination is full
-// asks for no POLLIN, and the kernel holds the bytes. poll(2) is level-triggered: what was not
-// dealt with is simply reported again, so a callback may do as little as it likes.
+// Each watch has two functions: which events it waits for now, and what to do when one happens. A
+// watch that waits for no event applies back-pressure: a reader whose destination is full does not
+// ask for POLLIN, and the kernel holds the bytes. poll(2) is level-triggered: it reports an event
+// again until the event is handled, so a callback may handle a part only.
 //
-// Time is a value. Whatever has deadlines says when the next one is; the owner passes the earliest
-// to run_once() and then asks each to act on "now". The loop itself keeps no timers.
+// Time is a value. Each object with deadlines returns its next one. The owner passes the earliest
+// to run_once() and then calls each object with the current time. The loop itself has no timers.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ class EventLoop {
     using Time = Clock::time_point;
     static constexpr Time kNever = Time::max();
 
-    using Wanted = std::function<short()>;     // POLLIN, POLLOUT, both, or 0 for not now.
+    using Wanted = std::function<short()>;     // POLLIN, POLLOUT, both, or 0 for none.
     using Ready = std::function<void(short)>;  // The events that fired.
 
     struct WatchState {
@@ -36,12 +36,12 @@ class EventLoop {
     };
     using Watch = std::shared_ptr<WatchState>;
 
-    // Keep the handle as long as the descriptor is to be watched. Declare it after the Fd it
-    // watches, so that it is destroyed first. The loop lends descriptors; it never owns them.
+    // Watches a descriptor for as long as the returned handle lives. Declare the handle after the
+    // Fd, so that it is destroyed first. The loop does not own descriptors.
     [[nodiscard]] Watch watch(std::string name, int fd, Wanted wanted, Ready ready);
 
-    // Wait once, at most until `deadline`, and call whatever became ready. Returns false without
-    // waiting when no watch wants anything and there is no deadline: nothing could ever happen.
+    // Waits once, at most until `deadline`, and calls the watches that became ready. Returns false
+    // at once if no watch wants an event and there is no deadline: nothing could ever happen.
     bool run_once(Time deadline = kNever);
 
   private:

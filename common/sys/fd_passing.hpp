@@ -14,13 +14,13 @@ namespace frsh {
 // The most that one message carries.
 inline constexpr std::size_t kMaxPassed = 2;
 
-// One message: `bytes`, at least one, and with the first of them these descriptors, lent. False
-// unless the kernel takes it whole: it is so short that this means that nobody is there any more.
+// Sends one message: `bytes` (at least one), and these descriptors, lent, with the first byte.
+// Returns false if the kernel does not take the whole message; it is short, so the peer has gone.
 [[nodiscard]] bool pass_descriptors(int socket, std::string_view bytes,
                                     const std::vector<int>& descriptors);
 
 struct Passed {
-    IoResult result;  // Of the bytes; as read_some() has it.
+    IoResult result;  // For the bytes, as read_some() returns it.
     std::array<Fd, kMaxPassed> descriptors;
 };
 // One read. What it brings is close-on-exec. Throws SysError.

@@ -197,7 +197,7 @@ std::optional<ExitStatus> reap(pid_t pid) {
     int status = 0;
     rusage usage{};
     const pid_t ended = ::wait4(pid, &status, WNOHANG, &usage);
-    if (ended <= 0) return std::nullopt;  // ECHILD included: there is nobody to wait for.
+    if (ended <= 0) return std::nullopt;  // Also ECHILD: there is no such child.
     return exit_status(ended, status, usage);
 }
 

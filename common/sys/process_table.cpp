@@ -219,7 +219,7 @@ bool is_there(const ProcessInfo& process) {
 Delivery send_signal(const ProcessInfo& process, int number) {
     const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
     if (!pidfd.is_open()) return Delivery::Gone;
-    // The descriptor names whoever has the pid now; the start time says whether that is still he.
+    // The pid may belong to another process by now; the start time shows whether it does.
     const auto now = look_at(process.pid);
     if (!now || now->start != process.start || is_dead(*now)) return Delivery::Gone;
     if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) == 0) {

@@ -1,8 +1,8 @@
-// Questions about other processes, answered by proc(5): who descends from whom, who carries a mark
-// in its environment, who still holds a pipe open.
+// Information about other processes from proc(5): which descend from a program, which have a mark
+// in their environment, which hold a pipe open.
 //
-// A pid may be given to somebody else between a look and a kill, so signals go through a pidfd that
-// is checked against the start time seen in the look.
+// The kernel may reuse a pid between a look and a kill(2). So signals are sent through a pidfd,
+// after the start time was compared with the one of the look.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +20,18 @@ struct ProcessInfo {
     pid_t parent = 0;
     pid_t group = 0;
     pid_t session = 0;
-    bool is_exiting = false;      // Past everything a signal could do to it.
-    bool is_kernels = false;      // A thread of the kernel's: it has no program.
-    std::uint64_t processor = 0;  // Clock ticks that it had of one.
+    bool is_exiting = false;      // A signal has no more effect.
+    bool is_kernels = false;      // A kernel thread: it has no program.
+    std::uint64_t processor = 0;  // CPU time in clock ticks.
     std::uint64_t start = 0;  // Clock ticks since boot; with the pid it names one process for ever.
-    // As far as we may look into it. Not yet: it is in the middle of execve(2).
+    // NotYet: the process is in the middle of execve(2). None: it has no mark, or may not be read.
     enum class Environment { None, Some, NotYet };
     Environment environment = Environment::None;
     char state = '?';  // 'Z' and 'X' are dead already.
     std::string name;
 };
 
-// All processes there are, zombies included.
+// Returns all processes, also zombies.
 [[nodiscard]] std::vector<ProcessInfo> list_processes();
 
 // Where to look for what a program started.
@@ -40,33 +40,34 @@ struct ProcessOrigin {
     std::vector<std::string> marks;            // "NAME=VALUE"; in the environment of all of them.
     std::optional<std::uint64_t> reaped = {};  // When it was waited for; see now_in_ticks().
 };
-// As ProcessInfo::start.
+// Returns the current time in the unit of ProcessInfo::start.
 [[nodiscard]] std::uint64_t now_in_ticks();
 
 struct Started {
     std::vector<ProcessInfo> processes;
-    // Somebody is in the middle of execve(2), where nobody has an environment: he may be one more.
+    // False: a process in the middle of execve(2) has no environment and may be one more.
     bool is_sure = true;
 };
 
-// Everything from there: its descendants, whoever is in its session (setsid(2)), and whoever
-// carries all marks in the environment it was started with. Marks survive what the others do not: a
-// daemon has left both the tree and the session. Zombies and this process itself are left out.
+// Returns the processes that the program started: its descendants, the processes of its session
+// (setsid(2)), and those with all marks in their environment. The marks find a daemon, too, which
+// has left both the tree and the session. Zombies and this process are left out.
 //
-// A pid that has been waited for may be a stranger's, and so may a session of that number. Not
-// while somebody is in it who was there before: the kernel gives no number away that is in use.
+// After the program was reaped, its pid and its session number may belong to another program. If a
+// process of the old session is still alive, they do not: the kernel does not reuse a number in
+// use.
 [[nodiscard]] Started started_by(const ProcessOrigin& origin);
 
-// Its arguments, each ended by a NUL; empty where it is gone or not ours to look at.
+// Returns the arguments, each ended by a NUL; empty if the process is gone or may not be inspected.
 [[nodiscard]] std::string arguments_of(pid_t pid);
 [[nodiscard]] bool ignores_signal(pid_t pid, int number);
 
-// What proc(5) calls an open descriptor of ours: "pipe:[1234]", or the path of a named one.
+// Returns the name that proc(5) gives an open descriptor: "pipe:[1234]", or a path.
 [[nodiscard]] std::string descriptor_name(int fd);
-// Who has that open. Processes that may not be looked into are passed over.
+// Returns the processes that have it open, except those that may not be inspected.
 [[nodiscard]] std::vector<ProcessInfo> holders_of(const std::string& descriptor);
 
-// Still that process, and not about to end.
+// Returns true if it is still the same process and not about to end.
 [[nodiscard]] bool is_there(const ProcessInfo& process);
 
 enum class Delivery { Sent, Gone, Refused };

@@ -11,25 +11,25 @@
 namespace frsh {
 
 struct Pty {
-    Fd master;  // Ours: what is written here is typed, what is read was printed. Non-blocking.
-    Fd slave;   // The program's.
-    std::string name;  // Of the slave: "/dev/pts/7".
+    Fd master;  // This side: what is written here is typed, what is read was printed. Non-blocking.
+    Fd slave;   // The program's side.
+    std::string name;  // The slave's path: "/dev/pts/7".
 };
 [[nodiscard]] Pty open_pty();
 
-// The process group that the terminal would interrupt, or -1 where it has none.
+// Returns the process group that Ctrl-C on the terminal would interrupt; -1 if there is none.
 [[nodiscard]] pid_t foreground_group(int master);
 
-// Of a terminal, from either side; nothing for what is none. A new size is a SIGWINCH to the
-// foreground group.
+// Returns the size of a terminal, from either side; nothing if the descriptor is not a terminal.
+// The kernel sends SIGWINCH to the foreground group when set_window_size() changes the size.
 [[nodiscard]] std::optional<WindowSize> window_size(int terminal);
 void set_window_size(int terminal, const WindowSize& size);
 
 // Throws SysError.
 void set_terminal_modes(int terminal, const TerminalModes& modes);
 
-// The character that ends the input of whoever reads lines from this terminal; nothing where that
-// is switched off.
+// Returns the character that ends the input of a program that reads lines from this terminal (VEOF,
+// termios(3)); nothing if it is switched off.
 [[nodiscard]] std::optional<char> eof_character(int terminal);
 
 }  // namespace frsh

@@ -13,7 +13,7 @@ constexpr std::uint32_t kNoCharacter = 255;
 
 struct Character {
     std::string_view name;
-    std::size_t index;  // Of termios::c_cc.
+    std::size_t index;  // Into termios::c_cc.
 };
 constexpr std::array kCharacters = {
     Character{"VINTR", VINTR},   Character{"VQUIT", VQUIT},       Character{"VERASE", VERASE},

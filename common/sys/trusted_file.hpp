@@ -1,9 +1,9 @@
-// Reads a file that decides who gets in, if nobody but its owner and root could have written it.
+// Reads a file that decides about logins, if only its owner and root could have written it.
 //
-// What OpenSSH calls StrictModes: a regular file of the user or root, writable by nobody else, in
-// folders of the same kind all the way up to the home. Links are followed once, at the start; from
-// there every step is taken by descriptor and refuses links, so that what was checked is what is
-// read. The caller has become the user already: nothing is opened that the user could not open.
+// The rule is OpenSSH's StrictModes: a regular file of the user or of root, not writable by others,
+// and all folders above it up to the home likewise. Links are followed once, at the start. From
+// there each step uses descriptors and refuses links, so the checked file is the file that is read.
+// The caller already runs as the user, so only files that the user may open are opened.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +21,12 @@ struct TrustedFile {
     std::string why = {};  // "path: reason", for the log.
 };
 
-// Never hangs on a FIFO or a device, and never throws for what a user did to a file.
+// Never blocks on a FIFO or a device. Never throws for the state of a user's file.
 [[nodiscard]] TrustedFile read_trusted_file(const std::string& path, const std::string& home,
                                             uid_t user, std::size_t limit);
 
-// A configuration file of our own, up to 1 MiB; nothing where there is none. Throws UserError where
-// somebody else could have written it, and where it cannot be read.
+// Reads a configuration file of frsh, up to 1 MiB. Returns nothing if there is none. Throws
+// UserError if another user could have written it, or if it cannot be read.
 [[nodiscard]] std::optional<std::string> read_config_file(const std::string& path,
                                                           const std::string& home);
 

@@ -1,4 +1,4 @@
-// Who we are to the system's user database, and the folders where frsh keeps things for that user.
+// The current user in the system's user database, and the folders where frsh keeps its files.
 #pragma once
 
 #include <optional>
