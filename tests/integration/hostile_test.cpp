@@ -338,7 +338,7 @@ TEST_CASE("hostile server: whatever it says, the run is lost and never a success
             RawPeer server(loop, std::move(theirs), saying);
             Memory out;
             Memory err;
-            ServerConnection link(loop, Connection{cut(std::move(ours), cutting), std::nullopt});
+            ServerConnection link(loop, Connection{.transport = cut(std::move(ours), cutting)});
             msg::Open open = BothEnds::command("true");
             open.run = "run";
             RemoteRun& run = link.open(open, out, err);
@@ -371,7 +371,7 @@ TEST_CASE("hostile server: an honest one, said by hand, is believed") {
     RawPeer server(loop, std::move(theirs), saying);
     Memory out;
     Memory err;
-    ServerConnection link(loop, Connection{cut(std::move(ours), {}), std::nullopt});
+    ServerConnection link(loop, Connection{.transport = cut(std::move(ours), {})});
     msg::Open open = BothEnds::command("true");
     open.run = "run";
     RemoteRun& run = link.open(open, out, err);

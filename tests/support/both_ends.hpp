@@ -229,7 +229,7 @@ class BothEnds {
   private:
     BothEnds(const Cutting& client_cutting, const Cutting& server_cutting, std::pair<Fd, Fd> pair)
         : server(loop, std::move(pair.first), server_cutting),
-          link(loop, Connection{cut(std::move(pair.second), client_cutting), std::nullopt}) {}
+          link(loop, Connection{.transport = cut(std::move(pair.second), client_cutting)}) {}
 };
 
 }  // namespace frsh::test
