@@ -61,7 +61,7 @@ ServerSettings read_config(const std::string& named) {
     if (named.empty()) {
         path = ::geteuid() == 0 ? "/etc/frsh/frshd.toml" : config_folder() + "/frshd.toml";
     } else {
-        // Whoever names a file answers for where it lies; only it and its folder are looked at.
+        // The caller chose where a named file lies: check only the file and its folder.
         const std::size_t slash = named.rfind('/');
         home = slash == std::string::npos ? "." : named.substr(0, slash + 1);
     }

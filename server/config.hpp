@@ -16,9 +16,9 @@ namespace frsh {
 // Pure. Throws UserError, "FILE:LINE: what".
 [[nodiscard]] ServerSettings parse_server_config(std::string_view text, const std::string& file);
 
-// Fills in what the command line has left open, and last what nobody has said. A file that is not
-// there is fine, unless it was named with --config; one that others could have written is not.
-// Throws UserError.
+// Fills in the options that the command line leaves open: from the file, then with defaults. A
+// missing file is no error unless it was named with --config. A file that other users could have
+// written is refused. Throws UserError.
 void configure(ServerOptions& options);
 
 }  // namespace frsh

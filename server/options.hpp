@@ -24,10 +24,10 @@ struct ServerSettings {
     std::optional<log::Level> log_level;
     std::optional<bool> permit_root_login;
     std::optional<bool> permit_user_environment;
-    List allow_users;   // Patterns of user names; who matches none may not log in.
-    List allow_groups;  // The same of groups, of which the user must be in one.
-    // Of runs that are kept: how long after their end, and how many bytes of all of them together
-    // and of each stream.
+    List allow_users;   // Patterns of user names, one of which must match.
+    List allow_groups;  // Patterns of groups, one of which must match a group of the user.
+    // Kept runs: how long they stay after their end, and how many bytes all of them, and each
+    // stream, may have.
     std::optional<std::chrono::milliseconds> keep_age;
     std::optional<std::uint64_t> keep_total;
     std::optional<std::uint64_t> keep_stream;
@@ -40,7 +40,7 @@ struct ServerOptions {
     bool stdio = false;
     bool plaintext = false;
     bool use_sandbox = true;
-    // Whoever started us has opened them; see service.hpp.
+    // The service manager opened the sockets; see listener/systemd.hpp.
     bool listens_on_given_sockets = false;
 };
 

@@ -26,10 +26,10 @@ inline constexpr std::size_t kMaxJournalFrame = 4 + kJournalLimits.header + kJou
 [[nodiscard]] std::uint32_t read_u32(std::string_view bytes);
 
 struct RecordPrefix {
-    std::uint32_t length = 0;  // Of the frame, in bytes.
+    std::uint32_t length = 0;  // The size of the frame in bytes.
     std::uint32_t crc32 = 0;
 };
-// Of at least kRecordPrefix bytes.
+// Decodes a prefix. `bytes` has at least kRecordPrefix bytes.
 [[nodiscard]] RecordPrefix record_prefix(std::string_view bytes);
 [[nodiscard]] bool is_intact(const RecordPrefix& prefix, std::string_view frame);
 

@@ -11,7 +11,7 @@ void KeptJob::write_end(msg::End end) {
     try {
         folder_->end(end);
     } catch (const SysError& error) {
-        // Whoever follows it now hears the truth; who asks later hears that it was lost.
+        // Clients that follow now get the real end. Clients that ask later get `lost`.
         log::error("run " + id_ + ": its end is not on disk: " + error.what());
         end.journal = (end.journal ? *end.journal + "; " : "") + error.what();
     }

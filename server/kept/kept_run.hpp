@@ -1,5 +1,5 @@
-// A run that is kept, while it lives: what it writes goes to its journal, and whoever follows it
-// reads there (follower.hpp). So none of them can hold up another, or the command.
+// KeptRun is a kept run while it lives. Its output goes to its journal, and each follower reads the
+// journal (journal_channel.hpp). So no follower can hold up another one, or the command.
 #pragma once
 
 #include "server/kept/kept_job.hpp"
@@ -17,14 +17,14 @@ class KeptRun : public KeptJob {
 
     [[nodiscard]] Run& run() { return run_; }
 
-    // Whoever asked for the run last: he gives it its stdin, and if he goes what he asked for
-    // happens. The one before is told so by not being this any more.
+    // The holder is the channel that requested the run last. It supplies stdin, and its loss
+    // triggers what it asked for. The holder before it finds that it no longer is the holder.
     void set_holder(const JournalChannel& journal_channel, const OnDisconnect& wish);
     [[nodiscard]] bool is_held_by(const JournalChannel& journal_channel) const {
         return holder_ == &journal_channel;
     }
     [[nodiscard]] const OnDisconnect& wish() const { return wish_; }
-    // He has gone.
+    // The holder is gone: does what it asked for.
     void abandon(const JournalChannel& journal_channel, Termination::First first, Time now);
 
     [[nodiscard]] KeptRun* as_run() override { return this; }

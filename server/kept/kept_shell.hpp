@@ -1,5 +1,5 @@
-// A shell with a name: it belongs to no connection, and whoever knows the name has runs evaluated
-// in it, one after another.
+// KeptShell is a shell with a name. It belongs to no connection: each client of the user can run
+// commands in it, one after another.
 #pragma once
 
 #include "server/kept/kept_job.hpp"
@@ -18,7 +18,7 @@ class KeptShell : public KeptJob {
 
     [[nodiscard]] KeptShell* as_shell() override { return this; }
     [[nodiscard]] pid_t pid() const override { return shell_.pid(); }
-    // What is evaluated in it belongs to somebody else.
+    // The commands in it are runs of their own, which get these messages themselves.
     void on(const msg::Signal&) override {}
     void on(const msg::Cancel& cancel) override;
     void end_all(Termination::First first, Time now) override { shell_.end(first, now); }

@@ -151,7 +151,7 @@ KeptRunInfo Registry::info_of(const std::string& id) {
 
 std::unique_ptr<RunFolder> Registry::claim(const KeptRunInfo& info) {
     auto folder = store().claim(info);
-    if (!folder && living_.empty()) handoff_point_.reset();  // Nobody knows of it.
+    if (!folder && living_.empty()) handoff_point_.reset();  // Nothing here can be asked for.
     return folder;
 }
 
@@ -195,7 +195,7 @@ void Registry::be_found() {
         on_arrival_);
 }
 
-// Of several whose ids begin so. Others' are not to be heard of.
+// Chooses among runs whose ids begin alike. Runs of other bound keys are not mentioned.
 Registry::Answer Registry::choose(const std::string& beginning,
                                   const std::vector<std::string>& runs) {
     std::vector<std::string> ours;

@@ -27,7 +27,7 @@ class Registry {
     using Time = EventLoop::Time;
 
     struct Elsewhere {
-        std::string session;  // Where it lives; see rendezvous.hpp.
+        std::string session;  // Where it lives; see handoff.hpp.
     };
     struct Refusal {
         std::string reason;
@@ -35,8 +35,8 @@ class Registry {
     };
     using Answer = std::variant<std::shared_ptr<KeptJob>, Store::Found, Elsewhere, Refusal>;
 
-    // `launch` is lent. `audit` may be null. `folder` is where they are kept. `on_arrival`: another
-    // session brings somebody who asks for what lives here.
+    // `launch` is lent. `audit` may be null. `folder` holds the kept runs. `on_arrival` is called
+    // when another session hands over a client that asks for a job of this process.
     Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
              std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival);
 
@@ -63,7 +63,7 @@ class Registry {
     [[nodiscard]] bool lives(const std::string& id) const { return living_.contains(id); }
     // It lives here or, as a run may meanwhile, has ended. Throws as find().
     [[nodiscard]] bool knows(const std::string& id) { return lives(id) || store().find(id); }
-    // Other sessions may bring somebody here.
+    // Returns true if other sessions can hand clients over to this one.
     [[nodiscard]] bool can_be_found() const { return handoff_point_ != nullptr; }
     // None lives here.
     [[nodiscard]] bool is_idle() const { return living_.empty(); }
@@ -71,7 +71,7 @@ class Registry {
   private:
     Store& store();
     void be_found();
-    // Null: somebody else was quicker.
+    // Returns null if another session claimed the id first.
     std::shared_ptr<KeptJob> begin(const msg::Open& open);
     std::shared_ptr<KeptJob> begin_shell(const msg::Open& open);
     std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
@@ -88,7 +88,7 @@ class Registry {
     Retention retention_;
     HandoffPoint::OnArrival on_arrival_;
     std::string folder_;
-    std::optional<Store> store_;  // Once somebody asks for something in it.
+    std::optional<Store> store_;  // Opened at the first request for it.
     std::map<std::string, std::shared_ptr<KeptJob>> living_;
     std::string name_;  // Where we are found, once something lives here.
     std::unique_ptr<HandoffPoint> handoff_point_;

@@ -66,7 +66,7 @@ class Listener {
     struct Socket {
         Fd fd;
         Door door;
-        std::string path;  // Of a unix socket or a pin: removed at the end.
+        std::string path;  // The file of a unix socket, or of a pin; removed at the end.
         EventLoop::Watch watch;
     };
     struct Session {

@@ -77,7 +77,7 @@ PeerSource peer_source_of(int tcp_socket) {
         std::string name = peer.host_text();
         if (name.find(':') != std::string::npos) {
             in6_addr prefix = reinterpret_cast<const sockaddr_in6&>(peer.storage).sin6_addr;
-            std::memset(prefix.s6_addr + 8, 0, 8);  // Whoever has one address has all of its /64.
+            std::memset(prefix.s6_addr + 8, 0, 8);  // One host usually has a whole /64.
             char text[INET6_ADDRSTRLEN] = {};
             (void)::inet_ntop(AF_INET6, &prefix, text, sizeof text);
             name = std::string(text) + "/64";
@@ -91,7 +91,7 @@ PeerSource peer_source_of(int tcp_socket) {
 void Penalties::add(const std::string& source, std::chrono::seconds penalty, Time now) {
     if (accounts_.size() >= kMaxAccounts) {
         std::erase_if(accounts_, [now](const auto& entry) { return entry.second.until <= now; });
-        // Under attack from everywhere: forget somebody rather than grow.
+        // Under attack from many sources: drop an entry rather than grow.
         if (accounts_.size() >= kMaxAccounts) accounts_.erase(accounts_.begin());
     }
     Account& account = accounts_[source];

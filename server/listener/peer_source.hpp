@@ -1,7 +1,7 @@
-// Where connections come from, as far as counting goes, and what a source has to its account.
+// Counts connections by source, and keeps the penalties of each source.
 //
-// A source is an IPv4 address, the /64 of an IPv6 address, or on loopback the user who connects:
-// all of a machine's users share its loopback addresses, and each of them has as many as he likes.
+// A source is an IPv4 address, the /64 of an IPv6 address, or on loopback the uid of the peer: all
+// users of a machine share its loopback addresses, and each can use any number of them.
 #pragma once
 
 #include "common/sys/event_loop.hpp"

@@ -75,7 +75,7 @@ enum class Whose { OfThisServersUser, OfSomebody };
 std::vector<std::string> key_sources(const std::string& home, Whose whose) {
     std::vector<std::string> sources{home + "/.ssh/authorized_keys",
                                      home + "/.config/frsh/authorized_keys"};
-    // Who runs this server may come to himself with the key that his client made for that.
+    // The user of this server may log in with the key that the user's own client made.
     if (whose == Whose::OfThisServersUser) sources.push_back(home + "/.config/frsh/id_ed25519.pub");
     return sources;
 }
@@ -174,7 +174,7 @@ std::string ask_as_user(const User& user, const Answer& answer) {
         is_whole = got.status == IoResult::Status::EndOfFile;
         text.append(buffer, got.bytes);
     }
-    ::kill(pid, SIGKILL);  // Not reaped yet, so it cannot be anybody else.
+    ::kill(pid, SIGKILL);  // The pid is not reaped yet, so it cannot belong to another process.
     const ExitStatus status = wait_for(pid);
     const bool is_good = is_whole && !status.signaled && status.code == 0;
     return is_good ? text : "";

@@ -1,8 +1,8 @@
 // Whose session it may become: accounts, the rules of the machine about them, and the keys that
 // open them.
 //
-// As root every account of the machine; as anybody else one's own alone. Files of an account are
-// only ever read by a process that has become that account's user for good.
+// A root server serves every account of the machine; another server serves its own user only. Files
+// of an account are read by a process that has become the account's user, irrevocably.
 #pragma once
 
 #include "common/sys/user.hpp"
@@ -17,8 +17,8 @@ namespace frsh {
 struct AccountPolicy {
     bool permit_root_login = false;
     bool permit_user_environment = false;
-    // Patterns; see host_pattern.hpp. Where there are any, one must match: the user, or one of his
-    // groups.
+    // Patterns; see host_pattern.hpp. If a list is given, one pattern must match the user, or one
+    // of the user's groups.
     std::optional<std::vector<std::string>> allow_users = {};
     std::optional<std::vector<std::string>> allow_groups = {};
 };
@@ -26,7 +26,8 @@ struct AccountPolicy {
 // Nothing for an account that does not exist or is not ours to give.
 [[nodiscard]] std::optional<User> find_account(const std::string& name);
 
-// Why nobody may log in there now, in words for whoever has proved to be its owner; or nothing.
+// Returns why the account accepts no login now, or nothing. The text may go to a peer that has
+// proved to own the account.
 [[nodiscard]] std::optional<std::string> find_account_refusal(const User& user,
                                                               const AccountPolicy& policy);
 

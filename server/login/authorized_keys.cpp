@@ -140,7 +140,7 @@ void add_variable(AuthorizedKey& key, const std::string& assignment) {
     key.environment.emplace_back(std::move(name), assignment.substr(equals + 1));
 }
 
-// What is set once must not be set again: which of two would count is anybody's guess.
+// Refuses an option that is given twice: it would be unclear which one counts.
 void set_once(std::optional<std::string>& place, const Option& option) {
     if (place) throw VoidLine(option.name + " twice");
     place = *option.value;
@@ -182,7 +182,7 @@ void apply_flag(AuthorizedKey& key, const Option& option) {
 }
 
 AuthorizedKey parse_line(std::string_view line, std::size_t number) {
-    // A NUL would end the command for the kernel, but not for whoever reads the file.
+    // A NUL would end the command for the kernel, but not for a reader of the file.
     if (line.find('\0') != std::string_view::npos) throw VoidLine("a NUL byte");
     std::vector<Option> options;
     if (!is_key_type(first_word(line))) {

@@ -42,8 +42,8 @@ struct AuthorizedKeys {
 // Never throws: what cannot be read is skipped, and said.
 [[nodiscard]] AuthorizedKeys parse_authorized_keys(std::string_view text);
 
-// Why this key is no good from there at this time, or nothing. `address` is numeric, and empty for
-// a peer without one, who then fails every from=.
+// Returns why this key is refused from that address at this time, or nothing. `address` is numeric;
+// empty for a peer without an address, which fails every from=.
 [[nodiscard]] std::optional<std::string> find_refusal(const AuthorizedKey& key,
                                                       std::string_view address,
                                                       std::chrono::system_clock::time_point now);

@@ -192,8 +192,8 @@ bool Gate::handle(const Message& message) {
     return true;
 }
 
-// Each direction holds at most one buffer, and reads only when that is empty: whoever is slow
-// stops the other through the kernel's buffers.
+// Each direction holds at most one buffer, and reads only when it is empty: a slow side stops the
+// other one through the kernel's buffers.
 void Gate::relay() {
     using Clock = std::chrono::steady_clock;
     auto look_at = Clock::now() + kLookAgain;

@@ -1,10 +1,10 @@
-// The process that faces the network: it terminates TLS, reads frames up to the first signed login,
-// and from then on moves bytes. It owns nothing, may do nothing, and is expected to be taken over
-// one day by somebody who then has this one connection.
+// Gate is the process that faces the network. It terminates TLS, reads frames up to the first
+// signed login, and from then on moves bytes. It owns nothing and has no rights: an attacker who
+// takes it over controls this one connection.
 //
 //     handshake ──▶ greeting (host proof from the monitor) ──▶ probes, login ──▶ verdict ──▶ relay
 //
-// Every step that needs a right is asked of the monitor (gate_messages.hpp).
+// Every step that needs a right is asked of the monitor (gate_protocol.hpp).
 #pragma once
 
 #include "common/base/byte_queue.hpp"

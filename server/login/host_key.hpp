@@ -7,8 +7,8 @@
 
 namespace frsh {
 
-// As root the key of the machine's ssh server, so that whoever knows that one knows us; where there
-// is none /etc/frsh/host_ed25519. As a user ~/.config/frsh/host_ed25519.
+// Returns the path of the default host key. For root: the key of the machine's ssh server, which
+// clients may know already, else /etc/frsh/host_ed25519. For a user: ~/.config/frsh/host_ed25519.
 [[nodiscard]] std::string usual_host_key();
 
 // Loads the key, or makes it where it is our own and there is none. Throws UserError or SysError.

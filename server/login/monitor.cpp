@@ -28,7 +28,7 @@
 namespace frsh {
 namespace {
 
-// Probes, words about a person who is asked, and the login itself.
+// The most messages from one gate: probes, auth_pending, and the login itself.
 constexpr int kMostMessages = 16;
 // The socket between gate and session: short, so that control never waits behind much data.
 constexpr int kSessionBuffer = 64 * 1024;
@@ -126,7 +126,7 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
             give_up_rights({settings_.gate_user.uid, settings_.gate_user.gid, kControl + 2});
         }
         Fd peer = wait_for_descriptor(kControl);
-        if (!peer.is_open()) ::_exit(0);  // Nobody came.
+        if (!peer.is_open()) ::_exit(0);  // No connection came.
         ::prctl(PR_SET_NAME, "frshd-gate");
         if (settings_.use_sandbox) filter_system_calls();
         gate->run(std::move(peer));
@@ -173,7 +173,7 @@ std::optional<Login> Monitor::admit() {
             prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
             deadline_ = EventLoop::Clock::now() + settings_.timeouts.login;
             tell_listener(LoginStep::Hello);
-            // The gate counts as well, but who has broken it does not.
+            // The gate counts as well, but an attacker in control of it does not.
             int left = kMostMessages;
             while (const auto message = wait_for_gate()) {
                 if (--left < 0) throw ProtocolError("gate: more than any client has to say");
@@ -304,7 +304,7 @@ void Monitor::refuse(const std::string& reason, const std::string& message) {
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Refused, frame}));
 }
 
-// How it ends tells whether somebody has broken it.
+// The way the gate ends shows whether it was attacked: a signal counts as a crash.
 void Monitor::part_from_gate() {
     session_.close();
     pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.

@@ -1,7 +1,7 @@
 // The server's side of a login over TLS: forks the gate, proves the host, judges the user.
 //
 // It keeps its rights until there is a verdict, and so reads nothing of the peer but what the gate
-// hands over (gate_messages.hpp). On success this process becomes the user, and the gate's socket
+// hands over (gate_protocol.hpp). On success this process becomes the user, and the gate's socket
 // is the session's transport. It also says, by its exit code, what the listener should think of the
 // peer.
 #pragma once
@@ -21,13 +21,13 @@
 
 namespace frsh {
 
-// Who the gates of a server that is root are.
+// The user of the gates of a root server.
 struct GateUser {
-    uid_t uid = 65534;  // nobody
+    uid_t uid = 65534;
     gid_t gid = 65534;
 };
-// The user that the package has made for them, or nobody. Asked once, before the first fork: the
-// answer takes longer than the sandbox.
+// Returns the user that the package created for gates, else uid 65534. Call it once, before the
+// first fork: the look-up takes longer than the sandbox.
 [[nodiscard]] GateUser find_gate_user();
 
 struct MonitorSettings {

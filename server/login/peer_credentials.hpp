@@ -1,4 +1,4 @@
-// Who may come in where there are no keys: only ourselves, proven by the kernel.
+// Admits peers without a key: only processes of this user, as the kernel reports.
 #pragma once
 
 #include <optional>

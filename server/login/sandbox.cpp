@@ -185,7 +185,7 @@ std::optional<std::string> try_sandbox() {
 
 void give_up_rights(const SandboxSettings& settings) {
     drop_rights(settings);
-    // Nobody of the same uid may look into this memory, nor may a core file keep it.
+    // No process of the same uid may read this memory, and no core file may keep it.
     check(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl");
     limit(RLIMIT_CORE, 0, "setrlimit core");
     limit(RLIMIT_FSIZE, 0, "setrlimit fsize");

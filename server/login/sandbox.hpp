@@ -14,7 +14,7 @@
 namespace frsh {
 
 struct SandboxSettings {
-    // Who to be, for a process that is root; others stay who they are.
+    // The user to become, for a root process. Other processes keep their user.
     uid_t uid = 65534;
     gid_t gid = 65534;
     int highest_descriptor = 2;  // Nothing above it is open, or ever will be.
