@@ -1,10 +1,10 @@
 // Gate is the process that faces the network. It terminates TLS, reads frames up to the first
-// signed login, and from then on moves bytes. It owns nothing and has no rights: an attacker who
-// takes it over controls this one connection.
+// signed login, and from then on moves bytes. It owns nothing and has no rights: an attacker in
+// control of the gate has this one connection.
 //
 //     handshake ──▶ greeting (host proof from the monitor) ──▶ probes, login ──▶ verdict ──▶ relay
 //
-// Every step that needs a right is asked of the monitor (gate_protocol.hpp).
+// The monitor does every step that needs a right, at the request of the gate (gate_protocol.hpp).
 #pragma once
 
 #include "common/base/byte_queue.hpp"
