@@ -22,7 +22,7 @@ def read(path):
 
 
 def keys_taken(path):
-    return set(re.findall(r'\.take\("(\w+)"', read(path)))
+    return set(re.findall(r'\btake(?:_text\(\w+, |\()"(\w+)"', read(path)))
 
 
 def keys_named(page):

@@ -230,7 +230,7 @@ class InTheMiddle(TlsCase):
         for options in (["--accept-new"], ["--trust"], []):
             words = [] if "--trust" in options else ["touch", os.path.join(self.folder, "marker")]
             result = client.run(*options, f"127.0.0.1:{port}", *words)
-            self.one_line(result, "sitting in between")
+            self.one_line(result, "may be intercepted")
         self.assertEqual(bytes(seen), b"", "a client says nothing to a relay")
         self.assertFalse(os.path.exists(os.path.join(self.folder, "marker")))
         with open(os.path.join(client.home, ".config/frsh/known_hosts")) as file:
