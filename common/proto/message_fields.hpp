@@ -33,6 +33,7 @@ inline constexpr std::size_t kMaxTerm = 128;
 inline constexpr std::size_t kMaxModes = 128;
 inline constexpr std::size_t kMaxModeName = 32;
 inline constexpr std::size_t kMaxNames = 64;  // Holders, and survivors, that one end names.
+inline constexpr std::size_t kMaxStrings = 512 * 1024;  // Strings that one header counts.
 inline constexpr std::size_t kMaxFeatures = 64;
 inline constexpr std::size_t kMaxMessage = 8192;  // Bytes of text for a person.
 inline constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};

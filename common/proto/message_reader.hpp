@@ -157,8 +157,8 @@ class MessageReader {
     }
     void strings(std::string_view key, std::vector<std::string>& values) {
         takes_strings_ = true;
-        // Each string takes a byte at least, so the payload bounds the count.
-        const auto count = header_.maybe_whole(key, kMaxCommand).value_or(0);
+        // Each string costs 32 bytes of memory here and one byte at least in the payload.
+        const auto count = header_.maybe_whole(key, kMaxStrings).value_or(0);
         for (std::uint64_t i = 0; i < count; ++i)
             values.push_back(take_string(key));
     }

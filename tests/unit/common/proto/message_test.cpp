@@ -475,6 +475,22 @@ TEST_CASE("message: what is more of nothing, of another open, or too much, is re
     CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
 }
 
+TEST_CASE("message: more than 524288 strings in one open are refused") {
+    const auto decode = [](std::size_t count) {
+        const std::string payload(count, '\0');
+        std::string bytes;
+        frsh::append_frame(bytes,
+                           R"({"type":"open","ch":1,"run":"r","mode":"argv","env":0,"args":)" +
+                               std::to_string(count) + ",\"len\":" + std::to_string(count) + "}",
+                           payload);
+        MessageDecoder decoder;
+        decoder.frames().feed(bytes);
+        return decoder.next();
+    };
+    CHECK(decode(512 * 1024));
+    CHECK_THROWS_AS((void)decode(512 * 1024 + 1), ProtocolError);
+}
+
 TEST_CASE("message: a hello of another version is read, whatever else it says") {
     const Message message = decoded(encoded(msg::Hello{2, "", {}, "", ""}));
     CHECK(std::get<msg::Hello>(message).proto == 2);
