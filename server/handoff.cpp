@@ -163,7 +163,12 @@ void HandoffPoint::on_readable(Visitors::iterator visitor) {
     if (!is_taken) return;
     // A copy, because the callback may destroy this object.
     const OnArrival on_arrival = on_arrival_;
-    on_arrival(std::move(arrived), std::move(socket));
+    try {
+        on_arrival(std::move(arrived), std::move(socket));
+    } catch (const SysError& error) {
+        // One connection fails. The session and its other connections go on.
+        log::info(std::string("handoff: a connection did not arrive: ") + error.what());
+    }
 }
 
 void HandoffPoint::tick(Time now) {
