@@ -24,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 5s;
+constexpr auto kSshTimeout = 5s;
 constexpr std::size_t kMaxFile = std::size_t{1024} * 1024;
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
@@ -123,7 +123,7 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     answer.write_end.close();
     const auto* const ssh = std::get_if<Spawned>(&started);
     if (ssh == nullptr) return std::nullopt;
-    const auto text = read_until(answer.read_end, EventLoop::Clock::now() + kPatience);
+    const auto text = read_until(answer.read_end, EventLoop::Clock::now() + kSshTimeout);
     if (!text) ::kill(-ssh->pid, SIGKILL);  // It and what `Match exec` started: a session of ours.
     const ExitStatus status = wait_for(ssh->pid);
     const std::string what = "ssh -G " + escape_controls(host) + ": ";

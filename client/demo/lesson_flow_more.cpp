@@ -23,6 +23,10 @@ namespace {
 constexpr uid_t kNobody = 65534;
 constexpr int kRounds = 200;
 
+std::string outcome_of(int error) {
+    return error == 0 ? "0" : "-1 " + error_name(error);
+}
+
 int try_bind(std::uint16_t port) {
     const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_in address = loopback(port);
@@ -73,7 +77,7 @@ void low_ports(Story& story, Actor& server) {
                   border);
         return;
     }
-    server.tell(call, error == 0 ? "0" : "-1 " + error_name(error),
+    server.tell(call, outcome_of(error),
                 fill({"as uid {0}, in a child process", "在子进程里，以 uid {0} 的身份"}, kNobody));
     story.claim(
         error == EACCES,
@@ -94,7 +98,7 @@ void port_bounds(Story& story, Actor& server) {
         const bool is_unknown =
             error == -1 && ::geteuid() == 0;  // A child with another uid is not possible here.
         if (error == -1) error = try_bind(port);
-        const std::string result = error == 0 ? "0" : "-1 " + error_name(error);
+        const std::string result = outcome_of(error);
         const Text note =
             wanted > 65535
                 ? Text{"16 bits are left: port 0, and the kernel picks one",
@@ -150,10 +154,6 @@ Restart restart_server(bool reuse) {
     result.waits = eventually([&] { return tcp_row(port, theirs) == TCP_TIME_WAIT; });
     static_cast<void>(listen_on(port, reuse, result.error));
     return result;
-}
-
-std::string outcome_of(int error) {
-    return error == 0 ? "0" : "-1 " + error_name(error);
 }
 
 double microseconds_a_round(const Connection& connection) {

@@ -20,10 +20,7 @@
 namespace frsh {
 namespace {
 
-using namespace std::chrono_literals;
 using Time = EventLoop::Time;
-
-constexpr auto kPatience = 2s;
 
 // DeferredSink stores output until let_through(), then passes it on to the real sink.
 class DeferredSink : public OutputSink {
@@ -116,8 +113,8 @@ class Batch {
                           "; the lines after " + std::to_string(line_number_) + " were not run");
         }
         if (!left_ && !flush_output()) code_ = 255;
-        if (!left_ && shell_) shell_->close(EventLoop::Clock::now() + kPatience);
-        server_.finish(EventLoop::Clock::now() + kPatience);
+        if (!left_ && shell_) shell_->close(EventLoop::Clock::now() + kLeaveGracePeriod);
+        server_.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
         return code_;
     }
 
@@ -226,7 +223,7 @@ class Batch {
         }
         if (!any_runs) return leave(128 + number);  // Only pending output or the next line is left.
         if (code_ == 0) code_ = 128 + SIGINT;
-        if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kPatience;
+        if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kLeaveGracePeriod;
     }
 
     const ClientOptions& options_;

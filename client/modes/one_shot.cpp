@@ -341,7 +341,7 @@ class OneShot {
     }
 
     // Blocks until the reader has taken all output, or until a signal. After leave(), waits for at
-    // most kPatience.
+    // most kLeaveGracePeriod.
     void wait_for_reader(const InheritedOutput& output) {
         const int seen = signals_seen_;
         const Time until =

@@ -15,7 +15,7 @@
 namespace frsh {
 namespace {
 
-constexpr int kLooks = 5;
+constexpr int kMaxTableReads = 5;
 constexpr std::size_t kMaxTable = 256 * 1024 * 1024;
 
 std::vector<std::string_view> words(std::string_view line) {
@@ -114,7 +114,7 @@ std::optional<std::string> refuse_plaintext_peer(int socket) {
         // The table is no snapshot: while others come and go, a look may miss a row or see it
         // twice. Another look may make up for that; it must prove all by itself, as the first.
         std::optional<std::string> why;
-        for (int look = 0; look < kLooks; ++look) {
+        for (int look = 0; look < kMaxTableReads; ++look) {
             why = judge_tables(read_file("/proc/net/tcp", kMaxTable),
                                read_file("/proc/net/tcp6", kMaxTable), addresses, ::geteuid());
             if (!why) break;
