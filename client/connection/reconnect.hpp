@@ -33,8 +33,9 @@ class Reconnect {
     // Starts the first attempt. Both functions are called from the loop, and may destroy this.
     Reconnect(EventLoop& loop, Connector connector, Time deadline, OnConnected on_connected,
               OnGivenUp on_given_up);
-    // Cancels an attempt and joins its thread, which takes 100 ms at most (look_up() in
-    // address.hpp).
+    // Cancels an attempt and joins its thread. This usually takes 100 ms at most (look_up() in
+    // address.hpp). It blocks longer if the accept queue of a unix socket is full, or if
+    // --plaintext looks up a name.
     ~Reconnect();
     Reconnect(const Reconnect&) = delete;
     Reconnect& operator=(const Reconnect&) = delete;
