@@ -5,6 +5,7 @@ README.md:        at most 180 lines, and 35 more in Chinese; links lead to files
 reading order:    each listed file exists, their lines are below the number that README gives, and
                   what a listed file includes is listed too, or is known to lie beside the path
 PROMISES.md:      each code has a test, and each test's code is in the table
+tests/e2e:        a test that only root can run has as_root in its name: root runs those alone
 
 Usage: scripts/check_docs.py
 """
@@ -103,8 +104,17 @@ def promise_problems():
             yield f"tests/PROMISES.md: {code.upper()} is tested in {', '.join(sorted(tested[code]))}"
 
 
+def root_test_problems():
+    for file in sorted((ROOT / "tests/e2e").glob("*_test.py")):
+        for test, body in re.findall(r"^    def (test_\w+)\(self\):\n(.*?)(?=^    def |^class |\Z)",
+                                     file.read_text(), re.M | re.S):
+            if re.search(r"skipTest\([^)]*(not|needs) root", body) and "as_root" not in test:
+                yield f"{file.relative_to(ROOT)}: {test}: use needs_root(), and a name with as_root"
+
+
 def main():
-    problems = [*readme_problems(), *reading_order_problems(), *promise_problems()]
+    problems = [*readme_problems(), *reading_order_problems(), *promise_problems(),
+                *root_test_problems()]
     for problem in problems:
         print(problem)
     print(f"documents: {len(problems)} problems" if problems else "documents: as they promise")

@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import (Case, FRSH, FRSHD, PATIENCE, Place, SANITIZED, Server, descendants, environment,  # noqa: E402
-                     main, wait_until)
+                     main, needs_root, wait_until)
 
 STRANGER = 65534
 
@@ -77,9 +77,8 @@ class Admission(Case):
         connection.settimeout(PATIENCE)
         return connection
 
-    def test_another_user_is_refused_on_plain_tcp_with_a_reason(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
+    def test_another_user_is_refused_on_plain_tcp_with_a_reason_as_root(self):
+        needs_root(self)
         proof = self.path("proof")
 
         def politely():
@@ -129,9 +128,8 @@ class Admission(Case):
         wait_until(lambda: not self.server.sessions(), "the sessions to end")
         self.assertFalse(os.path.exists(proof))
 
-    def test_another_user_is_refused_on_the_unix_socket(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
+    def test_another_user_is_refused_on_the_unix_socket_as_root(self):
+        needs_root(self)
         proof = self.path("proof")
 
         def cannot_reach():
@@ -163,9 +161,8 @@ class Admission(Case):
             os.chmod(self.server.socket, 0o600)
         self.assertFalse(os.path.exists(proof))
 
-    def test_a_client_does_not_talk_to_another_users_server(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
+    def test_a_client_refuses_another_users_server_as_root(self):
+        needs_root(self)
         runtime = self.short_path()
         os.mkdir(runtime, 0o755)
         os.chown(runtime, STRANGER, STRANGER)

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import FRSHD, PATIENCE, environment, main, wait_until  # noqa: E402
+from harness import FRSHD, PATIENCE, environment, main, needs_root, wait_until  # noqa: E402
 from tls import ROOT, TlsCase, TlsServer, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -200,9 +200,8 @@ class ServerFile(TlsCase):
                                 env=environment(self.folder, HOME=self.folder))
         self.assertEqual(result.stderr, b"frshd: /no/such: no such file\n")
 
-    def test_a_file_of_another_user_is_refused(self):
-        if not ROOT:
-            self.skipTest("needs root to give a file away")
+    def test_a_file_of_another_user_is_refused_as_root(self):
+        needs_root(self)
         path = os.path.join(self.folder, "given.toml")
         write(path, "")
         os.chown(path, 65534, 65534)
@@ -237,7 +236,7 @@ class ServerFile(TlsCase):
 
     def test_a_plain_users_server_has_a_file_of_its_own(self):
         if ROOT:
-            self.skipTest("root's is /etc/frsh/frshd.toml; the same suite also runs as a plain user")
+            self.skipTest("not a plain user: the file of root is /etc/frsh/frshd.toml")
         home = make_folder(self.folder, "plain")
         write(os.path.join(home, ".config/frsh/frshd.toml"), "unknown = 1\n")
         result = subprocess.run([FRSHD], capture_output=True, timeout=PATIENCE,

@@ -15,8 +15,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import SANITIZED, main  # noqa: E402
-from tls import ROOT, Client, TlsServer, Users, make_folder, make_key, write  # noqa: E402
+from harness import SANITIZED, main, needs_root  # noqa: E402
+from tls import Client, TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
 FIRST_UID = 54100
 KEYS = ".ssh/authorized_keys"
@@ -169,9 +169,8 @@ class StrictModes(unittest.TestCase):
                 server.end()
         self.check(CASES, attempt)
 
-    def test_by_root_for_a_user(self):
-        if not ROOT:
-            self.skipTest("not root: cannot be another user")
+    def test_the_key_file_of_a_user_is_judged_as_root(self):
+        needs_root(self)
         cases = CASES + ROOT_CASES
         users = Users(os.path.join(self.folder, "etc"))
         for index, (_, change, _) in enumerate(cases):

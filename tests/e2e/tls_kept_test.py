@@ -11,8 +11,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from cutting_proxy import CuttingProxy, Fate  # noqa: E402
-from harness import PATIENCE, descendants, wait_until  # noqa: E402
-from tls import ROOT, TlsCase, TlsServer, Users, make_folder, write  # noqa: E402
+from harness import PATIENCE, descendants, needs_root, wait_until  # noqa: E402
+from tls import TlsCase, TlsServer, Users, make_folder, write  # noqa: E402
 
 
 class TlsKept(TlsCase):
@@ -78,9 +78,8 @@ class TlsKept(TlsCase):
         self.assertEqual(255, result.code)
         self.assertIn("may only run its own command", result.err)
 
-    def test_kept_runs_are_visible_to_their_user_only(self):
-        if not ROOT:
-            self.skipTest("SKIP: not root, who alone serves several users")
+    def test_kept_runs_are_visible_to_their_user_only_as_root(self):
+        needs_root(self)
         place = tempfile.mkdtemp(prefix="frsh-home-")
         self.addCleanup(shutil.rmtree, place, True)
         os.chmod(place, 0o755)

@@ -15,8 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import FULL, main, wait_until  # noqa: E402
-from tls import ROOT, Relay, TlsCase, TlsServer, Users, make_folder, make_key, ssh_agent, write  # noqa: E402
+from harness import FULL, main, needs_root, wait_until  # noqa: E402
+from tls import Relay, TlsCase, TlsServer, Users, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 
 class SameUser(TlsCase):
@@ -401,9 +401,8 @@ class OtherUsers(TlsCase):
                               env={"PATH": os.environ["PATH"], "HOME": home,
                                    "XDG_RUNTIME_DIR": self.server.runtime})
 
-    def test_another_user_of_this_machine_is_refused(self):
-        if not ROOT:
-            self.skipTest("not root: cannot be another user")
+    def test_another_user_of_this_machine_is_refused_as_root(self):
+        needs_root(self)
         from harness import FRSH
         home = os.path.join("/tmp", os.path.basename(self.folder) + "-nobody")
         os.mkdir(home, 0o700)
@@ -419,9 +418,8 @@ class OtherUsers(TlsCase):
             self.assertEqual((result.returncode, result.stdout), (255, b""), result)
             self.assertIn(b"login refused", result.stderr)
 
-    def test_root_becomes_the_user_whole(self):
-        if not ROOT:
-            self.skipTest("not root: cannot become somebody else")
+    def test_a_session_becomes_the_user_whole_as_root(self):
+        needs_root(self)
         name, uid = "frsh-tester", 54099
         place = tempfile.mkdtemp(prefix="frsh-home-")
         self.addCleanup(shutil.rmtree, place, True)
@@ -463,9 +461,8 @@ class OtherUsers(TlsCase):
         finally:
             server.end()
 
-    def test_root_itself_only_when_configured(self):
-        if not ROOT:
-            self.skipTest("not root: nothing to configure")
+    def test_root_logs_in_only_when_configured_as_root(self):
+        needs_root(self)
         folder = os.path.join(self.folder, "strict")
         os.mkdir(folder, 0o700)
         from tls import Client

@@ -286,6 +286,14 @@ def code_of(outcome):
     return 255
 
 
+def needs_root(test):
+    """Skips `test` where the caller is not root. Its name must contain as_root: the run as root
+    chooses its tests by that."""
+    assert "as_root" in test.id(), f"{test.id()}: needs_root() needs a name with as_root"
+    if os.geteuid() != 0:
+        test.skipTest("needs root")
+
+
 class Case(unittest.TestCase):
     """Has a server for the class and three places to reach one. Fails if a process is left over."""
 

@@ -83,7 +83,7 @@ TEST_CASE("key file: a private key that others can read is refused, in words") {
     CHECK(frsh::load_key_file(path));
 }
 
-TEST_CASE("key file: somebody else's private key is refused") {
+TEST_CASE("key file: a private key of another user is refused, as root") {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can give a file away");
         return;

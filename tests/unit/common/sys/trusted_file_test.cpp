@@ -60,7 +60,7 @@ TEST_CASE("trusted file: what others can write is refused, at every step up to t
     CHECK(home.read_trusted().kind == Kind::Read);
 }
 
-TEST_CASE("trusted file: what belongs to somebody else is refused, what is root's is not") {
+TEST_CASE("trusted file: a file of another user is refused, one of root is read, as root") {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can give files away");
         return;

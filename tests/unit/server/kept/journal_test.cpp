@@ -625,7 +625,7 @@ TEST_CASE("journal: what could not be written is a hole, and what comes later is
     CHECK(gaps_while_full > 0);
 }
 
-TEST_CASE("journal: a disk that is really full is told, and costs only what did not fit") {
+TEST_CASE("journal: a full disk is reported, and costs only what did not fit, as root") {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root may mount a small disk");
         return;

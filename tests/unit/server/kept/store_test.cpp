@@ -550,7 +550,7 @@ TEST_CASE("run store: what is no run, or nobody's of ours, is passed over") {
     CHECK(runs_of(store) == std::vector<std::string>{"run"});
 }
 
-TEST_CASE("run store: a folder that others could have written is refused in one line") {
+TEST_CASE("run store: a folder that others could have written is refused, as root too") {
     const auto refusal = [](const std::string& folder) {
         Store store(folder);
         std::string why;

@@ -162,7 +162,7 @@ TEST_CASE("sandbox: a user's gate is denied all that is not moving bytes" *
     check_all(As::User);
 }
 
-TEST_CASE("sandbox: root's gate is denied all that is not moving bytes" *
+TEST_CASE("sandbox: a gate started as root is denied all that is not moving bytes" *
           doctest::skip(kIsSanitized)) {
     if (::geteuid() != 0) {
         MESSAGE("skipped: not root");
@@ -171,7 +171,7 @@ TEST_CASE("sandbox: root's gate is denied all that is not moving bytes" *
     check_all(As::Root);
 }
 
-TEST_CASE("sandbox: what a gate needs it may do" * doctest::skip(kIsSanitized)) {
+TEST_CASE("sandbox: a gate may do what it needs, as root too" * doctest::skip(kIsSanitized)) {
     const std::vector<Attempt> needed = {
         {"write", [] { return static_cast<long>(::write(1, "", 0)); }},
         // Not a socket, says the kernel, and so it was asked.
