@@ -9,16 +9,16 @@
 #include <CLI/CLI.hpp>
 
 namespace frsh {
+namespace {
 
-std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& status) {
-    ServerOptions options;
-    ServerSettings& settings = options.settings;
+// Options that have no place of their own in ServerOptions.
+struct PlainFlags {
     bool no_sandbox = false;
     int verbosity = 0;
-    CLI::App app{
-        "The server of frsh, the framed remote shell.\n"
-        "Without --listen or --stdio it serves its own user on a unix socket.",
-        "frshd"};
+};
+
+void add_options(CLI::App& app, ServerOptions& options, PlainFlags& flags) {
+    ServerSettings& settings = options.settings;
     app.set_version_flag("--version", std::string("frshd ") + kVersion);
     app.add_option("--config", options.config,
                    "Read this instead of /etc/frsh/frshd.toml (as root) or "
@@ -42,7 +42,7 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     app.add_flag_callback(
         "--permit-root-login", [&settings] { settings.permit_root_login = true; },
         "As root: let root log in over TCP, too");
-    app.add_flag("--no-sandbox", no_sandbox,
+    app.add_flag("--no-sandbox", flags.no_sandbox,
                  "Leave the process that faces the network its rights (sanitizers need that)");
     app.add_flag("--plaintext", options.plaintext,
                  "Speak without TLS: on loopback and with your own user only");
@@ -52,7 +52,20 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     app.add_option("--sftp-server", settings.sftp_server,
                    "What a client's `-s sftp` starts; the system's, if not given")
         ->type_name("COMMAND");
-    app.add_flag("-v,--verbose", verbosity, "Say what happens; twice: every event");
+    app.add_flag("-v,--verbose", flags.verbosity, "Log what happens; twice: every event");
+}
+
+}  // namespace
+
+std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& status) {
+    ServerOptions options;
+    ServerSettings& settings = options.settings;
+    PlainFlags flags;
+    CLI::App app{
+        "The server of frsh, the framed remote shell.\n"
+        "Without --listen or --stdio it serves its own user on a unix socket.",
+        "frshd"};
+    add_options(app, options, flags);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {
@@ -73,8 +86,9 @@ std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& st
     if (options.stdio && (settings.listen || settings.unix_path)) {
         return refuse("--stdio: serves one connection and listens nowhere");
     }
-    options.use_sandbox = !no_sandbox;
-    if (verbosity > 0) settings.log_level = verbosity > 1 ? log::Level::Debug : log::Level::Info;
+    options.use_sandbox = !flags.no_sandbox;
+    if (flags.verbosity > 0)
+        settings.log_level = flags.verbosity > 1 ? log::Level::Debug : log::Level::Info;
     return options;
 }
 

@@ -67,7 +67,7 @@ std::optional<ForkServer::ForkedProcess> ForkServer::start(std::vector<int> kept
         ours.close();  // Its number may be reused before this scope ends.
         kept.push_back(its.get());
         close_all_but(std::move(kept));
-        ::prctl(PR_SET_NAME, "frshd-zygote");
+        ::prctl(PR_SET_NAME, "frshd-forker");
         ForkedProcess forked = fork_until_stopped(its.get());
         its.close();
         return forked;

@@ -77,7 +77,7 @@ SessionStart PreforkPool::begin(ForkServer::ForkedProcess forked) const {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     (void)::setrlimit(RLIMIT_NOFILE, &session_descriptors_);
     const bool is_preforked = static_cast<Kind>(forked.note.at(1)) == Kind::Preforked;
-    ::prctl(PR_SET_NAME, is_preforked ? "frshd-spare" : "frshd");
+    ::prctl(PR_SET_NAME, is_preforked ? "frshd-prefork" : "frshd");
     SessionStart start{
         static_cast<Door>(forked.note[0]), {}, {}, std::move(forked.second), forked.note.substr(2)};
     (is_preforked ? start.arrivals : start.socket) = std::move(forked.first);

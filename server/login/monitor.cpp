@@ -102,7 +102,7 @@ void Monitor::take(Fd peer) {
 void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
     int status = 1;
     try {
-        ::prctl(PR_SET_NAME, "frshd-spare");
+        ::prctl(PR_SET_NAME, "frshd-prefork");
         // Two sockets, side by side behind the standard streams, and nothing else of whatever our
         // parents had open. The peer's will be the third.
         int lifted[2];

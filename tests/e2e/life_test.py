@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, main,  # noqa: E402
-                     open_descriptors, process_table, spares_below, wait_until)
+                     open_descriptors, process_table, preforked_below, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -29,15 +29,15 @@ class Ahead(Case):
         super().tearDown()
 
     def both(self):
-        return wait_until(lambda: len(self.own.spares()) == 2 and
-                          {stat.pid for stat in self.own.spares()}, "the next of both doors")
+        return wait_until(lambda: len(self.own.preforked()) == 2 and
+                          {stat.pid for stat in self.own.preforked()}, "the next of both doors")
 
     def session_of(self, *more):
         result = self.place.run(["--argv", *more], "sh", "-c", "echo $PPID")
         self.assertEqual(0, result.code, result)
         return int(result.out)
 
-    def test_a_connection_gets_the_spare_and_the_next_is_forked(self):
+    def test_a_connection_gets_a_preforked_session_and_the_next_is_forked(self):
         seen = set()
         for _ in range(3):
             ready = self.both()
@@ -46,7 +46,7 @@ class Ahead(Case):
             seen.add(session)
         self.assertEqual(3, len(seen))
 
-    def test_a_connection_without_a_spare_is_served(self):
+    def test_a_connection_without_a_preforked_session_is_served(self):
         ready = self.both()
         sessions = {self.session_of() for _ in range(5)}
         self.assertEqual(5, len(sessions))
@@ -57,27 +57,27 @@ class Ahead(Case):
             os.kill(pid, signal.SIGKILL)
         self.session_of()
 
-    def zygote(self):
+    def fork_server(self):
         return wait_until(lambda: [stat.pid for stat in process_table().values()
-                                   if (stat.parent, stat.name) == (self.own.pid, "frshd-zygote")],
-                          "the zygote")[0]
+                                   if (stat.parent, stat.name) == (self.own.pid, "frshd-forker")],
+                          "the fork server")[0]
 
     def test_a_killed_fork_server_is_replaced_and_refuses_no_client(self):
         for _ in range(5):
-            ready, zygote = self.both(), self.zygote()
-            os.kill(zygote, signal.SIGKILL)
+            ready, fork_server = self.both(), self.fork_server()
+            os.kill(fork_server, signal.SIGKILL)
             sessions = {self.session_of() for _ in range(3)}
             self.assertEqual(3, len(sessions))
             self.assertTrue(sessions & ready)
-            self.assertNotEqual(zygote, self.zygote())
+            self.assertNotEqual(fork_server, self.fork_server())
 
     def test_they_go_with_the_listener_however_that_ends(self):
-        ready = self.both() | {self.zygote()}
+        ready = self.both() | {self.fork_server()}
         self.own.process.kill()
         wait_until(lambda: not any(is_alive(pid) for pid in ready), "all to end")
         self.own.process.wait()
 
-    def test_spares_end_with_the_listener_and_live_sessions_do_not(self):
+    def test_preforked_sessions_end_with_the_listener_and_live_sessions_do_not(self):
         with self.running(self.place.popen([], "echo up; read x", stdin=subprocess.PIPE,
                                            stdout=subprocess.PIPE)) as process:
             self.assertEqual(b"up\n", process.stdout.readline())
@@ -362,7 +362,7 @@ class Life(Case):
 
         def is_at_rest():
             kinds[:] = sorted(name.split(":[")[0] for name in open_descriptors(self.server.pid).values())
-            return (not descendants(self.server.pid) and len(self.server.spares()) == 2 and
+            return (not descendants(self.server.pid) and len(self.server.preforked()) == 2 and
                     (kinds.count("socket"), kinds.count("pipe")) == (5, 2))
 
         wait_until(is_at_rest, lambda: f"the server to be at rest: {kinds}, {descendants(self.server.pid)}")
@@ -394,7 +394,7 @@ class Life(Case):
             with Wire(path) as wire:
                 wire.next(lambda one: one["type"] == "hello", "a hello")
                 # A preforked session takes a pid as well.
-                wait_until(lambda: spares_below(server.pid), "the next session")
+                wait_until(lambda: preforked_below(server.pid), "the next session")
 
                 def of(channel, what):
                     return wire.next(lambda one: one["type"] == what and one["ch"] == channel, what)[0]

@@ -85,7 +85,7 @@ class ForkedAhead(TlsCase):
     """A session that waits for its client has practised with the host key of that time."""
 
     def ready(self):
-        wait_until(self.server.spares, "the next session to be forked")
+        wait_until(self.server.preforked, "the next session to be forked")
 
     def test_the_host_is_proven_with_the_key_of_the_moment(self):
         self.ready()

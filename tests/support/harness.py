@@ -121,17 +121,17 @@ def below(root, table):
 
 def descendants(root=None):
     table = process_table()
-    return [stat for stat in below(root or os.getpid(), table) if not is_spare(stat, table)]
+    return [stat for stat in below(root or os.getpid(), table) if not is_preforked(stat, table)]
 
 
-def is_spare(stat, table):
+def is_preforked(stat, table):
     """Returns whether it is a listener's fork server, a preforked session, or the gate of one."""
     above = table.get(stat.parent)
-    return stat.name == "frshd-zygote" or "frshd-spare" in (stat.name, above and above.name)
+    return stat.name == "frshd-forker" or "frshd-prefork" in (stat.name, above and above.name)
 
 
-def spares_below(pid):
-    return [stat for stat in below(pid, process_table()) if stat.name == "frshd-spare"]
+def preforked_below(pid):
+    return [stat for stat in below(pid, process_table()) if stat.name == "frshd-prefork"]
 
 
 def resident_kib(pid, key="VmHWM"):
@@ -158,9 +158,9 @@ class Daemon:
         size = os.fstat(self.log.fileno()).st_size
         return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
-    def spares(self):
+    def preforked(self):
         """Returns the preforked sessions: one for each door, once the server is idle."""
-        return [stat for stat in spares_below(self.pid) if stat.parent == self.pid]
+        return [stat for stat in preforked_below(self.pid) if stat.parent == self.pid]
 
     def end(self):
         if self.process.poll() is None:

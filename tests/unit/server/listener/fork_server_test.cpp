@@ -36,7 +36,7 @@ std::string line_from(int fd) {
 
 }  // namespace
 
-TEST_CASE("zygote: each of its processes is our child, as all was when it was started") {
+TEST_CASE("fork server: a forked process is a child of the process that started it") {
     ForkServer fork_server;
     CHECK_FALSE(fork_server.is_running());
     value = 1;
@@ -65,7 +65,7 @@ TEST_CASE("zygote: each of its processes is our child, as all was when it was st
     CHECK(fork_server.is_gone());
 }
 
-TEST_CASE("zygote: one that has gone is noticed, its processes live on, and there may be another") {
+TEST_CASE("fork server: after its death processes live on and another can start") {
     ForkServer fork_server;
     value = 1;
     start(fork_server);
@@ -89,7 +89,7 @@ TEST_CASE("zygote: one that has gone is noticed, its processes live on, and ther
     CHECK(fork_server.reaped(::waitpid(-1, nullptr, 0)));
 }
 
-TEST_CASE("zygote: it ends with who started it, and asked in vain it is not running any more") {
+TEST_CASE("fork server: it ends with its starter, and a failed request shows its end") {
     frsh::Pipe watched = frsh::make_pipe();
     const pid_t starter = ::fork();
     if (starter == 0) {
