@@ -23,6 +23,18 @@ Registry::Refusal contended(const std::string& run) {
     return {"failed", "other processes claim and remove " + run + "; try again"};
 }
 
+Registry::Refusal unusable(const Store::Found& found) {
+    return {"damaged", "what is kept as " + found.info.run + " cannot be used: " + found.why_lost +
+                           "; remove it with --forget " + found.info.run};
+}
+
+// The command of a damaged run is not known, so its end may not be taken for that of a request.
+Store::Found as_lost(Store::Found found) {
+    found.end.reset();
+    if (found.why_lost.empty()) found.why_lost = "what was kept of its beginning is damaged";
+    return found;
+}
+
 // "FRSH_SESSION=..." is as good a random name as any, without the first part.
 std::string new_name() {
     const std::string mark = new_session_mark();
@@ -57,8 +69,15 @@ msg::Kept entry_of(const Store::Found& found) {
         return kept;
     }
     kept.outcome = found.is_running ? Outcome(Running{}) : Outcome(Lost{found.why_lost});
-    kept.out = Store::produced(found.path, StreamId::Stdout);
-    kept.err = Store::produced(found.path, StreamId::Stderr);
+    try {
+        kept.out = Store::produced(found.path, StreamId::Stdout);
+        kept.err = Store::produced(found.path, StreamId::Stderr);
+    } catch (const SysError& error) {
+        // A run that cannot be read is listed, too. Its output counts as empty.
+        if (!found.is_running) {
+            kept.outcome = Lost{found.why_lost + "; its output cannot be read: " + error.what()};
+        }
+    }
     return kept;
 }
 
@@ -96,6 +115,10 @@ Registry::Answer Registry::answer(Store::Found found) const {
     return found;
 }
 
+Registry::~Registry() {
+    if (sweep_ == Sweep::PutOff) sweep();
+}
+
 Registry::Answer Registry::open(const msg::Open& open) {
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
         const auto found = store().find(open.run);
@@ -104,7 +127,12 @@ Registry::Answer Registry::open(const msg::Open& open) {
             if (auto begun = begin(open)) return begun;
             continue;
         }
+        if (found->form == Store::Form::Foreign) return unusable(*found);
         const KeptRunInfo& info = found->info;
+        if (found->form == Store::Form::Damaged && is_ours(info)) {
+            if (found->is_running) return unusable(*found);
+            return as_lost(*found);
+        }
         const bool is_same = !info.is_shell && info.mode == open.mode && info.args == open.args;
         if (!is_ours(info) || !is_same) {
             return Refusal{"in_use", "run " + open.run + " is another command"};
@@ -124,6 +152,7 @@ Registry::Answer Registry::shell(const msg::Open& open) {
             if (auto begun = begin_shell(open)) return begun;
             continue;
         }
+        if (found->form != Store::Form::Kept) return unusable(*found);
         if (!is_ours(found->info) || !found->info.is_shell) {
             return Refusal{"in_use", open.shell_name + " is a run, no shell"};
         }
@@ -246,7 +275,12 @@ std::variant<std::string, Registry::Refusal> Registry::forget(const std::string&
 }
 
 void Registry::sweep_once() {
-    if (std::exchange(has_swept_, true)) return;
+    if (sweep_ != Sweep::Due) return;
+    sweep_ = store().is_large() ? Sweep::PutOff : Sweep::Done;
+    if (sweep_ == Sweep::Done) sweep();
+}
+
+void Registry::sweep() {
     try {
         store().sweep(retention_.age, retention_.total);
     } catch (const std::exception& error) {

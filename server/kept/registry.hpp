@@ -39,6 +39,10 @@ class Registry {
     // when another session hands over a client that asks for a job of this process.
     Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
              std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival);
+    // Sweeps, if that was put off.
+    ~Registry();
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
 
     // Starts it, unless there is one of that id. What lives here is a KeptRun. Throws SysError or
     // UserError where nothing can be kept.
@@ -69,6 +73,8 @@ class Registry {
     [[nodiscard]] bool is_idle() const { return living_.empty(); }
 
   private:
+    enum class Sweep { Due, PutOff, Done };
+
     Store& store();
     void be_found();
     // Returns null if another session claimed the id first.
@@ -80,7 +86,10 @@ class Registry {
     [[nodiscard]] bool is_ours(const KeptRunInfo& info) const;
     [[nodiscard]] Answer answer(Store::Found found) const;
     [[nodiscard]] std::shared_ptr<KeptJob> living(const std::string& run) const;
+    // Sweeps before the first claim. A sweep of a large store is put off until the session ends, so
+    // that no client waits for it.
     void sweep_once();
+    void sweep();
 
     EventLoop& loop_;
     const LaunchContext& launch_;
@@ -92,7 +101,7 @@ class Registry {
     std::map<std::string, std::shared_ptr<KeptJob>> living_;
     std::string name_;  // Where we are found, once something lives here.
     std::unique_ptr<HandoffPoint> handoff_point_;
-    bool has_swept_ = false;
+    Sweep sweep_ = Sweep::Due;
     bool is_ending_ = false;
 };
 

@@ -1,15 +1,20 @@
 #include "server/kept/store.hpp"
 
 #include "common/base/error.hpp"
+#include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/user.hpp"
 #include "server/kept/store_files.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <ctime>
+#include <memory>
 #include <string_view>
 #include <utility>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -22,12 +27,15 @@ namespace {
 // Folders that are not runs, since no run id begins with a dot.
 constexpr std::string_view kForgottenPrefix = ".forgotten-";
 constexpr std::string_view kClaimPrefix = ".claim-";
+// A file whose time is when the next sweep may begin. Not a run either.
+constexpr const char* kNextSweep = ".next-sweep";
+constexpr std::uint64_t kLongestSweepPause = 3600;  // Seconds.
+// More entries than this make a store large.
+constexpr std::size_t kLarge = 200;
 // The age in seconds at which a claim without a lock is taken to be a dead process's.
 constexpr std::uint64_t kClaimExpiry = 60;
 // Disk space that is reserved for the end record, in bytes. Few end records are longer.
 constexpr off_t kReservedForEnd = off_t{8} * 1024;
-// The bytes of arguments of each run in a list.
-constexpr std::size_t kListedArgs = 4096;
 // The most ids that are named when a beginning is ambiguous.
 constexpr std::size_t kMaxAmbiguous = 8;
 
@@ -77,14 +85,6 @@ Fd fill_claim(const std::string& path, const KeptRunInfo& info, const MachineBoo
     }
     sync_folder(path);
     return asked;
-}
-
-void shorten_args(std::vector<std::string>& args) {
-    std::size_t room = kListedArgs;
-    for (std::string& arg : args) {
-        if (arg.size() > room) arg = arg.substr(0, room);
-        room -= arg.size();
-    }
 }
 
 }  // namespace
@@ -153,97 +153,6 @@ std::unique_ptr<RunFolder> Store::claim(const KeptRunInfo& info) {
     return std::unique_ptr<RunFolder>(new RunFolder(folder_ + "/" + info.run, std::move(asked)));
 }
 
-std::optional<Store::Inspection> Store::inspect(int runs, const std::string& run) const {
-    struct stat info {};
-    if (::fstatat(runs, run.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1) return std::nullopt;
-    if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
-    const Fd asked = open_in(runs, run + "/asked", O_RDONLY);
-    if (asked.is_open()) return inspect_started(runs, run, asked);
-    if (is_out_of_resources(errno)) throw SysError("open " + run);
-    if (errno != ENOENT) return std::nullopt;
-    return inspect_unfinished_claim(runs, run, static_cast<std::uint64_t>(info.st_mtime));
-}
-
-// A folder without a start record: an earlier version of this program claimed an id by mkdir(2) and
-// wrote "asked.new" afterwards.
-std::optional<Store::Inspection> Store::inspect_unfinished_claim(int runs, const std::string& run,
-                                                                 std::uint64_t made_at) const {
-    Inspection inspection{{{}, folder_ + "/" + run, false, {}, {}, {}}, made_at};
-    Found& found = inspection.found;
-    found.info.run = run;
-    found.info.started_at = made_at;
-    const Fd unfinished = open_in(runs, run + "/asked.new", O_RDONLY);
-    found.is_running = unfinished.is_open() && is_locked(unfinished);
-    if (!found.is_running) {
-        found.why_lost = "its session died before it had begun it";
-    } else if (const auto start =
-                   parse_start_record(read_whole(unfinished, kMaxStartRecord), run)) {
-        found.info = start->info;
-    }
-    return inspection;
-}
-
-std::optional<Store::Inspection> Store::inspect_started(int runs, const std::string& run,
-                                                        const Fd& asked) const {
-    struct stat info {};
-    check(::fstat(asked.get(), &info), "stat of " + run);
-    if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) return std::nullopt;
-    const auto asked_at = static_cast<std::uint64_t>(info.st_mtime);
-    Inspection inspection{{{}, folder_ + "/" + run, false, {}, {}, {}}, asked_at};
-    Found& found = inspection.found;
-    const auto start = parse_start_record(read_whole(asked, kMaxStartRecord), run);
-    if (start) {
-        found.info = start->info;
-    } else {
-        found.info.run = run;
-        found.info.started_at = asked_at;
-    }
-
-    // The end record is looked for again after the lock was found free: the run may have ended in
-    // between.
-    bool is_free = false;
-    for (;;) {
-        if (const Fd end = open_in(runs, run + "/end", O_RDONLY); end.is_open()) {
-            if (auto ended = parse_end_record(read_whole(end, kMaxEndRecord), run)) {
-                found.end = std::move(ended->end);
-                found.ended_at = inspection.over_at = ended->at;
-            } else {
-                found.why_lost = "the record of its end is damaged";
-            }
-            return inspection;
-        }
-        if (is_out_of_resources(errno)) throw SysError("open " + run);
-        if (is_free) break;
-        if (is_locked(asked)) {
-            found.is_running = true;
-            return inspection;
-        }
-        is_free = true;
-    }
-    // Another process may have removed the run meanwhile, with its end record.
-    if (!has_inode(runs, run + "/asked", info.st_ino)) return std::nullopt;
-    found.why_lost = explain_loss(start);
-    return inspection;
-}
-
-std::string Store::explain_loss(const std::optional<StartRecord>& start) const {
-    if (!start) return "what was kept of it is damaged, and it has no end";
-    if (start->machine.boot_id == machine_.boot_id) return "its session died before it ended";
-    if (start->machine.host == machine_.host) return "the machine was restarted while it ran";
-    return "it ran on " + escape_controls(start->machine.host) + ", which is not this machine";
-}
-
-std::vector<Store::Inspection> Store::inspect_all(int runs) const {
-    std::vector<Inspection> all;
-    for (const std::string& name : names_of_runs(runs)) {
-        auto one = inspect(runs, name);
-        if (!one) continue;
-        shorten_args(one->found.info.args);
-        all.push_back(std::move(*one));
-    }
-    return all;
-}
-
 std::optional<Store::Found> Store::find(const std::string& run) const {
     const Fd runs = open_folder();
     if (!runs.is_open() || !is_run_id(run)) return std::nullopt;
@@ -259,9 +168,6 @@ std::variant<std::monostate, std::string, Store::Ambiguous> Store::resolve(
     Ambiguous found;
     for (const std::string& name : names_of_runs(runs.get())) {
         if (!name.starts_with(beginning)) continue;
-        struct stat info {};
-        if (::fstatat(runs.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1) continue;
-        if (!S_ISDIR(info.st_mode)) continue;
         if (name == beginning) return name;
         found.runs.push_back(name);
         if (found.runs.size() == kMaxAmbiguous) break;
@@ -291,8 +197,13 @@ Offset Store::produced(const std::string& path, StreamId stream) {
 // The lock on the run's folder keeps other removals out. So the folder that was inspected is the
 // one that is renamed, and never another process's new claim of the same id.
 Store::Removal Store::remove(int runs, const std::string& run) const {
+    if (remove_unless_folder(runs, run)) return Removal::Done;
+    make_readable(runs, run);
     const Fd folder = open_in(runs, run, O_RDONLY | O_DIRECTORY);
-    if (!folder.is_open()) return Removal::NoSuchRun;
+    if (!folder.is_open()) {
+        if (errno == ENOENT) return Removal::NoSuchRun;
+        throw SysError("open " + run);
+    }
     if (!try_lock_folder(folder)) return Removal::Busy;
     struct stat info {};
     check(::fstat(folder.get(), &info), "stat of " + run);
@@ -346,14 +257,58 @@ void Store::remove_remains(int runs) {
     });
 }
 
+bool Store::is_large() const {
+    const Fd runs = open_folder();
+    if (!runs.is_open()) return false;
+    std::size_t count = 0;
+    const std::unique_ptr<DIR, int (*)(DIR*)> entries(
+        ::fdopendir(check(::openat(runs.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), folder_)),
+        &::closedir);
+    while (count <= kLarge && ::readdir(entries.get()) != nullptr)
+        ++count;
+    return count > kLarge;
+}
+
+// Returns false if a sweep may not begin yet. The file's time is when the next sweep may begin.
+bool Store::is_sweep_due(int runs) {
+    struct stat info {};
+    if (::fstatat(runs, kNextSweep, &info, AT_SYMLINK_NOFOLLOW) == -1) return true;
+    const std::uint64_t now = now_in_seconds();
+    const auto next = static_cast<std::uint64_t>(info.st_mtime);
+    // A time far ahead comes from a clock that was wrong.
+    return next <= now || next > now + kLongestSweepPause;
+}
+
+// Sweeps of a large store take at most a twentieth of the time.
+void Store::plan_next_sweep(int runs, std::chrono::steady_clock::duration took) {
+    const auto pause = std::chrono::duration_cast<std::chrono::seconds>(20 * took);
+    if (pause.count() == 0) return;
+    const Fd file = open_in(runs, kNextSweep, O_WRONLY | O_CREAT);
+    const auto seconds =
+        std::min<std::uint64_t>(static_cast<std::uint64_t>(pause.count()), kLongestSweepPause);
+    const timespec next{static_cast<std::time_t>(now_in_seconds() + seconds), 0};
+    const std::array<timespec, 2> times = {next, next};
+    if (file.is_open()) (void)::futimens(file.get(), times.data());
+}
+
+void Store::try_remove(int runs, const std::string& run) const {
+    try {
+        (void)remove(runs, run);
+    } catch (const SysError& error) {
+        log::error("run " + run + " cannot be removed: " + error.what());
+    }
+}
+
 void Store::sweep(std::chrono::seconds age, std::uint64_t size) {
     const Fd runs = open_folder();
-    if (!runs.is_open() || !try_lock_folder(runs)) return;
+    if (!runs.is_open() || !is_sweep_due(runs.get()) || !try_lock_folder(runs)) return;
+    const auto begin = std::chrono::steady_clock::now();
     remove_remains(runs.get());
 
     const std::uint64_t now = now_in_seconds();
     const auto longest = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
     std::vector<Inspection> all = inspect_all(runs.get());
+    std::erase_if(all, [](const Inspection& one) { return one.found.form == Form::Foreign; });
     for (Inspection& one : all) {
         if (one.found.is_running || one.found.end) continue;
         one.over_at = lost_since(runs.get(), one.found.info.run);
@@ -366,7 +321,7 @@ void Store::sweep(std::chrono::seconds age, std::uint64_t size) {
     for (const Inspection& one : all) {
         const std::string& run = one.found.info.run;
         if (!one.found.is_running && one.over_at < now && now - one.over_at > longest) {
-            (void)remove(runs.get(), run);
+            try_remove(runs.get(), run);
             continue;
         }
         const std::uint64_t bytes = disk_usage(runs.get(), run);
@@ -374,10 +329,11 @@ void Store::sweep(std::chrono::seconds age, std::uint64_t size) {
         if (!one.found.is_running) removable.emplace_back(run, bytes);
     }
     for (const auto& [run, bytes] : removable) {
-        if (total <= size) return;
-        (void)remove(runs.get(), run);
+        if (total <= size) break;
+        try_remove(runs.get(), run);
         total -= bytes;
     }
+    plan_next_sweep(runs.get(), std::chrono::steady_clock::now() - begin);
 }
 
 }  // namespace frsh

@@ -52,9 +52,14 @@ class RunFolder {
 class Store {
   public:
     // A run in one of three states: running; ended (`end` and `ended_at`); or lost (`why_lost`).
+    // Kept: a whole start record. Damaged: a run's folder whose start record cannot be read.
+    // Foreign: something else that has the name of a run, such as a file, a link, another user's
+    // folder.
+    enum class Form { Kept, Damaged, Foreign };
     struct Found {
         KeptRunInfo info;
         std::string path;
+        Form form = Form::Kept;
         bool is_running = false;
         std::optional<msg::End> end;  // With channel 0.
         std::optional<std::uint64_t> ended_at;
@@ -69,23 +74,26 @@ class Store {
     // Claims the id. Blocks until the claim is on disk. Returns null if the id is taken. Throws
     // SysError, or UserError if other users can write to the folder.
     [[nodiscard]] std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
-    // Finds a run by its whole id. Throws as claim().
+    // Finds a run by its whole id. Returns something for each id that claim() takes to be in use.
+    // Throws as claim().
     [[nodiscard]] std::optional<Found> find(const std::string& run) const;
     // Returns the id that is `beginning` or is the only one that starts with it. Throws as claim().
     [[nodiscard]] std::variant<std::monostate, std::string, Ambiguous> resolve(
         const std::string& beginning) const;
-    // Returns all runs, the oldest first, each with at most 4,096 bytes of arguments. Throws as
-    // claim().
+    // Returns all runs, damaged ones included, the oldest first, each with at most 4,096 bytes of
+    // arguments. Throws as claim().
     [[nodiscard]] std::vector<Found> list() const;
     // Returns how many bytes a stream has had, from the journal's last record. Fast: reads no data.
     [[nodiscard]] static Offset produced(const std::string& path, StreamId stream);
-    // Removes a run that is not running. Throws SysError: EBUSY if the run is running or another
-    // process is removing it, ENOENT if there is none.
+    // Removes a run that is not running, in whatever form it is. Throws SysError: EBUSY if the run
+    // is running or another process is removing it, ENOENT if there is none.
     void forget(const std::string& run);
     // Removes each run that ended longer ago than `age`. Then removes the run that ended first, and
     // so on, while all runs take more than `size` bytes on disk. Returns at once if another process
-    // is sweeping. Throws as claim().
+    // is sweeping, or if the last sweep took long and is not long ago. Throws as claim().
     void sweep(std::chrono::seconds age, std::uint64_t size);
+    // Returns true if a sweep would take long enough to be noticed.
+    [[nodiscard]] bool is_large() const;
 
   private:
     // A run, and the last time at which it can have been running (seconds since 1970).
@@ -98,8 +106,11 @@ class Store {
     void make_folder() const;
     [[nodiscard]] Fd open_folder() const;
     [[nodiscard]] std::optional<Inspection> inspect(int runs, const std::string& run) const;
+    [[nodiscard]] Inspection damaged(const std::string& run, Form form, std::uint64_t made_at,
+                                     const std::string& why) const;
     [[nodiscard]] std::optional<Inspection> inspect_started(int runs, const std::string& run,
                                                             const Fd& asked) const;
+    [[nodiscard]] bool take_end(int runs, Inspection& inspection) const;
     [[nodiscard]] std::optional<Inspection> inspect_unfinished_claim(int runs,
                                                                      const std::string& run,
                                                                      std::uint64_t made_at) const;
@@ -107,7 +118,10 @@ class Store {
     [[nodiscard]] std::vector<Inspection> inspect_all(int runs) const;
     static std::uint64_t lost_since(int runs, const std::string& run);
     [[nodiscard]] Removal remove(int runs, const std::string& run) const;
+    void try_remove(int runs, const std::string& run) const;
     static void remove_remains(int runs);
+    [[nodiscard]] static bool is_sweep_due(int runs);
+    static void plan_next_sweep(int runs, std::chrono::steady_clock::duration took);
 
     std::string folder_;
     MachineBoot machine_;

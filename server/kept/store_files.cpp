@@ -55,9 +55,8 @@ std::string parent_of(const std::string& path) {
 
 std::vector<std::string> names_of_runs(int runs) {
     std::vector<std::string> names;
-    for_each_name(runs, [&](const std::string& name, unsigned char type) {
-        const bool may_be_folder = type == DT_DIR || type == DT_UNKNOWN;
-        if (may_be_folder && is_run_id(name)) names.push_back(name);
+    for_each_name(runs, [&](const std::string& name, unsigned char) {
+        if (is_run_id(name)) names.push_back(name);
     });
     std::sort(names.begin(), names.end());
     return names;
@@ -105,14 +104,37 @@ bool try_lock_folder(const Fd& folder) {
 }
 
 void remove_folder(int runs, const std::string& name) {
+    make_readable(runs, name);
     {
         const Fd folder = open_in(runs, name, O_RDONLY | O_DIRECTORY);
         if (!folder.is_open()) return;
         for_each_name(folder.get(), [&](const std::string& file, unsigned char) {
-            ::unlinkat(folder.get(), file.c_str(), 0);
+            if (file == "." || file == "..") return;
+            if (::unlinkat(folder.get(), file.c_str(), 0) == -1 && errno == EISDIR) {
+                remove_folder(folder.get(), file);
+            }
         });
     }
     ::unlinkat(runs, name.c_str(), AT_REMOVEDIR);
+}
+
+bool remove_unless_folder(int folder, const std::string& name) {
+    struct stat info {};
+    if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1) return false;
+    if (S_ISDIR(info.st_mode)) return false;
+    return check(::unlinkat(folder, name.c_str(), 0), "remove " + name) == 0;
+}
+
+void make_readable(int runs, const std::string& run) {
+    constexpr mode_t kReadWrite = 0600;
+    for (const auto& [name, mode] : {std::pair(run, mode_t{0700}), {run + "/asked", kReadWrite}}) {
+        struct stat info {};
+        if (::fstatat(runs, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == -1) return;
+        const bool is_ours = info.st_uid == ::geteuid();
+        const bool has_form = mode == kReadWrite ? S_ISREG(info.st_mode) : S_ISDIR(info.st_mode);
+        if (!is_ours || !has_form) return;
+        if ((info.st_mode & mode) != mode) (void)::fchmodat(runs, name.c_str(), mode, 0);
+    }
 }
 
 void check_parent(const std::string& path) {

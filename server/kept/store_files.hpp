@@ -44,7 +44,7 @@ void for_each_name(int folder, const Use& use) {
         use(std::string(entry->d_name), entry->d_type);
 }
 
-// Returns the names of all folders that may be runs, sorted. Throws SysError.
+// Returns all names that are run ids, sorted, whatever has the name. Throws SysError.
 [[nodiscard]] std::vector<std::string> names_of_runs(int runs);
 
 // Returns the rest of the file; nothing if that is longer than `limit` bytes. Throws SysError.
@@ -61,8 +61,13 @@ void lock_whole(const Fd& file, const std::string& path);
 
 // Returns the bytes on disk of the files in a run's folder; 0 if there is none.
 [[nodiscard]] std::uint64_t disk_usage(int runs, const std::string& run);
-// Removes a folder and its files, as far as that is possible.
+// Removes a folder and all in it, as far as that is possible. Follows no symbolic link.
 void remove_folder(int runs, const std::string& name);
+// Removes what has the name if it is no folder. Returns false if it is one, or there is nothing.
+// Throws SysError.
+bool remove_unless_folder(int folder, const std::string& name);
+// Gives this user access to a run's folder and its start record, so that they can be inspected.
+void make_readable(int runs, const std::string& run);
 
 // Renames a folder if the new name is free. Returns false if it is taken. Throws SysError.
 [[nodiscard]] bool rename_to_free_name(int folder, const std::string& from, const std::string& to);

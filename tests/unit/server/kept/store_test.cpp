@@ -530,7 +530,7 @@ TEST_CASE("run store: sweeping by size forgets what ended first") {
     CHECK(runs_of(store) == std::vector<std::string>{"b", "d"});
 }
 
-TEST_CASE("run store: what is no run, or nobody's of ours, is passed over") {
+TEST_CASE("run store: each unexpected form is found, listed, not claimed and removed") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "run");
@@ -538,16 +538,93 @@ TEST_CASE("run store: what is no run, or nobody's of ours, is passed over") {
     std::filesystem::create_directory(folder.in_runs("no run"));
     std::filesystem::create_directory_symlink(folder.in_runs("run"), folder.in_runs("a-link"));
     std::filesystem::create_symlink("/nowhere", folder.in_runs("a-dangling-link"));
-    std::filesystem::create_directory(folder.in_runs("a-fifo"));
-    REQUIRE(::mkfifo(folder.in_runs("a-fifo/asked").c_str(), 0600) == 0);
-    std::filesystem::create_directory(folder.in_runs("a-folder"));
-    std::filesystem::create_directory(folder.in_runs("a-folder/asked"));
-    CHECK(runs_of(store) == std::vector<std::string>{"run"});
-    for (const char* name : {"a-file", "no run", "a-dangling-link", "a-fifo", "a-folder", ".."})
+    for (const char* const name : {"asked-fifo", "asked-folder", "asked-link", "asked-0000"})
+        std::filesystem::create_directory(folder.in_runs(name));
+    REQUIRE(::mkfifo(folder.in_runs("asked-fifo/asked").c_str(), 0600) == 0);
+    std::filesystem::create_directories(folder.in_runs("asked-folder/asked/deep/er"));
+    std::filesystem::create_symlink(folder.in_runs("run/asked"),
+                                    folder.in_runs("asked-link/asked"));
+    std::ofstream(folder.in_runs("asked-0000/asked")) << "x";
+    REQUIRE(::chmod(folder.in_runs("asked-0000/asked").c_str(), 0) == 0);
+    CHECK(store.claim(info_of("folder-0000")));
+    REQUIRE(::chmod(folder.in_runs("folder-0000").c_str(), 0) == 0);
+    const std::vector<std::string> foreign = {"a-dangling-link", "a-file", "a-link"};
+    std::vector<std::string> damaged = {"asked-0000", "asked-fifo", "asked-folder", "asked-link"};
+    // Root may read everything.
+    if (::geteuid() != 0) damaged.emplace_back("folder-0000");
+    for (const auto& [names, form] :
+         {std::pair(foreign, Store::Form::Foreign), {damaged, Store::Form::Damaged}}) {
+        for (const std::string& name : names) {
+            CAPTURE(name);
+            const auto found = store.find(name);
+            REQUIRE(found);
+            CHECK(found->form == form);
+            CHECK(found->info.run == name);
+            CHECK_FALSE(found->why_lost.empty());
+            CHECK_FALSE(found->end);
+            CHECK_FALSE(store.claim(info_of(name)));
+        }
+    }
+    for (const char* name : {"no run", ".."})
         CHECK_FALSE(store.find(name));
-    CHECK(std::holds_alternative<std::monostate>(store.resolve("a-file")));
+    CHECK(runs_of(store).size() == 9);
     store.sweep(kAnyAge, kAnySize);
-    CHECK(runs_of(store) == std::vector<std::string>{"run"});
+    CHECK(runs_of(store).size() == 9);
+    for (const auto& names : {foreign, damaged, {"folder-0000"}}) {
+        for (const std::string& name : names) {
+            CAPTURE(name);
+            if (!store.find(name)) continue;
+            store.forget(name);
+            CHECK_FALSE(store.find(name));
+            CHECK(store.claim(info_of(name)));
+        }
+    }
+    CHECK(store.find("run")->end);
+}
+
+TEST_CASE("run store: an end of an unexpected form is damage, and hides no other run") {
+    const Folder folder;
+    Store store = folder.store();
+    for (const char* const run : {"end-folder", "end-0000", "end-link", "end-fifo", "whole"})
+        end_run(store, run);
+    for (const char* const run : {"end-folder", "end-link", "end-fifo"})
+        std::filesystem::remove(folder.in_runs(run) + "/end");
+    std::filesystem::create_directory(folder.in_runs("end-folder/end"));
+    std::filesystem::create_symlink(folder.in_runs("whole/end"), folder.in_runs("end-link/end"));
+    REQUIRE(::mkfifo(folder.in_runs("end-fifo/end").c_str(), 0600) == 0);
+    REQUIRE(::chmod(folder.in_runs("end-0000/end").c_str(), 0) == 0);
+    CHECK(runs_of(store).size() == 5);
+    for (const char* const run : {"end-folder", "end-0000", "end-link", "end-fifo"}) {
+        CAPTURE(run);
+        if (::geteuid() == 0 && run == std::string("end-0000")) continue;
+        CHECK_FALSE(store.find(run)->end);
+        CHECK(store.find(run)->why_lost.starts_with("the record of its end is damaged"));
+        store.forget(run);
+        CHECK_FALSE(store.find(run));
+    }
+    CHECK(store.find("whole")->end);
+}
+
+TEST_CASE("run store: after a long sweep the next one waits") {
+    const Folder folder;
+    Store store = folder.store();
+    end_run(store, "run");
+    CHECK_FALSE(store.is_large());
+    const std::string next = folder.in_runs(".next-sweep");
+    std::ofstream(next) << "";
+    const auto set_time = [&](std::time_t when) {
+        const timespec times[2] = {{when, 0}, {when, 0}};
+        REQUIRE(::utimensat(AT_FDCWD, next.c_str(), times, 0) == 0);
+    };
+    set_time(std::time(nullptr) + 60);
+    store.sweep(kAnyAge, 0);
+    CHECK(store.find("run"));
+    set_time(std::time(nullptr) + 1'000'000);  // From a clock that was wrong.
+    store.sweep(kAnyAge, 0);
+    CHECK_FALSE(store.find("run"));
+    for (int i = 0; i < 201; ++i)
+        std::filesystem::create_directory(folder.in_runs("x" + std::to_string(i)));
+    CHECK(store.is_large());
 }
 
 TEST_CASE("run store: a folder that others could have written is refused, as root too") {
