@@ -18,7 +18,7 @@ void ByteQueue::append(std::string_view bytes) {
 
 char* ByteQueue::room(std::size_t& size) {
     if (blocks_.empty() || blocks_.back().end == kBlockSize) {
-        // Not initialised: it is written before it is read.
+        // The block is not initialised: its bytes are written before they are read.
         if (spares_.empty()) spares_.emplace_back(new char[kBlockSize]);
         blocks_.push_back({std::move(spares_.back()), 0});
         spares_.pop_back();

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 
-// Works around two mistakes of toml++ 3.3 that hostile bytes reach; in a release build both are
-// undefined behaviour. An assertion that a key begins as keys do is false for "[[["; the line
-// behind it handles the case, so assertions are off. And "\u039D" in place of a key reaches code
-// marked unreachable, where the correct result is false, so the macro returns false.
+// Works around two mistakes of toml++ 3.3. Hostile bytes reach both, and in a release build both
+// are undefined behaviour. First: the library asserts that a key begins with a character of keys,
+// which is false for "[[[". The line after the assertion handles that case, so assertions are off.
+// Second: "\u039D" in place of a key reaches code that is marked unreachable. The correct result
+// there is false, so the macro returns false.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #define TOML_ENABLE_FORMATTERS 0

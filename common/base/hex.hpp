@@ -1,4 +1,4 @@
-// Dumps bytes for a person: offset, hexadecimal and printable characters, 16 bytes a line.
+// Formats bytes for display: offset, hexadecimal and printable characters, 16 bytes a line.
 #pragma once
 
 #include <cstdint>

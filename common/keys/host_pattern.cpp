@@ -44,7 +44,7 @@ bool has_bits_below(const Block& block) {
     return false;
 }
 
-// Nothing for what is no address block at all, such as a name or a pattern.
+// Parses an address block. Returns nothing for any other text, such as a name or a pattern.
 std::optional<Block> parse_block(std::string_view text) {
     const std::size_t slash = text.find('/');
     const auto address = parse_address(text.substr(0, slash));
@@ -64,7 +64,7 @@ bool contains(const Block& block, const Address& address) {
     return true;
 }
 
-// "192.0.2.*" or "2001:db8:*": something that the text of an address could match.
+// Returns true if the text of some address could match: for "192.0.2.*" and "2001:db8:*".
 bool is_address_pattern(std::string_view pattern) {
     const bool is_v6 = pattern.find(':') != std::string_view::npos;
     return pattern.find_first_not_of(is_v6 ? "0123456789abcdefABCDEF:.*?" : "0123456789.*?") ==
@@ -89,8 +89,8 @@ ListVerdict match_list(std::string_view list, const Matches& matches) {
 bool matches_pattern(std::string_view text, std::string_view pattern) {
     std::size_t at = 0;
     std::size_t in_pattern = 0;
-    std::size_t star = std::string_view::npos;  // The latest "*", where to go back to,
-    std::size_t resume = 0;                     // and how much of the text it has taken.
+    std::size_t star = std::string_view::npos;  // The latest "*" in the pattern: go back to it.
+    std::size_t resume = 0;                     // The end of the text that this "*" has taken.
     while (at < text.size()) {
         const char c = in_pattern < pattern.size() ? pattern[in_pattern] : '\0';
         if (in_pattern < pattern.size() && c == '*') {

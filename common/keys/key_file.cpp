@@ -41,7 +41,8 @@ std::string without_line_ends(std::string_view text) {
     return joined;
 }
 
-// The part that would be encrypted: two equal check words, the key, a comment, padding 1, 2, 3, …
+// Parses the part that a passphrase would encrypt: two equal check words, the key's fields, a
+// comment, and padding with the bytes 1, 2, 3, ….
 void parse_private_part(std::string_view part, KeyFile& file) {
     if (part.size() % kBlockSize != 0) throw ProtocolError("private key: of the wrong length");
     WireReader reader(part, "private key");
@@ -50,8 +51,8 @@ void parse_private_part(std::string_view part, KeyFile& file) {
     if (reader.string() != name_of(file.public_key->type())) {
         reader.refuse("its halves do not belong together");
     }
-    // How long the fields are depends on the type, so count them: all are strings or mpints, which
-    // look alike from outside.
+    // Find the end of the key's fields by their number, which depends on the type. All fields are
+    // strings or mpints, and both have the same outer form.
     const std::string_view before = reader.rest();
     const int fields = file.public_key->type() == KeyType::Rsa       ? 6
                        : file.public_key->type() == KeyType::Ed25519 ? 2
@@ -68,9 +69,10 @@ void parse_private_part(std::string_view part, KeyFile& file) {
     file.key = PrivateKey::from_openssh_fields(*file.public_key, key_fields);
 }
 
-// Owner, mode and kind are asked of the open descriptor, so that they are those of what is read.
+// Reads a private key file. Owner, mode and kind are checked on the open descriptor, because the
+// path could name another file by then.
 std::optional<std::string> read_private_file(const std::string& path) {
-    // O_NONBLOCK: a FIFO under this name must not hold us up.
+    // O_NONBLOCK: opening a FIFO would block until it has a writer.
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!file.is_open()) {
         if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
@@ -87,7 +89,7 @@ std::optional<std::string> read_private_file(const std::string& path) {
         throw UserError(path + ": refused, others can read this private key: chmod 600 " +
                         shell_quote(path));
     }
-    // One byte more than it should be, to see that there are no more.
+    // Read one byte more than the file's size: if it arrives, the file has grown.
     const auto told = std::min(static_cast<std::size_t>(status.st_size), kMaxFile);
     std::string content(told + 1, '\0');
     std::size_t size = 0;
@@ -105,7 +107,7 @@ std::optional<PublicKey> read_public_beside(const std::string& path) {
     try {
         return parse_key_line(read_file(path + ".pub", kMaxFile)).key;
     } catch (const SysError&) {
-        return std::nullopt;  // No such file, mostly; ssh-keygen may still find its way.
+        return std::nullopt;  // Usually there is no such file. ssh-keygen may not need it.
     } catch (const ProtocolError&) {
         return std::nullopt;
     }
@@ -128,8 +130,8 @@ std::string format_key(const PrivateKey& key, std::string_view comment) {
     std::string blob = WireWriter()
                            .raw(kMagic)
                            .string("none")  // Cipher.
-                           .string("none")  // Key derivation,
-                           .string("")      // and its options.
+                           .string("none")  // Key derivation.
+                           .string("")      // Options of the key derivation.
                            .u32(1)          // Number of keys.
                            .string(key.public_key().blob())
                            .string(part)
@@ -138,7 +140,7 @@ std::string format_key(const PrivateKey& key, std::string_view comment) {
     std::string encoded = base64_encode(blob);
     const WipeAtExit encoded_wiped(encoded);
     std::string text(kBegin);
-    text.reserve(encoded.size() * 2);  // So that growing leaves no copies behind.
+    text.reserve(encoded.size() * 2);  // If the text grew, copies of the secret would stay behind.
     text += '\n';
     for (std::size_t at = 0; at < encoded.size(); at += kLineLength) {
         text += std::string_view(encoded).substr(at, kLineLength);
@@ -236,7 +238,7 @@ KeyFile parse_key_file(std::string_view content) {
     const WipeAtExit joined_wiped(joined);
     if (!joined.starts_with(kBegin)) {
         if (!joined.starts_with("-----BEGIN ")) throw ProtocolError("private key: not a key file");
-        return file;  // PEM of some kind.
+        return file;  // A PEM file: ssh-keygen signs with it.
     }
     if (!joined.ends_with(kEnd) || joined.size() < kBegin.size() + kEnd.size()) {
         throw ProtocolError("private key: cut short");

@@ -107,7 +107,8 @@ KeyHandle read_rsa(WireReader& reader, const PublicKey& key) {
     if (BN_cmp(product.get(), modulus.get()) != 0 || BN_is_one(p.get()) || BN_is_one(q.get())) {
         reader.refuse("its halves do not belong together");
     }
-    // The file leaves out the two exponents that make signing four times as fast.
+    // Compute d mod (p-1) and d mod (q-1), which the file leaves out. With them, signing is four
+    // times as fast.
     BN_set_flags(d.get(), BN_FLG_CONSTTIME);
     if (BN_sub(less.get(), p.get(), BN_value_one()) != 1 ||
         BN_mod(d_p.get(), d.get(), less.get(), scratch.get()) != 1 ||
@@ -132,7 +133,7 @@ KeyHandle read_rsa(WireReader& reader, const PublicKey& key) {
     return key_from_builder("RSA", builder.get());
 }
 
-// The two numbers of a DER signature, as SSH spells them.
+// Converts an ECDSA signature from OpenSSL's DER form to the form of SSH.
 std::string ecdsa_from_der(std::string_view der) {
     const unsigned char* at = data_of(der);
     const Owned<ECDSA_SIG> pair(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
@@ -218,8 +219,8 @@ std::string PrivateKey::sign(std::string_view message) const {
                           public_.type() == KeyType::EcdsaP521;
     if (is_ecdsa) bytes = ecdsa_from_der(bytes);
     std::string signature = WireWriter().string(algorithm.name).string(bytes).take();
-    // A damaged number can make a signature that tells the key. Ed25519 has none that
-    // read_ed25519() did not derive from the seed itself.
+    // If a number of an RSA key is damaged, the signature can reveal the key. Ed25519 needs no
+    // check: read_ed25519() derives all its numbers from the seed.
     if (public_.type() != KeyType::Ed25519 && !public_.verify(message, signature)) {
         throw UserError("sign: the private key " + public_.fingerprint() + " is damaged");
     }

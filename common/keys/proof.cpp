@@ -19,12 +19,13 @@ WireReader open_payload(std::string_view payload, std::string_view subject) {
 std::string read_user(WireReader& reader) {
     const std::string_view user = reader.string(kMaxUserName);
     if (user.empty()) reader.refuse("no user");
-    // Names go through C strings later, where a NUL would turn one user into another.
+    // The name becomes a C string later, which ends at a NUL and could then name another user.
     if (user.find('\0') != std::string_view::npos) reader.refuse("a user with a NUL");
     return std::string(user);
 }
 
-// Fixed lengths leave no doubt where one part of a signed message ends and the next begins.
+// Checks the lengths of binding and nonce. They are fixed, so a signed message can be split into
+// its parts in one way only.
 void check_context(const ProofContext& context) {
     must(context.binding.size() == kBindingSize, "a channel binding has 32 bytes");
     must(context.nonce.size() == kNonceSize, "a nonce has 16 bytes");

@@ -6,8 +6,9 @@
 //
 //     host proof   payload  string host_key_blob, string signature
 //     user proof   payload  string user, string key_blob, string signature
-//     user probe   payload  string user, 1 to 6 × string key_blob      (unsigned: "which of
-//     these?")
+//     user probe   payload  string user, 1 to 6 × string key_blob
+//
+// The probe is not signed. The client sends it to learn which of its keys the server accepts.
 #pragma once
 
 #include "common/keys/private_key.hpp"

@@ -23,9 +23,9 @@ struct KeyKind {
     std::string_view name;
     const char* label;
     // ECDSA only:
-    std::string_view curve = {};     // In the blob.
-    const char* openssl_curve = {};  // To OpenSSL.
-    std::size_t field_size = 0;      // Bytes of one coordinate, and at most of r and s.
+    std::string_view curve = {};     // The curve's name in the blob.
+    const char* openssl_curve = {};  // The curve's name in OpenSSL.
+    std::size_t field_size = 0;      // The size of a coordinate, and the largest size of r and s.
     const char* signature_hash = {};
 };
 constexpr std::array kKinds = {
@@ -54,7 +54,7 @@ const KeyKind& kind_of(KeyType type) {
     return kKinds[static_cast<std::size_t>(type)];
 }
 
-// What a blob holds, as views into it. Which fields are set depends on the type.
+// The fields of a key blob, as views into the blob. The type decides which ones are set.
 struct Parts {
     KeyType type = KeyType::Ed25519;
     std::string_view point;     // ed25519 and ECDSA.
@@ -70,14 +70,14 @@ std::size_t bits_of(std::string_view magnitude) {
     return bits;
 }
 
-// A y above the field's prime is a second spelling of a point, and under a point of small order
-// some signatures fit every message. Honest keys are neither.
+// Returns false for two kinds of points that no honest key has. A y above the field's prime is a
+// second encoding of another point. With a point of small order, some signatures fit any message.
 bool is_sound_ed25519(std::string_view point) {
     std::string y(point);
     y[31] = static_cast<char>(y[31] & 0x7F);  // The sign of x.
     const std::string ones(30, '\xFF');
     if (y.substr(1, 30) == ones && y[31] == 0x7F && static_cast<std::uint8_t>(y[0]) >= 0xEC) {
-        return false;  // p - 1, of order 2, and everything from p upwards.
+        return false;  // y is p - 1 (a point of order 2), or at least p.
     }
     using namespace std::string_view_literals;
     static constexpr std::array kSmallOrder = {
@@ -113,7 +113,7 @@ Parts parse_blob(std::string_view blob) {
     } else if (kind->field_size != 0) {
         if (reader.string() != kind->curve) reader.refuse("its curve is not its type's");
         parts.point = reader.string();
-        // Uncompressed points only (RFC 5656, section 3.1, leaves the others to chance).
+        // Accept uncompressed points only. RFC 5656, section 3.1, makes other forms optional.
         if (parts.point.size() != 1 + 2 * kind->field_size || parts.point[0] != 4) {
             reader.refuse("a point of the wrong form");
         }
@@ -129,7 +129,8 @@ Parts parse_blob(std::string_view blob) {
     return parts;
 }
 
-// Null when OpenSSL refuses, which for ECDSA means a point that is not on its curve.
+// Makes a key of OpenSSL's. Returns null if OpenSSL refuses the parameters: for ECDSA, the point
+// is not on its curve.
 KeyHandle key_from_parameters(const char* algorithm, OSSL_PARAM* parameters) {
     const Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, algorithm, nullptr));
     EVP_PKEY* key = nullptr;
@@ -168,7 +169,7 @@ KeyHandle to_handle(const Parts& parts) {
                                                  parts.point.size()));
 }
 
-// `string r‖s as two mpints` in SSH, a DER sequence in OpenSSL.
+// Converts an ECDSA signature from the form of SSH, two mpints, to OpenSSL's DER form.
 std::string ecdsa_to_der(std::string_view spelt, std::size_t field_size) {
     WireReader reader(spelt, "signature");
     auto r = to_number(reader.positive_mpint(field_size));
@@ -186,7 +187,7 @@ std::string ecdsa_to_der(std::string_view spelt, std::size_t field_size) {
     return bytes;
 }
 
-// `hash` is null for ed25519, which hashes for itself.
+// Verifies with OpenSSL. `hash` is null for ed25519, whose algorithm includes the hash.
 bool verify_with_openssl(const Parts& parts, const char* hash, std::string_view message,
                          std::string_view signature) {
     const KeyHandle key = to_handle(parts);
@@ -200,7 +201,7 @@ bool verify_with_openssl(const Parts& parts, const char* hash, std::string_view 
     return is_valid;
 }
 
-// Throws ProtocolError for a signature that is not even well formed.
+// Verifies a signature. Throws ProtocolError if the signature is malformed.
 bool verify_strictly(const Parts& parts, std::string_view message, std::string_view signature,
                      Presence presence) {
     const KeyKind& kind = kind_of(parts.type);
@@ -210,7 +211,7 @@ bool verify_strictly(const Parts& parts, std::string_view message, std::string_v
 
     const char* hash = kind.signature_hash;
     if (parts.type == KeyType::Rsa) {
-        // "ssh-rsa" as a signature means SHA-1 (RFC 8332), and is none.
+        // The signature algorithm "ssh-rsa" uses SHA-1 (RFC 8332), so it is refused.
         if (algorithm == "rsa-sha2-512") {
             hash = "SHA512";
         } else if (algorithm == "rsa-sha2-256") {
@@ -255,8 +256,8 @@ std::string_view name_of(KeyType type) {
 
 PublicKey PublicKey::from_blob(std::string_view blob) {
     const Parts parts = parse_blob(blob);
-    // An ed25519 key has no more to check, and making an OpenSSL key costs more than parsing one:
-    // it searches the names of all algorithms.
+    // Let OpenSSL check the key. Skip this for ed25519, which is_sound_ed25519() has checked:
+    // making an OpenSSL key is slow, because OpenSSL searches the names of all algorithms.
     const bool is_judged = parts.type == KeyType::Ed25519 || parts.type == KeyType::FidoEd25519;
     if (!is_judged && !to_handle(parts))
         throw ProtocolError("public key: a point that is not on its curve");

@@ -72,7 +72,7 @@ HostPort parse_host_port(std::string_view text, BarePort bare_port, const std::s
         return result;
     }
     const auto colons = std::count(text.begin(), text.end(), ':');
-    // A name, or a bare V6 address.
+    // Without a colon the text is a name; with two or more it is a bare V6 address.
     if (colons == 0 || colons > 1) return {std::string(text), default_port};
     const std::size_t colon = text.find(':');
     if (colon == 0) return {default_host, port_of(text.substr(1), text)};
@@ -125,8 +125,8 @@ std::vector<Address> resolve(const HostPort& where, bool passive) {
 
 std::vector<Address> look_up(const HostPort& where, int family, const WaitLimit& limit) {
     const std::string failure = "Could not resolve hostname " + escape_controls(where.host) + ": ";
-    // On the heap, and leaked if the answer does not come in time: the C library's look-up thread
-    // still writes into it.
+    // The question is on the heap. If the answer does not arrive in time, the question is leaked,
+    // because the C library's look-up thread still writes into it.
     struct Question {
         std::string host;
         std::string port;

@@ -18,8 +18,8 @@ struct HostPort {
     unsigned port = kDefaultPort;
 };
 
-// Parses "HOST", "HOST:PORT", "[V6]:PORT" or a bare V6 address. If `bare_port` allows it, also
-// "PORT"; the host is then `default_host`. Throws UserError.
+// Parses "HOST", "HOST:PORT", "[V6]:PORT" or a bare V6 address. If `bare_port` is Allowed, "PORT"
+// is accepted, too, and the host is `default_host`. Throws UserError.
 enum class BarePort { Refused, Allowed };
 [[nodiscard]] HostPort parse_host_port(std::string_view text, BarePort bare_port,
                                        const std::string& default_host = "",
@@ -37,8 +37,8 @@ struct Address {
     [[nodiscard]] unsigned port() const;
     [[nodiscard]] bool is_loopback() const;
     [[nodiscard]] std::string text() const;  // "127.0.0.1:7722", "[::1]:7722"
-    // Without port and brackets. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is printed as
-    // IPv4.
+    // Returns the address without port and brackets. An IPv4-mapped IPv6 address (RFC 4291,
+    // 2.5.5.2) is printed as IPv4.
     [[nodiscard]] std::string host_text() const;
 };
 

@@ -22,8 +22,8 @@
 namespace frsh {
 namespace {
 
-// How many finished connections the kernel queues until accept(2) takes them. The kernel lowers it
-// to /proc/sys/net/core/somaxconn.
+// The most finished connections that the kernel queues until accept(2) takes them. The kernel
+// lowers this limit to /proc/sys/net/core/somaxconn.
 constexpr int kBacklog = 4096;
 // With more unsent bytes than this in the kernel, the socket is not writable. A higher value makes
 // a signal wait longer behind data. With a lower one the network may run dry between two loop
@@ -184,9 +184,9 @@ void tune_tcp(int socket, const KeepAlive& keep_alive) {
 
 bool is_silence(unsigned unanswered, std::chrono::milliseconds since_last_answer,
                 const KeepAlive& keep_alive) {
-    // Keepalive makes a living peer answer in every interval, so an old last answer has no other
-    // cause. A peer whose program does not read still answers: with a window of 0, and then no
-    // segment is unanswered.
+    // Keepalive makes a living peer answer in every interval, so an old last answer means that the
+    // peer is gone. If the peer's program does not read, its kernel answers with a window of 0, and
+    // no segment is unanswered.
     return unanswered > 0 && since_last_answer > keep_alive.interval * keep_alive.count;
 }
 

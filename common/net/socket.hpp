@@ -15,12 +15,12 @@
 
 namespace frsh {
 
-// A listening socket, close-on-exec and non-blocking. Throws UserError, for some errors with advice
-// ("port 80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)").
+// Returns a listening socket, close-on-exec and non-blocking. Throws UserError, for some errors
+// with advice ("port 80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)").
 [[nodiscard]] Fd listen_tcp(const Address& address);
 
-// A listening unix socket; its file gets mode 0600, and its folder must exist. A socket file whose
-// server has gone is replaced. If a server listens there, throws UserError.
+// Returns a listening unix socket. Its file gets mode 0600; its folder must exist. If the file is
+// there already and no server listens on it, it is replaced. Throws UserError if a server listens.
 [[nodiscard]] Fd listen_unix(const std::string& path);
 
 // Accepts one connection. Returns nothing if none waits, or if it failed before it was accepted.

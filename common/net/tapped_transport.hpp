@@ -1,7 +1,7 @@
 // A transport that reports every byte it carries to a Tap, and changes nothing.
 //
-// It wraps any other one, so that what is shown (wire_log.hpp) is what the link really read and
-// wrote, call by call; inside TLS, where there is TLS.
+// It wraps another transport. So wire_log.hpp shows exactly what the link read and wrote, call by
+// call. Over TLS, these are the bytes before encryption.
 #pragma once
 
 #include "common/net/transport.hpp"

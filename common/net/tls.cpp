@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMaxUnsent = std::size_t{64} * 1024;
 constexpr std::size_t kMaxGreeting = std::size_t{16} * 1024;
 
-// Returns a text for those errors of OpenSSL that the user can act on; else "".
+// Returns a text for an error of OpenSSL that the user can act on; "" for other errors.
 std::string describe_failure(int reason) {
     switch (reason) {
         case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
@@ -244,7 +244,7 @@ std::string TlsTransport::exporter() const {
              (state_->stage == State::Stage::Finishing && !state_->is_client),
          "a channel binding needs a channel");
     unsigned char value[32];
-    // Without a context value. In TLS 1.3 this equals an empty one (RFC 8446, section 7.5).
+    // Pass no context value. In TLS 1.3 this equals an empty one (RFC 8446, section 7.5).
     if (SSL_export_keying_material(state_->ssl, value, sizeof value, kLabel.data(), kLabel.size(),
                                    nullptr, 0, 0) != 1) {
         throw_openssl("TLS: exporter");

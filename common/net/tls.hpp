@@ -47,8 +47,8 @@ template <typename Accepts>
     return nullptr;
 }
 
-// What all connections of one side share. The server's context holds an ed25519 key and certificate
-// that are made in memory: make it before fork(2), so that the children share it.
+// The settings that all connections of one side share. The server's context holds an ed25519 key
+// and certificate, made in memory. Make the context before fork(2): the children then share it.
 class TlsContext {
   public:
     enum class Side { Client, Server };

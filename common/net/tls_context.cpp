@@ -43,12 +43,11 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// Both sides use a pre-shared key of 32 zero bytes, so that the server sends no certificate and no
-// signature: those are half the cost of a handshake. The key is public and authenticates no peer,
-// just as the anonymous certificate would not; RFC 8446, section 7.1, uses the same zeros where
-// there is no pre-shared key, so all secrecy comes from the key exchange (psk_dhe_ke). Each peer is
-// authenticated after the handshake, by a signature over the exporter of this connection
-// (proof.hpp).
+// Both sides use a pre-shared key of 32 zero bytes, so the server sends no certificate and no
+// signature. Those are half the cost of a handshake. The key is public and authenticates no peer;
+// neither would the anonymous certificate. All secrecy comes from the key exchange (psk_dhe_ke):
+// where there is no pre-shared key, RFC 8446, section 7.1, uses the same zeros. Each peer is
+// authenticated after the handshake, by a signature over this connection's exporter (proof.hpp).
 constexpr std::string_view kPublicPskIdentity = kAlpn;
 
 SSL_SESSION* make_public_psk_session(SSL* ssl) {

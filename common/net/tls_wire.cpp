@@ -11,7 +11,8 @@
 namespace frsh {
 namespace {
 
-// Only a peer that requests key updates without end, and does not read the answers, reaches this.
+// The most unsent bytes. Only a peer that keeps requesting key updates, and does not read the
+// answers, reaches this limit.
 constexpr std::size_t kFlood = std::size_t{256} * 1024;
 
 // TLS begins with a handshake record, or with an alert if the peer rejects the ClientHello.

@@ -19,7 +19,7 @@ struct TlsWire {
     std::string out;  // Not yet taken by the kernel.
 
     bool has_begun = false;   // The peer's first bytes have arrived.
-    bool is_foreign = false;  // They were not TLS; `plain` has them.
+    bool is_foreign = false;  // The first bytes were not TLS; `plain` holds them.
     std::string plain;
     bool at_end = false;
     int error = 0;

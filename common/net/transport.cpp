@@ -19,7 +19,7 @@ IoResult FdTransport::write(std::string_view bytes) {
 }
 
 void FdTransport::finish_writing() {
-    ::shutdown(write_fd(), SHUT_WR);  // A pipe refuses that; closing is how a pipe says it.
+    ::shutdown(write_fd(), SHUT_WR);  // Fails for a pipe, where only close(2) sends end-of-file.
     output_.close();
 }
 

@@ -1,7 +1,7 @@
-// Bytes to and from one peer, whatever carries them: a socket, two pipes, TLS.
+// Bytes to and from one peer, over a socket, two pipes or TLS.
 //
-// A transport is non-blocking, knows nothing of frames and buffers nothing it can leave to the
-// kernel. It answers for itself what poll(2) should wait for, since a TLS read may need to write.
+// A transport is non-blocking and has no notion of frames. It buffers only what the kernel cannot
+// hold for it. It also returns what poll(2) should wait for, since a TLS read may need to write.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -16,24 +16,24 @@ class Transport {
   public:
     virtual ~Transport() = default;
 
-    // Each is one attempt. EndOfFile when the peer has closed (reading) or takes no more (writing);
-    // SysError or TlsError when the connection itself broke.
+    // Each makes one attempt. read() returns EndOfFile if the peer has closed, write() if the peer
+    // takes no more bytes. Both throw SysError or TlsError if the connection failed.
     virtual IoResult read(char* buffer, std::size_t size) = 0;
     virtual IoResult write(std::string_view bytes) = 0;
 
-    // Tell the peer that nothing more will come; reading goes on. Best effort, never throws.
+    // Sends end-of-file to the peer, if the transport can; reading goes on. Never throws.
     virtual void finish_writing() = 0;
 
-    // The descriptors to watch, lent; they are the same one for a socket.
+    // Return the descriptors to watch, lent. A socket returns the same one for both.
     [[nodiscard]] virtual int read_fd() const = 0;
     [[nodiscard]] virtual int write_fd() const = 0;
-    // What to poll for so that the next read, or write, can get on.
+    // Return the events of poll(2) after which the next read, or write, can make progress.
     [[nodiscard]] virtual short read_events() const { return POLLIN; }
     [[nodiscard]] virtual short write_events() const { return POLLOUT; }
-    // True while read() would deliver bytes that poll(2) cannot see.
+    // Returns true while read() would return bytes that poll(2) cannot see.
     [[nodiscard]] virtual bool has_buffered() const { return false; }
-    // True while write() has taken bytes that the kernel has not: poll for write_events() and call
-    // write() again, with nothing if there is nothing more to say.
+    // Returns true while bytes that write() took have not reached the kernel. Poll for
+    // write_events() and call write() again, with "" if there are no new bytes.
     [[nodiscard]] virtual bool has_unsent() const { return false; }
 };
 
@@ -52,7 +52,7 @@ class FdTransport : public Transport {
   private:
     Fd input_;
     Fd output_;
-    bool has_output_;  // Else input_ is a socket that does both.
+    bool has_output_;  // False: input_ is a socket, and is written to as well.
 };
 
 }  // namespace frsh

@@ -41,7 +41,7 @@ bool EventLoop::run_once(Time deadline) {
     if (ready == -1 && errno != EINTR) throw SysError("poll");
     for (std::size_t i = 0; ready > 0 && i < polled_.size(); ++i) {
         if (polled_[i].revents == 0) continue;
-        // Only we hold it: an earlier callback dropped this watch, and its event no longer matters.
+        // If order_ has the only reference, an earlier callback dropped this watch: skip it.
         if (order_[i].use_count() == 1) continue;
         if (log::level() >= log::Level::Debug) log::debug("ready: " + order_[i]->name);
         order_[i]->ready(polled_[i].revents);

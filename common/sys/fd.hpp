@@ -1,7 +1,7 @@
 // Fd owns one kernel file descriptor and closes it exactly once.
 //
-// Move it to pass ownership, `.get()` to lend it. It is never copied or shared: when two objects
-// need the same descriptor, one of them owns it and outlives the other.
+// Move an Fd to pass ownership; use `.get()` to lend the number. An Fd is never copied or shared.
+// If two objects need the same descriptor, one of them owns it and outlives the other.
 #pragma once
 
 #include <cstddef>
@@ -74,7 +74,7 @@ struct Pipe {
     Fd read_end;
     Fd write_end;
 };
-// Both ends are close-on-exec, and blocking, as most commands expect.
+// Makes a pipe. Both ends are close-on-exec, and blocking, as most commands expect.
 Pipe make_pipe();
 
 // Returns a connected AF_UNIX stream pair; both ends are close-on-exec and non-blocking.

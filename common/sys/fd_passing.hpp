@@ -1,5 +1,5 @@
-// Open files on their way to another process, over a unix socket (unix(7), SCM_RIGHTS): the
-// receiver gets descriptors of its own for them.
+// Passes open files to another process over a unix socket (unix(7), SCM_RIGHTS). The receiver gets
+// its own descriptors for them.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -11,19 +11,19 @@
 
 namespace frsh {
 
-// The most that one message carries.
+// The most descriptors that one message carries.
 inline constexpr std::size_t kMaxPassed = 2;
 
-// Sends one message: `bytes` (at least one), and these descriptors, lent, with the first byte.
-// Returns false if the kernel does not take the whole message; it is short, so the peer has gone.
+// Sends one message: `bytes` (at least one), and the lent descriptors with the first byte. Returns
+// false if the kernel does not take the whole message. Messages are short, so the peer has gone.
 [[nodiscard]] bool pass_descriptors(int socket, std::string_view bytes,
                                     const std::vector<int>& descriptors);
 
 struct Passed {
-    IoResult result;  // For the bytes, as read_some() returns it.
+    IoResult result;  // The result for the bytes, with the meaning of read_some()'s.
     std::array<Fd, kMaxPassed> descriptors;
 };
-// One read. What it brings is close-on-exec. Throws SysError.
+// Reads once. Received descriptors are close-on-exec. Throws SysError.
 [[nodiscard]] Passed receive_descriptors(int socket, char* buffer, std::size_t size);
 
 }  // namespace frsh

@@ -14,16 +14,16 @@ namespace {
 
 constexpr std::size_t kMaxFile = 64 * 1024;
 
-// Where the count may be, best first. Lines of /proc/self/cgroup are "NUMBER:CONTROLLERS:/PATH",
-// the one of version 2 has number 0. In a container the path may be one of outside, and the files
-// of our group at the top.
+// Returns the files that may hold the count, the best first. A line of /proc/self/cgroup is
+// "NUMBER:CONTROLLERS:/PATH"; version 2 has number 0. In a container, PATH may be valid outside
+// only; then the files of this group are at the top of the mounted tree.
 std::vector<std::string> candidates() {
     std::vector<std::string> paths;
     std::string groups;
     try {
         groups = read_file("/proc/self/cgroup", kMaxFile);
     } catch (const SysError&) {
-        // No control groups in this kernel.
+        // This kernel has no control groups.
     }
     for (const std::string_view line : split(groups, '\n')) {
         const auto fields = split(line, ':');

@@ -1,8 +1,8 @@
-// How many processes the kernel has killed for want of memory: in our control group, where it
-// counts that (cgroups(7)), else on this machine.
+// Counts the processes that the kernel has killed because memory was exhausted: in our control
+// group if the kernel counts them there (cgroups(7)), otherwise on this machine.
 //
-// Such a death looks like any other by SIGKILL, and wait(2) does not tell them apart. Whom it hit
-// is known only to the kernel's log, so nothing here says more than that it happened.
+// For wait(2), such an end is the same as any other by SIGKILL. Only the kernel's log names the
+// killed process. So this count shows that such a kill happened, but not which process it hit.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -16,14 +16,14 @@ class OomKills {
   public:
     OomKills();
 
-    // Until now; nothing where no file can be read that says so.
+    // Returns the count up to now; nothing if no file with a count can be read.
     [[nodiscard]] std::optional<std::uint64_t> count() const;
 
   private:
     Fd file_;
 };
 
-// The number in the line "oom_kill N" of such a file.
+// Returns the number in the line "oom_kill N" of such a file; nothing if there is no such line.
 [[nodiscard]] std::optional<std::uint64_t> oom_kills_in(std::string_view text);
 
 }  // namespace frsh

@@ -16,7 +16,7 @@
 namespace frsh {
 namespace {
 
-// Everything the child needs, made before it exists: it may not allocate.
+// All that the child needs. It is prepared before vfork(2), because the child must not allocate.
 struct Plan {
     std::vector<const char*> programs;
     std::vector<char*> argv;
@@ -27,7 +27,7 @@ struct Plan {
     int controlling_terminal;
     bool new_session;
     bool ignore_interrupts;
-    // Written by the child, read by the parent: with vfork(2) both share one memory.
+    // The child writes these and the parent reads them: with vfork(2) both share their memory.
     volatile SpawnFailure::Stage failed_stage;
     volatile int failed_error;
 };
@@ -38,7 +38,8 @@ struct Plan {
     ::_exit(127);
 }
 
-// fcntl(2) says EINVAL where the number asked for is not below the limit of descriptors.
+// Reports a failed F_DUPFD. fcntl(2) fails with EINVAL if the number is not below the limit of
+// descriptors; for the user this is EMFILE.
 [[noreturn]] void fail_to_lift(Plan& plan) {
     if (errno == EINVAL) errno = EMFILE;
     fail(plan, SpawnFailure::Stage::Fork);
@@ -63,8 +64,8 @@ struct Plan {
     if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
         fail(plan, Stage::Fork);
     }
-    // Lift everything out of the way of the numbers that are wanted first, in case the parent lent
-    // us one of those.
+    // First duplicate all descriptors to numbers above the wanted ones. A lent descriptor may have
+    // a wanted number, and dup2(2) below would close it.
     int above = 16;
     for (const auto& [ours, number] : *plan.extra) {
         if (number >= above) above = number + 1;
@@ -81,9 +82,10 @@ struct Plan {
         lifted_extra[count] = ::fcntl(ours, F_DUPFD_CLOEXEC, above);
         if (lifted_extra[count++] == -1) fail_to_lift(plan);
     }
-    // Our own descriptors are close-on-exec from birth; this catches what *our* parent left open.
+    // Our own descriptors are close-on-exec already. Those that this process inherited from its
+    // own parent may not be.
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    // dup2(2) clears close-on-exec on the copy, so exactly these survive the exec.
+    // dup2(2) clears close-on-exec on the copy, so exactly these copies survive execve(2).
     for (int i = 0; i < 3; ++i) {
         if (::dup2(lifted[i], i) == -1) fail(plan, Stage::Fork);
     }
@@ -95,8 +97,8 @@ struct Plan {
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    // As execvp(3): a folder that has no such file is passed over, a file that may not be run is
-    // remembered, and anything else is final.
+    // Do as execvp(3) does. If a folder has no such file, try the next one. If a file may not be
+    // executed, remember EACCES and try the next one. Stop at any other error.
     int refused = ENOENT;
     for (const char* const program : plan.programs) {
         ::execve(program, plan.argv.data(), plan.env.data());
@@ -119,9 +121,9 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
     return result;
 }
 
-// vfork(2) lends the child our memory until it execs, which makes starting a program as cheap from
-// a large process as from a small one, and its failure a plain variable. It needs a frame of its
-// own: the parent returns through this one only after the child is done with it.
+// Starts the child with vfork(2), which lends it this process's memory until execve(2). So the cost
+// does not depend on the size of this process, and the child reports a failure in a variable. The
+// call has a stack frame of its own: the parent uses it only after the child has left it.
 [[gnu::noinline]] pid_t vfork_and_become(Plan& plan) {
     const pid_t pid = ::vfork();
     if (pid == 0) become(plan);
@@ -165,7 +167,7 @@ std::variant<Spawned, SpawnFailure> spawn(const SpawnRequest& request) {
     for (const std::string& program : request.programs)
         plan.programs.push_back(program.c_str());
 
-    // The child must not be interrupted by a handler before it has reset them all.
+    // Block all signals: no handler may run in the child before the child has reset them all.
     sigset_t all;
     sigset_t before;
     sigfillset(&all);

@@ -32,7 +32,7 @@ class Folder {
     Folder(const Folder&) = delete;
     Folder& operator=(const Folder&) = delete;
 
-    // The next entry that is a number, or nothing.
+    // Returns the next entry that is a number; nothing at the end.
     std::optional<std::uint64_t> next_number() {
         while (dir_ != nullptr) {
             const dirent* const entry = ::readdir(dir_);
@@ -50,7 +50,7 @@ std::string proc_path(pid_t pid, const char* file) {
     return "/proc/" + std::to_string(pid) + "/" + file;
 }
 
-// What cannot be read any more, or by us, is empty.
+// Returns the content of a file of /proc/PID; empty if the process is gone or may not be inspected.
 std::string read_proc(pid_t pid, const char* file) {
     try {
         return read_file(proc_path(pid, file), kMaxEnviron);
@@ -59,11 +59,12 @@ std::string read_proc(pid_t pid, const char* file) {
     }
 }
 
-// /proc/PID/stat: pid (name) state ppid pgrp session tty tpgid flags ... utime and stime are fields
-// 14 and 15, starttime is 22. Where a program's code starts, 26, execve(2) says only when all else
-// of it is there; by then env_start and env_end, 50 and 51, are right. Of another user's process,
-// or one that may not be looked into, they are 1, 0 and 0. The name may hold anything, blanks and
-// parentheses included, so the last ')' ends it.
+// Parses /proc/PID/stat (proc(5)): pid (name) state ppid pgrp session tty tpgid flags ... The name
+// may contain blanks and parentheses, so the last ')' ends it.
+//
+// Fields counted from 1: utime 14, stime 15, starttime 22, startcode 26, env_start 50, env_end 51.
+// execve(2) sets startcode last: if it is 0, env_start and env_end are not valid yet. If this
+// process may not inspect the other one, the three fields are 1, 0 and 0.
 std::optional<ProcessInfo> look_at(pid_t pid) {
     const std::string stat = read_proc(pid, "stat");
     const std::size_t open = stat.find('(');
@@ -98,7 +99,8 @@ bool is_dead(const ProcessInfo& info) {
     return info.state == 'Z' || info.state == 'X';
 }
 
-// Nothing where that cannot be said: between two programs.
+// Returns true if the environment has all marks. Returns nothing if the process is in the middle of
+// execve(2), where it has no environment.
 std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::string>& marks) {
     if (marks.empty() || info.is_kernels || is_dead(info)) return false;
     std::string environ = read_proc(info.pid, "environ");
@@ -108,7 +110,7 @@ std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::st
         using Environment = ProcessInfo::Environment;
         if (now->environment == Environment::None) return false;
         if (now->environment == Environment::Some) environ = read_proc(info.pid, "environ");
-        if (environ.empty()) return std::nullopt;  // Not yet, or the next program already.
+        if (environ.empty()) return std::nullopt;  // In execve(2), perhaps once more.
     }
     const auto entries = split(environ, '\0');
     return std::all_of(marks.begin(), marks.end(), [&](const std::string& mark) {
@@ -159,7 +161,7 @@ Started started_by(const ProcessOrigin& origin) {
         }
         ours.insert(one.pid);
     }
-    // Children of what is ours, until a pass finds no more.
+    // Add children of the found processes, until a pass adds none.
     for (std::size_t before = 0; before != ours.size();) {
         before = ours.size();
         for (const ProcessInfo& one : all) {
@@ -219,7 +221,7 @@ bool is_there(const ProcessInfo& process) {
 Delivery send_signal(const ProcessInfo& process, int number) {
     const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
     if (!pidfd.is_open()) return Delivery::Gone;
-    // The pid may belong to another process by now; the start time shows whether it does.
+    // Compare the start times: the pid may belong to another process by now.
     const auto now = look_at(process.pid);
     if (!now || now->start != process.start || is_dead(*now)) return Delivery::Gone;
     if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) == 0) {

@@ -12,9 +12,9 @@
 
 namespace frsh {
 
-// A terminal belongs to a session (setsid(2)): the session's leader makes it the controlling one by
-// TIOCSCTTY, and from then on Ctrl-C and hang-ups on it become signals to one group of that
-// session's processes, the foreground group. A shell moves its jobs in and out of that place.
+// A terminal belongs to a session (setsid(2)). The session's leader makes it the controlling
+// terminal by TIOCSCTTY. From then on, the kernel turns Ctrl-C into a signal to one process group
+// of the session, the foreground group. A shell chooses which of its jobs is the foreground group.
 Pty open_pty() {
     Pty pty;
     pty.master = Fd(check(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), "posix_openpt"));
@@ -24,7 +24,7 @@ Pty open_pty() {
     if (const int error = ::ptsname_r(pty.master.get(), name, sizeof name)) {
         throw SysError("ptsname", error);
     }
-    // O_NOCTTY: opening a terminal must not make it ours.
+    // O_NOCTTY: the terminal must not become the controlling terminal of this process.
     pty.slave = Fd(check(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC), "open pty"));
     set_nonblocking(pty.master.get());
     pty.name = name;
@@ -48,7 +48,7 @@ void set_window_size(int terminal, const WindowSize& size) {
     wanted.ws_row = cells(size.rows);
     wanted.ws_xpixel = cells(size.width);
     wanted.ws_ypixel = cells(size.height);
-    (void)::ioctl(terminal, TIOCSWINSZ, &wanted);  // A terminal that is gone has no size.
+    (void)::ioctl(terminal, TIOCSWINSZ, &wanted);  // Fails if the terminal is gone: no harm.
 }
 
 void set_terminal_modes(int terminal, const TerminalModes& modes) {

@@ -11,8 +11,8 @@
 namespace frsh {
 
 struct Pty {
-    Fd master;  // This side: what is written here is typed, what is read was printed. Non-blocking.
-    Fd slave;   // The program's side.
+    Fd master;         // Our side, non-blocking: write(2) types, read(2) returns what was printed.
+    Fd slave;          // The program's side.
     std::string name;  // The slave's path: "/dev/pts/7".
 };
 [[nodiscard]] Pty open_pty();

@@ -1,7 +1,7 @@
 // Signals as bytes on a descriptor: signalfd(7).
 //
-// frsh has no signal handlers at all. A handler may interrupt any instruction and may call almost
-// nothing; a descriptor is read when we are ready for it, in the same loop as everything else.
+// frsh has no signal handlers. A handler may interrupt any instruction and may call only a few
+// functions. The event loop reads this descriptor as any other, between two callbacks.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -15,22 +15,22 @@ namespace frsh {
 
 class Signals {
   public:
-    // Blocks these signals for the process and delivers them through `fd()` from now on.
-    // Also ignores SIGPIPE: a reader that has gone is a return value (see fd.hpp).
+    // Blocks these signals for the process and delivers them through `fd()` from now on. Also
+    // ignores SIGPIPE: if a reader has gone, write_some() returns EndOfFile (fd.hpp).
     explicit Signals(const std::vector<int>& numbers);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
-    // The signals that have arrived since the last call; several of one kind count as one.
+    // Returns the signals that have arrived since the last call, each number once.
     [[nodiscard]] std::vector<int> take();
 
   private:
     Fd fd_;
 };
 
-// "INT" for SIGINT; "34" for a signal without a name. Names are the same on every machine, numbers
-// are not, so names are what travels.
+// Returns "INT" for SIGINT, and "34" for a signal without a name. The protocol carries names,
+// because numbers differ between machines.
 [[nodiscard]] std::string signal_name(int number);
-// Accepts "INT", "SIGINT" and "2", in any case for names. Nothing for what is no signal here.
+// Parses "INT", "SIGINT", "int" or "2". Returns nothing if this machine has no such signal.
 std::optional<int> signal_number(std::string_view name);
 
 }  // namespace frsh

@@ -12,7 +12,7 @@ StandardStreams secure_standard_streams() {
     StandardStreams streams{};
     for (int fd = 0; fd < 3; ++fd) {
         streams.was_open[fd] = ::fcntl(fd, F_GETFD) != -1;
-        // open(2) takes the lowest free number, which is this one.
+        // open(2) takes the lowest free number, which is `fd`.
         if (!streams.was_open[fd] && ::open("/dev/null", O_RDWR) != fd) std::abort();
     }
     std::signal(SIGPIPE, SIG_IGN);

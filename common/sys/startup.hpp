@@ -1,18 +1,19 @@
-// What every frsh program does before anything else.
+// The first steps of each program of the project.
 #pragma once
 
 #include <string>
 
 namespace frsh {
 
-// Makes sure that 0, 1 and 2 are open, so that no descriptor of ours is ever taken for one of them;
-// which of them were closed is remembered. Ignores SIGPIPE (see fd.hpp).
+// Opens /dev/null for each of 0, 1 and 2 that is closed, and records which were open. Otherwise a
+// file or socket that is opened later would become stdin, stdout or stderr. Ignores SIGPIPE (see
+// fd.hpp).
 struct StandardStreams {
     bool was_open[3];
 };
 StandardStreams secure_standard_streams();
 
-// The folder of the program that runs, without a slash at its end.
+// Returns the folder of the running program, without a slash at its end.
 [[nodiscard]] std::string program_folder();
 
 }  // namespace frsh

@@ -8,12 +8,12 @@
 namespace frsh {
 namespace {
 
-// RFC 4254, section 8: 255 on the wire is a character that is switched off.
+// In the protocol, the value 255 means that the character is switched off (RFC 4254, section 8).
 constexpr std::uint32_t kNoCharacter = 255;
 
 struct Character {
     std::string_view name;
-    std::size_t index;  // Into termios::c_cc.
+    std::size_t index;  // The index in termios::c_cc.
 };
 constexpr std::array kCharacters = {
     Character{"VINTR", VINTR},   Character{"VQUIT", VQUIT},       Character{"VERASE", VERASE},

@@ -1,4 +1,4 @@
-// A terminal's modes, between this machine's termios(3) and the names that travel.
+// Converts a terminal's modes between this machine's termios(3) and the names of the protocol.
 #pragma once
 
 #include "common/base/terminal.hpp"
@@ -7,10 +7,10 @@
 
 namespace frsh {
 
-// All that has a name and that this machine has.
+// Returns all modes that have a name in the protocol and exist on this machine.
 [[nodiscard]] TerminalModes modes_of(const termios& from);
 
-// Sets what is named; names and values that mean nothing here change nothing.
+// Sets the named modes. Names and values that this machine does not have change nothing.
 void set_modes(termios& to, const TerminalModes& modes);
 
 }  // namespace frsh

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::size_t kMaxConfig = std::size_t{1024} * 1024;
 
-// Without links, "." and "..". Nothing, and errno, if it leads nowhere.
+// Returns the path without links, "." and "..". Returns nothing, and sets errno, if the path does
+// not exist.
 std::optional<std::string> resolve(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                            &std::free);
@@ -31,7 +32,7 @@ TrustedFile refuse(const std::string& path, const std::string& why) {
     return {TrustedFile::Kind::Refused, {}, escape_controls(path) + ": " + why};
 }
 
-// Why others than the owner might have written this, or an empty string.
+// Returns why a user other than `user` and root could have written the file; "" if none could.
 std::string find_fault(const struct stat& status, uid_t user) {
     if (status.st_uid != user && status.st_uid != 0) {
         return "belongs to somebody else (uid " + std::to_string(status.st_uid) + ")";
@@ -44,11 +45,11 @@ bool is_within(const std::string& path, const std::string& home) {
     return home == "/" || path == home || path.starts_with(home + "/");
 }
 
-// The part of reading where all is well with folders: `folder` is open, `name` is in it.
+// Reads the file `name` in `folder`. The folders above it have been checked.
 TrustedFile read_in(const Fd& folder, const std::string& name, const std::string& path, uid_t user,
                     std::size_t limit) {
     struct stat status {};
-    // Looked at before it is opened, since opening a device can already do something.
+    // Check the kind before open(2): opening a device can already have an effect.
     if (::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == -1) {
         return refuse(path, std::strerror(errno));
     }
@@ -56,7 +57,7 @@ TrustedFile read_in(const Fd& folder, const std::string& name, const std::string
     const Fd file(::openat(folder.get(), name.c_str(),
                            O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!file.is_open()) return refuse(path, std::strerror(errno));
-    // And again, of what was really opened: the name could mean something else by now.
+    // Check the open descriptor again: the name may have been replaced between the two calls.
     if (::fstat(file.get(), &status) == -1) return refuse(path, std::strerror(errno));
     if (!S_ISREG(status.st_mode)) return refuse(path, "not a regular file");
     const std::string fault = find_fault(status, user);
@@ -87,7 +88,7 @@ TrustedFile read_trusted_file(const std::string& path, const std::string& home, 
         if (errno == ENOENT || errno == ENOTDIR) return {};
         return refuse(path, std::strerror(errno));
     }
-    // A home that leads nowhere trusts nothing below it: every folder from the root is asked.
+    // If the home does not exist, check all folders from the root on.
     const std::string real_home = resolve(home).value_or("");
     const bool is_at_home = !real_home.empty() && is_within(*real, real_home);
 
@@ -110,7 +111,7 @@ TrustedFile read_trusted_file(const std::string& path, const std::string& home, 
         walked = real->substr(0, slash);
         at = slash + 1;
     }
-    if (at >= real->size()) return refuse(path, "not a regular file");  // "/" itself.
+    if (at >= real->size()) return refuse(path, "not a regular file");  // The path is "/".
     return read_in(folder, real->substr(at), *real, user, limit);
 }
 

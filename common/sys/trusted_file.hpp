@@ -1,9 +1,11 @@
 // Reads a file that decides about logins, if only its owner and root could have written it.
 //
-// The rule is OpenSSH's StrictModes: a regular file of the user or of root, not writable by others,
-// and all folders above it up to the home likewise. Links are followed once, at the start. From
-// there each step uses descriptors and refuses links, so the checked file is the file that is read.
-// The caller already runs as the user, so only files that the user may open are opened.
+// The rule is OpenSSH's StrictModes. The file is a regular file, belongs to the user or to root,
+// and is not writable by others. The same holds for all folders above it, up to the home.
+//
+// Links are followed once, at the start. After that, each step uses descriptors and refuses links,
+// so the file that was checked is the file that is read. The caller already runs as the user, so
+// this opens only files that the user may open.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,8 @@ struct TrustedFile {
     std::string why = {};  // "path: reason", for the log.
 };
 
-// Never blocks on a FIFO or a device. Never throws for the state of a user's file.
+// Reads at most `limit` bytes. A FIFO or a device is refused and does not block. The state of the
+// file is returned and never thrown.
 [[nodiscard]] TrustedFile read_trusted_file(const std::string& path, const std::string& home,
                                             uid_t user, std::size_t limit);
 

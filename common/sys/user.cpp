@@ -20,7 +20,7 @@ User user_of(const passwd& entry) {
     return user;
 }
 
-// Asks the database with as much memory as the answer needs.
+// Queries the user database, with a larger buffer until the answer fits.
 template <typename Ask>
 std::optional<User> ask_database(const Ask& ask) {
     std::vector<char> buffer(1024);
@@ -73,7 +73,7 @@ std::string usual_state_folder(const std::string& home) {
 
 std::string state_folder(const std::string& home) {
     const char* const given = std::getenv("XDG_STATE_HOME");
-    // One that is relative is to be ignored (XDG Base Directory Specification).
+    // A relative path is ignored (XDG Base Directory Specification).
     const bool is_given = given != nullptr && given[0] == '/';
     return is_given ? std::string(given) + "/frsh" : usual_state_folder(home);
 }

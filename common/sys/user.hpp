@@ -14,39 +14,40 @@ struct User {
     gid_t gid = 0;
     std::string name;
     std::string home;
-    std::string shell;  // Never empty: /bin/sh where the database has none.
+    std::string shell;  // Never empty: /bin/sh if the database has none.
 };
 
-// The user this process runs as. Without an entry in the database (a bare container): the uid as
-// name, "/" as home.
+// Returns the user that this process runs as. If the database has no entry (in a bare container),
+// the name is the uid and the home is "/".
 [[nodiscard]] User current_user();
 
-// By name, from the database; nothing for a name that is not in it.
+// Returns the user with this name; nothing if the database has no such name.
 [[nodiscard]] std::optional<User> find_user(const std::string& name);
 
 [[nodiscard]] std::optional<std::string> find_group_name(gid_t gid);
 
-// Our own files are below $HOME where that is set, as everybody's are; else where the database
-// says.
+// Returns $HOME if it is an absolute path, else the home in the user database.
 [[nodiscard]] std::string home_folder();
-// "~/x" as a path below home_folder(); any other path as it is.
+// Returns "~/x" as a path below home_folder(); returns any other path unchanged.
 [[nodiscard]] std::string expand_home(std::string_view path);
-// "~/.config/frsh", below home_folder().
+// Returns ".config/frsh" below home_folder().
 [[nodiscard]] std::string config_folder();
-// ".local/state/frsh" below `home`.
+// Returns ".local/state/frsh" below `home`.
 [[nodiscard]] std::string usual_state_folder(const std::string& home);
-// "$XDG_STATE_HOME/frsh", else ".local/state/frsh" below `home`. Only named, not made.
+// Returns "$XDG_STATE_HOME/frsh", else ".local/state/frsh" below `home`. Does not make the folder.
 [[nodiscard]] std::string state_folder(const std::string& home);
-// Makes the folder and those above it that are missing, 0700 each. Throws SysError.
+// Makes the folder and the missing folders above it, with mode 0700. Throws SysError.
 void make_folders(const std::string& path);
 
-// $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh, else /tmp/frsh-UID. Only named, not made.
+// Returns $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh if /run/user/UID is ours, else
+// /tmp/frsh-UID. Does not make the folder.
 [[nodiscard]] std::string runtime_folder();
 
-// Makes the folder (0700) unless it is there, and throws UserError unless it is a real folder, ours
-// and closed to others: what lies in it is trusted because of that.
+// Makes the folder (0700) if it is missing, then calls check_private_folder(). Files in a private
+// folder are trusted without further checks. Throws UserError or SysError.
 void make_private_folder(const std::string& path);
-// Only the check; false where there is nothing at all.
+// Returns true if the path is a folder, no link, ours and closed to other users. Returns false if
+// nothing is there. Throws UserError otherwise.
 bool check_private_folder(const std::string& path);
 
 }  // namespace frsh
