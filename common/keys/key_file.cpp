@@ -82,7 +82,7 @@ std::optional<std::string> read_private_file(const std::string& path) {
     check(::fstat(file.get(), &status), "stat " + path);
     if (!S_ISREG(status.st_mode)) throw UserError(path + ": not a regular file");
     if (status.st_uid != ::geteuid()) {
-        throw UserError(path + ": refused, this private key belongs to somebody else (uid " +
+        throw UserError(path + ": refused, this private key belongs to another user (uid " +
                         std::to_string(status.st_uid) + ")");
     }
     if ((status.st_mode & 077) != 0) {

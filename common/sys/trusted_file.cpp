@@ -35,7 +35,7 @@ TrustedFile refuse(const std::string& path, const std::string& why) {
 // Returns why a user other than `user` and root could have written the file; "" if none could.
 std::string find_fault(const struct stat& status, uid_t user) {
     if (status.st_uid != user && status.st_uid != 0) {
-        return "belongs to somebody else (uid " + std::to_string(status.st_uid) + ")";
+        return "belongs to another user (uid " + std::to_string(status.st_uid) + ")";
     }
     if ((status.st_mode & 022) != 0) return "others can write it";
     return "";

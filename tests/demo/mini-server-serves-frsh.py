@@ -105,7 +105,7 @@ def only_loopback_and_only_its_own_user():
     assert [row[1] for row in rows if row[1].endswith(f":{PORT:04X}") and row[3] == "0A"] == [
         "%08X:%04X" % (struct.unpack("=I", socket.inet_aton("127.0.0.1"))[0], PORT)]
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        return "only root can be somebody else"
+        return "only root can be another user"
     stranger = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     done = frsh("id", prefix=stranger)
     assert done.returncode == 255 and b"only processes of my own user" in done.stderr, done

@@ -207,7 +207,7 @@ class ServerFile(TlsCase):
         os.chown(path, 65534, 65534)
         result = subprocess.run([FRSHD, "--config", path], capture_output=True, timeout=PATIENCE,
                                 env=environment(self.folder, HOME=self.folder))
-        self.assertIn(b"belongs to somebody else (uid 65534)", result.stderr)
+        self.assertIn(b"belongs to another user (uid 65534)", result.stderr)
 
     def test_the_command_line_overrides_where_the_file_listens(self):
         runtime = make_folder(self.folder, "listen")

@@ -108,9 +108,9 @@ CASES = [
     ("a folder", instead(os.mkdir), False),
 ]
 ROOT_CASES = [
-    ("somebody else's file", chown(KEYS, none), False),
-    ("somebody else's folder", chown(".ssh", none), False),
-    ("somebody else's home", chown(".", none), False),
+    ("another user's file", chown(KEYS, none), False),
+    ("another user's folder", chown(".ssh", none), False),
+    ("another user's home", chown(".", none), False),
     ("root's file", chown(KEYS, lambda uid: 0, 0o644), True),
     ("root's folder", chown(".ssh", lambda uid: 0, 0o755), True),
     ("root's file that the user cannot read", chown(KEYS, lambda uid: 0), False),
