@@ -1,7 +1,7 @@
 // One connection that carries many channels: bytes become messages here, and messages bytes.
 //
-// The link pulls. While its outbox is short, it asks its sources in turn for at most one chunk
-// each; no source pushes data into it. So bytes wait in two kinds of place only, a stream and the
+// The link pulls. While its outbox is short, it takes at most one chunk from each source in turn;
+// no source pushes data into the link. So bytes wait in two kinds of place only, a stream and the
 // outbox, and both are bounded. A control message (signal, credit, open) never waits behind more
 // than one outbox of data.
 #pragma once
@@ -150,7 +150,7 @@ class Link {
     Handler& handler_;
     MessageDecoder decoder_;
     std::vector<Source*> sources_;
-    std::size_t next_source_ = 0;  // The index of the source that is asked next.
+    std::size_t next_source_ = 0;  // The index of the next source to take a chunk from.
     std::string control_;          // Whole frames that go before any more data.
     std::string outbox_;           // What is being written; the first written_ bytes are gone.
     std::size_t written_ = 0;

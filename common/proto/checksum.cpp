@@ -5,7 +5,7 @@
 namespace frsh {
 
 void Crc32::update(std::string_view bytes) {
-    // The library takes a null pointer for "give me the first value", whatever was counted so far.
+    // If the pointer is null, the library returns the first value and ignores value_.
     if (!bytes.empty()) value_ = ::libdeflate_crc32(value_, bytes.data(), bytes.size());
 }
 

@@ -50,7 +50,7 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kTyp
     "end",      "end_ack", "shell_open", "shell_ready", "shell_ended",  "shell_close",
     "resume",   "resumed", "bye",        "error"};
 
-// A Reader changes the message; a Writer and a TablePrinter only look at it.
+// A Reader changes the message; a Writer and a TablePrinter take it as const.
 template <class Io, class M>
 using Seen = std::conditional_t<Io::kReads, M, const M>;
 
@@ -70,7 +70,7 @@ void fields(Io& io, M& m) {
     io.run("run", m.run);
 }
 
-// The layer that checks signatures judges these payloads.
+// common/keys/proof.hpp parses these payloads; here they are only bytes.
 template <class Io, OneOf<msg::Proof, msg::Probe, msg::Auth> M>
 void fields(Io& io, M& m) {
     io.payload("see proof.hpp", m.payload);

@@ -30,7 +30,7 @@ class MessageReader {
     MessageReader(const MessageReader&) = delete;
     MessageReader& operator=(const MessageReader&) = delete;
 
-    // Throws where the payload has bytes that no field has taken.
+    // Throws if the payload has bytes that no field has taken.
     void finish() const {
         if (rest_.empty()) return;
         header_.refuse("len", takes_strings_ ? "is more than the strings need, each of which ends "
@@ -91,7 +91,7 @@ class MessageReader {
     void text_or_empty(std::string_view key, std::string& value, std::size_t longest) {
         if (header_.has(key)) value = header_.text(key, longest);
     }
-    // An absent key leaves the name empty. One that is there must satisfy `is_valid`.
+    // Reads a name. It stays empty if the key is absent; otherwise it must satisfy `is_valid`.
     void maybe_name(std::string_view key, std::string& value, std::size_t longest,
                     bool (*is_valid)(std::string_view), std::string_view why) {
         if (!header_.has(key)) return;

@@ -15,7 +15,7 @@ namespace {
 class TablePrinter {
   public:
     static constexpr bool kReads = false;
-    static constexpr bool kHasValues = false;  // Keys that depend on a value are noted always.
+    static constexpr bool kHasValues = false;  // Note every key, also one that depends on a value.
 
     std::vector<KeyRow> rows;
 

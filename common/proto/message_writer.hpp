@@ -79,7 +79,7 @@ class MessageWriter {
         add(key, Json::Array(values.begin(), values.end()));
     }
     void run(const char* key, const std::string& value) { add(key, value); }
-    // {key: text}, or {key_b64: base64} where the bytes are not UTF-8.
+    // Writes {key: text}, or {key_b64: base64} if the bytes are not UTF-8.
     void bytes(const char* key, const std::string& value, std::size_t) {
         add_bytes(members_, key, value);
     }
@@ -122,7 +122,7 @@ class MessageWriter {
         add(key, std::move(items));
     }
 
-    // The payload: NUL-terminated strings whose number the header tells, or raw bytes.
+    // Appends to the payload: NUL-terminated strings, whose number is in the header, or raw bytes.
     void string(const char*, const std::string& value) { add_terminated(value); }
     void maybe_string(const char* key, const std::optional<std::string>& value) {
         if (!value) return;
@@ -149,7 +149,7 @@ class MessageWriter {
     void lent_payload(const char*, std::string_view bytes, std::size_t) { payload_ = bytes; }
     void ignore_payload() {}
 
-    // What a program of ours sends has been judged before.
+    // Checks nothing: our own programs fill messages with valid values.
     void check(bool, std::string_view, std::string_view) {}
 
   private:

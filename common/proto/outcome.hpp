@@ -45,8 +45,8 @@ struct NotStarted {
     std::string message;
     bool operator==(const NotStarted&) const = default;
 };
-// The end was not observed. A client reports it if the connection broke or a checksum differs, a
-// server for a run whose session or machine went down.
+// The end was not observed. A client reports this if the connection broke or a checksum differs. A
+// server reports it for a run whose session ended or whose machine went down.
 struct Lost {
     std::string message;
     bool operator==(const Lost&) const = default;
