@@ -84,10 +84,11 @@ std::optional<std::string_view> next_text(std::string_view& from) {
 }  // namespace
 
 HandoffPoint::HandoffPoint(EventLoop& loop, const std::string& name, MayTake may_take,
-                           OnArrival on_arrival)
+                           OnArrival on_arrival, std::chrono::milliseconds timeout)
     : loop_(loop),
       may_take_(std::move(may_take)),
       on_arrival_(std::move(on_arrival)),
+      timeout_(timeout),
       listening_(make_socket()) {
     const AbstractAddress where = abstract_address(name);
     check(::bind(listening_.get(), reinterpret_cast<const sockaddr*>(&where.address), where.size),
@@ -110,7 +111,7 @@ void HandoffPoint::accept_visitor() {
     }
     const auto visitor = visitors_.emplace(visitors_.end());
     visitor->socket = std::move(socket);
-    visitor->deadline = EventLoop::Clock::now() + kHandoffTimeout;
+    visitor->deadline = EventLoop::Clock::now() + timeout_;
     visitor->watch = loop_.watch(
         "handoff: another session sends a connection", visitor->socket.get(),
         [] { return short{POLLIN}; }, [this, visitor](short) { on_readable(visitor); });
@@ -181,13 +182,14 @@ EventLoop::Time HandoffPoint::next_deadline() const {
 }
 
 HandoffAttempt::HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
-                               const std::string& bytes, std::optional<std::string> forced_command)
+                               const std::string& bytes, std::optional<std::string> forced_command,
+                               Time deadline)
     : loop_(loop),
       name_(std::move(name)),
       input_(input),
       output_(output),
       forced_command_(std::move(forced_command)),
-      deadline_(EventLoop::Clock::now() + kHandoffTimeout),
+      deadline_(deadline),
       next_try_(EventLoop::Clock::now()),
       socket_(make_socket()) {
     if (forced_command_) append_text(unsent_, *forced_command_);
@@ -263,9 +265,18 @@ void HandoffAttempt::tick(Time now) {
     if (state_ == State::Taken || state_ == State::Refused) return;
     if (now >= deadline_) {
         log::info("handoff: session " + name_ + " does not answer");
-        return change_to(State::Refused);
+        return withdraw();
     }
     if (state_ == State::Connecting && now >= next_try_) connect();
+}
+
+void HandoffAttempt::withdraw() {
+    if (state_ == State::Taken || state_ == State::Refused) return;
+    // From here on the other session cannot answer: its write(2) fails with EPIPE. An answer that
+    // it has sent before stays readable.
+    ::shutdown(socket_.get(), SHUT_RD);
+    if (state_ == State::AwaitingAnswer) on_ready();
+    if (state_ != State::Taken) change_to(State::Refused);
 }
 
 EventLoop::Time HandoffAttempt::next_deadline() const {

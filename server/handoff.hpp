@@ -7,7 +7,9 @@
 // no file, so a session that is killed leaves nothing behind. Every user can read these names in
 // /proc/net/unix, so a name grants nothing: each side checks the uid of the other (SO_PEERCRED).
 //
-// Neither side blocks. Both work in the event loop and give up after kHandoffTimeout.
+// Neither side blocks. Both work in the event loop and give up at a deadline. A connection has one
+// owner at each moment: if the giving side withdraws before it has read the answer, the kernel
+// makes the other side's answer fail (shutdown(2)).
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -21,7 +23,8 @@
 
 namespace frsh {
 
-// Both sides run on one machine; only a session that is stopped or dying takes longer.
+// For a whole hand-off with all its attempts. Both sides run on one machine; only a session that is
+// stopped or dying takes longer.
 inline constexpr std::chrono::seconds kHandoffTimeout{5};
 
 // A connection on its way from one session to another.
@@ -45,7 +48,9 @@ class HandoffPoint {
     using OnArrival = std::function<void(Handoff arrived, Fd visit)>;
 
     // Listens under `name`. Throws SysError, with EADDRINUSE if the name is taken.
-    HandoffPoint(EventLoop& loop, const std::string& name, MayTake may_take, OnArrival on_arrival);
+    // A visitor is dropped if its connection has not arrived within `timeout`.
+    HandoffPoint(EventLoop& loop, const std::string& name, MayTake may_take, OnArrival on_arrival,
+                 std::chrono::milliseconds timeout = kHandoffTimeout);
 
     // Drops the visitors that have not sent a whole connection in time.
     void tick(Time now);
@@ -72,6 +77,7 @@ class HandoffPoint {
     EventLoop& loop_;
     MayTake may_take_;
     OnArrival on_arrival_;
+    std::chrono::milliseconds timeout_;
     Fd listening_;
     Visitors visitors_;
     EventLoop::Watch watch_;
@@ -84,20 +90,27 @@ class HandoffPoint {
 //                 there is no such session, or it runs as another user        Refused
 //     Sending     everything is written                                       AwaitingAnswer
 //     AwaitingAnswer  the session accepts                                     Taken
-//                 the session rejects, closes, or kHandoffTimeout passes      Refused
+//                 the session rejects or closes                               Refused
+//     any of the first three: the deadline passes, or withdraw()              Refused, or Taken
+//                 if the session had accepted already
 class HandoffAttempt {
   public:
     using Time = EventLoop::Time;
     enum class State { Connecting, Sending, AwaitingAnswer, Taken, Refused };
 
     // Borrows the connection's descriptors; they must stay open until the attempt ends. `output`
-    // equals `input` for a socket. Throws SysError if no socket can be made.
+    // equals `input` for a socket. Gives up at `deadline`. Throws SysError if no socket can be
+    // made.
     HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
-                   const std::string& bytes, std::optional<std::string> forced_command);
+                   const std::string& bytes, std::optional<std::string> forced_command,
+                   Time deadline);
 
     [[nodiscard]] State state() const { return state_; }
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
+    // Ends the attempt. After this the state is Refused, or Taken if the other session had accepted
+    // before.
+    void withdraw();
     // Returns the socket to the new owner, once the state is Taken.
     [[nodiscard]] Fd take_socket();
 

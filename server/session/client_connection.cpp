@@ -161,11 +161,10 @@ void ClientConnection::close(Termination::First first) {
 
 void ClientConnection::terminate() {
     const Time now = EventLoop::Clock::now();
-    const bool is_asking = outgoing_handoff_.state() == OutgoingHandoff::State::Asking;
     switch (state_) {
         case State::HandingOff:
-            // The other session may own the connection already, so this one must not write to it.
-            if (is_asking) return change_to(State::Over, now);
+            // If the other session owns the connection already, this one must not write to it.
+            if (!outgoing_handoff_.withdraw()) return change_to(State::Over, now);
             [[fallthrough]];
         case State::AwaitingHello:
         case State::Attended:

@@ -1,5 +1,6 @@
 #include "server/session/outgoing_handoff.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <variant>
@@ -17,7 +18,7 @@ constexpr auto kFlushTimeout = 2s;
 }  // namespace
 
 bool OutgoingHandoff::may_try() const {
-    return attempts_ < kMaxAttempts;
+    return attempts_ < kMaxAttempts && EventLoop::Clock::now() < give_up_at_;
 }
 
 void OutgoingHandoff::begin(const std::string& session, const Message& message,
@@ -25,6 +26,7 @@ void OutgoingHandoff::begin(const std::string& session, const Message& message,
     session_ = session;
     message_ = message;
     client_name_ = client_name;
+    if (attempts_ == 0) give_up_at_ = EventLoop::Clock::now() + timeout_;
     link_.hold();
     change_to(State::Flushing, EventLoop::Clock::now());
 }
@@ -32,7 +34,7 @@ void OutgoingHandoff::begin(const std::string& session, const Message& message,
 void OutgoingHandoff::change_to(State state, Time now) {
     state_ = state;
     deadline_ = EventLoop::kNever;
-    if (state_ == State::Flushing) deadline_ = now + kFlushTimeout;
+    if (state_ == State::Flushing) deadline_ = std::min(now + kFlushTimeout, give_up_at_);
     if (state_ == State::Pausing) deadline_ = now + kRetryInterval;
     if (state_ == State::Idle || state_ == State::Failed) attempt_.reset();
 }
@@ -74,7 +76,7 @@ void OutgoingHandoff::ask(Time now) {
     encode(bytes, *message_);
     rest_ = link_.take_rest();
     attempt_.emplace(loop_, session_, link_.transport()->read_fd(), link_.transport()->write_fd(),
-                     bytes + rest_, forced_command_);
+                     bytes + rest_, forced_command_, give_up_at_);
     change_to(State::Asking, now);
 }
 
@@ -82,7 +84,19 @@ OutgoingHandoff::Retried OutgoingHandoff::retry(Time now) {
     change_to(State::Idle, now);
     const Message message = *std::exchange(message_, std::nullopt);
     link_.go_on(message, std::exchange(rest_, {}));
+    if (state_ == State::Idle) {
+        // The message is answered; the next one has attempts and time of its own.
+        attempts_ = 0;
+        give_up_at_ = EventLoop::kNever;
+    }
     return Retried::Yes;
+}
+
+bool OutgoingHandoff::withdraw() {
+    if (attempt_) attempt_->withdraw();
+    if (attempt_ && attempt_->state() == HandoffAttempt::State::Taken) return false;
+    change_to(State::Idle, EventLoop::Clock::now());
+    return true;
 }
 
 EventLoop::Time OutgoingHandoff::next_deadline() const {

@@ -8,16 +8,19 @@
 //     Asking   the other session takes the connection                          Taken
 //              it does not; the first time                                     Idle
 //              it does not; later times                                        Pausing
+//              withdraw(), and the other session has not taken it              Idle
 //     Pausing  kRetryInterval has passed                                       Idle
 //
 // When it leaves Asking or Pausing for Idle, the link processes the message again: the run may have
-// ended meanwhile, and the answer may be another one.
+// ended meanwhile, and the answer may be another one. One deadline covers all attempts for a
+// message.
 #pragma once
 
 #include "common/link/link.hpp"
 #include "common/proto/message.hpp"
 #include "server/handoff.hpp"
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -28,12 +31,14 @@ class OutgoingHandoff {
     using Time = EventLoop::Time;
     enum class State { Idle, Flushing, Asking, Pausing, Taken, Failed };
 
-    // All are lent. `forced_command` is the only command that the client's key may run.
-    OutgoingHandoff(EventLoop& loop, Link& link, const std::optional<std::string>& forced_command)
-        : loop_(loop), link_(link), forced_command_(forced_command) {}
+    // All are lent. `forced_command` is the only command that the client's key may run. All
+    // attempts for one message together take at most `timeout`.
+    OutgoingHandoff(EventLoop& loop, Link& link, const std::optional<std::string>& forced_command,
+                    std::chrono::milliseconds timeout = kHandoffTimeout)
+        : loop_(loop), link_(link), forced_command_(forced_command), timeout_(timeout) {}
 
     [[nodiscard]] State state() const { return state_; }
-    // Returns false once there were too many attempts.
+    // Returns false once there were too many attempts for the message, or its time has passed.
     [[nodiscard]] bool may_try() const;
     // Begins an attempt for `message`, which asks for something of `session`. Call it from within
     // the link's handler. `client_name` is sent to a session that does not know the client yet.
@@ -41,6 +46,8 @@ class OutgoingHandoff {
     // Continues. Call it before each turn of the loop, outside the link's handler.
     void step(Time now);
     [[nodiscard]] Time next_deadline() const;
+    // Gives up. Returns true if the connection is still this session's: nothing has taken it.
+    [[nodiscard]] bool withdraw();
     // Returns the socket to the new owner, once the state is Taken.
     [[nodiscard]] Fd take_socket() { return attempt_->take_socket(); }
 
@@ -56,9 +63,12 @@ class OutgoingHandoff {
     EventLoop& loop_;
     Link& link_;
     const std::optional<std::string>& forced_command_;
+    std::chrono::milliseconds timeout_;
     State state_ = State::Idle;
     Time deadline_ = EventLoop::kNever;  // In the states Flushing and Pausing.
+    // For the current message. They count from the first begin() until it is answered.
     int attempts_ = 0;
+    Time give_up_at_ = EventLoop::kNever;
     std::string session_;
     std::string client_name_;
     std::optional<Message> message_;

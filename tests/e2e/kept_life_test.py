@@ -396,6 +396,29 @@ class KeptLife(Case):
             out, _ = process.communicate(timeout=PATIENCE)
             self.assertEqual((2, True), (process.returncode, 29_999_000 <= len(out) < 30_000_000))
 
+    def test_a_session_told_to_end_during_a_handoff_reports_it(self):
+        run = self.detach("sleep 60")
+        owner = wait_until(self.server.sessions, "the session of the run")[0]
+        os.kill(owner.pid, signal.SIGSTOP)
+
+        def asking_session():
+            with open("/proc/net/unix") as file:
+                names = [line.split()[-1] for line in file if "@frsh/" in line]
+            # The stopped session's socket, and the connection that waits at it.
+            is_waiting = any(names.count(name) > 1 for name in names)
+            others = [stat.pid for stat in self.server.sessions() if stat.pid != owner.pid]
+            return others if is_waiting else []
+
+        try:
+            with self.running(self.unix.popen(("--attach", run), stdin=subprocess.DEVNULL,
+                                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)) as process:
+                os.kill(wait_until(asking_session, "a session that asks the stopped one")[0], signal.SIGTERM)
+                _, err = process.communicate(timeout=PATIENCE)
+                self.assertEqual(255, process.returncode, err)
+                self.assertIn(b"told to end", err)
+        finally:
+            os.kill(owner.pid, signal.SIGCONT)
+
 
 if __name__ == "__main__":
     main()
