@@ -16,7 +16,7 @@
 
 namespace {
 
-// Modes without the output of a run.
+// Returns true for the requests that show no output of a run: --runs, --kill, --forget.
 bool is_about_runs(const frsh::ClientOptions& options) {
     using Kind = frsh::KeptRequest::Kind;
     if (!options.request) return false;

@@ -12,7 +12,7 @@
 namespace frsh {
 namespace {
 
-// Not "keep": that fits neither a prompt nor a terminal, so it is for one command at a time.
+// Parses a default for all commands. Refuses "keep", which neither a prompt nor a terminal can use.
 std::optional<OnDisconnect> parse_usual_on_disconnect(std::string_view text) {
     const auto wish = parse_on_disconnect(text);
     return wish && wish->kind == OnDisconnect::Kind::Keep ? std::nullopt : wish;
@@ -25,7 +25,7 @@ std::optional<std::string> take_text(ConfigTable& table, std::string_view key) {
     return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
-// What may stand in [defaults] and for one host alike.
+// Takes the keys that both [defaults] and [hosts.NAME] may have.
 ConnectionSettings take_settings(ConfigTable& table) {
     ConnectionSettings settings;
     if (unsigned port = 0; table.take("port", port, 1, 65535), port != 0) settings.port = port;
@@ -40,10 +40,10 @@ ConnectionSettings take_settings(ConfigTable& table) {
     return settings;
 }
 
-// The file's settings for this name, most special first.
+// Returns the file's settings for this host: those of [hosts.NAME], then those of [defaults].
 ConnectionSettings configured(std::string_view host) {
     const std::string path = config_folder() + "/config.toml";
-    if (::access(path.c_str(), F_OK) == -1) return {};  // By far the most frequent.
+    if (::access(path.c_str(), F_OK) == -1) return {};  // Most users have no such file.
     const auto content = read_config_file(path, home_folder());
     if (!content) return {};
     const ClientConfig config = parse_client_config(*content, path);

@@ -1,5 +1,5 @@
-// What a user has written down about hosts: ~/.config/frsh/config.toml, and what ssh makes of
-// ~/.ssh/config.
+// The settings of hosts in the user's files: ~/.config/frsh/config.toml, and ~/.ssh/config as
+// `ssh -G` reads it.
 //
 //     [defaults]                   # for every target
 //     user = "alice"
@@ -22,11 +22,11 @@ struct ClientConfig {
     std::map<std::string, ConnectionSettings> hosts;
 };
 
-// Pure. Throws UserError, "FILE:LINE: what".
+// Parses the content of config.toml. Throws UserError, "FILE:LINE: what".
 [[nodiscard]] ClientConfig parse_client_config(std::string_view text, const std::string& file);
 
-// Fills in what the command line has left open: the target's own words, config.toml, ssh. Without
-// those files this costs two failing system calls. Throws UserError.
+// Fills in the settings that the command line does not have, in this order: from the target's text,
+// config.toml, and ssh. If the files do not exist, this costs two system calls. Throws UserError.
 void configure(ClientOptions& options);
 
 }  // namespace frsh

@@ -1,8 +1,8 @@
-// The settings of a connection, each of them optional, as one source of settings gives them.
+// The settings of a connection as one source gives them; each is optional.
 //
-// There are four sources: the command line, the words of the target, config.toml, and ssh's
-// configuration. fill_in() merges them; the earlier source wins. resolve_target() and
-// resolve_route() (target.hpp) then put the built-in defaults where no source has a value.
+// There are four sources: the command line, the text of the target, config.toml, and ssh's
+// configuration. fill_in() merges them; the earlier source wins. If no source has a value,
+// resolve_target() (target.hpp) and resolve_route() (route.hpp) use the built-in default.
 #pragma once
 
 #include "common/net/address.hpp"
@@ -16,8 +16,8 @@
 
 namespace frsh {
 
-// How long the server waits, after a command has ended, for processes that still hold a stream of
-// it open. Nothing: without limit.
+// After a command has ended, other processes may still hold its streams open. The server waits for
+// them this long. Nothing: without limit.
 struct Linger {
     std::optional<std::chrono::milliseconds> time;
 };

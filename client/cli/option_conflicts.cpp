@@ -31,7 +31,7 @@ struct Said {
     const char* name;
 };
 
-// The first of these that was said.
+// Returns the first of these options that the command line has; null if it has none.
 const char* first_said(std::initializer_list<Said> options) {
     const auto* const found = std::find_if(options.begin(), options.end(),
                                            [](const Said& option) { return option.is_said; });
@@ -42,7 +42,7 @@ bool wants_tty(const ClientOptions& options) {
     return options.tty == Tty::Wanted || options.tty == Tty::Forced;
 }
 
-// How a command is run, and so nothing for a request about one that runs.
+// Returns the first option that describes a new command. A request about a kept run takes none.
 const char* first_of_a_command(const ClientOptions& options) {
     return first_said({{!options.words.empty(), "a command"},
                        {options.detach, "--detach"},

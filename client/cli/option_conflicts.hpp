@@ -1,4 +1,4 @@
-// What cannot be asked for together on one command line.
+// Finds options that contradict each other on one command line.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -8,7 +8,7 @@
 
 namespace frsh {
 
-// The first thing of these, in one line; or nothing.
+// Returns the first conflict as one line for the user; nothing if there is none.
 [[nodiscard]] std::optional<std::string> find_option_conflict(const ClientOptions& options);
 
 }  // namespace frsh

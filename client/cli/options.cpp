@@ -42,7 +42,7 @@ constexpr const char* kShort =
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 
-constexpr std::uint64_t kFurthest = (1ULL << 53) - 1;  // What fits into a message.
+constexpr std::uint64_t kFurthest = (1ULL << 53) - 1;  // The largest number of the protocol.
 
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
@@ -79,7 +79,7 @@ void want(ClientOptions& options, KeptRequest::Kind kind, const std::string& run
     options.request = KeptRequest{kind, run};
 }
 
-// Runs that outlive their connection, and what is asked about them later.
+// Declares the options of runs that outlive their connection, and of requests about such runs.
 void declare_kept(CLI::App& app, ClientOptions& options) {
     add_id(app, "--run-id", "Run it under this id, once: asked again, it is attached to",
            [&options](const std::string& id) { options.run_id = id; });
@@ -97,7 +97,7 @@ void declare_kept(CLI::App& app, ClientOptions& options) {
         Kind kind;
         const char* help;
     };
-    // An id may be shortened while no other begins so.
+    // ID may be the beginning of an id, if no other id begins so.
     for (const Verb& verb :
          {Verb{"--attach", Kind::Attach, "Follow this run to its end, and exit as it does"},
           Verb{"--logs", Kind::Logs, "Print what there is of its output (0 if that was all right)"},
@@ -178,7 +178,7 @@ void declare(CLI::App& app, ClientOptions& options) {
         "Say what happens; -vv: every event");
 }
 
-// What ssh's part of the command line says, over what long options said.
+// Applies ssh's short options. They replace the values of long options.
 void apply(SshOptions said, ClientOptions& options) {
     const auto take = [](auto& field, auto& value) {
         if (value) field = std::move(*value);
@@ -202,14 +202,14 @@ void apply(SshOptions said, ClientOptions& options) {
     options.set_env = std::move(said.set_env);
 }
 
-// Called by its name: the defaults that differ.
+// Sets the defaults that differ if the program was started under the name "ssh".
 void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.linger) options.settings.linger = Linger{};
     const bool may_outlast = is_kept(options) || options.request;
     if (!options.settings.on_disconnect && !may_outlast) {
         options.settings.on_disconnect = OnDisconnect{};
     }
-    // A login shell on a terminal, where frsh has a prompt.
+    // ssh starts a login shell on a terminal where frsh opens its prompt.
     const bool is_login = options.words.empty() && !options.no_command && !options.request;
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
@@ -277,7 +277,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
         if (!options.words.empty()) options.expected_fingerprint = options.words[0];
     }
     if (const auto why = find_option_conflict(options)) return refuse(*why);
-    // Whatever is usual for the target.
+    // A kept run keeps running, whatever config.toml has for the target.
     if (is_kept(options) && !options.settings.on_disconnect) {
         options.settings.on_disconnect =
             OnDisconnect{OnDisconnect::Kind::Keep, kDefaultGracePeriod};

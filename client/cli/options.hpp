@@ -1,5 +1,5 @@
-// The command line of frsh: ssh's short options and keywords (ssh_options.hpp), and long ones of
-// its own.
+// The command line of frsh: ssh's short options and keywords (ssh_options.hpp), and frsh's own long
+// options.
 #pragma once
 
 #include "client/cli/connection_settings.hpp"
@@ -13,29 +13,30 @@
 
 namespace frsh {
 
-// What is wanted of runs that were kept, in place of a command.
+// A request about kept runs, in place of a command.
 struct KeptRequest {
     enum class Kind { List, Attach, Logs, Wait, Kill, Forget };
     Kind kind;
-    std::string run;  // Or how its id begins; empty for List.
+    std::string run;  // The id, or the beginning of one; empty for List.
 };
 
-// Where to begin with the output of such a run; nothing: at its end.
+// The offsets at which the output of a kept run begins; nothing: at the stream's present end.
 struct KeptFrom {
     std::optional<Offset> out = Offset{0};
     std::optional<Offset> err = Offset{0};
 };
-// "end", "OFFSET" of stdout, or both: "OFFSET,end".
+// Parses "STDOUT" or "STDOUT,STDERR", each an offset or "end"; "end" alone is the end of both.
+// Returns nothing for other texts.
 [[nodiscard]] std::optional<KeptFrom> parse_from(std::string_view text);
 
 struct ClientOptions {
     std::string target;
-    std::vector<std::string> words;  // The command, in the words it was given.
+    std::vector<std::string> words;  // The words of the command line behind the target.
     ConnectionSettings settings;     // Merged from all sources; see configure().
     std::string way;                 // The connection options, quoted for a shell: " -p 2222".
     bool plaintext = false;
-    bool trust = false;                // Only take down the host's key,
-    std::string expected_fingerprint;  // if it is this one, where one was given.
+    bool trust = false;                // --trust: only record the host's key.
+    std::string expected_fingerprint;  // With --trust: the only key to record; empty: any.
     Tty tty = Tty::Automatic;
     std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
@@ -49,38 +50,38 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> timeout;
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
-    std::string run_id;  // Empty: a new one.
+    std::string run_id;  // Empty: a random id is made.
     bool detach = false;
     std::optional<std::chrono::milliseconds> soft_timeout;
     std::string shell_name;  // The named shell to use; empty: none.
     std::optional<KeptRequest> request;
     std::optional<KeptFrom> from;
-    std::string signal;  // A name, for Kill; empty: it is ended.
+    std::string signal;  // For Kill: the signal's name; empty: the server ends the run.
     int status_fd = -1;
-    std::string wire;  // Where every frame is shown; "-" is stderr.
+    std::string wire;  // The file to which every frame is written; "-" is stderr.
     log::Level log_level = log::Level::Notice;
-    std::string log_file;  // Where diagnostics go instead of stderr.
+    std::string log_file;  // The file for diagnostics; empty: stderr.
 
-    // ssh's.
-    bool print_config = false;  // Only say what was resolved.
-    bool subsystem = false;     // The word is one's name.
-    bool no_command = false;    // Log in, and stay.
-    bool background = false;    // Leave the terminal once logged in.
+    // The options of ssh.
+    bool print_config = false;  // -G: only print the resolved settings.
+    bool subsystem = false;     // -s: `words` is the name of a subsystem.
+    bool no_command = false;    // -N: log in, run nothing, and stay.
+    bool background = false;    // -f: leave the terminal after the login.
     std::vector<std::string> send_env;
     std::vector<std::string> set_env;
 };
 
-// Nothing where there is nothing left to do (--help, --version); `status` is the exit code then.
-// A command line that makes no sense is said on stderr in one line.
+// Parses the command line. Returns nothing if the program should exit with `status`: after --help
+// or --version, and after an error, which is one line on stderr.
 std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status);
 
-// What is to happen when the connection is lost: as it was asked for, else what is usual for such a
-// target.
+// Returns what happens when the connection is lost: as the options request, else the default for
+// this kind of target.
 [[nodiscard]] OnDisconnect on_disconnect_of(const ClientOptions& options);
 
 [[nodiscard]] bool is_request(const ClientOptions& options, KeptRequest::Kind kind);
 
-// Is a run of these to be found again by its id?
+// Returns true if a run with these options is kept under its id.
 [[nodiscard]] bool is_kept(const ClientOptions& options);
 
 }  // namespace frsh

@@ -1,6 +1,5 @@
 // How one target is reached, resolved once: options, configuration and built-in defaults are
-// merged,
-// %-tokens and "~/" are expanded, names are checked. A reconnect uses the same Route again.
+// merged, %-tokens and "~/" are expanded, names are checked. A reconnect uses the same Route.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -16,13 +15,13 @@
 
 namespace frsh {
 
-// What is known about host keys, and what to do with a host that is not known.
+// The files with known host keys, and what to do with an unknown host.
 struct HostKeyPolicy {
     enum class UnknownHost { Ask, Trust, Refuse };
     UnknownHost unknown_host = UnknownHost::Ask;
     std::string expected_fingerprint;      // From `--trust TARGET FINGERPRINT`; empty: any.
     std::string own_file;                  // New keys are added here; empty: nowhere.
-    std::vector<std::string> other_files;  // They are only read.
+    std::vector<std::string> other_files;  // These are read and never written.
 };
 
 // Which keys the login may use, and in which order they are tried.

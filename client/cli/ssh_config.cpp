@@ -28,7 +28,7 @@ constexpr auto kSshTimeout = 5s;
 constexpr std::size_t kMaxFile = std::size_t{1024} * 1024;
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
-// ssh_config(5): "keyword arguments", or with one "=" between them; keywords in any case.
+// A line of ssh_config(5): a keyword in any case, then blanks or one "=", then arguments.
 struct Line {
     std::string keyword;
     std::string_view rest;
@@ -62,7 +62,7 @@ bool may_be_for(std::string_view patterns, std::string_view host) {
     return false;
 }
 
-// Not ourselves under ssh's name.
+// Returns the paths where ssh may be. Leaves out frsh itself, installed under the name "ssh".
 std::vector<std::string> find_ssh() {
     struct stat own {};
     (void)::stat("/proc/self/exe", &own);
@@ -76,7 +76,7 @@ std::vector<std::string> find_ssh() {
     return programs;
 }
 
-// What the process writes until it ends; its time is over otherwise.
+// Returns all that the process writes until it ends; nothing if the deadline passes before.
 std::optional<std::string> read_until(const Fd& from, EventLoop::Time deadline) {
     std::string text;
     for (;;) {
@@ -103,14 +103,15 @@ std::string file_of(const ConnectionSettings& settings) {
     return settings.ssh_config.value_or(home_folder() + "/.ssh/config");
 }
 
-// Nothing where there is no ssh.
+// Runs `ssh -G` and returns its output. Returns nothing if there is no ssh.
 std::optional<std::string> run_ssh(const std::string& host, const ConnectionSettings& settings) {
     SpawnRequest request;
     request.programs = find_ssh();
     if (request.programs.empty()) return std::nullopt;
     request.argv = {"ssh", "-G"};
     if (settings.user) request.argv.insert(request.argv.end(), {"-l", *settings.user});
-    // ssh does not heed $HOME. With -F it leaves out /etc/ssh/ssh_config, so only where it must.
+    // ssh ignores $HOME, so its file needs -F if $HOME differs from the user's home. Otherwise
+    // leave out -F: with it, ssh does not read /etc/ssh/ssh_config.
     if (settings.ssh_config || home_folder() != current_user().home) {
         request.argv.insert(request.argv.end(), {"-F", file_of(settings)});
     }
@@ -124,7 +125,7 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     const auto* const ssh = std::get_if<Spawned>(&started);
     if (ssh == nullptr) return std::nullopt;
     const auto text = read_until(answer.read_end, EventLoop::Clock::now() + kSshTimeout);
-    if (!text) ::kill(-ssh->pid, SIGKILL);  // It and what `Match exec` started: a session of ours.
+    if (!text) ::kill(-ssh->pid, SIGKILL);  // The group: ssh, and what `Match exec` started.
     const ExitStatus status = wait_for(ssh->pid);
     const std::string what = "ssh -G " + escape_controls(host) + ": ";
     constexpr const char* kInstead = " (ssh_config = \"none\" in config.toml goes without)";
@@ -136,7 +137,7 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
 }  // namespace
 
 bool may_speak_of(std::string_view text, std::string_view host) {
-    bool is_for_host = true;  // Up to the first "Host" it is for all.
+    bool is_for_host = true;  // Lines before the first "Host" are for all hosts.
     for (const std::string_view line : split(text, '\n')) {
         const Line parsed = parse_line(line);
         if (parsed.keyword == "host") {
@@ -189,7 +190,7 @@ ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& se
                            {'r', user},
                            {'u', current_user().name}};
     for (std::string& path : said.first_identities) {
-        // With any other token it names no file here.
+        // If another token is in the path, it stays, and the path names no file.
         path = expand_home(expand_tokens(path, tokens).value_or(path));
     }
     log::info("ssh -G: " +

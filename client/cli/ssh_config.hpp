@@ -1,8 +1,8 @@
-// What ~/.ssh/config says about a host, as ssh itself reads it: `ssh -G`.
+// The settings of ~/.ssh/config for a host, as ssh itself reads them: `ssh -G`.
 //
-// Three values are taken, HostName, User and IdentityFile. Port is not: it is sshd's, and frshd has
-// one of its own. Asking costs the start of a program, so a look at the file first tells whether
-// there is anything to be heard.
+// Three values are taken: HostName, User and IdentityFile. Port is not taken, because it is the
+// port of sshd, and frshd has another one. `ssh -G` starts a program. So the file is scanned first,
+// and ssh runs only if the file may have one of the three values for this host.
 #pragma once
 
 #include "client/cli/connection_settings.hpp"
@@ -12,16 +12,17 @@
 
 namespace frsh {
 
-// Nothing where there is no file, or it has nothing on this host, or there is no ssh. Takes five
-// seconds at most. Throws UserError where ssh cannot make sense of the file: the host that was
-// meant might be another one.
+// Returns ssh's settings for the host. They are empty if there is no file, no ssh, or nothing about
+// this host. Blocks up to five seconds. Throws UserError if ssh reports an error in the file: the
+// host could be another one than the user means.
 [[nodiscard]] ConnectionSettings ask_ssh(const std::string& host,
                                          const ConnectionSettings& settings);
 
-// Whether a configuration of this text could say any of the three about the host. In doubt, yes.
+// Returns true if a configuration with this text may have one of the three values for the host.
+// Returns true in doubt.
 [[nodiscard]] bool may_speak_of(std::string_view text, std::string_view host);
 
-// What `ssh -G` has printed. The usual key files, which it always names, are left out.
+// Parses the output of `ssh -G`. Leaves out the usual key files, which ssh always prints.
 [[nodiscard]] ConnectionSettings parse_ssh_settings(std::string_view text);
 
 }  // namespace frsh

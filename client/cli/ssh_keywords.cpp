@@ -9,7 +9,7 @@ namespace frsh {
 namespace {
 
 using Words = std::vector<std::string>;
-// Why not; empty where all is well.
+// The reason why a value is refused; empty if it is accepted.
 using Why = std::string;
 
 struct Value {
@@ -32,8 +32,8 @@ std::string_view trim(std::string_view text) {
     return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
 }
 
-// Words apart by blanks; quotes of both kinds hold some together, a backslash takes the meaning of
-// a quote, a backslash or a blank; "#" begins a comment. Nothing for a quote that never ends.
+// Splits a text at blanks. Both kinds of quotes protect blanks. A backslash protects a quote, a
+// backslash or a blank. "#" begins a comment. Returns nothing if a quote is not closed.
 std::optional<Words> cut_words(std::string_view text) {
     Words words;
     std::size_t at = 0;
@@ -89,7 +89,7 @@ std::optional<bool> parse_flag(std::string_view text) {
     return std::nullopt;
 }
 
-// "90", "1m30s", "2h": sshd_config(5), TIME FORMATS. "none" is no limit.
+// Parses "90", "1m30s" or "2h" (sshd_config(5), TIME FORMATS). "none" is no limit.
 std::optional<std::chrono::seconds> parse_time(std::string_view text) {
     constexpr std::uint64_t kMost = 10ULL * 365 * 24 * 3600;
     if (text == "none") return std::chrono::seconds(0);
@@ -152,7 +152,7 @@ Why text(SshKeywords& keywords, const Value& value) {
     return set_first(field_of(keywords, Member), std::optional(value.words[0]), value);
 }
 
-// A shell parses the value, so quotes stay.
+// Stores a command. A shell parses the value, so its quotes stay.
 template <auto Member>
 Why command(SshKeywords& keywords, const Value& value) {
     return set_first(field_of(keywords, Member), std::optional(std::string(value.rest)), value);
@@ -265,7 +265,7 @@ Why log_level(SshKeywords& keywords, const Value& value) {
     return set_first(keywords.options.log_level, choose(kChoices, value.words[0]), value);
 }
 
-// A character, "^" and a letter for a control character, or "none".
+// Parses one character, "^" and a letter for a control character, or "none".
 Why escape_char(SshKeywords& keywords, const Value& value) {
     const std::string& said = value.words[0];
     const bool is_control = said.size() == 2 && said[0] == '^' && said[1] >= '?' && said[1] <= '~';
@@ -318,19 +318,19 @@ Why ignore_unknown(SshKeywords& keywords, const Value& value) {
     return "";
 }
 
-// Accepts a key that changes nothing a user could notice.
+// Accepts and ignores a key whose effect a user cannot notice.
 Why harmless(SshKeywords&, const Value&) {
     return "";
 }
 
-// Fine as long as it is not asked for.
+// Accepts only the value "no": frsh does not have this feature.
 Why off_only(SshKeywords&, const Value& value) {
     const std::string word = to_lower(value.words[0]);
     if (word == "no" || word == "false" || word == "none") return "";
     return "is not supported";
 }
 
-// Login keys are all there is.
+// Accepts only the value "yes": frsh logs in by keys only.
 Why on_only(SshKeywords&, const Value& value) {
     const std::string word = to_lower(value.words[0]);
     if (word != "no" && word != "false") return "";
@@ -349,7 +349,7 @@ Why refused(SshKeywords&, const Value&) {
 }
 
 constexpr Keyword kKeywords[] = {
-    // Acted on.
+    // Keys that have an effect.
     {"addressfamily", address_family},
     {"batchmode", flag<&ConnectionSettings::batch_mode>},
     {"bindaddress", text<&ConnectionSettings::bind_address>},
@@ -379,8 +379,8 @@ constexpr Keyword kKeywords[] = {
     {"stricthostkeychecking", strict_host_key},
     {"user", text<&ConnectionSettings::user>},
     {"userknownhostsfile", files<&ConnectionSettings::user_known_hosts>},
-    // Accepted: how ssh's own protocol is spoken, what it shares or shows, and other ways to log in
-    // than by a key, of which there are none to be tried.
+    // Accepted and ignored: details of ssh's own protocol, shared connections, visual output, and
+    // ways to log in without a key, which frsh does not try.
     {"addkeystoagent", harmless},
     {"canonicaldomains", harmless},
     {"canonicalizefallbacklocal", harmless},

@@ -50,7 +50,7 @@ Verdict set_family(Scan& scan, const std::string&) {
     return std::nullopt;
 }
 
-// Short for `-o Key=value`, whatever is in the value.
+// Sets a keyword, as `-o Key=value` does. The value may contain any character.
 template <const char* Key>
 Verdict set_key(Scan& scan, const std::string& value) {
     std::string line = std::string(Key) + "=\"";
@@ -127,7 +127,7 @@ constexpr auto kFlag = ShortOption::Takes::Nothing;
 constexpr auto kValue = ShortOption::Takes::Value;
 
 constexpr ShortOption kShortOptions[] = {
-    // Acted on.
+    // Options that have an effect.
     {'4', kFlag, set_family<AddressFamily::V4>},
     {'6', kFlag, set_family<AddressFamily::V6>},
     {'b', kValue, set_key<kAddressKey>},
@@ -193,7 +193,7 @@ int hex_digit(char c) {
     return -1;
 }
 
-// RFC 3986, 2.1; nothing for a broken escape or a NUL.
+// Decodes %XX (RFC 3986, 2.1). Returns nothing for a malformed escape or a NUL.
 std::optional<std::string> decode_percent(std::string_view text) {
     std::string decoded;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -234,7 +234,7 @@ class Parser {
     }
 
   private:
-    // Until the first word that is no option, or behind "--".
+    // Reads options up to the first word that is none, or up to "--".
     Verdict read_options() {
         while (at_ < words_.size()) {
             const std::string& word = words_[at_];
@@ -276,7 +276,7 @@ class Parser {
         options_.long_options.push_back(word);
         if (!*takes || equals != std::string::npos) return std::nullopt;
         if (at_ == words_.size()) return word + ": its value is missing";
-        // In one word: a value may begin with a dash.
+        // Join option and value to one word, because the value may begin with a dash.
         options_.long_options.back() += "=" + words_[at_++];
         return std::nullopt;
     }
@@ -305,7 +305,7 @@ class Parser {
         if (text.find('/') != std::string_view::npos) return false;
         if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
             std::string_view name = text.substr(0, at);
-            name = name.substr(0, name.find(';'));  // Connection parameters: none that we know.
+            name = name.substr(0, name.find(';'));  // Ignore the URI's connection parameters.
             const auto decoded = decode_percent(name);
             if (!decoded || decoded->empty()) return false;
             if (!user()) user() = *decoded;
@@ -350,7 +350,7 @@ class Parser {
     SshOptions options_;
     Scan scan_{options_, {options_}};
     std::size_t at_ = 0;
-    bool ended_ = false;  // By "--".
+    bool ended_ = false;  // "--" has ended the options.
 };
 
 }  // namespace

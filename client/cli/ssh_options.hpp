@@ -19,17 +19,17 @@
 
 namespace frsh {
 
-// Is the command to have a terminal there?
+// Whether the command gets a terminal on the server.
 enum class Tty {
-    Automatic,  // A command gets none; without one there is a prompt.
+    Automatic,  // A command gets none. Without a command, frsh opens its prompt.
     Never,      // -T
-    Wanted,     // -t: where we have one ourselves.
+    Wanted,     // -t: a terminal if frsh itself has one.
     Forced,     // -tt
 };
 
-// What was said on the command line; nothing where nothing was.
+// The parsed command line. A member without a value was not given.
 struct SshOptions {
-    std::string target;                     // Without ssh://; "user@" is still there.
+    std::string target;                     // Without "ssh://", but with "user@".
     std::vector<std::string> words;         // The command.
     std::vector<std::string> long_options;  // frsh's own, each followed by its value.
 
@@ -38,12 +38,12 @@ struct SshOptions {
     bool print_config = false;  // -G
     bool no_command = false;    // -N
     bool background = false;    // -f
-    bool subsystem = false;     // -s: the command is one's name.
+    bool subsystem = false;     // -s: the command is the name of a subsystem.
     std::optional<bool> stdin_null;
     std::optional<Tty> tty;
-    std::optional<std::optional<char>> escape;  // Nothing in it: none.
+    std::optional<std::optional<char>> escape;  // An inner nothing: "none".
     std::optional<std::string> remote_command;
-    std::vector<std::string> send_env;  // Patterns; with a dash in front: not these.
+    std::vector<std::string> send_env;  // Patterns; a dash in front excludes variables.
     std::vector<std::string> set_env;   // "NAME=VALUE"
 
     std::optional<log::Level> log_level;
@@ -53,16 +53,16 @@ struct SshOptions {
     ConnectionSettings settings;
 };
 
-// Does a long option ("--timeout") want a value? Nothing: there is no such option.
+// Returns true if a long option ("--timeout") takes a value; nothing if there is no such option.
 using TakesValue = std::function<std::optional<bool>(const std::string& name)>;
 
-// The words behind the program's name; or why they make no sense, ready to be shown.
+// Parses the words behind the program's name. Returns a text for the user if they are invalid.
 [[nodiscard]] std::variant<SshOptions, std::string> parse_ssh_options(
     const std::vector<std::string>& words, const TakesValue& takes_value);
 
-// One `-o`: "Key=value" or "Key value", the key in any case, the value perhaps in quotes, the first
-// one said wins. Why not, or nothing. `forwarding` takes down a refusal that
-// ClearAllForwardings=yes would take back.
+// Reads one `-o`: "Key=value" or "Key value", with the key in any case and the value optionally in
+// quotes. The first value of a key wins. `forwarding` records a refusal that
+// ClearAllForwardings=yes cancels.
 struct SshKeywords {
     SshOptions& options;
     std::string forwarding = {};
@@ -71,13 +71,14 @@ struct SshKeywords {
     [[nodiscard]] std::optional<std::string> set(std::string_view line);
 };
 
-// ssh's %-tokens in a value: "%h" by {'h', "example.org"}, "%%" by "%". Nothing where a token is
-// none of these.
+// Replaces ssh's %-tokens in a value: "%h" by the text of {'h', "example.org"}, "%%" by "%".
+// Returns nothing if a token is not in the list.
 using SshTokens = std::vector<std::pair<char, std::string>>;
 [[nodiscard]] std::optional<std::string> expand_tokens(std::string_view text,
                                                        const SshTokens& tokens);
 
-// A name that is safe on a shell's command line, where ProxyCommand puts it: as ssh judges.
+// Return true if ssh, too, accepts the name as safe on a shell's command line, where ProxyCommand
+// puts it.
 [[nodiscard]] bool is_safe_host(std::string_view host);
 [[nodiscard]] bool is_safe_user(std::string_view user);
 

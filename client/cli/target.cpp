@@ -57,7 +57,7 @@ std::chrono::milliseconds connect_timeout_of(const ConnectionSettings& settings)
 
 KeepAlive keep_alive_of(const ConnectionSettings& settings) {
     KeepAlive keep_alive;
-    // ssh's own 0 means never; here a dead peer is always noticed.
+    // In ssh, 0 switches the probes off. frsh ignores 0 and always notices a dead peer.
     if (settings.alive_interval && settings.alive_interval->count() > 0) {
         keep_alive.interval = *settings.alive_interval;
         keep_alive.count = std::max(1U, settings.alive_count.value_or(keep_alive.count));

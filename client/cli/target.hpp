@@ -1,4 +1,4 @@
-// Which host, port and user a target means, once all that was said about it is taken together.
+// The host, port and user of a target, resolved from all settings.
 #pragma once
 
 #include "client/cli/options.hpp"
@@ -13,8 +13,8 @@ struct Target {
     HostPort where;
     std::string user;
     std::string name;   // "alice@host:7722", as in messages.
-    HostPort known_as;  // As known_hosts has it: `where`, unless HostKeyAlias says otherwise.
-    std::string asked;  // The host's name as it was given.
+    HostPort known_as;  // The name in known_hosts: `where`, or HostKeyAlias if it is set.
+    std::string asked;  // The host's name on the command line.
 };
 
 // Throws UserError.
@@ -23,16 +23,16 @@ struct Target {
 // Returns the time limit for reaching the server; 0: no limit.
 [[nodiscard]] std::chrono::milliseconds connect_timeout_of(const ConnectionSettings& settings);
 
-// How a silent peer is told from a dead one.
+// Returns after how much silence a peer counts as dead.
 [[nodiscard]] KeepAlive keep_alive_of(const ConnectionSettings& settings);
 
-// %h, %p, %r and the others of ssh_config(5) that depend on the target.
+// Returns %h, %p, %r and the other tokens of ssh_config(5) that depend on the target.
 [[nodiscard]] SshTokens tokens_of(const Target& target);
 
-// A path as ssh_config(5) has it: "~/" and %-tokens. Throws UserError for an unknown token.
+// Expands "~/" and %-tokens in a path (ssh_config(5)). Throws UserError for an unknown token.
 [[nodiscard]] std::string expand_path(const std::string& path, const Target& target);
 
-// What was resolved, a line of "key value" each, as `ssh -G` prints it.
+// Returns the resolved settings in lines of "key value", as `ssh -G` prints them.
 [[nodiscard]] std::string describe_config(const ClientOptions& options);
 
 }  // namespace frsh

@@ -34,14 +34,14 @@ struct KnownHost {
 struct HostKeySources {
     std::string own;               // ~/.config/frsh/known_hosts
     std::vector<std::string> ssh;  // ~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts
-    std::optional<PublicKey> pin;  // What a server of the same user left in the runtime folder.
+    std::optional<PublicKey> pin;  // Recorded by a server of the same user in the runtime folder.
 };
 
 struct HostKeyVerdict {
     enum class Kind {
         Known,    // Go on.
-        Unknown,  // First use: ask, or refuse.
-        Changed,  // Always fatal: `recorded` is what the own file has.
+        Unknown,  // First use: ask the user, or refuse.
+        Changed,  // Always fatal: `recorded` is the key in the own file.
         Revoked,  // Always fatal.
     };
     Kind kind = Kind::Unknown;
@@ -54,7 +54,7 @@ struct HostKeyVerdict {
 [[nodiscard]] HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
                                             std::uint16_t port, const PublicKey& key);
 
-// "[host]:port", as the own file has it.
+// Returns the host's name in the own file: "[host]:port".
 [[nodiscard]] std::string known_host_name(std::string_view host, std::uint16_t port);
 
 // Appends a line with one write(2). A new file gets mode 0600, a new folder 0700. Throws UserError

@@ -1,5 +1,5 @@
-// Watches the server's side of a TLS connection: does it answer the login in time, and does its
-// machine still answer at all (keepalive, see is_peer_silent())?
+// Watches the server's side of a TLS connection. Reports a server that does not answer the login in
+// time, and a machine that no longer answers keepalive (see is_peer_silent()).
 #pragma once
 
 #include "common/link/link.hpp"
@@ -21,7 +21,7 @@ class PeerWatch {
     PeerWatch(EventLoop& loop, const Link& link, const KeepAlive& keep_alive,
               EventLoop::Time login_deadline, OnSilent on_silent);
 
-    // The server has answered the login: from now on only keepalive counts.
+    // Call it when the server has answered the login: from then on, only keepalive counts.
     void login_answered() { login_deadline_ = EventLoop::kNever; }
 
   private:

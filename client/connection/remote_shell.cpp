@@ -28,7 +28,7 @@ void RemoteShell::ask() {
 }
 
 void RemoteShell::reopen() {
-    if (!is_ready_) cwd_.clear();  // Perhaps it could not even start, for that folder is no more.
+    if (!is_ready_) cwd_.clear();  // The shell did not start: its folder may no longer exist.
     open();
 }
 
@@ -60,7 +60,7 @@ void RemoteShell::on_message(const Message& message) {
         if (is_ready_) {
             ended_ = Lost{"it ended while the connection was lost"};
         } else {
-            ask();  // Perhaps it was never heard of.
+            ask();  // The server may not have received the request.
         }
     }
 }

@@ -1,5 +1,5 @@
-// A stateful shell on the server, seen from the client: opened, opened anew where the last one was
-// when it died, and told apart from the runs that are evaluated in it.
+// A stateful shell on the server, seen from the client. Runs are evaluated in it. If the shell
+// ends, reopen() starts another one in the folder where the last run left it.
 #pragma once
 
 #include "client/connection/server_connection.hpp"
@@ -11,12 +11,12 @@ namespace frsh {
 
 class RemoteShell {
   public:
-    // Lent. The owner passes the link's messages of shells to on_message().
+    // `server` is lent. The owner passes the link's messages about shells to on_message().
     RemoteShell(ServerConnection& server, std::vector<std::string> env,
                 std::optional<std::string> cwd, OnDisconnect on_disconnect);
 
     void on_message(const Message& message);
-    // A run in it has ended.
+    // Records that a run in the shell has ended, and the folder where it left the shell.
     void note_end(const RemoteRun& run);
 
     [[nodiscard]] ShellId id() const { return id_; }
@@ -24,15 +24,15 @@ class RemoteShell {
     [[nodiscard]] const std::string& kind() const { return kind_; }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
     [[nodiscard]] const std::string& home() const { return home_; }
-    // How it ended, where it has; reopen() makes this nothing again.
+    // Returns how the shell ended; nothing while it lives, and again after reopen().
     [[nodiscard]] const std::optional<Outcome>& ended() const { return ended_; }
 
-    // Another one, in the folder where the last run left; not if the one before was for there too
-    // and never came to be.
+    // Starts another shell, in the folder where the last run left the shell. If the shell before
+    // did not start there, starts the new one in the default folder.
     void reopen();
-    // Makes this the opening of a run in the shell, which has a folder and an environment already.
+    // Changes the request to one that runs in the shell, which has its own folder and environment.
     void place(msg::Open& open) const;
-    // An end of its own, as at the end of its input, with its EXIT trap; waited for until
+    // Ends the shell as the end of its input does, so that its EXIT trap runs. Blocks up to
     // `deadline`.
     void close(EventLoop::Time deadline);
 

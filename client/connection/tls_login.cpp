@@ -223,8 +223,8 @@ class TlsDialer {
     }
 
     struct Choice {
-        std::size_t index;          // Into Identities::candidates().
-        bool was_recalled = false;  // The last login used it.
+        std::size_t index;          // The index in Identities::candidates().
+        bool was_recalled = false;  // The last login used this key.
     };
 
     // Chooses among the candidates `left`: the only one, the key of the last login, or the one that

@@ -52,14 +52,15 @@ struct Connection {
 [[nodiscard]] Fd quiet_connect(std::uint16_t port);
 [[nodiscard]] Connection quiet_connection();
 [[nodiscard]] Connection quiet_unix_connection();
-// A UDP socket on a free port.
+// Returns a UDP socket on a free port, without a report.
 [[nodiscard]] Fd quiet_udp();
 
 [[nodiscard]] sockaddr_in loopback(std::uint16_t port);
 [[nodiscard]] std::uint16_t port_of(const Fd& fd);
 void set_timeout(const Fd& fd);
 
-// "\"echo hello\\n\"", as C would write it, cut after `most` characters.
+// Returns the bytes as a string literal of C, such as "\"echo hello\\n\"", cut after `most`
+// characters.
 [[nodiscard]] std::string quoted(std::string_view bytes, std::size_t most = 18);
 [[nodiscard]] std::string error_name(int error);  // "ECONNRESET"
 

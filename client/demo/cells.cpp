@@ -49,8 +49,8 @@ bool is_one_of(std::string_view character, std::string_view marks) {
     return marks.find(character) != std::string_view::npos;
 }
 
-// Returns whether a line may not break here. Chinese typography forbids a line that begins with a
-// closing mark or ends with an opening one.
+// Returns true if a line may break here. In Chinese typography, a line neither begins with a
+// closing mark nor ends with an opening one.
 bool may_break_between(std::string_view before, std::string_view after) {
     constexpr std::string_view kClosing = "，。、；：？！）》」』”’…—,.;:?!)]}%";
     constexpr std::string_view kOpening = "（《「『“‘([{";
@@ -59,7 +59,7 @@ bool may_break_between(std::string_view before, std::string_view after) {
     return !is_one_of(after, kClosing) && !is_one_of(before, kOpening);
 }
 
-// Pieces that are never cut: words, spaces and Chinese characters with the marks they carry.
+// Returns pieces that are never cut: words, spaces, and Chinese characters with their marks.
 std::vector<std::string> unbreakable(std::string_view text) {
     std::vector<std::string> pieces;
     std::string_view before;

@@ -15,8 +15,8 @@ constexpr std::size_t kRows = 4;
 constexpr std::size_t kColours = 6;
 constexpr double kCellWidth = 15;
 constexpr double kCellHeight = 26;
-constexpr double kLeft = 56;   // Offsets stand here.
-constexpr double kAbove = 24;  // For what was sent.
+constexpr double kLeft = 56;   // Room for the offsets, left of a row.
+constexpr double kAbove = 24;  // Room for the sent pieces, above a row.
 constexpr double kRowHeight = kAbove + kCellHeight + 38;
 constexpr double kLabelCell = 7.6;  // Width of a label's character, in units of the drawing.
 

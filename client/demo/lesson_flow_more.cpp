@@ -35,8 +35,8 @@ int try_bind(std::uint16_t port) {
                : errno;
 }
 
-// Does the same as an unprivileged user, in a child that gives up its rights. Returns -1 if that is
-// impossible.
+// Calls bind(2) as an unprivileged user, in a child process that gives up its rights. Returns 0,
+// errno, or -1 if the child cannot give up its rights.
 int try_bind_as_nobody(std::uint16_t port) {
     const pid_t pid = check(::fork(), "fork");
     if (pid == 0) {

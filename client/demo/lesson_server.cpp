@@ -235,7 +235,7 @@ void one_signal_for_three(Story& story) {
     Actor server(story, Side::Server);
     Signals signals({SIGCHLD});
     std::vector<Child> children;
-    static_cast<void>(signals.take());  // Those of earlier children.
+    static_cast<void>(signals.take());  // Drop the signals of earlier children.
     for (int i = 0; i < 3; ++i) {
         const pid_t pid = check(::fork(), "fork");
         if (pid == 0) ::_exit(0);

@@ -1,7 +1,7 @@
 // frsh-demo: the teacher. Runs lessons on real sockets of this machine and shows them.
 //
-// Exit status: 0 if every claim of the lessons was true, 1 if one was not, 2 for a wrong command
-// line, 130 if the reader ended it.
+// Exit status: 0 if every claim of the lessons was true, 1 if one was false, 2 for a wrong command
+// line, 130 if the user ended the lesson.
 #include "client/demo/cells.hpp"
 #include "client/demo/lessons.hpp"
 #include "client/demo/options.hpp"

@@ -69,7 +69,7 @@ void Page::show(const Paragraph& paragraph) {
 void Page::show(const Call& call) {
     in(Open::Calls);
     const bool is_client = call.side == Side::Client;
-    // Puts an empty cell beside it, so that later calls are lower on both sides.
+    // Put an empty cell beside the call, so that later calls are lower on both sides.
     if (!is_client) body_ += "<div></div>\n";
     body_ += std::string("<div class=\"call ") + (is_client ? "client" : "server") + "\">" +
              escape_html(call.call);

@@ -88,7 +88,7 @@ struct Claim {
     bool held = false;
     Text text;
 };
-// The line of frsh that does this.
+// A line of frsh's own source that does what the lesson has shown.
 struct Source {
     std::string place;  // "common/proto/frame.cpp:57"
     std::string line;   // The text of the line.

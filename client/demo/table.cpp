@@ -21,7 +21,7 @@ std::vector<std::size_t> column_widths(const Table& table, Language language, st
     std::size_t total = (widths.size() - 1) * kGap;
     for (const std::size_t one : widths)
         total += one;
-    // The widest column is narrowed first.
+    // Narrow the widest column, one cell at a time.
     for (; total > width; --total)
         --*std::max_element(widths.begin(), widths.end());
     return widths;

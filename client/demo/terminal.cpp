@@ -26,7 +26,8 @@ constexpr const char* kHeading = "1;36";
 constexpr const char* kGood = "1;32";
 constexpr const char* kBad = "1;31";
 constexpr std::array kSideStyles = {"36", "35"};
-// Black text on these, so that the ribbon is readable on dark and on light terminals.
+// The colours of the pieces: black text on a light background, readable on dark and on light
+// terminals.
 constexpr std::array kPieceStyles = {"38;5;16;48;5;117", "38;5;16;48;5;215", "38;5;16;48;5;150",
                                      "38;5;16;48;5;183", "38;5;16;48;5;223", "38;5;16;48;5;210"};
 constexpr std::size_t kServerColumn = 34;
@@ -231,7 +232,7 @@ void Terminal::show(const Ribbon& ribbon) {
         for (const Segment& segment : row.takes) {
             const Take& take = ribbon.takes[segment.index];
             const std::size_t cells = segment.end - segment.begin;
-            // A gap before it, if the bytes there are less than a cell.
+            // Leave a gap before the bracket if the bytes there fill less than a cell.
             below += std::string(segment.begin - std::min(segment.begin, width_of(below)), ' ');
             below += bracket(
                 segment,

@@ -16,7 +16,8 @@ EscapeKeys::Action EscapeKeys::take(std::string_view& typed, std::string& out) {
             if (key == '.') return Action::Leave;
             if (key == kControlZ) return Action::Suspend;
             if (key == '?') return Action::Help;
-            // Typed twice, it stands for one. Before any other key, it is sent as a character.
+            // The escape character twice sends one. Before a key without a meaning, it is sent,
+            // too.
             if (key != *character_) out += *character_;
         } else if (at_line_start_ && key == character_) {
             is_pending_ = true;

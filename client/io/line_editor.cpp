@@ -55,7 +55,7 @@ struct LineEditor::State {
     std::string raw;         // Read from the terminal, not examined yet.
     std::deque<char> ready;  // For libedit.
     bool in_paste = false;
-    bool newline_pending = false;  // In a paste: dropped if no text follows it.
+    bool newline_pending = false;  // A pasted newline, dropped if no text follows in the paste.
     bool interrupted = false;
     bool at_end = false;
 

@@ -161,7 +161,7 @@ class Repl {
         if (is_prompt_over()) editor_.interrupt();
     }
 
-    // The history stays in memory.
+    // Returns true if the prompt shows the stderr of commands in red.
     [[nodiscard]] bool has_red_stderr() const {
         return has_colour_ && ::isatty(STDERR_FILENO) == 1;
     }

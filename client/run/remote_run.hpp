@@ -130,7 +130,7 @@ class RemoteRun : public Link::Source {
     Incoming out_;
     Incoming err_;
     std::optional<WindowSize> resize_;  // To be sent.
-    std::optional<WindowSize> size_;    // As it was sent last.
+    std::optional<WindowSize> size_;    // The size that was sent last.
     bool has_started_ = false;
     std::int64_t pid_ = 0;
     std::optional<std::string> refusal_;

@@ -21,7 +21,8 @@ std::string_view name_of(std::string_view entry) {
     return entry.substr(0, entry.find('='));
 }
 
-// The variables that every server accepts, plus those of SendEnv, minus those with a dash there.
+// Returns true for the variables that every server accepts and for those that match SendEnv; false
+// for those that match a pattern of SendEnv with a dash in front.
 bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
     bool is_sent = is_forwardable(name);
     for (const std::string& pattern : patterns) {

@@ -177,7 +177,7 @@ void TerminalSession::on_signal(int number) {
     if (!has_begun_) return;
     if (number == SIGWINCH) tell_size();
     if (number == SIGCONT) {
-        // SIGSTOP gave no warning, and the shell has set its own modes meanwhile.
+        // After SIGSTOP, which cannot be caught, the local shell has set its own modes.
         raw_.enter();
         tell_size();
     }
