@@ -50,6 +50,7 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.allow_users = file.allow_users;
     settings.allow_groups = file.allow_groups;
     settings.accept_env = file.accept_env;
+    settings.plain_shells = file.plain_shells;
     settings.keep_age = file.keep_age;
     settings.keep_total = file.keep_total;
     settings.keep_stream = file.keep_stream;
@@ -89,6 +90,7 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("allow_users", settings.allow_users);
     table.take("allow_groups", settings.allow_groups);
     table.take("accept_env", settings.accept_env);
+    table.take("plain_shells", settings.plain_shells);
     table.take("keep_age", settings.keep_age, parse_duration, "a duration");
     table.take("keep_total", settings.keep_total, parse_size, "a size");
     table.take("keep_stream", settings.keep_stream, parse_size, "a size");

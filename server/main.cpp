@@ -61,6 +61,7 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     settings.launch.user = user;
     settings.launch.env = base_environment(user, environment);
     settings.launch.accept_env = options.settings.accept_env;
+    settings.launch.plain_shells = options.settings.plain_shells;
     settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.session_mark = subject.session;
     settings.retention = retention_of(options.settings);

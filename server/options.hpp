@@ -31,7 +31,8 @@ struct ServerSettings {
     std::optional<std::chrono::milliseconds> keep_age;
     std::optional<std::uint64_t> keep_total;
     std::optional<std::uint64_t> keep_stream;
-    List accept_env;  // Patterns of variables that a client may pass on; see is_forwardable().
+    List plain_shells;  // Patterns of shells that restrict nothing; see is_plain_shell().
+    List accept_env;    // Patterns of variables that a client may pass on; see is_forwardable().
 };
 
 struct ServerOptions {

@@ -4,6 +4,7 @@
 #include "common/base/text.hpp"
 #include "common/keys/host_pattern.hpp"
 #include "common/sys/signals.hpp"
+#include "server/run/account_shell.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,12 +79,14 @@ std::string value_of(const std::vector<std::string>& env, std::string_view name)
     return "";
 }
 
-// Returns whether a forwarded variable is allowed. Variables that control the dynamic linker or
-// make shells run code never are, whatever the patterns match.
+// Returns whether a forwarded variable is allowed. Dangerous ones never are, whatever the patterns
+// match.
 bool is_accepted(const LaunchContext& context, std::string_view name) {
+    if (is_restricted(context) ? is_restricted_variable(name) : is_dangerous_variable(name)) {
+        return false;
+    }
     if (!context.accept_env) return is_forwardable(name);
-    return is_inheritable(name) &&
-           std::any_of(context.accept_env->begin(), context.accept_env->end(),
+    return std::any_of(context.accept_env->begin(), context.accept_env->end(),
                        [&](const std::string& pattern) { return matches_pattern(name, pattern); });
 }
 
@@ -104,6 +107,10 @@ std::vector<std::string> base_environment(const User& user, BaseEnvironment kind
         set(env, "PATH=" + std::string(user.uid == 0 ? kRootPath : kUserPath));
     }
     return env;
+}
+
+bool is_restricted(const LaunchContext& context) {
+    return context.forced_command || !is_plain_shell(context.user.shell, context.plain_shells);
 }
 
 std::optional<std::string> find_subsystem(const std::string& name, const LaunchContext& context) {
@@ -127,6 +134,7 @@ msg::Open force_command(msg::Open open, const LaunchContext& context) {
         if (!asked.empty()) asked += ' ';
         asked += open.mode == msg::Open::Mode::Argv ? shell_quote(arg) : arg;
     }
+    open.forwarded.insert(open.forwarded.end(), open.env.begin(), open.env.end());
     open.env.clear();
     if (!asked.empty()) {
         open.env = {"FRSH_ORIGINAL_COMMAND=" + asked, "SSH_ORIGINAL_COMMAND=" + asked};
@@ -162,56 +170,103 @@ std::vector<std::string> run_environment(const LaunchContext& context,
     return all;
 }
 
-std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context,
-                                             const std::string& terminal) {
-    Launch launch;
-    SpawnRequest& request = launch.request;
+std::optional<std::string> find_shell_refusal(const msg::ShellOpen& open,
+                                              const LaunchContext& context) {
+    if (!is_plain_shell(context.user.shell, context.plain_shells)) {
+        return context.user.shell +
+               ": this account's shell is not a plain one (plain_shells), so it has no stateful "
+               "shells and no prompt; run single commands";
+    }
+    return find_dangerous_variable(open.env);
+}
+
+namespace {
+
+// Returns the variables of a run: those of its terminal, then the client's as far as they count.
+std::vector<std::string> plan_environment(const msg::Open& open, const LaunchContext& context,
+                                          const std::string& terminal) {
     std::vector<std::string> env;
     if (open.pty) {
         if (!open.pty->term.empty()) env.push_back("TERM=" + open.pty->term);
         env.push_back("SSH_TTY=" + terminal);  // Scripts and prompts read this.
     }
-    env.insert(env.end(), open.env.begin(), open.env.end());
-    request.env = run_environment(context, env, open.forwarded, run_mark(open.run));
+    std::vector<std::string> forwarded = open.forwarded;
+    // With a forced command, force_command() has sorted the variables already.
+    const bool is_free = context.forced_command || !is_restricted(context);
+    std::vector<std::string>& place = is_free ? env : forwarded;
+    place.insert(place.end(), open.env.begin(), open.env.end());
+    return run_environment(context, env, forwarded, run_mark(open.run));
+}
+
+// Returns why a restricted shell runs no such request, or nothing.
+std::optional<NotStarted> find_restriction(const msg::Open& open, const LaunchContext& context) {
+    if (context.forced_command) return std::nullopt;
+    if (const auto why = find_dangerous_variable(open.env)) return NotStarted{"env", EPERM, *why};
+    if (open.cwd && is_restricted(context)) {
+        return NotStarted{"cwd", EPERM,
+                          context.user.shell +
+                              ": this account's shell is not a plain one "
+                              "(plain_shells), so runs start in its home folder"};
+    }
+    return std::nullopt;
+}
+
+// Sets programs and arguments so that the account's shell runs the command.
+std::optional<NotStarted> run_by_shell(Launch& launch, const std::string& shell,
+                                       const std::string& command) {
+    SpawnRequest& request = launch.request;
+    const std::string name(base_name(shell));
+    request.programs = {shell};
+    request.argv = {name, "-c", command};
+    if (command.size() <= kMaxArgument) return std::nullopt;
+    if (!reads_scripts(shell)) {
+        return NotStarted{"exec", E2BIG,
+                          shell + ": a command above 131071 bytes needs a POSIX shell"};
+    }
+    launch.script = script_of(command);
+    request.extra = {{launch.script.get(), 3}};
+    request.argv = {name, "/dev/fd/3"};
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const LaunchContext& context,
+                                             const std::string& terminal) {
+    if (const auto why = find_restriction(open, context)) return *why;
+    Launch launch;
+    SpawnRequest& request = launch.request;
+    request.env = plan_environment(open, context, terminal);
     request.cwd = open.cwd.value_or(context.user.home);
     const std::string& shell = context.user.shell;
-    const std::string name(base_name(shell));
     std::string command = open.args.empty() ? "" : open.args[0];
 
     switch (open.mode) {
         case msg::Open::Mode::Argv:
-            request.argv = open.args;
-            request.programs = search_path(open.args[0], value_of(request.env, "PATH"));
+            if (is_plain_shell(shell, context.plain_shells)) {
+                request.argv = open.args;
+                request.programs = search_path(open.args[0], value_of(request.env, "PATH"));
+                return launch;
+            }
+            command = quote_program(open.args);
             break;
         case msg::Open::Mode::Login:
             // login(1) marks a login shell by a leading dash in argv[0].
-            request.argv = {"-" + name};
+            request.argv = {"-" + std::string(base_name(shell))};
             request.programs = {shell};
-            break;
+            return launch;
         case msg::Open::Mode::Subsystem:
             if (const auto found = find_subsystem(command, context)) {
-                // The user's shell runs it, so that a restricted shell restricts it, too.
                 command = *found;
-            } else {
-                return NotStarted{"subsystem", ENOENT,
-                                  "subsystem request failed: there is no '" +
-                                      escape_controls(command) + "' here"};
+                break;
             }
-            [[fallthrough]];
+            return NotStarted{
+                "subsystem", ENOENT,
+                "subsystem request failed: there is no '" + escape_controls(command) + "' here"};
         case msg::Open::Mode::Command:
-            request.programs = {shell};
-            request.argv = {name, "-c", command};
-            if (command.size() > kMaxArgument) {
-                if (!reads_scripts(shell)) {
-                    return NotStarted{"exec", E2BIG,
-                                      shell + ": a command above 131071 bytes needs a POSIX shell"};
-                }
-                launch.script = script_of(command);
-                request.extra = {{launch.script.get(), 3}};
-                request.argv = {name, "/dev/fd/3"};
-            }
             break;
     }
+    if (const auto why = run_by_shell(launch, shell, command)) return *why;
     return launch;
 }
 

@@ -23,12 +23,18 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> accept_env = {};
     // The only command that the client's key may run; see force_command().
     std::optional<std::string> forced_command = {};
+    // Patterns of shells that restrict nothing; if not set, see is_plain_shell().
+    std::optional<std::vector<std::string>> plain_shells = {};
     std::string sftp_server = {};  // A path; if empty, find_subsystem() looks for it.
     bool may_have_pty = true;
 };
 
-// Returns a run of the forced command in the home folder, without the client's variables. The
-// requested command is in FRSH_ORIGINAL_COMMAND and SSH_ORIGINAL_COMMAND.
+// Returns whether clients may not choose freely what runs: the key is bound to a command, or the
+// account's shell is not a plain one.
+[[nodiscard]] bool is_restricted(const LaunchContext& context);
+
+// Returns a run of the forced command in the home folder. The client's variables count as forwarded
+// ones. The requested command is in FRSH_ORIGINAL_COMMAND and SSH_ORIGINAL_COMMAND.
 [[nodiscard]] msg::Open force_command(msg::Open open, const LaunchContext& context);
 
 // Returns the shell command of a subsystem, or nothing if this machine does not have it.
@@ -54,6 +60,10 @@ enum class BaseEnvironment { Clean, Inherited };
                                                        const std::vector<std::string>& env,
                                                        const std::vector<std::string>& forwarded,
                                                        const std::string& mark);
+
+// Returns why the client may not have this stateful shell, or nothing.
+[[nodiscard]] std::optional<std::string> find_shell_refusal(const msg::ShellOpen& open,
+                                                            const LaunchContext& context);
 
 // A request that lacks only its streams. `script` must live until the program was spawned.
 struct Launch {

@@ -44,6 +44,7 @@ EventLoop::Watch drop_output(EventLoop& loop, int master) {
 
 ShellProgram start_shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& context,
                          PrivateFolder& folder, const std::string& mark) {
+    if (const auto why = find_shell_refusal(open, context)) throw UserError(*why);
     const std::string bash = find_bash();
     ShellProgram program;
     program.kind = bash.empty() ? "sh" : "bash";

@@ -70,8 +70,8 @@ void ClientConnection::handle(const msg::Open& open) {
     if (open.shell) {
         Shell* const shell = shells_.find(*open.shell);
         if (shell != nullptr) return begin(open, std::make_unique<Run>(loop_, open, *shell));
-        // The shell has ended by itself, and the report is on its way.
-        const NotStarted why{"shell", 0, "the shell has ended"};
+        // The shell has ended or was refused, and the report is on its way.
+        const NotStarted why{"shell", 0, shells_.why_missing(*open.shell)};
         return begin(open, std::make_unique<Run>(loop_, open, why));
     }
     const LaunchContext& launch = settings_.launch;

@@ -16,7 +16,17 @@ constexpr std::chrono::seconds kOrphanGrace{2};
 
 void ConnectionShells::refuse(const msg::ShellOpen& open, const std::string& message) {
     if (shells_.contains(open.shell)) throw ProtocolError("a shell that is already open");
-    link_.send(msg::ShellEnded{open.shell, NotStarted{"shell", 0, message}});
+    report_refusal(open.shell, {"shell", 0, message});
+}
+
+void ConnectionShells::report_refusal(ShellId id, const NotStarted& why) {
+    last_refused_ = {id, why.message};
+    link_.send(msg::ShellEnded{id, why});
+}
+
+std::string ConnectionShells::why_missing(ShellId id) const {
+    return last_refused_ && last_refused_->first == id ? last_refused_->second
+                                                       : "the shell has ended";
 }
 
 bool ConnectionShells::open(const msg::ShellOpen& open) {
@@ -38,7 +48,7 @@ bool ConnectionShells::open(const msg::ShellOpen& open) {
     } catch (const UserError& error) {
         why.message = error.what();
     }
-    link_.send(msg::ShellEnded{open.shell, why});
+    report_refusal(open.shell, why);
     return false;
 }
 

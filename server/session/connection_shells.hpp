@@ -10,6 +10,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace frsh {
@@ -32,6 +35,8 @@ class ConnectionShells {
     void close(const msg::ShellClose& close);
     // Returns the shell, lent; null if there is none.
     [[nodiscard]] Shell* find(ShellId id) const;
+    // Returns why find() has no shell of that number, for a run in it.
+    [[nodiscard]] std::string why_missing(ShellId id) const;
 
     // Returns the shells that a client that has resumed can still use.
     [[nodiscard]] std::vector<ShellId> usable() const;
@@ -62,6 +67,7 @@ class ConnectionShells {
 
   private:
     void report_ready(const Shell& shell);
+    void report_refusal(ShellId id, const NotStarted& why);
     void add_orphans_of(const Shell& shell);
 
     EventLoop& loop_;
@@ -72,6 +78,8 @@ class ConnectionShells {
     // there.
     std::vector<ProcessOrigin> orphans_;
     std::vector<Termination> terminations_;
+    // A client sends the first run of a shell before it can have read the refusal.
+    std::optional<std::pair<ShellId, std::string>> last_refused_;
 };
 
 }  // namespace frsh

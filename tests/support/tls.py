@@ -82,14 +82,15 @@ class Users:
 
     The machine's own files are not changed, since other tests do the same at the same time."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, shells=()):
         make_folder(folder)
         os.chmod(folder, 0o755)
-        self.files = {name: os.path.join(folder, name) for name in ("passwd", "group", "shadow")}
+        self.files = {name: os.path.join(folder, name) for name in ("passwd", "group", "shadow", "shells")}
         self.texts, self.added = {}, {name: {} for name in self.files}
         for name in self.files:
             with open("/etc/" + name) as file:
                 self.texts[name] = file.read()
+        self.added["shells"] = {shell: shell + "\n" for shell in shells}
         self._write()
         binds = "".join(f'mount --bind "{path}" /etc/{name} && ' for name, path in self.files.items())
         self.prefix = ["unshare", "--mount", "sh", "-c", binds + 'exec "$@"', "sh"]

@@ -45,6 +45,7 @@ permit_user_environment = true
 allow_users = ["alice", "build-*"]
 allow_groups = "staff"
 accept_env = []
+plain_shells = ["*sh"]
 keep_age = "2d"
 keep_total = "1G"
 keep_stream = "64K"
@@ -60,6 +61,7 @@ keep_stream = "64K"
     CHECK(settings.allow_users == Strings{"alice", "build-*"});
     CHECK(settings.allow_groups == Strings{"staff"});
     CHECK(settings.accept_env == Strings{});
+    CHECK(settings.plain_shells == Strings{"*sh"});
     CHECK(settings.keep_age == std::chrono::hours(48));
     CHECK(settings.keep_total == std::uint64_t{1} << 30);
     CHECK(settings.keep_stream == std::uint64_t{65536});

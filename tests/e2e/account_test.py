@@ -1,0 +1,168 @@
+"""Root's server and one account: what its shell, its keys and the machine's rules permit.
+
+The account exists in a mount namespace of the server only."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from harness import main, needs_root  # noqa: E402
+from tls import Client, TlsCase, TlsServer, Users, make_folder, make_key, write  # noqa: E402
+
+NAME, UID = "frsh-account", 54098
+
+
+class AccountCase(TlsCase):
+    config = ""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root")
+        cls.folder = tempfile.mkdtemp(prefix="frsh-account-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        os.chmod(cls.folder, 0o755)
+        cls.count = 0
+        cls.home = make_folder(cls.folder, "home")
+        cls.users = Users(os.path.join(cls.folder, "etc"), shells=("/usr/bin/git-shell",))
+        cls.account("/bin/sh")
+        cls.client = Client(make_folder(cls.folder, "client"), make_folder(cls.folder, "run"))
+        cls.line = make_key(os.path.join(cls.client.home, ".ssh/id_ed25519"))
+        cls.server = cls.start("server", cls.config)
+        cls.target = f"{NAME}@{cls.server.name}"
+        cls.keys(cls.line)
+
+    @classmethod
+    def account(cls, shell, **fields):
+        cls.users.add(NAME, UID, cls.home, shell, **fields)
+
+    @classmethod
+    def start(cls, name, config, **options):
+        folder = make_folder(cls.folder, name)
+        write(os.path.join(folder, "frshd.toml"), config)
+        server = TlsServer(folder, "--config", os.path.join(folder, "frshd.toml"),
+                           prefix=cls.users.prefix, **options)
+        cls.addClassCleanup(server.end)
+        assert cls.client.run("--trust", server.name).code == 0
+        return server
+
+    @classmethod
+    def keys(cls, *lines):
+        """These lines are the account's authorized_keys from now on."""
+        cls.put(".ssh/authorized_keys", "\n".join(lines) + "\n")
+
+    @classmethod
+    def put(cls, name, text, mode=0o600):
+        path = os.path.join(cls.home, name)
+        write(path, text, mode)
+        while True:
+            os.chown(path, UID, UID)
+            if path == cls.home:
+                return
+            path = os.path.dirname(path)
+
+
+class Shells(AccountCase):
+    config = 'accept_env = ["*"]\n'
+
+    def refused(self, result, *parts):
+        self.one_line(result, *parts)
+
+    def test_c8_a_restricted_shell_runs_every_program_as_root(self):
+        needs_root(self)
+        self.account("/bin/rbash")
+        run = self.client.run
+        self.assertEqual(run(self.target, "echo $SHELL").out, b"/bin/rbash\n")
+        # rbash refuses names with a slash, redirections and cd, however the request comes.
+        for words in (("--argv", self.target, "/bin/echo", "free"),
+                      (self.target, "/bin/echo free"),
+                      ("--argv", self.target, "cd", "/"),
+                      (self.target, "cd / && echo free"),
+                      (self.target, "echo free >x")):
+            result = run(*words)
+            self.assertNotIn(b"free", result.out, words)
+            self.assertIn("restricted", result.err, words)
+            self.assertNotEqual(result.code, 0, words)
+        # Words arrive as they are, and an assignment or a keyword is the name of a program.
+        words = ("a b", "$HOME", "'", "*", "", "x\ny", "!", "A=b")
+        result = run("--argv", self.target, "printf", "<%s>", *words)
+        self.assertEqual(result.out.decode(), "".join(f"<{word}>" for word in words), result)
+        for first in ("A=b", "!", "if"):
+            result = run("--argv", self.target, first, "echo", "free")
+            self.assertEqual((result.code, result.out), (127, b""), (first, result))
+
+    def test_c8_a_restricted_shell_has_no_other_shell_beside_it_as_root(self):
+        needs_root(self)
+        self.account("/bin/rbash")
+        for words in (("--shell", "work", self.target, "/bin/echo free"),
+                      ("--batch", "--one-shell", self.target)):
+            result = self.client.run(*words, stdin=b"/bin/echo free\n")
+            self.assertNotEqual(result.code, 0, (words, result))
+            self.assertNotIn(b"free", result.out)
+            self.assertIn("/bin/rbash", result.err)
+            self.assertIn("plain_shells", result.err)
+        self.one_line(self.client.run("--cwd", "/", self.target, "pwd"), "/bin/rbash", "plain_shells")
+        result = self.client.run("--keep", "--argv", self.target, "/bin/echo", "free")
+        self.assertNotIn(b"free", result.out)
+
+    def test_c8_git_shell_runs_only_what_git_runs_as_root(self):
+        needs_root(self)
+        self.account("/usr/bin/git-shell")
+        repository = os.path.join(self.home, "r.git")
+        subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+        subprocess.run(["chown", "-R", f"{UID}:{UID}", repository], check=True)
+        trace = os.path.join(self.home, "trace")
+        for words in (("--argv", self.target, "git-receive-pack", "r.git"),
+                      (self.target, "git-receive-pack 'r.git'")):
+            result = self.client.run("--env", "GIT_TRACE=" + trace, *words, stdin=b"0000")
+            self.assertIn(b"capabilities^{}", result.out, result)
+        self.assertFalse(os.path.exists(trace))
+        for words in (("--argv", self.target, "id"), (self.target, "id"),
+                      ("--shell", "s", self.target, "id"), ("--argv", self.target, "/usr/bin/id")):
+            result = self.client.run(*words)
+            self.assertNotEqual(result.code, 0, words)
+            self.assertNotIn(b"uid=", result.out, words)
+
+    def test_c6_a_restricted_shell_and_a_bound_key_get_harmless_variables_only_as_root(self):
+        needs_root(self)
+        kept = {"OTHER": "1", "LC_X": "1", "GIT_PROTOCOL": "version=2"}
+        left_out = ("PATH", "HOME", "SHELL", "PYTHONSTARTUP", "PERL5OPT", "GIT_SSH_COMMAND",
+                    "SSH_ORIGINAL_COMMAND", "XDG_CONFIG_HOME", "LESSOPEN")
+        refused = ("LD_PRELOAD", "LD_AUDIT", "BASH_ENV", "ENV", "ZDOTDIR", "IFS", "SHELLOPTS",
+                   "PROMPT_COMMAND", "BASH_FUNC_ls%%", "FRSH_RUN")
+        for shell, options in (("/bin/rbash", ""), ("/bin/bash", 'command="env" ')):
+            self.account(shell)
+            self.keys(options + self.line)
+            env = [f"--env={name}={value}" for name, value in kept.items()]
+            env += [f"--env={name}=/evil" for name in left_out]
+            result = self.client.run(*env, self.target, "env")
+            self.assertEqual(result.code, 0, result)
+            self.assertNotIn(b"/evil", result.out)
+            for name, value in kept.items():
+                self.assertIn(f"{name}={value}\n", result.out.decode())
+            for name in refused:
+                result = self.client.run(f"--env={name}=/evil", self.target, "env")
+                self.assertNotIn(b"/evil", result.out, name)
+                if shell == "/bin/rbash":
+                    self.one_line(result, name, "no client may set it")
+            result = self.client.run("-oSetEnv=LD_PRELOAD=/evil", self.target, "env")
+            self.assertNotIn(b"LD_PRELOAD", result.out)
+        self.keys(self.line)
+
+    def test_c8_what_counts_as_plain_is_configured_as_root(self):
+        needs_root(self)
+        other = self.start("plain", 'plain_shells = ["rbash", "/usr/bin/git-*"]\n')
+        target = f"{NAME}@{other.name}"
+        for shell, is_plain in (("/bin/rbash", True), ("/usr/bin/git-shell", True), ("/bin/sh", False)):
+            self.account(shell)
+            result = self.client.run("--cwd", "/", "--argv", target, "/bin/echo", "free")
+            self.assertEqual(result.out == b"free\n", is_plain, (shell, result))
+            self.assertEqual(result.code == 0, is_plain)
+
+
+if __name__ == "__main__":
+    main()
