@@ -251,7 +251,14 @@ class OneShot {
         const bool is_there = run_.end() && !is_damaged();
         if (is_request(options_, KeptRequest::Kind::Logs)) return is_there ? 0 : 255;
         if (options_.detach && is_started(end)) return 0;
-        return exit_code(end);
+        const int code = exit_code(end);
+        return code == 0 && is_incomplete() ? 255 : code;
+    }
+
+    // Returns true if the server reports that bytes are missing which this client should have got.
+    [[nodiscard]] bool is_incomplete() const {
+        const auto& end = run_.end();
+        return end && end->journal && (end->out.gap_at || end->err.gap_at);
     }
 
     // Returns true if the server reported an end, and not all bytes that it counts have arrived.

@@ -40,6 +40,19 @@ JournalChannel::JournalChannel(const msg::Attach& attach, Store::Found run)
 void JournalChannel::begin(const msg::Attach& attach) {
     begin(streams_[0], attach.out);
     begin(streams_[1], attach.err);
+    if (KeptRun* const run = followed_run()) run->add_follower(*this);
+}
+
+JournalChannel::~JournalChannel() {
+    if (KeptRun* const run = followed_run()) run->remove_follower(*this);
+}
+
+std::optional<Offset> JournalChannel::needed_from(StreamId stream) const {
+    const Outgoing& one = streams_[stream == StreamId::Stdout ? 0 : 1];
+    if (one.is_stopped || !one.damage.empty()) return std::nullopt;
+    // The client reports what it has used with each half of a window only. After everything was
+    // sent, nothing may ever make it report the rest, so what was sent counts as used.
+    return is_exhausted(one) ? one.sent : std::max(one.begin, one.consumed);
 }
 
 void JournalChannel::begin(Outgoing& stream, const std::optional<Offset>& at) {
@@ -48,7 +61,7 @@ void JournalChannel::begin(Outgoing& stream, const std::optional<Offset>& at) {
     } else if (*at > 0) {
         stream.reader.seek(*at);
     }
-    stream.begin = stream.highest = stream.sent = stream.reader.at();
+    stream.begin = stream.consumed = stream.highest = stream.sent = stream.reader.at();
     if (!follows_ && kept_) stream.until = Store::produced(kept_->path(), stream.id);
     stream.limit = stream.begin + kInitialWindow;
 }
@@ -75,6 +88,7 @@ OnDisconnect JournalChannel::on_disconnect() const {
 
 void JournalChannel::abandon(Termination::First first, Time now) {
     state_ = State::Abandoned;
+    if (KeptRun* const run = followed_run()) run->remove_follower(*this);
     if (run_ != nullptr) run_->abandon(*this, first, now);
 }
 
@@ -119,6 +133,7 @@ void JournalChannel::on(const msg::Credit& credit) {
     if (credit.limit < credit.consumed) {
         throw ProtocolError("credit with a limit below what is consumed");
     }
+    stream.consumed = std::max(stream.consumed, credit.consumed);
     if (credit.limit > stream.limit) {
         stream.limit = credit.limit;
         stream.is_blocked = false;
@@ -314,12 +329,28 @@ void JournalChannel::add_gaps(const Outgoing& stream, StreamSummary& summary) {
     summary.delivered = summary.bytes - std::min(summary.bytes, left_out);
 }
 
+Offset JournalChannel::missing_from(const Outgoing& stream, const StreamSummary& summary) {
+    const Offset own_begin = summary.gap_at.value_or(0);
+    const Offset own_end = own_begin + summary.bytes - summary.delivered.value_or(summary.bytes);
+    Offset missing = 0;
+    for (const auto& [from, to] : stream.gaps) {
+        const Offset excused_from = std::clamp(own_begin, from, to);
+        missing += to - from - (std::clamp(own_end, excused_from, to) - excused_from);
+    }
+    return missing;
+}
+
 void JournalChannel::put_end(std::string& out) {
     msg::End record = end();
     const bool is_known = kept_ ? kept_->end().has_value() : found_->end.has_value();
     for (const auto& [stream, summary] :
          {std::pair(&streams_[0], &record.out), {&streams_[1], &record.err}}) {
         if (is_known) put_missing_tail(out, *stream, *summary, record.journal.has_value());
+        const Offset missing = missing_from(*stream, *summary);
+        if (missing > 0 && !record.journal) {
+            record.journal = std::string(name_of(stream->id)) + ": " + std::to_string(missing) +
+                             " bytes are no longer in the journal";
+        }
         add_gaps(*stream, *summary);
         if (stream->damage.empty()) continue;
         record.outcome = Lost{stream->damage};

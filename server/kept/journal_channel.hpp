@@ -37,6 +37,9 @@ class JournalChannel : public ServerChannel {
     JournalChannel(const msg::Attach& attach, std::shared_ptr<KeptJob> kept);
     // For a run that has ended or is lost. Throws as above.
     JournalChannel(const msg::Attach& attach, Store::Found run);
+    ~JournalChannel() override;
+    JournalChannel(const JournalChannel&) = delete;
+    JournalChannel& operator=(const JournalChannel&) = delete;
 
     [[nodiscard]] Channel channel() const override { return channel_; }
     [[nodiscard]] const std::string& id() const override { return id_; }
@@ -47,6 +50,9 @@ class JournalChannel : public ServerChannel {
     // Makes this channel the holder of `run`, which is the job of this channel. The client sends
     // stdin from its start; the bytes that the command has already got are skipped.
     void hold(KeptRun& run, const OnDisconnect& wish);
+
+    // Returns the first offset that the client may still need; nothing if it wants no more.
+    [[nodiscard]] std::optional<Offset> needed_from(StreamId stream) const;
 
     void on(const msg::Data& data) override;
     void on(const msg::Eof& eof) override;
@@ -83,6 +89,7 @@ class JournalChannel : public ServerChannel {
         JournalReader reader;
         Offset limit = 0;                // The client's credit.
         Offset begin = 0;                // Where the channel began to read.
+        Offset consumed = 0;             // The client has used all bytes below.
         Offset sent = 0;                 // Data or gaps below this were sent on this connection.
         Offset highest = 0;              // Data or gaps below this were sent on any connection.
         std::uint64_t exhausted_at = 0;  // The version() of which everything has been read.
@@ -126,6 +133,11 @@ class JournalChannel : public ServerChannel {
     void put_missing_tail(std::string& out, Outgoing& stream, const StreamSummary& summary,
                           bool is_excused);
     static void add_gaps(const Outgoing& stream, StreamSummary& summary);
+    // Returns how many bytes the client did not get, apart from those that --max-output left out.
+    [[nodiscard]] static Offset missing_from(const Outgoing& stream, const StreamSummary& summary);
+    [[nodiscard]] KeptRun* followed_run() const {
+        return kept_ && follows_ ? kept_->as_run() : nullptr;
+    }
     void put_end(std::string& out);
     [[nodiscard]] msg::End end() const;
     [[nodiscard]] bool is_holding() const { return run_ != nullptr && run_->is_held_by(*this); }

@@ -19,6 +19,8 @@ constexpr std::size_t kSegments = 10;
 constexpr std::size_t kStaying = kSegments / 2;
 // More bytes than the record of a gap takes.
 constexpr std::size_t kGapRecord = 160;
+// More bytes than the record of data takes beside the data.
+constexpr std::size_t kDataRecord = 160;
 
 }  // namespace
 
@@ -26,6 +28,15 @@ JournalWriter::JournalWriter(std::string folder, StreamId stream, std::uint64_t 
     : folder_(std::move(folder)),
       stream_(stream),
       segment_size_(std::max(cap, kMinCap) / kSegments) {}
+
+std::size_t JournalWriter::room_for(std::optional<Offset> reader) const {
+    const auto most =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kMaxData, segment_size_ / 4));
+    // The next segment takes the place of the first of the later ones, if those are complete.
+    const bool is_full = staying_ == kStaying && later_.size() >= kSegments - kStaying;
+    if (!reader || !is_full || *reader >= later_[1]) return most;
+    return begins_segment(most + kDataRecord + kGapRecord) ? 0 : most;
+}
 
 void JournalWriter::data(Offset offset, std::uint64_t time_us, std::string_view bytes) {
     must(offset == at_, "a journal's bytes follow each other");
@@ -60,8 +71,7 @@ void JournalWriter::eof(Offset offset) {
 bool JournalWriter::put(const Message* message) {
     records_.clear();
     if (message != nullptr) append_record(records_, *message);
-    const std::uint64_t needed = file_size_ + records_.size() + kGapRecord;
-    if (file_size_ > 0 && needed > segment_size_) file_.close();
+    if (begins_segment(records_.size() + kGapRecord)) file_.close();
     if (!file_.is_open() && !begin_segment()) return false;
 
     std::string before;

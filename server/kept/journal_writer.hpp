@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,12 @@ class JournalWriter : public OutputConsumer {
     // 16 KiB count as 16 KiB.
     JournalWriter(std::string folder, StreamId stream, std::uint64_t cap);
 
+    // A live reader needs the bytes from this offset on; nothing: there is no live reader. No
+    // segment is removed that such a reader still needs: the writer has no room instead.
+    void hold_for(std::optional<Offset> reader) { needed_from_ = reader; }
+    [[nodiscard]] std::size_t room() const override { return room_for(needed_from_); }
+    // Returns what room() would be after hold_for().
+    [[nodiscard]] std::size_t room_for(std::optional<Offset> reader) const;
     // Each call begins at the offset where the one before ended.
     void data(Offset offset, std::uint64_t time_us, std::string_view bytes) override;
     void gap(const msg::Gap& gap) override;
@@ -35,6 +42,9 @@ class JournalWriter : public OutputConsumer {
     [[nodiscard]] Offset left_out() const { return left_out_; }
 
   private:
+    [[nodiscard]] bool begins_segment(std::uint64_t record_size) const {
+        return !file_.is_open() || (file_size_ > 0 && file_size_ + record_size > segment_size_);
+    }
     bool put(const Message* message);
     [[nodiscard]] std::size_t write_records();
     bool begin_segment();
@@ -52,6 +62,7 @@ class JournalWriter : public OutputConsumer {
     std::uint64_t file_size_ = 0;
     std::size_t staying_ = 0;   // How many of the segments that stay have been begun.
     std::deque<Offset> later_;  // Where the later segments start that are still on disk.
+    std::optional<Offset> needed_from_;
     Offset left_out_ = 0;
     int problem_ = 0;
     std::string records_;  // The records being written; a member so that it is allocated once.

@@ -1,9 +1,13 @@
 // KeptRun is a kept run while it lives. Its output goes to its journal, and each follower reads the
-// journal (journal_channel.hpp). So no follower can hold up another one, or the command.
+// journal (journal_channel.hpp). So no follower can hold up another one, or the command, before the
+// journal has reached its cap.
 #pragma once
 
 #include "server/kept/kept_job.hpp"
 #include "server/run/run.hpp"
+
+#include <optional>
+#include <set>
 
 namespace frsh {
 
@@ -27,6 +31,11 @@ class KeptRun : public KeptJob {
     // The holder is gone: does what it asked for.
     void abandon(const JournalChannel& journal_channel, Termination::First first, Time now);
 
+    // A follower is a client that is connected, or may still come back: the journal keeps what it
+    // has not read, and the command waits instead. Each is lent until it is removed.
+    void add_follower(const JournalChannel& follower) { followers_.insert(&follower); }
+    void remove_follower(const JournalChannel& follower) { followers_.erase(&follower); }
+
     [[nodiscard]] KeptRun* as_run() override { return this; }
     [[nodiscard]] pid_t pid() const override { return run_.pid(); }
     void on(const msg::Signal& signal) override { run_.on(signal); }
@@ -36,14 +45,18 @@ class KeptRun : public KeptJob {
     [[nodiscard]] bool awaits(pid_t pid) const override { return run_.awaits(pid); }
     void exited(const ExitStatus& status) override { run_.exited(status); }
     void tick(Time now) override { run_.tick(now); }
-    [[nodiscard]] Time next_deadline() const override { return run_.next_deadline(); }
+    [[nodiscard]] Time next_deadline() const override;
 
   private:
+    // Returns the first offset that a follower still needs; nothing if no follower needs any.
+    [[nodiscard]] std::optional<Offset> needed_from(StreamId stream) const;
+
     Run run_;
     JournalWriter out_;
     JournalWriter err_;
     OnDisconnect wish_;
     const JournalChannel* holder_ = nullptr;
+    std::set<const JournalChannel*> followers_;
 };
 
 }  // namespace frsh

@@ -1,10 +1,12 @@
 // OutputConsumer receives one output stream of a run in place of a link: the journal of a kept run.
 //
-// A consumer takes all bytes at once and never throws, so that it cannot hold up the command.
+// A consumer takes bytes at once, as far as it has room, and never throws. While it has no room,
+// the command has to wait.
 #pragma once
 
 #include "common/proto/message.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -14,6 +16,8 @@ class OutputConsumer {
   public:
     virtual ~OutputConsumer() = default;
 
+    // Returns the most bytes that the next call of data() may have.
+    [[nodiscard]] virtual std::size_t room() const = 0;
     // Each call begins at the offset where the one before ended. `time_us` counts from the start of
     // the run.
     virtual void data(Offset offset, std::uint64_t time_us, std::string_view bytes) = 0;

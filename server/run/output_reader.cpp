@@ -189,7 +189,9 @@ bool OutputReader::write_down(OutputConsumer& consumer, Time run_start) {
         credit(stream_.sent(), stream_.sent() + kWindow);
         any = true;
     };
-    while (const auto piece = stream_.next()) {
+    while (const std::size_t room = std::min(consumer.room(), kMaxData)) {
+        const auto piece = stream_.next(room);
+        if (!piece) break;
         consumer.data(piece->offset, microseconds_since(run_start), piece->bytes);
         used();
     }

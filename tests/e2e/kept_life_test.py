@@ -5,6 +5,7 @@ FRSH_TEST_FULL=1: 1,000 runs at once, and a thousand sessions that are killed wh
 
 import concurrent.futures
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -266,6 +268,51 @@ class KeptLife(Case):
             size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)
                        if name.startswith("stdout-"))
             self.assertLess(size, 256 * 1024 * 1.3)
+
+    def wait_until_stuck(self, process):
+        """Waits until the client's stdout holds more than a few bytes and no longer grows."""
+        seen = [0, 0, 0]
+
+        def is_stuck():
+            time.sleep(0.1)
+            waiting = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, b"\0" * 4)
+            seen.append(int.from_bytes(waiting, sys.byteorder))
+            return seen[-1] > 10_000 and seen[-1] == seen[-3]
+
+        wait_until(is_stuck, "the client's stdout to be full")
+
+    def test_k2_a_live_reader_slower_than_the_cap_gets_every_byte(self):
+        whole = b"".join(b"%d\n" % i for i in range(1, 1_000_001))
+        with self.another('keep_stream = "256K"\n') as place:
+            for options in (("--run-id", "live"), ("--on-disconnect=keep",)):
+                process = place.popen(options, "seq 1 1000000; echo end >&2", stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                with self.running(process):
+                    self.wait_until_stuck(process)
+                    out, err = process.communicate(timeout=PATIENCE)
+                self.assertEqual((0, b"end\n", True), (process.returncode, err, out == whole))
+
+    def test_k2_a_client_that_left_does_not_hold_up_the_command(self):
+        done = self.path("done")
+        with self.another('keep_stream = "256K"\n') as place:
+            process = place.popen(("--run-id", "left"), f"seq 1 1000000; echo > {done}",
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            with self.running(process):
+                self.wait_until_stuck(process)
+                self.assertFalse(os.path.exists(done))
+                process.send_signal(signal.SIGTERM)
+                wait_until(lambda: os.path.exists(done), "the command to go on alone")
+            late = place.run(("--attach", "left"))
+            self.assertEqual((255, True), (late.code, b"no longer in the journal" in late.err), late)
+
+    def test_k2_a_success_whose_bytes_a_full_disk_refused_is_255(self):
+        with self.another(preexec_fn=self.limit_files) as place:
+            result = place.run(("--run-id", "full"), "head -c 3000000 /dev/zero", record=True)
+            self.assertEqual(255, result.code, result)
+            self.assertIn(b"File too large", result.err)
+            self.assertEqual({"kind": "exited", "code": 0}, result.record["outcome"])
+            for option in ("--attach", "--logs"):
+                self.assertEqual(255, place.run((option, "full")).code)
 
     def test_a_full_disk_is_reported_and_stops_no_command(self):
         with self.another(preexec_fn=self.limit_files) as place:

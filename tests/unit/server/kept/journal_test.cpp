@@ -709,3 +709,34 @@ TEST_CASE("journal: what is no file is no journal, and nobody waits for it") {
     JournalReader other(folder.path(), StreamId::Stdout);
     CHECK_THROWS_AS((void)other.next(1), frsh::SysError);
 }
+
+TEST_CASE("journal: a writer at its cap has no room while a live reader needs what would go") {
+    const TempFolder folder;
+    JournalWriter writer(folder.path(), StreamId::Stdout, 16 * 1024);
+    JournalReader reader(folder.path(), StreamId::Stdout);
+    Offset written = 0;
+    const auto write = [&](std::optional<Offset> needed) {
+        writer.hold_for(needed);
+        std::size_t before = written;
+        while (const std::size_t room =
+                   std::min(writer.room(), std::size_t{100'000} - (written - before))) {
+            const std::string bytes(room, static_cast<char>('a' + written % 26));
+            writer.data(written, 0, bytes);
+            written += room;
+        }
+        return written - before;
+    };
+    CHECK(write(0) < 20'000);  // All that fits, and no more.
+    CHECK(write(0) == 0);
+    Offset read = 0;
+    for (int turn = 0; turn < 100; ++turn) {
+        while (const auto piece = reader.next(1000)) {
+            REQUIRE(std::holds_alternative<JournalReader::Data>(*piece));
+            read = reader.at();
+        }
+        REQUIRE(read == written);
+        REQUIRE(write(read) > 0);
+    }
+    CHECK(written > 100'000);
+    CHECK(write(std::nullopt) == 100'000);  // Without a live reader nothing is held up.
+}
