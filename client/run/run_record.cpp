@@ -67,6 +67,7 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
     members.emplace_back("usage", end && end->usage ? to_json(*end->usage) : Json());
     members.emplace_back("holders", end ? to_json(end->holders) : Json(Json::Array{}));
     members.emplace_back("survivors", end ? to_json(end->survivors) : Json(Json::Array{}));
+    if (end && end->generation) members.emplace_back("shell_generation", *end->generation);
     if (end && end->journal) members.emplace_back("journal", *end->journal);
     return Json(std::move(members)).dump();
 }

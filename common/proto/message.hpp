@@ -274,6 +274,8 @@ struct End {
     std::vector<ProcessName> holders;
     std::vector<ProcessName> survivors;
     std::optional<std::string> cwd;  // After a run in a shell: the shell's folder.
+    // In a shell with a name: 1 for the first of that name, and one more for each that followed.
+    std::optional<std::uint64_t> generation = {};
     // If some output could not be kept: why.
     std::optional<std::string> journal = {};
 };

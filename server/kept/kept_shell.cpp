@@ -14,9 +14,10 @@ msg::ShellOpen asked(const msg::Open& first) {
 }  // namespace
 
 KeptShell::KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
-                     std::unique_ptr<RunFolder> folder)
+                     std::unique_ptr<RunFolder> folder, std::uint64_t generation)
     : KeptJob(open.shell_name, std::move(folder)),
-      shell_(loop, asked(open), context, [](const Shell&) {}) {}
+      shell_(loop, asked(open), context, [](const Shell&) {}),
+      generation_(generation) {}
 
 void KeptShell::on(const msg::Cancel&) {
     is_canceled_ = true;
@@ -29,6 +30,7 @@ void KeptShell::write_down() {
     msg::End record;
     const RealEnd real = real_end(*shell_.status());
     record.outcome = is_canceled_ ? Outcome(Canceled{real}) : as_outcome(real);
+    record.generation = generation_;
     record.out.eof = record.err.eof = true;  // It writes nothing of its own.
     write_end(std::move(record));
 }

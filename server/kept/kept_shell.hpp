@@ -12,9 +12,10 @@ class KeptShell : public KeptJob {
     // Throws SysError or UserError where it cannot be started.
     // `open` is the first that wants it: what it says of folder and environment counts.
     KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
-              std::unique_ptr<RunFolder> folder);
+              std::unique_ptr<RunFolder> folder, std::uint64_t generation);
 
     [[nodiscard]] Shell& shell() { return shell_; }
+    [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
     [[nodiscard]] KeptShell* as_shell() override { return this; }
     [[nodiscard]] pid_t pid() const override { return shell_.pid(); }
@@ -30,6 +31,7 @@ class KeptShell : public KeptJob {
 
   private:
     Shell shell_;
+    std::uint64_t generation_;
     bool is_canceled_ = false;
 };
 

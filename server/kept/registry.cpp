@@ -35,6 +35,15 @@ Store::Found as_lost(Store::Found found) {
     return found;
 }
 
+// A client ended the shell with a cancel, so that its state was given up.
+bool was_ended_on_purpose(const Store::Found& shell) {
+    return shell.end && std::holds_alternative<Canceled>(shell.end->outcome);
+}
+
+std::string how_it_ended(const Store::Found& shell) {
+    return shell.end ? describe(shell.end->outcome) : "lost: " + shell.why_lost;
+}
+
 // "FRSH_SESSION=..." is as good a random name as any, without the first part.
 std::string new_name() {
     const std::string mark = new_session_mark();
@@ -145,11 +154,12 @@ Registry::Answer Registry::open(const msg::Open& open) {
 
 Registry::Answer Registry::shell(const msg::Open& open) {
     if (launch_.forced_command) return Refusal{"denied", "this key may only run its own command"};
+    std::uint64_t generation = 1;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
         const auto found = store().find(open.shell_name);
         if (!found) {
             sweep_once();
-            if (auto begun = begin_shell(open)) return begun;
+            if (auto begun = begin_shell(open, generation)) return begun;
             continue;
         }
         if (found->form != Store::Form::Kept) return unusable(*found);
@@ -158,6 +168,10 @@ Registry::Answer Registry::shell(const msg::Open& open) {
         }
         if (auto shell = living(open.shell_name)) return shell;
         if (found->is_running) return Elsewhere{found->info.session};
+        if (!was_ended_on_purpose(*found) && store().note_report(open.shell_name)) {
+            return DeadShell{found->info.generation, how_it_ended(*found)};
+        }
+        generation = found->info.generation + 1;
         try {
             store().forget(open.shell_name);  // One of that name that has ended.
         } catch (const SysError& error) {
@@ -198,13 +212,15 @@ std::shared_ptr<KeptJob> Registry::begin(const msg::Open& open) {
     return run;
 }
 
-std::shared_ptr<KeptJob> Registry::begin_shell(const msg::Open& open) {
+std::shared_ptr<KeptJob> Registry::begin_shell(const msg::Open& open, std::uint64_t generation) {
     KeptRunInfo info = info_of(open.shell_name);
     info.is_shell = true;
+    info.generation = generation;
     auto folder = claim(info);
     if (!folder) return nullptr;
     try {
-        auto shell = std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder));
+        auto shell =
+            std::make_shared<KeptShell>(loop_, open, launch_, std::move(folder), generation);
         living_.emplace(open.shell_name, shell);
         return shell;
     } catch (...) {

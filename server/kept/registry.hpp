@@ -33,7 +33,13 @@ class Registry {
         std::string reason;
         std::string message;
     };
-    using Answer = std::variant<std::shared_ptr<KeptJob>, Store::Found, Elsewhere, Refusal>;
+    // The shell of that name has died, and no client has got a report of it before.
+    struct DeadShell {
+        std::uint64_t generation;
+        std::string how;  // How it ended, for a message.
+    };
+    using Answer =
+        std::variant<std::shared_ptr<KeptJob>, Store::Found, Elsewhere, Refusal, DeadShell>;
 
     // `launch` is lent. `audit` may be null. `folder` holds the kept runs. `on_arrival` is called
     // when another session hands over a client that asks for a job of this process.
@@ -47,8 +53,9 @@ class Registry {
     // Starts it, unless there is one of that id. What lives here is a KeptRun. Throws SysError or
     // UserError where nothing can be kept.
     Answer open(const msg::Open& open);
-    // The shell of that name, which is begun unless it lives. What lives here is a KeptShell.
-    // Throws as open().
+    // The shell of that name, which is begun unless it lives. What lives here is a KeptShell. If
+    // the last one of that name died by itself, the first request after that gets DeadShell: the
+    // state that it may rely on is lost. Throws as open().
     Answer shell(const msg::Open& open);
     // By its id, or how that begins.
     Answer find(const std::string& beginning);
@@ -79,7 +86,7 @@ class Registry {
     void be_found();
     // Returns null if another session claimed the id first.
     std::shared_ptr<KeptJob> begin(const msg::Open& open);
-    std::shared_ptr<KeptJob> begin_shell(const msg::Open& open);
+    std::shared_ptr<KeptJob> begin_shell(const msg::Open& open, std::uint64_t generation);
     std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
     Answer choose(const std::string& beginning, const std::vector<std::string>& runs);
     [[nodiscard]] KeptRunInfo info_of(const std::string& id);

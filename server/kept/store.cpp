@@ -223,6 +223,12 @@ Store::Removal Store::remove(int runs, const std::string& run) const {
     return Removal::Done;
 }
 
+bool Store::note_report(const std::string& shell) {
+    const Fd runs = open_folder();
+    if (!runs.is_open()) return false;
+    return open_in(runs.get(), shell + "/reported", O_WRONLY | O_CREAT | O_EXCL).is_open();
+}
+
 void Store::forget(const std::string& run) {
     const Fd runs = open_folder();
     if (!runs.is_open() || !is_run_id(run)) throw SysError("forget a run", ENOENT);

@@ -7,6 +7,7 @@
 //                       "ended_at" (seconds since 1970)
 //     ID/end.new        disk space that is reserved for the end record, so that a disk that fills
 //                       up while the run lives does not lose its outcome
+//     ID/reported       of a shell: made when a client got the report that it has died
 //     ID/lost           made when a sweep first finds the run without a session and an end
 //
 // A claim builds the folder under another name and renames it to the run id (renameat2(2),
@@ -85,6 +86,9 @@ class Store {
     [[nodiscard]] std::vector<Found> list() const;
     // Returns how many bytes a stream has had, from the journal's last record. Fast: reads no data.
     [[nodiscard]] static Offset produced(const std::string& path, StreamId stream);
+    // Notes that a client got the report of this shell's death. Returns false if it was noted
+    // before. Throws as claim().
+    [[nodiscard]] bool note_report(const std::string& shell);
     // Removes a run that is not running, in whatever form it is. Throws SysError: EBUSY if the run
     // is running or another process is removing it, ENOENT if there is none.
     void forget(const std::string& run);

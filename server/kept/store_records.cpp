@@ -67,7 +67,10 @@ std::string encode_start_record(const KeptRunInfo& info, const MachineBoot& mach
                          {"pid", std::int64_t{::getpid()}},
                          {"host", machine.host},
                          {"boot_id", machine.boot_id}};
-    if (info.is_shell) members.emplace_back("shell", true);
+    if (info.is_shell) {
+        members.emplace_back("shell", true);
+        members.emplace_back("generation", info.generation);
+    }
     if (info.forced_command) add_bytes(members, "forced_command", *info.forced_command);
     add_args(members, info.args);
     return Json(std::move(members)).dump() + "\n";
@@ -86,6 +89,8 @@ std::optional<StartRecord> parse_start_record(const std::optional<std::string>& 
         start.info.mode = *mode;
         start.info.args = args_of(fields);
         start.info.is_shell = fields.flag("shell");
+        if (fields.has("generation"))
+            start.info.generation = fields.whole("generation", UINT64_MAX);
         start.info.started_at = fields.whole("started_at", UINT64_MAX);
         start.info.session = fields.text("session", 64);
         start.info.forced_command = forced_command_of(fields);

@@ -17,6 +17,7 @@ struct KeptRunInfo {
     msg::Open::Mode mode = msg::Open::Mode::Command;
     std::vector<std::string> args;  // Any bytes.
     bool is_shell = false;
+    std::uint64_t generation = 1;  // For a shell: see msg::End.
     std::uint64_t started_at = 0;  // Seconds since 1970.
     std::string session;           // The name of its session's socket: handoff.hpp.
     // The command= of the key that the run was requested with.

@@ -334,6 +334,7 @@ void Run::end(Time now) {
         record.cwd = executor_->cwd();
     }
     record.usage = usage(now);
+    record.generation = generation_;
     record_ = std::move(record);
     state_ = is_disconnected_ ? State::Told : State::Ended;
 }

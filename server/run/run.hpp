@@ -87,6 +87,12 @@ class Run : public Link::Source, private Executor::Owner {
         begin_ending(EndReason::Disconnected, first, now);
     }
 
+    // In a shell with a name: its generation, for the record.
+    void set_generation(std::uint64_t generation) {
+        generation_ = generation;
+        if (record_) record_->generation = generation;
+    }
+
     [[nodiscard]] bool is_disconnected() const { return is_disconnected_; }
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
 
@@ -147,6 +153,7 @@ class Run : public Link::Source, private Executor::Owner {
     std::unique_ptr<OutputReader> err_;
     std::unique_ptr<StdinWriter> in_;
     StreamId first_to_send_ = StreamId::Stdout;  // Changes with each chunk.
+    std::optional<std::uint64_t> generation_;
     std::optional<msg::End> record_;
 };
 

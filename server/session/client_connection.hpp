@@ -140,6 +140,7 @@ class ClientConnection : private Link::Handler {
     void refuse(Channel channel, const Registry::Refusal& refusal);
     void begin(const msg::Open& open, std::unique_ptr<Run> run);
     void open_kept(const msg::Open& open);
+    void begin_in_dead_shell(const msg::Open& open, const Registry::DeadShell& shell);
     // Returns nothing if nothing can be kept; that has been reported then.
     std::optional<Registry::Answer> ask_for_kept(const msg::Open& open);
     void follow(std::unique_ptr<JournalChannel> journal_channel);

@@ -113,7 +113,12 @@ void ClientConnection::open_kept(const msg::Open& open) {
     }
     const auto* const job = std::get_if<std::shared_ptr<KeptJob>>(&*answer);
     if (KeptShell* const shell = job != nullptr ? (*job)->as_shell() : nullptr) {
-        return begin(open, std::make_unique<Run>(loop_, open, shell->shell()));
+        auto run = std::make_unique<Run>(loop_, open, shell->shell());
+        run->set_generation(shell->generation());
+        return begin(open, std::move(run));
+    }
+    if (const auto* const dead = std::get_if<Registry::DeadShell>(&*answer)) {
+        return begin_in_dead_shell(open, *dead);
     }
     msg::Attach attach;
     attach.channel = open.channel;
@@ -124,6 +129,17 @@ void ClientConnection::open_kept(const msg::Open& open) {
     }
     link_.send(msg::Started{open.channel, open.run, journal_channel->pid()});
     follow(std::move(journal_channel));
+}
+
+void ClientConnection::begin_in_dead_shell(const msg::Open& open,
+                                           const Registry::DeadShell& shell) {
+    auto run = std::make_unique<Run>(
+        loop_, open,
+        NotStarted{"shell", 0,
+                   "shell " + open.shell_name + " has ended (" + shell.how +
+                       "), and its state is lost; the next command begins a new one"});
+    run->set_generation(shell.generation);
+    begin(open, std::move(run));
 }
 
 void ClientConnection::follow(std::unique_ptr<JournalChannel> journal_channel) {

@@ -431,6 +431,31 @@ class KeptLife(Case):
         self.assertEqual(3, self.run_it("--shell", name, "exit 3").code)
         self.assertIn(self.runs()[name]["outcome"]["kind"], ("exited",))
 
+    def test_k3_a_named_shell_that_died_is_reported_once_by_its_name(self):
+        for how, told in (("set -e; false", "exited with 1"), ("exec true", "exited with 0"),
+                          ("kill -9 $$", "killed by signal KILL"), ("exit 7", "exited with 7")):
+            with self.subTest(how):
+                name = self.new_id()
+                first = self.run_it("--shell", name, "A=1; cd /tmp", record=True)
+                self.assertEqual((0, 1), (first.code, first.record["shell_generation"]), first)
+                self.run_it("--shell", name, how)
+                died = self.run_it("--shell", name, "echo ${A-none}; pwd", record=True)
+                self.assertEqual((255, b""), (died.code, died.out), died)
+                outcome = died.record["outcome"]
+                self.assertEqual(("not_started", "shell"), (outcome["kind"], outcome["stage"]))
+                self.assertIn(told, died.err.decode())
+                self.assertEqual(1, died.record["shell_generation"])
+                for _ in range(2):
+                    after = self.run_it("--shell", name, "echo ${A-none}", record=True)
+                    self.assertEqual((0, b"none\n", 2),
+                                     (after.code, after.out, after.record["shell_generation"]))
+                # A shell that a client has ended is no surprise.
+                self.assertEqual(0, self.ask("--kill", name).code)
+                again = self.run_it("--shell", name, "true", record=True)
+                self.assertEqual((0, 3), (again.code, again.record["shell_generation"]), again)
+                self.assertEqual(0, self.ask("--kill", name).code)
+                self.assertEqual(0, self.ask("--forget", name).code)
+
     def test_a_stopped_client_delays_no_kept_run_and_gets_it_all_later(self):
         run, done = self.new_id(), self.path("done")
         process = self.unix.popen(("--run-id", run), f"head -c 30000000 /dev/zero; echo > {done}; exit 2",
