@@ -55,7 +55,7 @@ class Audited(TlsCase):
                           "no such account"))
         self.assertNotIn("tried", line)
 
-    def test_keys_of_which_none_will_do_are_all_named(self):
+    def test_all_refused_keys_of_a_probe_are_logged(self):
         client, _ = self.trusting()
         make_key(os.path.join(client.home, ".ssh/id_ecdsa"), kind="ecdsa")
         client.run("no-such-user@" + self.target, "true")
@@ -71,7 +71,7 @@ class Audited(TlsCase):
         line = self.line("the line", lambda line: line["event"] == "left")
         self.assertEqual((line["user"], line["key"], line["reason"]), (None, None, "without a login"))
 
-    def test_what_is_no_tls(self):
+    def test_a_peer_without_tls_is_logged_as_refused(self):
         connection = self.raw(b"GET / HTTP/1.1\r\nHost: " + b"x" * 100 + b"\r\n\r\n")
         line = self.line("the line", self.from_us(connection))
         self.assertEqual(line["event"], "refused")

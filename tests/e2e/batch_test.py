@@ -38,7 +38,7 @@ class Batch(Case):
                 self.assertEqual(expected, result.out.decode())
                 self.assertEqual("".join(f"err {i}\n" for i in range(10)), result.err.decode())
 
-    def test_large_outputs_are_held_whole(self):
+    def test_large_outputs_are_stored_whole_until_their_turn(self):
         sizes = [3 << 20, 5 << 20, 1, 0, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 2 << 20]
         lines = [f"head -c {size} /dev/zero | tr '\\0' {chr(97 + i)}; sleep 0.{8 - i}"
                  for i, size in enumerate(sizes)]
@@ -47,7 +47,7 @@ class Batch(Case):
         self.assertEqual((0, b""), (result.code, result.err))
         self.assertEqual(hashlib.md5(expected).digest(), hashlib.md5(result.out).digest())
 
-    def test_a_slow_reader_gets_what_was_held_and_costs_no_memory(self):
+    def test_a_slow_reader_gets_stored_output_in_bounded_memory(self):
         size = 48 << 20
         lines = ["sleep 0.3", f"head -c {size} /dev/zero; sleep 0.5; echo end"]
         process = self.start(lines, "--jobs", "2", place=self.unix)
@@ -75,7 +75,7 @@ class Batch(Case):
             process.send_signal(signal.SIGTERM)
             self.assertEqual(143, process.wait(20))
 
-    def test_lines_are_run_as_they_come(self):
+    def test_each_line_runs_as_soon_as_it_arrives(self):
         process = self.start(["echo one"])
         with self.running(process):
             self.assertEqual(b"one\n", process.stdout.readline())
@@ -100,7 +100,7 @@ class Batch(Case):
         result = self.batch(["exit 3"], "-q")
         self.assertEqual((3, b""), (result.code, result.err))
 
-    def test_a_record_a_line_and_nothing_else(self):
+    def test_json_prints_one_record_for_each_line(self):
         lines = ["echo out; echo err >&2", "exit 3", "kill -9 $$", "printf '\\377'",
                  "head -c 3000000 /dev/zero"]
         for place in self.everywhere():
@@ -138,7 +138,7 @@ class Batch(Case):
                              "echo on"], "--one-shell")
         self.assertEqual(b"on\n", result.out, result)
 
-    def test_blank_lines_are_nothing_and_the_last_needs_no_newline(self):
+    def test_blank_lines_are_skipped_and_the_last_needs_no_newline(self):
         result = self.batch(b"\n  \n\t\necho a\n\n \necho b")
         self.assertEqual((0, b"a\nb\n", b""), (result.code, result.out, result.err))
         for text in (b"", b"\n", b" "):
@@ -147,7 +147,7 @@ class Batch(Case):
         result = self.batch(b"# comment\necho a # b\n")
         self.assertEqual((0, b"a\n"), (result.code, result.out))
 
-    def test_an_end_without_a_line_before_it_comes_at_any_time(self):
+    def test_stdin_that_ends_without_a_line_ends_the_batch(self):
         for text in (b"", b" ", b"\n"):
             process = self.start([])
             with self.running(process):
@@ -165,11 +165,11 @@ class Batch(Case):
         self.assertEqual((255, b"a\nd\n"), (result.code, result.out))
         self.assertRegex(result.err, rb"frsh: line 2: .*NUL")
 
-    def test_bytes_of_a_line_are_left_alone(self):
+    def test_every_byte_of_a_line_reaches_the_shell(self):
         result = self.batch(b"printf %s x\r\nprintf %s '\xff\xfe'\n")
         self.assertEqual(b"x\r\xff\xfe", result.out, result)
 
-    def test_a_very_long_line(self):
+    def test_a_line_of_3_mib_runs_and_one_of_9_mib_is_refused(self):
         text = "x" * (3 << 20)
         result = self.batch([f": {text}; echo long",
                              "echo short"])
@@ -178,7 +178,7 @@ class Batch(Case):
         self.assertEqual((255, b"short\n"), (result.code, result.out))
         self.assertIn(b"line 1", result.err[:200])
 
-    def test_a_thousand_lines(self):
+    def test_a_thousand_lines_run_in_order(self):
         count = 1000 if not SANITIZED else 200
         lines = [f"echo {i}" for i in range(count)]
         expected = "".join(f"{i}\n" for i in range(count)).encode()
@@ -187,12 +187,12 @@ class Batch(Case):
             self.assertEqual((0, b""), (result.code, result.err))
             self.assertEqual(expected, result.out)
 
-    def test_stdin_of_each_is_empty(self):
+    def test_stdin_of_each_run_is_empty(self):
         for options in ([], ["--one-shell"]):
             result = self.batch(["cat; readlink /proc/self/fd/0", "echo next"], *options)
             self.assertEqual(b"/dev/null\nnext\n", result.out, result)
 
-    def test_limits_hold_for_each_line(self):
+    def test_limits_apply_to_each_line(self):
         for options in ([], ["--one-shell", "--env", "HOME=/nonexistent"]):
             begun = time.monotonic()
             result = self.batch(["echo a; sleep 60", "echo b", "while :; do :; done", "echo c"],
@@ -204,7 +204,7 @@ class Batch(Case):
         self.assertEqual(b"1\n2\n39\n100000"[:5] + b"0000\nb\n", result.out, result)
         self.assertIn(b"left out", result.err)
 
-    def test_ctrl_c_interrupts_what_runs_and_starts_no_more(self):
+    def test_ctrl_c_interrupts_the_runs_and_starts_no_more(self):
         for options in (["--jobs", "2"], ["--one-shell"]):
             process = self.start(["echo up; sleep 60", "sleep 61", "echo no", "echo no"], *options,
                                  place=self.unix)
@@ -230,7 +230,7 @@ class Batch(Case):
                     time.sleep(0.3)  # Or three would be one.
                 self.assertEqual(130, process.wait(10))
 
-    def test_the_third_ctrl_c_ends_what_will_not(self):
+    def test_the_third_ctrl_c_kills_a_run_that_ignores_signals(self):
         process = self.start(["trap '' INT TERM; echo up; while :; do sleep 0.05; done"])
         with self.running(process):
             self.assertEqual(b"up\n", process.stdout.readline())
@@ -284,7 +284,7 @@ class Batch(Case):
             self.assertIn(b"were not run", process.stderr.read())
         self.no_strays()
 
-    def test_no_server_at_all(self):
+    def test_without_a_server_it_is_255_and_nothing_runs(self):
         nowhere = Place("nowhere", self.stdio.runtime, ["unix:/nonexistent/socket"])
         result = self.batch(["echo no"], place=nowhere)
         self.assertEqual((255, b""), (result.code, result.out))

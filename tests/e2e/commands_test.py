@@ -133,7 +133,7 @@ class Commands(Case):
             error = wire.next(lambda one: one["type"] not in ("hello",))[0]
             self.assertIn("NAME=VALUE", error["message"])
 
-    def test_c5_the_stdin_of_a_one_shot_is_the_clients(self):
+    def test_c5_a_command_reads_the_clients_stdin(self):
         for place in self.everywhere():
             self.assertEqual(b"b\na\n", place.run([], "tac", stdin=b"a\nb\n").out)
 
@@ -144,7 +144,7 @@ class Commands(Case):
                              result)
             self.agrees(result)
 
-    def test_c4_a_blank_or_comment_only_command_was_there_and_exits_0(self):
+    def test_c4_a_blank_or_comment_only_command_exits_0(self):
         for place in self.everywhere():
             for words in ([" "], ["\n"], ["# nothing"], ["", ""]):
                 result = place.run([], *words, stdin=b"exit 3\n", record=True)
@@ -154,7 +154,7 @@ class Commands(Case):
         nowhere = Place("nowhere", self.folder, [f"unix:{self.folder}/nobody.sock"])
         self.assertEqual(255, nowhere.run([], " ").code)
 
-    def test_c4_an_empty_command_is_no_command(self):
+    def test_c4_an_empty_command_means_the_login_shell(self):
         for place in self.everywhere():
             result = place.run([], "", stdin=b"exit 5\n")
             self.assertEqual(5, result.code, "the shell reads stdin")
@@ -183,19 +183,19 @@ class Commands(Case):
         for name in ("LD_DEBUG_OUTPUT", "BASH_ENV", "SECRET", "ENV"):
             self.assertNotIn(name, [line.split("=")[0] for line in lines])
 
-    def test_c6_bytes_that_are_no_text_get_through(self):
+    def test_c6_bytes_that_are_not_utf8_arrive_unchanged(self):
         word = b"\xff\xfe=\xc0"
         for place in self.everywhere():
             result = place.run(["--env", b"X=" + word, "--argv"], "sh", "-c", "printf %s \"$X\"")
             self.assertEqual(word, result.out)
 
-    def test_c6_a_variable_that_is_none_is_refused(self):
+    def test_c6_env_without_a_name_or_value_is_refused(self):
         for bad in ("A", "=x", ""):
             result = self.unix.run(["--env", bad], "true")
             self.assertEqual(255, result.code)
             self.assertRegex(result.err, rb"^frsh: .*NAME=VALUE.*\n$")
 
-    def test_c7_a_folder_that_is_not_there_is_not_started_at_stage_cwd(self):
+    def test_c7_a_missing_folder_is_not_started_at_stage_cwd(self):
         for place in self.everywhere():
             for folder, number in (("/no/such/folder", 2), ("/etc/passwd", 20)):
                 result = place.run(["--cwd", folder], "echo ran", record=True)

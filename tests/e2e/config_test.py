@@ -46,7 +46,7 @@ class ClientFile(TlsCase):
         self.assertEqual(client.run("127.0.0.1", "echo hi").out, b"hi\n")
         self.assertEqual(client.run("local", "echo hi").out, b"hi\n")
 
-    def test_linger(self):
+    def test_linger_of_a_host_limits_the_wait_for_holders(self):
         client = self.configured(self.host('linger = "10ms"\n'))
         began = time.monotonic()
         result = client.run("box", "sleep 20 & echo hi")
@@ -54,7 +54,7 @@ class ClientFile(TlsCase):
         self.assertIn("output still held open by ", result.err)
         self.assertLess(time.monotonic() - began, 2)
 
-    def test_via(self):
+    def test_via_of_a_host_starts_that_command(self):
         client = self.configured(f'[hosts.box]\nvia = "{FRSHD} --stdio"\n')
         self.assertEqual(client.run("box", "echo hi").out, b"hi\n")
 
@@ -68,7 +68,7 @@ class ClientFile(TlsCase):
         write(path, "")
         self.assertEqual(client.run("local", "echo hi").out, b"hi\n")
 
-    def test_a_file_that_others_could_have_written_is_not_believed(self):
+    def test_a_file_that_others_could_have_written_is_refused(self):
         client = self.configured(self.host())
         path = os.path.join(client.home, ".config/frsh/config.toml")
         os.chmod(path, 0o622)
@@ -91,7 +91,7 @@ class SshFile(TlsCase):
     def host(self):
         return f"Host box\n HostName 127.0.0.1\n Port 1\n User {ME}\n IdentityFile %d/held\n"
 
-    def test_name_user_and_key_are_taken_and_the_port_is_not(self):
+    def test_ssh_config_gives_name_user_and_key_but_no_port(self):
         client = self.configured(self.host().replace("%d/held", "~/held"))
         port = str(self.server.port)
         result = client.run("-p", port, "box", "echo hi")
@@ -108,14 +108,14 @@ class SshFile(TlsCase):
         self.authorize(make_key(os.path.join(client.home, ".ssh/id_ed25519")))
         self.assertEqual(client.run(f"box:{self.server.port}", "echo hi").out, b"hi\n")
 
-    def test_frshs_own_file_comes_first(self):
+    def test_config_toml_overrides_ssh_config(self):
         client = self.configured(self.host().replace(ME, "no-such-user"))
         write(os.path.join(client.home, ".config/frsh/config.toml"),
               f'[hosts.box]\nuser = "{ME}"\nport = {self.server.port}\n')
         self.assertEqual(client.run("box", "echo hi").out, b"hi\n")
         self.one_line(client.run(f"no-such-user@box:{self.server.port}", "true"), "no-such-user@")
 
-    def test_ssh_is_not_started_where_its_file_has_nothing_to_say(self):
+    def test_ssh_is_not_started_if_its_file_has_nothing_for_the_host(self):
         client = self.configured(self.host())
         asked = os.path.join(client.home, "asked")
         write(os.path.join(client.home, "bin/ssh"), f"#!/bin/sh\necho >>{asked}\nexit 1\n", 0o700)
@@ -140,7 +140,7 @@ class SshFile(TlsCase):
         self.one_line(client.run(self.target, "true"), "within five seconds")
         self.assertLess(time.monotonic() - began, 20)
 
-    def test_where_there_is_no_ssh_its_file_is_left_aside(self):
+    def test_without_ssh_its_file_is_ignored_with_a_notice(self):
         client = self.configured(self.host())
         client.env["PATH"] = make_folder(client.home, "empty")
         key = os.path.join(client.home, "held")
@@ -234,7 +234,7 @@ class ServerFile(TlsCase):
                 server.wait()
             self.assertTrue(os.path.exists(runtime + "/audit"))
 
-    def test_a_plain_users_server_has_a_file_of_its_own(self):
+    def test_a_plain_users_server_reads_the_users_own_file(self):
         if ROOT:
             self.skipTest("not a plain user: the file of root is /etc/frsh/frshd.toml")
         home = make_folder(self.folder, "plain")
@@ -266,7 +266,7 @@ class ServerFile(TlsCase):
         client, _ = self.user_of(server)
         self.assertEqual(client.run(server.name, "echo hi").out, b"hi\n")
 
-    def test_which_variables_are_passed_on(self):
+    def test_accept_env_selects_the_forwarded_variables(self):
         plain, strict = self.serve(""), self.serve('accept_env = ["LC_A*", "LD_*"]')
         for server, seen in ((plain, b"en 1 2\n"), (strict, b"none 1 none\n")):
             client, _ = self.user_of(server)
@@ -274,7 +274,7 @@ class ServerFile(TlsCase):
             result = client.run(server.name, "echo ${LANG:-none} $LC_A1 ${LC_B:-none}")
             self.assertEqual(result.out, seen, result)
 
-    def test_variables_of_a_key_only_when_configured(self):
+    def test_variables_of_a_key_need_permit_user_environment(self):
         for text, seen in (("", b"none\n"), ("permit_user_environment = true", b"yes\n")):
             server = self.serve(text)
             client, line = self.user_of(server)

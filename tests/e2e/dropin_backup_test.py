@@ -27,7 +27,7 @@ class Borg(ToolCase):
         self.good("borg", "extract", self.repository + "::one", env=self.own, cwd=self.path("back"))
         self.same(tree, self.path("back/tree"))
 
-    def test_interrupted_it_leaves_nothing_running(self):
+    def test_an_interrupted_backup_leaves_nothing_running(self):
         self.write("tree/big", os.urandom(30_000_000))
         process = self.popen("borg", "create", "--upload-ratelimit", "1000", self.repository + "::one",
                              "tree", env=self.own, start_new_session=True)

@@ -69,7 +69,7 @@ class Rsync(ToolCase):
         self.rsync(self.path("big"), f"127.0.0.1:{self.path('copy')}")
         self.same(self.path("big"), self.path("copy"))
 
-    def test_what_is_not_there_is_rsyncs_own_error(self):
+    def test_a_missing_file_is_rsyncs_own_error(self):
         result = self.run_tool("rsync", "-e", self.rsh, "127.0.0.1:/no/such/file", self.path("x"))
         self.assertEqual(result.code, 23, result)
         self.assertIn("No such file", result.err)
@@ -156,13 +156,13 @@ class Scp(ToolCase):
 
 
 class Subsystems(ToolCase):
-    def test_one_that_is_not_there(self):
+    def test_an_unknown_subsystem_is_255_with_one_line(self):
         result = self.run_tool("frsh", "-p", self.port, "-s", "127.0.0.1", "no-such")
         self.assertEqual(result.code, 255, result)
         self.assertIn("subsystem request failed", result.err)
         self.assertEqual(result.err.count("\n"), 1, result)
 
-    def test_a_key_with_a_command_of_its_own_gets_that(self):
+    def test_a_forced_command_replaces_the_subsystem(self):
         client, line = self.trusting()
         self.authorize('command="echo forced: $SSH_ORIGINAL_COMMAND" ' + line)
         result = client.run("-s", self.target, "sftp")

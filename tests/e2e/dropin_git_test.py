@@ -52,7 +52,7 @@ class Git(ToolCase):
         self.assertEqual(result.code, 0, result)
         self.assertIn("ls-remote< version 2", result.err)
 
-    def test_the_variant_is_found_out_by_asking_G(self):
+    def test_git_detects_the_ssh_variant_by_G(self):
         # Without -G git would know no port, and no such option as -4.
         self.repository()
         result = self.run_tool("git", "ls-remote", "--heads", self.url("repo.git"),

@@ -36,7 +36,7 @@ class Parallel(ToolCase):
         # How many hosts failed.
         self.assertEqual((result.code, result.out), (1, "nonall\n"), result)
 
-    def test_a_limit_ends_what_runs_there(self):
+    def test_a_timeout_of_the_tool_ends_the_remote_command(self):
         result = self.run_tool(*self.base, "--timeout", "2", "echo $$ > {}; exec sleep 1000", ":::",
                                self.path("pid"))
         self.assertNotEqual(result.code, 0, result)
@@ -65,7 +65,7 @@ class Clush(ToolCase):
         self.assertEqual(result.code, 0, result)
         self.same(tree, self.path("there/tree"))
 
-    def test_a_limit_ends_what_runs_there(self):
+    def test_a_timeout_of_the_tool_ends_the_remote_command(self):
         result = self.clush("-S", "-u", "2", f"echo $$ >> {self.path('pids')}; exec sleep 1000")
         self.assertNotEqual(result.code, 0, result)
         for pid in self.read("pids").split():
@@ -108,7 +108,7 @@ class Pssh(ToolCase):
         self.assertIn("255", result.out, result)
         self.assertIn("Connection refused", result.out, result)
 
-    def test_killed_by_its_limit_it_leaves_nothing_running(self):
+    def test_a_client_killed_by_timeout_leaves_nothing_running(self):
         result = self.run_tool("parallel-ssh", "-H", f"127.0.0.1:{self.port}", "-t", "2",
                                f"echo $$ > {self.path('pid')}; exec sleep 1000")
         self.assertNotEqual(result.code, 0, result)

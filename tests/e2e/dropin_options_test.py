@@ -52,7 +52,7 @@ class Options(ToolCase):
         self.assertNotIn("Bad configuration option", result.err)
         self.assertNotIn("Usage:", result.err)
 
-    def test_V_and_G_need_no_server(self):
+    def test_options_V_and_G_need_no_server(self):
         result = self.frsh("-V")
         self.assertEqual((result.code, result.out), (0, ""), result)
         self.assertRegex(result.err, r"^frsh \d")
@@ -142,7 +142,7 @@ class Options(ToolCase):
         with open(self.server.host_key + ".pub") as file:
             return " ".join(file.read().split()[:2])
 
-    def test_variables(self):
+    def test_send_env_and_set_env_reach_the_command(self):
         script = "echo $LC_X,$GIT_PROTOCOL,$SECRET,$ASKED"
         env = {"LC_X": "lc", "GIT_PROTOCOL": "version=2", "SECRET": "s"}
         base = ["-p", self.port]
@@ -165,7 +165,7 @@ class Options(ToolCase):
         for near in kept:
             near.close()
 
-    def test_several_attempts(self):
+    def test_connection_attempts_are_repeated(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         started = time.monotonic()
@@ -178,7 +178,7 @@ class Options(ToolCase):
                            "echo ${SSH_CONNECTION%% *}")
         self.assertEqual(result.out, "127.0.0.9\n")
 
-    def test_f_goes_to_the_background_after_the_login(self):
+    def test_option_f_goes_to_the_background_after_the_login(self):
         process = self.popen("frsh", "-f", "-p", self.port, "127.0.0.1",
                              f"sleep 2; echo done > {self.path('made')}", stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
@@ -187,7 +187,7 @@ class Options(ToolCase):
         wait_until(lambda: os.path.exists(self.path("made")), "the command in the background")
         self.refused(self.frsh("-f", "-p", "1", "127.0.0.1", "true"), "Connection refused")
 
-    def test_N_stays_until_a_signal(self):
+    def test_option_N_stays_until_a_signal(self):
         process = self.popen("frsh", "-N", "-v", "-p", self.port, "127.0.0.1")
         line = process.stderr.readline()
         while b"connected to" not in line and line:

@@ -80,7 +80,7 @@ class KeptLife(Case):
         process.send_signal(number)
         process.communicate(timeout=PATIENCE)
 
-    def test_a_left_run_goes_on_and_later_clients_get_every_byte(self):
+    def test_a_detached_run_goes_on_and_later_clients_get_every_byte(self):
         go = self.path("go")
         run = self.detach(f"seq 1 50000; while [ ! -e {go} ]; do sleep 0.01; done; seq 1 50000 >&2; exit 7")
         sequence = b"".join(b"%d\n" % i for i in range(1, 50001))
@@ -176,7 +176,7 @@ class KeptLife(Case):
         self.assertEqual("lost", outcome["kind"])
         self.assertIn("restarted", outcome["message"])
 
-    def test_sessions_killed_while_writing_leave_a_true_beginning(self):
+    def test_sessions_killed_while_writing_leave_a_correct_beginning(self):
         sequence = b"".join(b"%d\n" % i for i in range(1, 400_000))
         pick = random.Random(5)
         for number in range(1000 if FULL else 12):
@@ -395,7 +395,7 @@ class KeptLife(Case):
                 self.assertEqual(0, result.code, result)
         wait_until(lambda: not self.server.sessions(), "sessions to end")
 
-    def test_what_is_older_or_more_than_is_to_be_kept_goes(self):
+    def test_runs_beyond_keep_age_or_keep_total_are_removed(self):
         with self.another('keep_age = "1s"\n') as place:
             old = place.run(("--run-id", "old"), "true")
             self.assertEqual(0, old.code, old)

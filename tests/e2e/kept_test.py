@@ -58,7 +58,7 @@ class Kept(Case):
             place.run(["--kill", run])
             self.assertEqual(0, place.run(["--forget", run]).code)
 
-    def test_a_run_that_is_left_alone_is_listed_followed_and_forgotten(self):
+    def test_a_detached_run_is_listed_followed_and_forgotten(self):
         for place in self.everywhere():
             run = self.detach(place, self.held())
             wait_until(lambda: self.listed(place, run)["stderr"]["bytes"] == 4, "its output")
@@ -89,7 +89,7 @@ class Kept(Case):
             self.assertIsNone(self.listed(place, run))
             os.unlink(self.release)
 
-    def test_where_nothing_is_kept_the_list_is_empty(self):
+    def test_without_kept_runs_the_list_is_empty(self):
         nowhere = self.path("nowhere")
         os.mkdir(nowhere, 0o700)
         place = Place("nothing kept", nowhere, ["local"])
@@ -140,7 +140,7 @@ class Kept(Case):
         self.assertEqual(1, other.err.count(b"\n"), other)
         self.end_and_forget(self.unix, "job")
 
-    def test_a_client_that_was_killed_is_simply_run_again(self):
+    def test_a_killed_client_that_is_run_again_attaches_to_its_run(self):
         count = self.path("count")
         command = f"echo once >> {count}; " + self.held("echo out", "cat; exit 6")
         process = self.unix.popen(["--run-id", "retry"], command, stdin=subprocess.PIPE,
@@ -158,7 +158,7 @@ class Kept(Case):
             self.assertEqual("once\n", file.read())
         self.end_and_forget(self.unix, "retry")
 
-    def test_a_soft_timeout_gives_what_there_is_and_lets_it_run_on(self):
+    def test_after_a_soft_timeout_the_run_goes_on(self):
         for place in self.everywhere():
             result = place.run(["--soft-timeout", "300ms", "--run-id", "soft"], self.held(),
                                record=True)
@@ -238,7 +238,7 @@ class Kept(Case):
                                  "signal TERM\n".encode(), again.err)
             self.assertEqual(0, place.run(["--forget", run]).code)
 
-    def test_a_signal_is_sent_and_not_waited_for(self):
+    def test_kill_with_a_signal_does_not_wait_for_the_end(self):
         for place in self.everywhere():
             run = self.detach(place, "trap 'echo got it; exit 8' USR1; echo ready; "
                               "while :; do sleep 0.02; done")
@@ -249,7 +249,7 @@ class Kept(Case):
                              (lambda r: (r.code, r.out))(place.run(["--attach", run])))
             self.end_and_forget(place, run)
 
-    def test_what_runs_is_not_forgotten(self):
+    def test_a_running_run_cannot_be_forgotten(self):
         run = self.detach(self.unix, "exec sleep 60")
         result = self.unix.run(["--forget", run])
         self.assertEqual((255, b"", 1), (result.code, result.out, result.err.count(b"\n")), result)
@@ -270,7 +270,7 @@ class Kept(Case):
                 self.assertTrue(result.err.startswith(f"frsh: {run}: ".encode()), result)
         self.end_and_forget(self.unix, "short-1", "short-2", "other")
 
-    def test_ctrl_c_while_following_is_for_the_command(self):
+    def test_ctrl_c_while_following_interrupts_the_command(self):
         run = self.detach(self.unix, "trap 'echo int; exit 9' INT; echo ready; "
                           "while :; do sleep 0.02; done")
         process = self.unix.popen(["--attach", run], stdin=subprocess.DEVNULL,
@@ -312,7 +312,7 @@ class Kept(Case):
             self.assertEqual(b"ready\nint\nterm\n" if code == 130 else b"ready\n", followed.out)
             self.end_and_forget(self.unix, "left")
 
-    def test_an_id_of_ones_own_does_not_keep_what_is_to_end(self):
+    def test_a_run_id_does_not_keep_a_run_that_ends_on_disconnect(self):
         said = self.leave(["--on-disconnect=kill", "--run-id", "mortal"],
                           [(signal.SIGHUP, None)], 129)
         self.assertEqual("", said)
@@ -441,7 +441,7 @@ class Hostile(Case):
         self.assertEqual((b"d\n", b"frsh: stdout: bytes 2 to 3 were not kept\n"),
                          (result.out, result.err))
 
-    def test_what_does_not_add_up_is_lost(self):
+    def test_counts_or_checksums_that_differ_are_lost(self):
         def sums(peer):
             request, _ = peer.hear("attach")
             peer.attached(request, out=2, out_sum=zlib.crc32(b"xy"))
@@ -462,7 +462,7 @@ class Hostile(Case):
                 self.assertIn(what, result.err)
                 self.assertIn(b"; to ask again: frsh --attach abc unix:", result.err)
 
-    def test_nonsense_in_place_of_an_answer_is_a_protocol_error(self):
+    def test_a_malformed_answer_is_a_protocol_error(self):
         def other_run(peer):
             peer.attached(peer.hear("attach")[0], run="xyz")
             peer.hear("bye")

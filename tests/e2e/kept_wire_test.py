@@ -162,7 +162,7 @@ class KeptWire(Case):
         with open(count) as file:
             self.assertEqual("once\n", file.read())
 
-    def test_of_the_callers_of_a_shell_that_has_just_ended_one_is_told(self):
+    def test_after_a_shell_died_one_of_its_callers_gets_the_report(self):
         for _ in range(5):
             with self.wire() as wire:
                 wire.open(1, "exit 0", shell_name=self.run)
@@ -176,7 +176,7 @@ class KeptWire(Case):
                 wire.socket.close()
             self.assertEqual(["exited"] * 4 + ["not_started"], sorted(kinds))
 
-    def test_what_there_is_now_has_an_end_however_much_comes(self):
+    def test_logs_of_a_writing_run_end_at_the_present_end(self):
         with self.wire() as wire:
             self.keep(wire, "while :; do head -c 100000 /dev/zero; sleep 0.02; done", stdin_null=True)
             wire.next(lambda one: one["type"] == "data" and one["off"] > 150_000)

@@ -52,7 +52,7 @@ class Ahead(Case):
         self.assertEqual(5, len(sessions))
         self.assertTrue(sessions - ready)
 
-    def test_one_that_died_is_no_loss(self):
+    def test_a_dead_preforked_session_costs_no_client(self):
         for pid in self.both():
             os.kill(pid, signal.SIGKILL)
         self.session_of()
@@ -71,7 +71,7 @@ class Ahead(Case):
             self.assertTrue(sessions & ready)
             self.assertNotEqual(fork_server, self.fork_server())
 
-    def test_they_go_with_the_listener_however_that_ends(self):
+    def test_preforked_sessions_end_with_a_killed_listener(self):
         ready = self.both() | {self.fork_server()}
         self.own.process.kill()
         wait_until(lambda: not any(is_alive(pid) for pid in ready), "all to end")
@@ -168,7 +168,7 @@ class Life(Case):
                                f"not {content()!r} ({place.name}, {name})", 10)
                 self.no_strays()
 
-    def test_l1_what_ignores_the_clients_signal_is_killed_in_the_end(self):
+    def test_l1_a_command_that_ignores_the_clients_signal_is_killed(self):
         for name in ("TERM", "HUP"):
             process, content = self.tidied_up(self.unix, name, "trap '' TERM HUP; echo $$ >&3")
             with self.running(process):
@@ -187,7 +187,7 @@ class Life(Case):
                     self.assertEqual(255, process.wait(20))
                 self.no_strays()
 
-    def test_l2_tidying_up_may_print_when_the_client_was_killed(self):
+    def test_l2_cleanup_after_a_killed_client_may_print(self):
         for place in self.everywhere():
             process, content = self.tidied_up(
                 place, "marker", "trap 'echo cleaning; sleep 0.1; seq 100000; seq 100000 >&2; "
@@ -209,7 +209,7 @@ class Life(Case):
                 process.wait()
             self.no_strays()
 
-    def test_l2_a_killed_client_takes_everything_it_started_along(self):
+    def test_l2_a_killed_client_ends_all_that_it_started(self):
         for place in self.everywhere():
             pids = [self.path(f"{i}-{place.name.replace(' ', '')}") for i in range(4)]
             process = self.start(
@@ -269,7 +269,7 @@ class Life(Case):
             process.wait()
             wait_until(lambda: not is_alive(pid), "the stopped command to end")
 
-    def test_l3_a_client_that_is_stopped_is_not_dead(self):
+    def test_l3_a_stopped_client_keeps_its_run(self):
         for place in (self.unix, self.plain):
             process = self.start(place, "echo one; read x; echo two", stdin=subprocess.PIPE)
             with self.running(process):
@@ -376,7 +376,7 @@ class Life(Case):
             wait_until(lambda: not [stat for stat in descendants(self.server.pid)
                                     if stat.state == "Z"], "zombies to be reaped")
 
-    def test_l5_a_pid_that_comes_again_is_the_new_runs(self):
+    def test_l5_a_reused_pid_belongs_to_the_new_run(self):
         """Also while the client keeps quiet about the end of the run that had it first."""
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         if os.geteuid() != 0:
@@ -457,7 +457,7 @@ class Life(Case):
         self.assertEqual(255, result.code, result)
         self.assertLess(time.monotonic() - started, 1.9)
 
-    def test_via_a_command_that_expects_its_streams_to_wait(self):
+    def test_via_gives_its_command_blocking_streams(self):
         relay = f"sh -c 'cat | {FRSHD} --stdio | cat'"
         place = Place("via", self.folder, ["--via", relay, "x"])
         result = place.run([], "cat; exit 5", stdin=b"x" * 3000000)

@@ -154,7 +154,7 @@ class Outcomes(Case):
         self.assertEqual(124, result.code)
         self.assertEqual(3, result.record["outcome"]["code"], result)
 
-    def test_e7_what_ignores_term_is_killed_after_a_grace(self):
+    def test_e7_a_command_that_ignores_term_is_killed_after_a_grace(self):
         started = time.monotonic()
         result = self.unix.run(["--timeout", "200ms"],
                                "trap '' TERM; while :; do sleep 0.05; done", record=True)

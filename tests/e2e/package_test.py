@@ -42,10 +42,10 @@ class Packages(unittest.TestCase):
                 found[path.removeprefix(".")] = mode
         return found
 
-    def test_two_packages(self):
+    def test_the_build_makes_two_packages(self):
         self.assertEqual(sorted(self.packages), ["frsh", "frshd"])
 
-    def test_the_client(self):
+    def test_the_client_package_has_programs_pages_and_completions(self):
         files = self.files("frsh")
         self.assertEqual(files["/usr/bin/frsh"], "-rwxr-xr-x")
         self.assertIn("/usr/bin/frsh-demo", files)
@@ -94,7 +94,7 @@ class Packages(unittest.TestCase):
             with open(os.path.join(place, f"usr/lib/systemd/{kind}/frshd.service")) as file:
                 self.assertIn("\nExecStart=/usr/bin/frshd\n", file.read())
 
-    def test_every_key_that_the_first_file_names_is_one(self):
+    def test_every_key_in_the_packaged_configuration_is_valid(self):
         place = os.path.join(self.folder, "y")
         self.ask("-x", self.packages["frshd"], place)
         config = os.path.join(self.folder, "all.toml")
@@ -112,7 +112,7 @@ class Packages(unittest.TestCase):
         self.assertNotIn(b"unknown key", result.stderr)
         self.assertEqual(result.returncode, 0, result)
 
-    def test_what_is_done_at_the_installation(self):
+    def test_the_maintainer_scripts_are_well_formed(self):
         control = os.path.join(self.folder, "control")
         self.ask("-e", self.packages["frshd"], control)
         with open(os.path.join(control, "conffiles")) as file:
@@ -128,7 +128,7 @@ class Packages(unittest.TestCase):
             self.assertRegex(file.read(), r"adduser[^;]*--system[^;]* _frsh\n")
 
     @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
-    def test_they_are_installed_and_removed_on_this_machine_as_if(self):
+    def test_the_packages_install_and_remove_cleanly(self):
         """Works on an overlay of the file system, which is dropped afterwards."""
         script = f"""
             mount -t tmpfs none {self.folder}/over || exit 77

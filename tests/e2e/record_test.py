@@ -61,7 +61,7 @@ class Record(Case):
         ids = {self.unix.run([], "true", record=True).record["run"] for _ in range(20)}
         self.assertEqual(20, len(ids))
 
-    def test_output_that_is_no_text_is_base64_and_held_output_spills(self):
+    def test_output_that_is_not_utf8_is_base64_and_large_output_spills(self):
         data = os.urandom(5 * 1024 * 1024)
         source = self.path("source")
         with open(source, "wb") as file:
@@ -81,7 +81,7 @@ class Record(Case):
                          (summary["bytes"], summary["delivered"], summary["gap_at"]))
         self.assertEqual("x" * (16 << 20), summary["text"])
 
-    def test_what_is_no_text_has_a_twin_in_base64(self):
+    def test_a_command_that_is_not_utf8_has_a_base64_key(self):
         record = self.unix.run([], b"true \xff", record=True).record
         self.assertEqual(b"true \xff", base64.b64decode(record["command_b64"]))
         self.assertNotIn("command", record)

@@ -58,7 +58,7 @@ class Repl(Case):
             self.assertEqual(0, t.leave())
             self.modes_are_back(t)
 
-    def test_what_a_line_does_is_there_for_the_next(self):
+    def test_state_of_one_line_is_kept_for_the_next(self):
         for place in (self.stdio, self.unix):
             with self.at_prompt(place=place) as t:
                 written = t.run_all(["cd /tmp", "export A=1", "f() { echo \"f $1 $A\"; }",
@@ -201,7 +201,7 @@ class Repl(Case):
         with open(self.path("bye")) as file:
             self.assertEqual("bye\n", file.read())
 
-    def test_what_is_typed_while_a_command_runs_is_its_input(self):
+    def test_keys_typed_while_a_command_runs_are_its_input(self):
         with self.at_prompt() as t:
             t.enter("echo U''P; read x; echo \"got $x\"; cat; echo end")
             t.wait_for_text("UP\r\n")
@@ -263,7 +263,7 @@ class Repl(Case):
                 self.assertIn(f":{sibling}{mark}", t.last_prompt)
             t.leave()
 
-    def test_strange_folders(self):
+    def test_the_prompt_shows_folders_with_any_bytes(self):
         base = os.fsencode(self.path("base"))
         os.mkdir(base)
         for name, shown in ((b"new\nline", rb"\n|\\x0a|\?"), (b"it's \"q\" $x", rb"it's"),
@@ -281,7 +281,7 @@ class Repl(Case):
                                                    t.raw), "nothing acts from within a prompt")
                 t.leave()
 
-    def test_a_folder_that_is_deleted(self):
+    def test_a_deleted_folder_does_not_end_the_shell(self):
         with self.at_prompt() as t:
             folder = self.path("gone")
             t.run(f"mkdir {folder}; cd {folder}; rmdir {folder}")
@@ -563,7 +563,7 @@ class Repl(Case):
         wait_until(lambda: not [name for name in os.listdir(os.path.join(self.unix.runtime, "frsh"))
                                 if name.startswith("shell-")], "the shell's folder to go")
 
-    def test_start_up_files_do_not_confuse_it(self):
+    def test_start_up_files_do_not_disturb_the_shell(self):
         for number, (text, check, expected) in enumerate((
                 ("echo noise; echo noise >&2", "echo on", "on\n"),
                 ("PROMPT_COMMAND='echo never'; PS1='mine> '", "echo on", "on\n"),
@@ -616,7 +616,7 @@ class Repl(Case):
                 self.modes_are_back(t)
             self.no_strays()
 
-    def test_where_there_is_no_bash_sh_does(self):
+    def test_without_bash_sh_is_used(self):
         hide = "for b in /bin/bash /usr/bin/bash /usr/local/bin/bash; do " \
                "[ -e $b ] && mount --bind /dev/null $b; done; exec \"$@\""
         probe = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", "true"],

@@ -131,7 +131,7 @@ class Service(unittest.TestCase):
             self.assertEqual(ear.recv(100), b"STOPPING=1")
             self.assertEqual(service.wait(PATIENCE), 0)
 
-    def test_sockets_that_were_meant_for_another_process_are_left_alone(self):
+    def test_sockets_for_another_process_are_not_used(self):
         with self.listening() as given:
             service = self.start([given], pid="1")
             wait_until(lambda: "listening on" in self.text(), "frshd to listen")
@@ -163,7 +163,7 @@ class Service(unittest.TestCase):
         self.assertEqual(ear.recv(100), b"STOPPING=1")
         self.assertEqual(service.wait(PATIENCE), 0)
 
-    def test_killing_the_process_in_front_or_behind_leaves_no_listener(self):
+    def test_killing_supervisor_or_listener_leaves_no_listener(self):
         ear, path = self.hear()
         for behind in (False, True):
             with self.listening() as given:

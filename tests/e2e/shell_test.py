@@ -97,7 +97,7 @@ class Shells(Case):
                 self.assertEqual("not_started", wire.end(4)[0]["outcome"]["kind"])
         self.nothing_is_left()
 
-    def test_one_that_waits_can_be_canceled_without_harm_to_the_others(self):
+    def test_canceling_a_waiting_run_leaves_the_others(self):
         with self.wire() as wire:
             pid = self.shell(wire)
             wire.open(1, "read x; echo $x $$", shell=1)
@@ -329,7 +329,7 @@ class Shells(Case):
             self.assertEqual(b"on\n", self.run_in(wire, 20, "echo on")[1])
         self.nothing_is_left()
 
-    def test_of_jobs_that_go_on_writing_the_oldest_are_cut_off(self):
+    def test_of_67_writing_jobs_the_oldest_three_lose_their_pipe(self):
         """Each costs a descriptor, so 64 are read. Older ones get a broken pipe."""
         over = 3
         marker = self.path("cut-off")
@@ -418,7 +418,7 @@ class Shells(Case):
             self.assertEqual("signaled", wire.shell_ended(1)["kind"])
         self.nothing_is_left()
 
-    def test_what_a_dead_shell_left_ends_with_a_client_that_is_lost(self):
+    def test_orphans_of_a_dead_shell_end_with_a_lost_client(self):
         for last_words in ("exit", "kill -9 $$"):
             for is_lost in (True, False):
                 with self.wire() as wire:

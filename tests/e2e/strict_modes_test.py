@@ -155,7 +155,7 @@ class StrictModes(unittest.TestCase):
         result = self.client.run(*words)
         return result, time.monotonic() - began
 
-    def test_as_a_user(self):
+    def test_the_key_file_is_judged_as_a_user(self):
         def attempt(index):
             place = make_folder(self.folder, f"server-{index}")
             home = self.make_home(index, CASES[index][1], os.geteuid())

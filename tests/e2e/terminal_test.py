@@ -135,7 +135,7 @@ class WithoutOurs(Case):
             process.kill()
             self.pid_from(path)
 
-    def test_a_signal_is_for_the_foreground(self):
+    def test_a_signal_reaches_the_foreground_job(self):
         process = self.unix.popen(["--argv", "-tt"], "python3", "-c", LEADER, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL)
         with self.running(process):
@@ -173,7 +173,7 @@ class AtOurs(Case):
 
         wait_until(look, "raw mode")
 
-    def test_size_and_modes_go_there(self):
+    def test_size_and_modes_reach_the_remote_terminal(self):
         with self.terminal("stty size; stty -a; echo $TERM") as t:
             t.wait_for(rb"30 100\r\n.*xterm\r\n")
             self.assertEqual(0, t.ended())
@@ -211,7 +211,7 @@ class AtOurs(Case):
             t.wait_for_text("no 2\r\n")
             self.assertEqual(6, t.ended())
 
-    def test_keys_are_bytes_and_what_they_do_is_done_there(self):
+    def test_keys_arrive_as_bytes_and_act_on_the_remote_terminal(self):
         with self.terminal("stty raw -echo; echo up; head -c 256 | od -An -v -tx1 | tr -d ' \\n'; "
                            "stty sane", options=["-t", "-e", "none"]) as t:
             t.wait_for_text("up\n")
@@ -410,7 +410,7 @@ class AtThePrompt(Case):
                 self.assertEqual(0, t.leave())
                 self.assertEqual(t.modes, t.modes_now())
 
-    def test_keys_are_the_programs_and_then_the_prompts_again(self):
+    def test_keys_go_to_the_program_and_then_to_the_prompt(self):
         with self.at_prompt() as t:
             t.enter(":tty trap 'echo int; hit=1' INT; stty -echo; printf 'password: '; read x; "
                     "echo \"got $x\"; until [ $hit ]; do sleep 0.05; done; cat")
@@ -428,7 +428,7 @@ class AtThePrompt(Case):
             self.assertEqual(0, t.leave())
             self.assertEqual(t.modes, t.modes_now())
 
-    def test_an_escape_ends_it_and_the_prompt_is_there(self):
+    def test_an_escape_ends_the_program_and_the_prompt_returns(self):
         with self.at_prompt() as t:
             t.enter(":tty echo up; bash --norc --noediting -i")
             t.wait_for_text("up\r\n")
@@ -438,7 +438,7 @@ class AtThePrompt(Case):
             t.leave()
             self.assertEqual(t.modes, t.modes_now())
 
-    def test_alone_it_is_a_login_shell_there(self):
+    def test_tty_without_a_command_is_a_login_shell(self):
         with self.at_prompt() as t:
             t.run_all(["cd /usr", "export ENV= PS1=", "echo 'PS1=\"there> \"' >~/.profile"])
             t.enter(":tty")
@@ -467,7 +467,7 @@ class AtThePrompt(Case):
                 self.assertEqual(t.modes, t.modes_now())
             self.no_strays()
 
-    def test_stopped_at_the_prompt_it_edits_again(self):
+    def test_after_a_stop_the_prompt_edits_again(self):
         with self.at_prompt() as t:
             t.send_signal("STOP")
             wait_until(lambda: AtOurs.state_of(t.pid) == "T", "the client to stop")

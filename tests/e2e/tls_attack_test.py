@@ -63,7 +63,7 @@ def read_to_end(connection):
 
 
 class Strangers(TlsCase):
-    def test_the_greeting_is_all_that_a_stranger_gets(self):
+    def test_a_stranger_gets_the_greeting_only(self):
         with connect(self.server.port) as connection:
             buffer = bytearray()
             hello, nonce = read_frame(connection, buffer)
@@ -119,7 +119,7 @@ class Strangers(TlsCase):
         self.assertNotIn("the gate died", self.server.text())
         self.assertEqual(self.own.run(self.target, "true").code, 0)
 
-    def test_no_takes_the_same_time_for_an_unknown_user_and_a_wrong_key(self):
+    def test_unknown_user_and_wrong_key_take_equally_long(self):
         key = string(b"ssh-ed25519") + string(bytes.fromhex(
             "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
         signature = string(string(b"ssh-ed25519") + string(bytes(64)))
@@ -223,7 +223,7 @@ class InTheMiddle(TlsCase):
         self.addCleanup(listening.close)
         return listening.getsockname()[1], seen
 
-    def test_refused_on_first_use_and_later(self):
+    def test_a_relay_is_refused_on_first_use_and_later(self):
         port, seen = self.relay_tls()
         client, line = self.trusting()
         self.authorize(line)
@@ -236,7 +236,7 @@ class InTheMiddle(TlsCase):
         with open(os.path.join(client.home, ".config/frsh/known_hosts")) as file:
             self.assertNotIn(str(port), file.read())
 
-    def test_a_recorded_login_is_worth_nothing(self):
+    def test_a_recorded_login_is_refused_later(self):
         recorded = []
         relay = Relay(self.server.port,
                       lambda way, piece, number: recorded.append(piece) if way == "up" else None)
@@ -391,7 +391,7 @@ class Life(TlsCase):
         wait_until(lambda: "the gate died by signal KILL" in self.server.text(), "the log")
         self.assertEqual(self.own.run(self.target, "echo hi").out, b"hi\n")
 
-    def test_what_a_gate_has(self):
+    def test_a_gate_has_no_rights_files_or_capabilities(self):
         if SANITIZED:
             self.skipTest("sanitizers need the sandbox off")
         with connect(self.server.port) as connection:

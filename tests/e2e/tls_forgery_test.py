@@ -157,7 +157,7 @@ class Forgery(ByHand):
         self.assertFalse(os.path.exists(self.marker), "something ran")
         self.all_is_well()
 
-    def test_the_same_hands_get_in_with_good_ones(self):
+    def test_correct_proofs_of_each_kind_are_admitted(self):
         # Else the refusals above would prove nothing.
         for kind, key in self.keys.items():
             with self.subTest(kind), self.connect() as one:
@@ -174,7 +174,7 @@ class Forgery(ByHand):
 
 
 class Borrowed(ByHand):
-    def test_a_login_is_worth_nothing_on_another_connection(self):
+    def test_a_login_is_refused_on_another_connection(self):
         with self.connect() as one:
             login = self.log_in(one)
             one.send(login + self.one_run)
@@ -191,7 +191,7 @@ class Borrowed(ByHand):
         os.unlink(self.marker)
         self.all_is_well()
 
-    def test_a_relay_gets_nothing_even_from_a_client_that_does_not_look(self):
+    def test_the_server_refuses_a_relayed_login_by_itself(self):
         # This client signs for the channel it has, which ends at the relay, and for the true host's
         # key, which the relay has shown it: the server alone has to find out.
         with self.connect() as to_server:

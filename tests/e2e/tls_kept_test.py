@@ -24,7 +24,7 @@ class TlsKept(TlsCase):
     def gates(self):
         return [one.pid for one in descendants() if one.name == "frshd-gate" and one.state not in "ZX"]
 
-    def test_a_run_left_over_tls_is_there_for_the_next_connection(self):
+    def test_a_detached_run_is_found_by_the_next_connection(self):
         go = os.path.join(self.folder, "go")
         result = self.own.run("--detach", self.target, f"echo a; while ! test -e {go}; do sleep 0.02; done; exit 3")
         self.assertEqual(0, result.code, result)

@@ -20,17 +20,17 @@ from tls import Relay, TlsCase, TlsServer, Users, make_folder, make_key, ssh_age
 
 
 class SameUser(TlsCase):
-    def test_no_set_up_no_question(self):
+    def test_a_client_of_the_same_user_needs_no_set_up(self):
         result = self.own.run(self.target, "echo out; echo err >&2; cat; exit 3", stdin=b"in\n")
         self.assertEqual((result.code, result.out, result.err), (3, b"out\nin\n", "err\n"))
 
-    def test_much_data_both_ways(self):
+    def test_eight_mib_each_way_arrive_unchanged(self):
         data = os.urandom(8 * 1024 * 1024)
         result = self.own.run(self.target, "cat", stdin=data)
         self.assertEqual(result.code, 0, result)
         self.assertTrue(result.out == data)
 
-    def test_three_round_trips(self):
+    def test_a_command_takes_three_round_trips(self):
         self.own.run(self.target, "true")
         ways = []
         relay = Relay(self.server.port, lambda way, piece, number: ways.append((number, way)))
@@ -59,7 +59,7 @@ class SameUser(TlsCase):
 
 
 class Records(TlsCase):
-    def test_a_line_for_each_connection_run_and_refusal(self):
+    def test_the_audit_has_a_line_for_each_event(self):
         self.own.run(self.target, "echo secret; exit 3")
         self.own.run("nobody@" + self.target, "true")
         path = os.path.join(self.folder, "audit")
@@ -87,7 +87,7 @@ class ForkedAhead(TlsCase):
     def ready(self):
         wait_until(self.server.preforked, "the next session to be forked")
 
-    def test_the_host_is_proven_with_the_key_of_the_moment(self):
+    def test_the_host_key_is_read_at_each_connection(self):
         self.ready()
         other = os.path.join(self.folder, "other")
         make_key(other)
@@ -170,7 +170,7 @@ class Hosts(TlsCase):
             self.assertEqual(out, b"hi\n" if works else b"")
             os.close(master)
 
-    def test_what_is_no_frsh_server_is_named(self):
+    def test_another_kind_of_server_is_named(self):
         text = b'{"type":"error","reason":"busy","message":"too many","retry_after":7}'
         busy = len(text).to_bytes(4, "big") + text
         for words, said in ((b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"), (b"HTTP/1.1 400 Bad\r\n\r\n", "web"),
@@ -259,13 +259,13 @@ class Keys(TlsCase):
         self.one_line(client.run(self.target, "true"), "run it again")
         self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
 
-    def test_none_of_several_names_all(self):
+    def test_if_no_key_is_accepted_all_are_named(self):
         client, _ = self.trusting()
         make_key(os.path.join(client.home, ".ssh/id_ecdsa"), kind="ecdsa")
         self.authorize("")
         self.one_line(client.run(self.target, "true"), "no key was accepted", "id_ed25519", "id_ecdsa")
 
-    def test_a_key_file_that_others_can_read(self):
+    def test_a_key_file_that_others_can_read_is_refused(self):
         client, line = self.trusting()
         path = os.path.join(client.home, ".ssh/id_ed25519")
         os.chmod(path, 0o644)
@@ -282,7 +282,7 @@ class Keys(TlsCase):
         result = client.run("-i", path, self.target, "echo hi")
         self.assertEqual(result.out, b"hi\n", result)
 
-    def test_a_person_may_take_longer_than_a_login(self):
+    def test_awaiting_a_person_extends_the_login_time(self):
         takes = 60 if FULL else 12  # Ten seconds is what a login may take.
         locked, _ = self.trusting()
         path = os.path.join(locked.home, "locked")
@@ -333,7 +333,7 @@ class Keys(TlsCase):
             result = client.run(self.target, "echo hi")
             self.assertEqual((result.code, result.out, result.err), (0, b"hi\n", ""))
 
-    def test_strict_modes(self):
+    def test_an_authorized_keys_file_others_can_write_is_ignored(self):
         client, line = self.trusting()
         path = os.path.join(self.server.home, ".ssh/authorized_keys")
         self.authorize(line)
@@ -350,7 +350,7 @@ class Keys(TlsCase):
 
 
 class Options(TlsCase):
-    def test_a_command_of_the_key(self):
+    def test_command_of_a_key_replaces_the_request(self):
         client, line = self.trusting()
         self.authorize('restrict,command="echo ran: \\"$FRSH_ORIGINAL_COMMAND\\" '
                        '$SSH_ORIGINAL_COMMAND; env" ' + line)
@@ -368,7 +368,7 @@ class Options(TlsCase):
         self.assertNotEqual(result.code, 0, result)
         self.assertNotIn(b"shell\n", result.out)
 
-    def test_whether_it_may_have_a_terminal(self):
+    def test_options_of_a_key_allow_or_forbid_a_terminal(self):
         client, line = self.trusting()
         for options, works in (('no-pty ', False), ('restrict ', False), ('restrict,pty ', True),
                                ('', True), ('no-pty,command="tty" ', False)):
@@ -383,7 +383,7 @@ class Options(TlsCase):
         self.authorize('restrict ' + line)
         self.assertEqual(b"not a tty\n", client.run(self.target, "tty").out)
 
-    def test_where_from_and_until_when(self):
+    def test_options_of_a_key_limit_address_and_time(self):
         client, line = self.trusting()
         for options, works in (('from="10.0.0.0/8"', False), ('from="127.0.0.0/8,!127.0.0.1"', False),
                                ('from="127.*"', True), ('expiry-time="20200101"', False),
@@ -418,7 +418,7 @@ class OtherUsers(TlsCase):
             self.assertEqual((result.returncode, result.stdout), (255, b""), result)
             self.assertIn(b"login refused", result.stderr)
 
-    def test_a_session_becomes_the_user_whole_as_root(self):
+    def test_a_session_has_the_users_ids_groups_and_home_as_root(self):
         needs_root(self)
         name, uid = "frsh-tester", 54099
         place = tempfile.mkdtemp(prefix="frsh-home-")

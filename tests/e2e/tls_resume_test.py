@@ -44,7 +44,7 @@ class TlsResume(TlsCase):
         self.assertEqual(stdin, result.out)
         self.assertGreaterEqual(proxy.count, 20)
 
-    def test_kill_is_still_to_be_had(self):
+    def test_on_disconnect_kill_ends_the_run_at_once(self):
         proxy = self.through(lambda n: Fate(down=20_000) if n == 0 else None)
         result = self.own.run("--on-disconnect=kill", "--accept-new", f"127.0.0.1:{proxy.port}",
                               "yes")
@@ -68,7 +68,7 @@ class TlsResume(TlsCase):
         self.assertEqual((0, b"y" * 20_000 + b"forced\n"), (result.code, result.out), result)
         self.assertGreaterEqual(len(seen), 2)
 
-    def test_the_new_session_ends_and_the_old_one_serves(self):
+    def test_after_a_resume_the_old_session_serves(self):
         process = self.own.popen(self.target, "echo $PPID; read x; echo $PPID",
                                  stdin=subprocess.PIPE)
         session = int(process.stdout.readline())
