@@ -3,10 +3,10 @@
 --   wireshark -X lua_script:scripts/frsh.lua capture.pcap
 --   tshark -X lua_script:scripts/frsh.lua -r capture.pcap -Y 'frsh.type == "end"'
 --
--- A frame is four bytes of length, a JSON header of that length, and as many bytes of payload as the
--- header's "len" says (common/proto/PROTOCOL.md). Frames begin and end anywhere in a segment, so
--- each is asked for until it is whole, and each gets a tree of its own. A frame of a channel is
--- found by its run's id, too: the open that named it is remembered.
+-- A frame is four bytes of length, a JSON header of that length, and a payload of "len" bytes (see
+-- common/proto/PROTOCOL.md). A frame may begin and end anywhere in a segment, so the dissector
+-- requests more bytes until the frame is whole. Each frame has a tree of its own. The run's id of an
+-- `open` is stored, so that a filter for frsh.run also finds the other frames of its channel.
 
 local frsh = Proto("frsh", "frsh, the framed remote shell")
 
@@ -48,7 +48,7 @@ local tcp_stream = Field.new("tcp.stream")
 
 local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 
--- The string that begins at `at` (its opening quote), and where it ends.
+-- Returns the string whose opening quote is at `at`, and the position behind it.
 local function read_string(text, at)
     local parts, from = {}, at + 1
     while true do
@@ -67,8 +67,8 @@ local function read_string(text, at)
     end
 end
 
--- The members of the object that begins at `at`; objects within are tables as well, arrays are
--- passed over. Returns nil for what is no object.
+-- Returns the members of the object that begins at `at`; nil if there is no object. Inner objects
+-- are tables, arrays are skipped.
 local read_value
 
 local function read_object(text, at)
@@ -121,8 +121,8 @@ end
 
 -- --- frames -------------------------------------------------------------------------------------
 
--- Which run a channel of a connection stands for, and what was found for a frame the first time it
--- was looked at: Wireshark dissects a packet again whenever it is selected.
+-- `runs` maps a channel of a connection to its run. `found` has the run of each frame from its first
+-- dissection: Wireshark dissects a packet again whenever it is selected.
 local runs = {}
 local found = {}
 
@@ -132,8 +132,8 @@ function frsh.init()
 end
 
 local function run_of(header, pinfo, text)
-    -- A packet may be handed over in two parts, the end of a frame and what follows it: frames are
-    -- told apart by their headers, not by their order.
+    -- Wireshark may pass a packet in two parts: the end of one frame, and the frames behind it. So
+    -- the key of a frame is its header and not its place in the packet.
     local key = pinfo.number .. ":" .. text
     if found[key] == nil then
         local stream = tcp_stream()
@@ -212,8 +212,8 @@ local function show_frame(tvb, pinfo, tree, at, header_len, payload_len, header)
     return line
 end
 
--- How large the frame at `at` is: header length, payload length, header. Or nothing, and how many
--- bytes more are needed to know or to have it all; or nothing and nothing for what is no frame.
+-- Returns header length, payload length and header of the frame at `at`. If the frame is incomplete,
+-- returns nil and how many more bytes are needed. If there is no frame, returns nil.
 local function measure(tvb, at)
     local left = tvb:len() - at
     if left < 4 then return nil, DESEGMENT_ONE_MORE_SEGMENT end
@@ -245,7 +245,7 @@ function frsh.dissector(tvb, pinfo, tree)
                 at = tvb:len()
                 break
             end
-            -- The rest of this frame is in segments to come: TCP hands over both together then.
+            -- The rest is in later segments. TCP's dissector then passes the frame as one piece.
             pinfo.desegment_offset = at
             pinfo.desegment_len = payload_len
             break
@@ -260,7 +260,7 @@ function frsh.dissector(tvb, pinfo, tree)
     return tvb:len()
 end
 
--- On any other port: a short length whose first byte is 0, and then the brace of a header.
+-- Recognizes frsh on any other port: a length up to 4096, then the opening brace of a header.
 local function looks_like_frsh(tvb, pinfo, tree)
     if tvb:len() < 5 then return false end
     local header_len = tvb(0, 4):uint()

@@ -6,8 +6,10 @@ prints one line and exits with 255.
 """
 import json, os, socket, sys, threading, uuid, zlib
 
-WINDOW = 262144  # bytes of each stream that may be sent before the first credit
+WINDOW = 262144  # Bytes of each stream that may be sent before the first credit.
+MAX_PAYLOAD = 1 << 20
 CHANNEL = 1
+FAILING = threading.Lock()
 
 
 class Connection:
@@ -27,72 +29,62 @@ class Connection:
 
     def receive(self):
         """Returns the header and the payload of the next frame."""
-        header = json.loads(self.read(int.from_bytes(self.read(4, 4), "big"), 65536).decode())
-        return header, self.read(header.get("len", 0), 1 << 20)
+        header = json.loads(self.read(int.from_bytes(self.read(4), "big")))
+        return header, self.read(header.get("len", 0))
 
-    def read(self, size, most):
-        if type(size) is not int or not 0 <= size <= most:
-            raise ConnectionError(f"a length of {size}; expected 0 to {most}")
-        data = self.incoming.read(size)  # repeats recv() until all bytes are here
+    def read(self, size):
+        if not 0 <= size <= MAX_PAYLOAD:
+            raise ConnectionError(f"a length of {size} bytes")
+        data = self.incoming.read(size)  # Repeats recv() until all bytes have arrived.
         if len(data) < size:
             raise ConnectionError("lost: the connection ended before the end of the run arrived")
         return data
 
 
 class Stdin:
-    """Sends what descriptor 0 has, in a thread of its own, as far as the server's credit goes."""
+    """Sends our stdin in a thread, as far as the server's credit goes."""
 
     def __init__(self, connection):
         self.connection, self.limit, self.is_stopped = connection, WINDOW, False
         self.changed = threading.Condition()
-        threading.Thread(target=self.run, daemon=True).start()
+        threading.Thread(target=attempt, args=[self.send_all], daemon=True).start()
 
-    def run(self):
+    def send_all(self):
         offset, data = 0, b"?"
-        while data:  # the empty read at the end of stdin becomes the eof
+        while data:  # The empty read at the end of stdin becomes the eof.
             with self.changed:
                 self.changed.wait_for(lambda: self.is_stopped or self.limit > offset)
             data = b"" if self.is_stopped else os.read(0, min(65536, self.limit - offset))
-            with self.changed:  # keeps update() out, so that nothing is sent after a stop
+            with self.changed:  # Nothing is sent after a stop has arrived.
                 if self.is_stopped:
                     return
-                kind = "data" if data else "eof"
-                self.connection.send(data, type=kind, ch=CHANNEL, stream="stdin", off=offset)
+                self.connection.send(data, type="data" if data else "eof", ch=CHANNEL,
+                                     stream="stdin", off=offset)
             offset += len(data)
 
     def update(self, limit=0, is_stopped=False):
         with self.changed:
-            self.limit = max(self.limit, limit)  # a lower limit changes nothing
+            self.limit = max(self.limit, limit)
             self.is_stopped = self.is_stopped or is_stopped
             self.changed.notify()
 
 
 class Output:
-    """Receives stdout or stderr: writes its bytes to our own, counts them and sums them."""
+    """Receives stdout or stderr: writes the bytes to our own, and counts and sums them."""
 
     def __init__(self, connection, name, fd):
-        self.connection, self.name, self.fd = connection, name, fd
-        self.bytes, self.crc32, self.is_stopped = 0, 0, False
+        self.connection, self.name, self.bytes, self.crc32 = connection, name, 0, 0
+        self.file = open(fd, "wb")
 
-    def take(self, header, data):
-        if self.is_stopped:
-            return  # sent before the server received our stop
-        if header["off"] != self.bytes:
-            raise ConnectionError(f"lost: {self.name} continues at {header['off']}")
+    def take(self, data):
+        self.file.write(data)
+        self.file.flush()
         self.bytes, self.crc32 = self.bytes + len(data), zlib.crc32(data, self.crc32)
-        try:
-            while data:
-                data = data[os.write(self.fd, data):]
-        except BrokenPipeError:  # the program that reads our output has gone
-            self.is_stopped = True
-            return self.connection.send(type="stop", ch=CHANNEL, stream=self.name)
-        if header["type"] == "data":  # all of it is used, so the server may send a window more
-            self.connection.send(type="credit", ch=CHANNEL, stream=self.name,
-                                 consumed=self.bytes, limit=self.bytes + WINDOW)
+        self.connection.send(type="credit", ch=CHANNEL, stream=self.name, consumed=self.bytes,
+                             limit=self.bytes + WINDOW)
 
     def compare(self, sent):
-        is_whole = (self.bytes, self.crc32) == (sent["bytes"], sent["crc32"])
-        if not is_whole and not self.is_stopped:  # a stopped stream need not agree
+        if (self.bytes, self.crc32) != (sent["bytes"], sent["crc32"]):
             raise ConnectionError(f"lost: {self.bytes} bytes of {self.name} arrived of {sent}")
 
 
@@ -103,48 +95,41 @@ def run(connection, command):
     connection.send(command + b"\0", type="open", ch=CHANNEL, run=run_id, mode="command", args=1)
     stdin = Stdin(connection)
     outputs = {"stdout": Output(connection, "stdout", 1), "stderr": Output(connection, "stderr", 2)}
-    header, _ = connection.receive()
-    if header["type"] != "hello" or header["proto"] != 1:
-        raise ConnectionError(header)
-    while header["type"] not in ("end", "refused"):
+    while True:
         header, data = connection.receive()
-        if header["type"] in ("data", "eof"):
-            outputs[header["stream"]].take(header, data)
-        elif header["type"] == "credit":
-            stdin.update(limit=header["limit"])
-        elif header["type"] == "stop":
-            stdin.update(is_stopped=True)
-        elif header["type"] not in ("started", "end", "refused"):
-            raise ConnectionError(header)
-    stdin.update(is_stopped=True)
+        if header["type"] == "data":
+            outputs[header["stream"]].take(data)
+        elif header["type"] in ("credit", "stop"):
+            stdin.update(header.get("limit", 0), header["type"] == "stop")
+        elif header["type"] == "end":
+            break
+        elif header["type"] not in ("hello", "started", "eof") or header.get("proto", 1) != 1:
+            raise ConnectionError(header)  # A refusal, an error, or another protocol version.
     connection.send(type="end_ack", ch=CHANNEL, run=run_id)
-    outcome = header.get("outcome", {"kind": "refused", **header})
-    if outcome["kind"] not in ("exited", "signaled", "timed_out"):
-        raise ConnectionError(outcome)
     for name, output in outputs.items():
         output.compare(header[name])
+    outcome = header["outcome"]
+    if outcome["kind"] not in ("exited", "signaled", "timed_out"):
+        raise ConnectionError(outcome)
     if outcome["kind"] == "exited":
         return outcome["code"]
     return 128 + outcome["number"] if outcome["kind"] == "signaled" else 124
 
 
-def fail(error):
-    print(f"mini_client: {error!r}", file=sys.stderr)
-    os._exit(255)
+def attempt(act, *arguments):
+    try:
+        return act(*arguments)
+    except Exception as error:
+        FAILING.acquire()  # Never released: if both threads fail, one of them reports.
+        print(f"mini_client: {error!r}", file=sys.stderr)
+        os._exit(255)
 
 
-def on_thread_error(thrown):
-    """Handles an error of the stdin thread. run() itself reports that the connection broke."""
-    if not isinstance(thrown.exc_value, ConnectionError):
-        fail(thrown.exc_value)
+def main(target, *command):
+    return run(Connection(target), os.fsencode(" ".join(command)))
 
 
 if __name__ == "__main__":
     while os.open(os.devnull, os.O_RDWR) < 3:
-        pass  # so that a closed 0, 1 or 2 does not become our socket
-    threading.excepthook = on_thread_error
-    try:
-        status = run(Connection(sys.argv[1]), os.fsencode(" ".join(sys.argv[2:])))
-    except Exception as error:
-        fail(error)
-    sys.exit(status)
+        pass  # Otherwise our socket could take the place of a closed 0, 1 or 2.
+    os._exit(attempt(main, *sys.argv[1:]))  # The thread may still wait for our stdin.
