@@ -28,12 +28,13 @@ BESIDE = [
     "common/proto/outcome",
     "client/cli/", "client/connection/", "client/io/",
     "client/run/run_record", "client/run/run_report", "client/run/run_request",
-    "client/run/stdin_source", "client/run/terminal_session",
+    "client/run/terminal_session",
     "server/audit", "server/handoff", "server/kept/", "server/login/",
     "server/run/launch", "server/run/output_consumer", "server/run/server_channel",
     "server/run/command_streams", "server/run/executor", "server/run/process_executor",
     "server/run/shell_executor",
-    "server/run/shell", "server/run/termination", "server/session/connection_shells",
+    "server/run/shell", "server/run/termination", "server/session/channel_table",
+    "server/session/connection_shells",
     "server/session/outgoing_handoff", "server/session/refused_channel",
 ]
 
