@@ -1,4 +1,4 @@
-"""A login over TLS said by hand, with signatures by a real ssh-agent. See PROTOCOL.md."""
+"""A login over TLS sent frame by frame, with signatures by a real ssh-agent. See PROTOCOL.md."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ def string(data):
 
 
 def strings(data):
-    """The SSH strings that these bytes are."""
+    """Splits the bytes into SSH strings."""
     found = []
     while data:
         size = struct.unpack(">I", data[:4])[0]
@@ -56,7 +56,7 @@ def auth(user, key, signature):
 
 
 class Agent:
-    """ssh-agent, asked by hand: it signs whatever it is given."""
+    """An ssh-agent and the requests to it. It signs any bytes."""
 
     def __init__(self, path):
         self.path = path
@@ -96,7 +96,7 @@ class Agent:
 
 
 class Connection:
-    """TLS to a server, up to its proof; the rest is the caller's."""
+    """Connects over TLS and reads up to the server's proof. The caller sends the rest."""
 
     def __init__(self, port):
         self.process = subprocess.Popen([os.path.join(BIN, "tls_bridge"), str(port)], bufsize=0,
@@ -147,7 +147,7 @@ class Connection:
         return header, self._take(header.get("len", 0))
 
     def rest(self):
-        """Every frame until the server closes."""
+        """Returns every frame until the server closes."""
         frames = []
         try:
             while True:

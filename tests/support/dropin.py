@@ -81,7 +81,7 @@ class ToolCase(TlsCase):
         return Done(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def good(self, *words, **more):
-        """It worked, and said nothing that ssh would not have said."""
+        """Fails unless the tool succeeded without a message that ssh would not print."""
         result = self.run_tool(*words, **more)
         self.assertEqual(result.code, 0, (words, result))
         self.assertNotIn("frsh:", result.err, (words, result))

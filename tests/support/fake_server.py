@@ -1,4 +1,4 @@
-"""A server that says whatever a test wants it to, on a unix socket. See PROTOCOL.md."""
+"""A server on a unix socket that sends exactly what a test needs. See PROTOCOL.md."""
 
 import json
 import os
@@ -11,7 +11,7 @@ FEATURES = ["runs", "shells", "ptys", "resume", "kept"]
 
 
 class Peer:
-    """One client: what it says is heard, and what is said to it is the test's."""
+    """The connection of one client: receives its messages, and sends those of the test."""
 
     def __init__(self, connection, features):
         self.socket = connection
@@ -34,7 +34,9 @@ class Peer:
         return data
 
     def hear(self, *wanted):
-        """The next message, or the next of these kinds: (header, payload). EOFError: none."""
+        """Returns the next message, or the next of these kinds, as (header, payload).
+
+        Raises EOFError at the end of the connection."""
         while True:
             header = json.loads(self._take(struct.unpack(">I", self._take(4))[0]))
             payload = self._take(header.get("len", 0))
@@ -58,7 +60,7 @@ class Peer:
 
 
 class FakeServer:
-    """Each client is given to `serve`, one after another; what that raises is in `problems`."""
+    """Passes each client to `serve`, one after another. Exceptions of `serve` go to `problems`."""
 
     def __init__(self, path, serve, features=None):
         self.path, self.serve = path, serve

@@ -132,7 +132,7 @@ class Terminal:
                 os.close(fd)
 
     def read(self, timeout=0.0):
-        """Whatever is there, waiting for some at most that long."""
+        """Returns the output that has arrived; waits for some, at most that long."""
         if not select.select([self.master], [], [], timeout)[0]:
             return False
         try:
@@ -155,7 +155,8 @@ class Terminal:
                 raise AssertionError("the terminal takes no more keys")
 
     def wait_for(self, pattern, what=None, patience=PATIENCE):
-        """The match of a regular expression in what came after the mark, which moves behind it."""
+        """Returns the match of a regular expression in the output behind the mark. Moves the mark
+    behind the match."""
         pattern = re.compile(pattern if isinstance(pattern, bytes) else pattern.encode(), re.DOTALL)
         deadline = time.monotonic() + patience
         while True:
@@ -175,20 +176,20 @@ class Terminal:
                              patience=patience)
 
     def prompt(self):
-        """Waits until the editor reads a line; the prompt it shows, without colours."""
+        """Waits until the editor reads a line. Returns its prompt, without colours."""
         self.wait_for(re.escape(EDITING), "a prompt")
         start = self.mark
         found = self.wait_for(rb"(?:[#$]|\n?>) (?:\x1b\[K)?", "a prompt")
         return self.plain(self.raw[start:found.end()]).strip()
 
     def enter(self, text):
-        """Types a line and Enter; back when the editor has taken it."""
+        """Types a line and Enter. Returns when the editor has taken it."""
         self.keys(text)
         self.keys("\r")
         self.wait_for(re.escape(DONE), "the line to be taken")
 
     def run(self, text):
-        """A command line up to the next prompt: what it wrote, as on paper."""
+        """Runs a command line up to the next prompt. Returns its output, as it would be printed."""
         self.enter(text)
         start = self.mark
         self.last_prompt = self.prompt()
@@ -209,7 +210,7 @@ class Terminal:
         return Screen(self.columns).feed(self.raw[since:].decode(errors="replace")).lines()
 
     def wait_for_line(self, text):
-        """Until the last line of the screen that is not empty is this one."""
+        """Waits until this is the last line on the screen that is not empty."""
         def look():
             self.read(0.02)
             lines = [line for line in self.screen() if line]
@@ -224,7 +225,7 @@ class Terminal:
         self.keys(b"\x03")
 
     def leave(self, keys=b"\x04"):
-        """Ctrl-D; the exit code."""
+        """Types Ctrl-D. Returns the exit code."""
         self.keys(keys)
         return self.ended()
 

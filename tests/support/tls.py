@@ -96,7 +96,7 @@ class Users:
         self.prefix = ["unshare", "--mount", "sh", "-c", binds + 'exec "$@"', "sh"]
 
     def add(self, name, uid, home, shell="/bin/sh", *, password="*", expires="", group=None):
-        """Again with the same name, it is changed."""
+        """Adds a user, or changes the one of this name."""
         self.added["passwd"][name] = f"{name}:x:{uid}:{uid}::{home}:{shell}\n"
         self.added["shadow"][name] = f"{name}:{password}:20000:0:99999:7::{expires}:\n"
         self.added["group"][name] = f"{name}:x:{uid}:\n"
@@ -132,7 +132,7 @@ def make_key(path, *, kind="ed25519", passphrase=""):
 
 @contextlib.contextmanager
 def ssh_agent(path, key, **env):
-    """An agent that listens there and holds this key."""
+    """Starts an agent that listens at this path and holds this key."""
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
         # Its socket is there a moment before it listens.
@@ -174,11 +174,11 @@ class TlsCase(unittest.TestCase):
         return Client(make_folder(base, "home"), make_folder(base, "run"), **env)
 
     def authorize(self, *lines):
-        """These lines are the server's user's authorized_keys from now on."""
+        """Replaces the authorized_keys of the server's user by these lines."""
         write(os.path.join(self.server.home, ".ssh/authorized_keys"), "\n".join(lines) + "\n")
 
     def trusting(self, **env):
-        """A stranger with a key of its own that knows the host already; and that key's line."""
+        """Returns a client that knows the host and has a key of its own, and this key's line."""
         client = self.stranger(**env)
         line = make_key(os.path.join(client.home, ".ssh/id_ed25519"))
         result = client.run("--trust", self.target)
@@ -194,7 +194,7 @@ class TlsCase(unittest.TestCase):
 
 
 class Relay:
-    """Passes bytes on between clients and a server, and lets `see` look at each piece."""
+    """Passes bytes on between clients and a server, and calls `see` for each piece."""
 
     def __init__(self, port, see):
         self.port_behind, self.see = port, see
@@ -228,7 +228,7 @@ class Relay:
             sink.close()
 
     def close(self):
-        """Connections go with their threads."""
+        """Stops listening. Open connections end with their threads."""
         with contextlib.suppress(OSError):
             self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()

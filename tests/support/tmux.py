@@ -55,7 +55,7 @@ class Screen:
         tmux.call("new-session", "-d", "-s", name, "-x", str(columns), "-y", str(rows), script)
 
     def text(self, history=0):
-        """As it is, with attributes and colours."""
+        """Returns the screen with attributes and colours."""
         return self.tmux.call("capture-pane", "-p", "-e", "-t", self.name, "-S", str(-history))
 
     def plain(self):
@@ -94,14 +94,14 @@ class Screen:
 
 
 class Pair:
-    """The same twice: `screens` are the one here and the one there."""
+    """Two windows with the same program. `screens` has the local one and the one through frsh."""
 
     def __init__(self, case, here, there):
         self.case = case
         self.screens = (here, there)
 
     def same(self, *texts, history=0):
-        """Until both show these texts and are the same; what they show."""
+        """Waits until both screens show these texts and are equal. Returns what they show."""
         here, there = self.screens
         here.wait_for(*texts)
         there.wait_for(*texts)

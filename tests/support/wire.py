@@ -1,4 +1,4 @@
-"""The protocol by hand, for clients that do what ours never would. See PROTOCOL.md."""
+"""A client that sends single frames, also those that frsh would never send. See PROTOCOL.md."""
 
 import json
 import socket
@@ -56,7 +56,7 @@ class Wire:
         return True
 
     def next(self, wanted, what="a message", patience=PATIENCE):
-        """The first message for which `wanted(header)` is true; others stay for later."""
+        """Returns the first message for which `wanted(header)` is true. Keeps the others."""
         deadline = time.monotonic() + patience
         seen = 0
         while True:
@@ -85,7 +85,7 @@ class Wire:
                          f"the end of shell {number}")[0]["outcome"]
 
     def end(self, channel):
-        """The end of a run, acknowledged, with its stdout."""
+        """Acknowledges the end of a run. Returns the end and the run's stdout."""
         header, folder = self.next(lambda one: one["type"] == "end" and one["ch"] == channel,
                                    f"the end of run {channel}")
         self.send({"type": "end_ack", "ch": channel, "run": f"run-{channel}"})
