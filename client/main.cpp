@@ -10,6 +10,9 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
+#include "common/sys/wait.hpp"
+
+#include <csignal>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -66,6 +69,8 @@ int main(int argc, char** argv) {
     frsh::Fd log_file;
     try {
         return run(argc, argv, log_file);
+    } catch (const frsh::Interrupted&) {
+        return 128 + SIGINT;
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

@@ -145,9 +145,11 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
                                ? own_kept_folder()
                                : usual_state_folder(settings.launch.user.home) + "/runs";
     settings.launch.env.push_back(std::move(login->ssh_connection));
-    // Only scripts in command= get SSH_CLIENT. bash reads ~/.bashrc first if it is set (bash(1),
-    // INVOCATION), and a command would then mean something else than over a unix socket.
-    if (login->grant.key.command) settings.launch.env.push_back(std::move(login->ssh_client));
+    // With SSH_CLIENT, a bash of level 1 reads ~/.bashrc first (bash(1), INVOCATION), and a command
+    // would mean something else than over a unix socket. A bash of level 2 does not read it. A
+    // script in command= was written for sshd, and gets what sshd sets.
+    if (!login->grant.key.command) settings.launch.env.emplace_back("SHLVL=1");
+    settings.launch.env.push_back(std::move(login->ssh_client));
     for (const auto& [name, value] : login->grant.key.environment)
         settings.launch.env.push_back(std::string(name).append("=").append(value));
     settings.launch.forced_command = login->grant.key.command;
@@ -190,9 +192,7 @@ void listen_on_all(Listener& listener, const ServerOptions& options, std::vector
     if (!settings.unix_path) return;
     std::string path = *settings.unix_path;
     if (path.empty()) {
-        const std::string folder = runtime_folder();
-        make_private_folder(folder);
-        path = folder + "/frshd.sock";
+        path = make_runtime_folder() + "/frshd.sock";
     }
     listener.listen_on_unix(path);
 }

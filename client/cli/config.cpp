@@ -1,6 +1,7 @@
 #include "client/cli/config.hpp"
 
 #include "client/cli/ssh_config.hpp"
+#include "client/cli/ssh_names.hpp"
 #include "common/base/config.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
@@ -84,6 +85,9 @@ void configure(ClientOptions& options) {
         !settings.via ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
     if (target) fill_in(settings, target->settings);
     fill_in(settings, configured(target ? target->host : options.target));
+    // ssh may hand both names to a shell (`Match exec`), so they are checked before it runs.
+    if (target) require_safe_host(target->host);
+    if (settings.user) require_safe_user(*settings.user);
     const bool wants_ssh = target && !settings.via && !options.plaintext;
     if (wants_ssh) fill_in(settings, ask_ssh(target->host, settings));
 }

@@ -9,7 +9,7 @@
 //     identity = "~/.ssh/build"
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 
 #include <map>
 #include <string>

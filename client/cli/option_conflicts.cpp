@@ -1,5 +1,6 @@
 #include "client/cli/option_conflicts.hpp"
 
+#include "client/cli/ssh_names.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Finds options that contradict each other on one command line.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 
 #include <optional>
 #include <string>

@@ -27,6 +27,11 @@ constexpr const char* kUsage =
     "canceled;\n"
     "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
 
+// ssh prints its usage after an unknown option. Programs search for the word in lower case.
+constexpr const char* kSshUsage =
+    "usage: ssh [options] [user@]host[:port] [command [argument ...]]\n"
+    "       (this is frsh: see frsh-ssh(7))\n";
+
 constexpr const char* kShort =
     "Short options are ssh's, and so are their values; they may be bundled, and follow TARGET:\n"
     "  -t                 Run it on a terminal, where there is one here; -tt: in any case; "
@@ -37,12 +42,10 @@ constexpr const char* kShort =
     "  -n                 The command's stdin is /dev/null\n"
     "  -s                 The command is a subsystem: sftp\n"
     "  -N, -f             No command, only the login; to the background once logged in\n"
-    "  -o KEY=VALUE       As in ssh_config(5); README.md says which\n"
+    "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) says which\n"
     "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
-
-constexpr std::uint64_t kFurthest = (1ULL << 53) - 1;  // The largest number of the protocol.
 
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
@@ -198,6 +201,10 @@ void apply(SshOptions said, ClientOptions& options) {
     options.subsystem = said.subsystem;
     options.no_command = said.no_command;
     options.background = said.background;
+    options.wants_sharing = said.wants_sharing.value_or(false);
+    if (said.permits_local_command.value_or(false)) {
+        options.local_command = std::move(said.local_command);
+    }
     options.send_env = std::move(said.send_env);
     options.set_env = std::move(said.set_env);
 }
@@ -227,8 +234,14 @@ std::string way_of(const ClientOptions& options) {
     return way;
 }
 
-bool is_called_ssh(std::string_view program) {
+bool is_named_ssh(std::string_view program) {
     return program.substr(program.rfind('/') + 1) == "ssh";
+}
+
+// gvfs and brz look for the word OpenSSH, and use other options without it.
+std::string version_line(bool is_called_ssh) {
+    const std::string own = std::string("frsh ") + kVersion + "\n";
+    return is_called_ssh ? "OpenSSH_9.2 compatible, " + own : own;
 }
 
 }  // namespace
@@ -237,8 +250,11 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     ClientOptions options;
     CLI::App app{kUsage, "frsh"};
     declare(app, options);
+    options.is_called_ssh = argc > 0 && is_named_ssh(argv[0]);
     const auto refuse = [&](const std::string& why) {
         log::error(escape_controls(why));
+        const bool is_usage = why.starts_with("unknown option") || why.starts_with("no target");
+        if (is_usage && options.is_called_ssh) write_all(STDERR_FILENO, kSshUsage);
         status = 255;
         return std::nullopt;
     };
@@ -251,7 +267,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     if (const auto* const why = std::get_if<std::string>(&parsed)) return refuse(*why);
     auto& said = std::get<SshOptions>(parsed);
     if (said.version) {
-        write_all(STDERR_FILENO, std::string("frsh ") + kVersion + "\n");
+        write_all(STDERR_FILENO, version_line(options.is_called_ssh));
         status = 0;
         return std::nullopt;
     }
@@ -269,7 +285,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     apply(std::move(said), options);
     options.way = way_of(options);
     if (options.target.empty()) return refuse("no target; try frsh --help");
-    if (argc > 0 && is_called_ssh(argv[0])) take_sshs_rules(options);
+    if (options.is_called_ssh) take_sshs_rules(options);
     if (options.trust) {
         if (!is_host(options.target) || options.words.size() > 1) {
             return refuse("--trust: takes [user@]host[:port], and at most a fingerprint");
@@ -283,41 +299,6 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
             OnDisconnect{OnDisconnect::Kind::Keep, kDefaultGracePeriod};
     }
     return options;
-}
-
-// A network can fail. On one machine, a connection ends only if one of the programs ends it.
-OnDisconnect on_disconnect_of(const ClientOptions& options) {
-    if (options.settings.on_disconnect) return *options.settings.on_disconnect;
-    const bool is_network = !options.settings.via && !options.plaintext && is_host(options.target);
-    if (!is_network) return {};
-    return {OnDisconnect::Kind::Grace, kDefaultGracePeriod};
-}
-
-bool is_request(const ClientOptions& options, KeptRequest::Kind kind) {
-    return options.request && options.request->kind == kind;
-}
-
-bool is_kept(const ClientOptions& options) {
-    const auto& wish = options.settings.on_disconnect;
-    return options.detach || options.soft_timeout || !options.run_id.empty() ||
-           (wish && wish->kind == OnDisconnect::Kind::Keep);
-}
-
-std::optional<KeptFrom> parse_from(std::string_view text) {
-    const auto parts = split(text, ',');
-    if (parts.size() > 2) return std::nullopt;
-    KeptFrom from;
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        auto& offset = i == 0 ? from.out : from.err;
-        if (parts[i] == "end") {
-            offset.reset();
-        } else {
-            offset = parse_number(parts[i], 0, kFurthest);
-            if (!offset) return std::nullopt;
-        }
-    }
-    if (text == "end") from.err.reset();
-    return from;
 }
 
 }  // namespace frsh

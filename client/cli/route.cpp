@@ -19,6 +19,7 @@ HostKeyPolicy resolve_host_key(const ClientOptions& options, const Target& targe
                           : may_ask                                            ? UnknownHost::Ask
                                     : UnknownHost::Refuse;
     policy.expected_fingerprint = options.expected_fingerprint;
+    policy.must_record = options.trust;
     const auto& user_files = settings.user_known_hosts;
     if (!user_files) {
         policy.own_file = config_folder() + "/known_hosts";
@@ -49,14 +50,19 @@ LoginKeys resolve_keys(const ConnectionSettings& settings, const Target& target)
     return keys;
 }
 
+// Throws UserError for an unknown %-token.
+std::string expand_command(const std::string& keyword, const std::string& command,
+                           const Target& target) {
+    auto expanded = expand_tokens(command, tokens_of(target));
+    if (!expanded) {
+        throw UserError(keyword + ": '" + escape_controls(command) + "' has an unknown %-token");
+    }
+    return *expanded;
+}
+
 std::optional<std::string> resolve_proxy(const ConnectionSettings& settings, const Target& target) {
     if (!settings.proxy_command || *settings.proxy_command == "none") return std::nullopt;
-    auto command = expand_tokens(*settings.proxy_command, tokens_of(target));
-    if (!command) {
-        throw UserError("ProxyCommand: '" + escape_controls(*settings.proxy_command) +
-                        "' has an unknown %-token");
-    }
-    return command;
+    return expand_command("ProxyCommand", *settings.proxy_command, target);
 }
 
 }  // namespace
@@ -73,6 +79,11 @@ TlsRoute resolve_tls_route(const ClientOptions& options) {
     route.host_key = resolve_host_key(options, route.target);
     route.keys = resolve_keys(settings, route.target);
     return route;
+}
+
+std::optional<std::string> resolve_local_command(const ClientOptions& options) {
+    if (!options.local_command) return std::nullopt;
+    return expand_command("LocalCommand", *options.local_command, resolve_target(options));
 }
 
 Route resolve_route(const ClientOptions& options) {

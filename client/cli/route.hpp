@@ -2,7 +2,7 @@
 // merged, %-tokens and "~/" are expanded, names are checked. A reconnect uses the same Route.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "client/cli/target.hpp"
 #include "common/net/address.hpp"
 #include "common/net/socket.hpp"
@@ -21,6 +21,7 @@ struct HostKeyPolicy {
     UnknownHost unknown_host = UnknownHost::Ask;
     std::string expected_fingerprint;      // From `--trust TARGET FINGERPRINT`; empty: any.
     std::string own_file;                  // New keys are added here; empty: nowhere.
+    bool must_record = false;              // --trust: a key that cannot be added is an error.
     std::vector<std::string> other_files;  // These are read and never written.
 };
 
@@ -66,4 +67,6 @@ struct Route {
 // Throws UserError for an unsafe host name or an unknown %-token.
 [[nodiscard]] Route resolve_route(const ClientOptions& options);
 [[nodiscard]] TlsRoute resolve_tls_route(const ClientOptions& options);
+// Returns LocalCommand with its tokens expanded; nothing if there is none. Throws as above.
+[[nodiscard]] std::optional<std::string> resolve_local_command(const ClientOptions& options);
 }  // namespace frsh

@@ -1,6 +1,6 @@
 #include "client/cli/ssh_config.hpp"
 
-#include "client/cli/ssh_options.hpp"
+#include "client/cli/ssh_names.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -68,6 +68,7 @@ std::vector<std::string> find_ssh() {
     (void)::stat("/proc/self/exe", &own);
     const char* const path = std::getenv("PATH");
     std::vector<std::string> programs = search_path("ssh", path != nullptr ? path : "/usr/bin");
+    programs.emplace_back("/usr/bin/ssh.openssh");  // Where frsh-as-ssh moves it.
     std::erase_if(programs, [&](const std::string& program) {
         struct stat status {};
         return ::stat(program.c_str(), &status) == -1 ||
@@ -134,6 +135,14 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     return text;
 }
 
+// ssh has replaced all tokens already, so a "%" that is left stands for itself.
+std::string as_literal(const std::string& value) {
+    std::string literal;
+    for (const char c : value)
+        literal += c == '%' ? std::string("%%") : std::string(1, c);
+    return literal;
+}
+
 }  // namespace
 
 bool may_speak_of(std::string_view text, std::string_view host) {
@@ -157,7 +166,7 @@ ConnectionSettings parse_ssh_settings(std::string_view text) {
     for (const std::string_view line : split(text, '\n')) {
         const Line parsed = parse_line(line);
         const std::string value(parsed.rest);
-        if (parsed.keyword == "hostname" && !value.empty()) settings.address = value;
+        if (parsed.keyword == "hostname" && !value.empty()) settings.address = as_literal(value);
         if (parsed.keyword == "user" && !value.empty()) settings.user = value;
         const bool is_usual = value.starts_with("~/.ssh/id_") &&
                               is_one_of(value.substr(10), {"rsa", "dsa", "ecdsa", "ecdsa_sk",

@@ -1,5 +1,6 @@
-// `-o Key=Value`: the keys of ssh_config(5), each in one line of a table.
+// `-o Key=Value`: the keywords of ssh_config(5). Tables list them all.
 #include "client/cli/ssh_options.hpp"
+#include "client/cli/ssh_values.hpp"
 #include "common/base/text.hpp"
 #include "common/keys/host_pattern.hpp"
 
@@ -24,49 +25,6 @@ struct Keyword {
     bool is_command = false;
 };
 
-constexpr std::string_view kBlank = " \t\r\n\f";
-
-std::string_view trim(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(kBlank);
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
-}
-
-// Splits a text at blanks. Both kinds of quotes protect blanks. A backslash protects a quote, a
-// backslash or a blank. "#" begins a comment. Returns nothing if a quote is not closed.
-std::optional<Words> cut_words(std::string_view text) {
-    Words words;
-    std::size_t at = 0;
-    for (;;) {
-        at = text.find_first_not_of(kBlank, at);
-        if (at == std::string_view::npos || text[at] == '#') return words;
-        std::string& word = words.emplace_back();
-        char quote = 0;
-        for (; at < text.size(); ++at) {
-            const char c = text[at];
-            const char next = at + 1 < text.size() ? text[at + 1] : '\0';
-            if (c == '\\' &&
-                (next == '\'' || next == '"' || next == '\\' || (quote == 0 && next == ' '))) {
-                word += next;
-                ++at;
-            } else if (quote != 0) {
-                if (c == quote) {
-                    quote = 0;
-                } else {
-                    word += c;
-                }
-            } else if (c == '"' || c == '\'') {
-                quote = c;
-            } else if (kBlank.find(c) != std::string_view::npos) {
-                break;
-            } else {
-                word += c;
-            }
-        }
-        if (quote != 0) return std::nullopt;
-    }
-}
-
 Why complain(std::string_view word, const char* why) {
     return std::string("'").append(escape_controls(word)).append("' ").append(why);
 }
@@ -80,62 +38,6 @@ Why set_first(std::optional<Field>& field, std::optional<Said> value, const Valu
     if (!value) return bad(said);
     if (!field) field = std::move(*value);
     return "";
-}
-
-std::optional<bool> parse_flag(std::string_view text) {
-    const std::string word = to_lower(text);
-    if (word == "yes" || word == "true") return true;
-    if (word == "no" || word == "false") return false;
-    return std::nullopt;
-}
-
-// Parses "90", "1m30s" or "2h" (sshd_config(5), TIME FORMATS). "none" is no limit.
-std::optional<std::chrono::seconds> parse_time(std::string_view text) {
-    constexpr std::uint64_t kMost = 10ULL * 365 * 24 * 3600;
-    if (text == "none") return std::chrono::seconds(0);
-    std::uint64_t total = 0;
-    while (!text.empty()) {
-        const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-        const auto number = parse_number(text.substr(0, digits), 0, kMost);
-        if (!number) return std::nullopt;
-        text.remove_prefix(digits);
-        std::uint64_t unit = 1;
-        if (!text.empty()) {
-            switch (text[0]) {
-                case 's':
-                case 'S':
-                    break;
-                case 'm':
-                case 'M':
-                    unit = 60;
-                    break;
-                case 'h':
-                case 'H':
-                    unit = 3600;
-                    break;
-                case 'd':
-                case 'D':
-                    unit = 24 * 3600;
-                    break;
-                case 'w':
-                case 'W':
-                    unit = 7 * 24 * 3600;
-                    break;
-                default:
-                    return std::nullopt;
-            }
-            text.remove_prefix(1);
-        }
-        total += *number * unit;
-        if (total > kMost) return std::nullopt;
-    }
-    return std::chrono::seconds(total);
-}
-
-std::optional<unsigned> parse_count(std::string_view text) {
-    const auto number = parse_number(text, 0, 1'000'000);
-    if (!number) return std::nullopt;
-    return static_cast<unsigned>(*number);
 }
 
 template <typename Field>
@@ -160,17 +62,17 @@ Why command(SshKeywords& keywords, const Value& value) {
 
 template <auto Member>
 Why flag(SshKeywords& keywords, const Value& value) {
-    return set_first(field_of(keywords, Member), parse_flag(value.words[0]), value);
+    return set_first(field_of(keywords, Member), parse_ssh_flag(value.words[0]), value);
 }
 
 template <auto Member>
 Why duration(SshKeywords& keywords, const Value& value) {
-    return set_first(field_of(keywords, Member), parse_time(value.words[0]), value);
+    return set_first(field_of(keywords, Member), parse_ssh_time(value.words[0]), value);
 }
 
 template <auto Member>
 Why count(SshKeywords& keywords, const Value& value) {
-    return set_first(field_of(keywords, Member), parse_count(value.words[0]), value);
+    return set_first(field_of(keywords, Member), parse_ssh_count(value.words[0]), value);
 }
 
 template <auto Member>
@@ -299,7 +201,7 @@ Why session_type(SshKeywords& keywords, const Value& value) {
 }
 
 Why background(SshKeywords& keywords, const Value& value) {
-    const auto is_on = parse_flag(value.words[0]);
+    const auto is_on = parse_ssh_flag(value.words[0]);
     if (!is_on) return bad(value);
     if (*is_on) keywords.options.background = true;
     if (*is_on) keywords.options.stdin_null = true;
@@ -307,7 +209,7 @@ Why background(SshKeywords& keywords, const Value& value) {
 }
 
 Why clear_forwardings(SshKeywords& keywords, const Value& value) {
-    const auto clears = parse_flag(value.words[0]);
+    const auto clears = parse_ssh_flag(value.words[0]);
     if (!clears) return bad(value);
     keywords.clears_forwardings = *clears;
     return "";
@@ -337,6 +239,23 @@ Why on_only(SshKeywords&, const Value& value) {
     return "there is no other way to log in";
 }
 
+// ssh runs it only with PermitLocalCommand=yes.
+Why local_command(SshKeywords& keywords, const Value& value) {
+    if (value.rest == "none") return "";
+    return command<&SshOptions::local_command>(keywords, value);
+}
+
+Why control_master(SshKeywords& keywords, const Value& value) {
+    const std::string word = to_lower(value.words[0]);
+    const bool is_off = word == "no" || word == "false";
+    return set_first(keywords.options.wants_sharing, std::optional(!is_off), value);
+}
+
+// A configuration may refuse a host, with the reason as the value.
+Why refuse_connection(SshKeywords&, const Value& value) {
+    return "the connection is refused: " + escape_controls(value.rest);
+}
+
 Why forwarding(SshKeywords& keywords, const Value& value) {
     if (to_lower(value.words[0]) != "none" && keywords.forwarding.empty()) {
         keywords.forwarding = "-o: port forwarding is not supported";
@@ -348,134 +267,113 @@ Why refused(SshKeywords&, const Value&) {
     return "is not supported";
 }
 
+// Keywords that change something, or are refused unless a value switches them off.
 constexpr Keyword kKeywords[] = {
-    // Keys that have an effect.
     {"addressfamily", address_family},
     {"batchmode", flag<&ConnectionSettings::batch_mode>},
     {"bindaddress", text<&ConnectionSettings::bind_address>},
     {"clearallforwardings", clear_forwardings},
     {"connectionattempts", count<&ConnectionSettings::connection_attempts>},
     {"connecttimeout", duration<&ConnectionSettings::connect_timeout>},
+    {"controlmaster", control_master},
+    {"dynamicforward", forwarding},
     {"escapechar", escape_char},
     {"forkafterauthentication", background},
     {"globalknownhostsfile", files<&ConnectionSettings::global_known_hosts>},
+    {"host", refused},
     {"hostkeyalias", text<&ConnectionSettings::host_key_alias>},
     {"hostname", text<&ConnectionSettings::address>},
     {"identitiesonly", flag<&ConnectionSettings::identities_only>},
     {"identityagent", text<&ConnectionSettings::identity_agent>},
     {"identityfile", identity},
+    {"identityfile2", identity},
     {"ignoreunknown", ignore_unknown},
+    {"include", refused},
+    {"knownhostscommand", off_only, true},
+    {"localcommand", local_command, true},
+    {"localforward", forwarding},
     {"loglevel", log_level},
+    {"match", refused},
+    {"permitlocalcommand", flag<&SshOptions::permits_local_command>},
     {"port", port},
+    {"protocolkeepalives", duration<&ConnectionSettings::alive_interval>},
     {"proxycommand", command<&ConnectionSettings::proxy_command>, true},
+    {"pubkeyauthentication", on_only},
+    {"refuseconnection", refuse_connection},
     {"remotecommand", remote_command, true},
+    {"remoteforward", forwarding},
     {"requesttty", request_tty},
     {"sendenv", send_env},
     {"serveralivecountmax", count<&ConnectionSettings::alive_count>},
     {"serveraliveinterval", duration<&ConnectionSettings::alive_interval>},
     {"sessiontype", session_type},
     {"setenv", set_env},
+    {"setuptimeout", duration<&ConnectionSettings::connect_timeout>},
     {"stdinnull", flag<&SshOptions::stdin_null>},
     {"stricthostkeychecking", strict_host_key},
     {"user", text<&ConnectionSettings::user>},
     {"userknownhostsfile", files<&ConnectionSettings::user_known_hosts>},
-    // Accepted and ignored: details of ssh's own protocol, shared connections, visual output, and
-    // ways to log in without a key, which frsh does not try.
-    {"addkeystoagent", harmless},
-    {"canonicaldomains", harmless},
-    {"canonicalizefallbacklocal", harmless},
-    {"canonicalizehostname", off_only},
-    {"canonicalizemaxdots", harmless},
-    {"canonicalizepermittedcnames", harmless},
-    {"casignaturealgorithms", harmless},
-    {"challengeresponseauthentication", harmless},
-    {"checkhostip", harmless},
-    {"cipher", harmless},
-    {"ciphers", harmless},
-    {"compression", harmless},
-    {"compressionlevel", harmless},
-    {"controlmaster", harmless},
-    {"controlpath", harmless},
-    {"controlpersist", harmless},
-    {"enablesshkeysign", harmless},
-    {"exitonforwardfailure", harmless},
-    {"fingerprinthash", harmless},
-    {"forwardx11timeout", harmless},
-    {"gatewayports", harmless},
-    {"gssapiauthentication", harmless},
-    {"gssapikeyexchange", harmless},
-    {"gssapirenewalforcesrekey", harmless},
-    {"gssapitrustdns", harmless},
-    {"hashknownhosts", harmless},
-    {"hostbasedacceptedalgorithms", harmless},
-    {"hostbasedauthentication", harmless},
-    {"hostbasedkeytypes", harmless},
-    {"hostkeyalgorithms", harmless},
-    {"ipqos", harmless},
-    {"kbdinteractiveauthentication", harmless},
-    {"kbdinteractivedevices", harmless},
-    {"keepalive", harmless},
-    {"kexalgorithms", harmless},
-    {"localcommand", harmless, true},  // Without PermitLocalCommand=yes ssh does not run it either.
-    {"logverbose", harmless},
-    {"macs", harmless},
-    {"nohostauthenticationforlocalhost", harmless},
-    {"numberofpasswordprompts", harmless},
-    {"passwordauthentication", harmless},
-    {"permitremoteopen", harmless},
-    {"preferredauthentications", harmless},
-    {"protocol", harmless},
-    {"pubkeyacceptedalgorithms", harmless},
-    {"pubkeyacceptedkeytypes", harmless},
-    {"rekeylimit", harmless},
-    {"requiredrsasize", harmless},
-    {"securitykeyprovider", harmless},
-    {"streamlocalbindmask", harmless},
-    {"streamlocalbindunlink", harmless},
-    {"syslogfacility", harmless},
-    {"tcpkeepalive", harmless},
-    {"tunneldevice", harmless},
-    {"updatehostkeys", harmless},
-    {"useprivilegedport", harmless},
-    {"verifyhostkeydns", harmless},
-    {"visualhostkey", harmless},
-    {"xauthlocation", harmless},
-    // Refused: the user relies on their effect.
-    {"bindinterface", off_only},
-    {"certificatefile", off_only},
-    {"dynamicforward", forwarding},
-    {"forwardagent", off_only},
-    {"forwardx11", off_only},
-    {"forwardx11trusted", off_only},
-    {"gssapidelegatecredentials", off_only},
-    {"include", refused},
-    {"knownhostscommand", off_only, true},
-    {"localforward", forwarding},
-    {"permitlocalcommand", off_only},
-    {"pkcs11provider", off_only},
-    {"proxyjump", off_only},
-    {"proxyusefdpass", off_only},
-    {"pubkeyauthentication", on_only},
-    {"remoteforward", forwarding},
-    {"revokedhostkeys", off_only},
-    {"tunnel", off_only},
 };
+
+// Accepted and ignored: parameters of ssh's own protocol, of what it shares or shows, of other ways
+// to log in than by a key, and keywords that ssh itself ignores. Taken from OpenSSH 9.2 (Debian's)
+// and 10.
+constexpr std::string_view kWithoutEffect =
+    " addkeystoagent afstokenpassing canonicaldomains canonicalizefallbacklocal"
+    " canonicalizemaxdots canonicalizepermittedcnames casignaturealgorithms"
+    " challengeresponseauthentication channeltimeout checkhostip cipher ciphers compression"
+    " compressionlevel controlpath controlpersist dsaauthentication enableescapecommandline"
+    " enablesshkeysign exitonforwardfailure fallbacktorsh fingerprinthash forwardx11timeout"
+    " gatewayports globalknownhostsfile2 gssapiauthentication gssapiclientidentity"
+    " gssapikexalgorithms gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity"
+    " gssapitrustdns hashknownhosts hostbasedacceptedalgorithms hostbasedauthentication"
+    " hostbasedkeytypes hostkeyalgorithms ipqos kbdinteractiveauthentication"
+    " kbdinteractivedevices keepalive kerberosauthentication kerberostgtpassing kexalgorithms"
+    " logverbose macs nohostauthenticationforlocalhost numberofpasswordprompts"
+    " obscurekeystroketiming passwordauthentication permitremoteopen preferredauthentications"
+    " protocol pubkeyacceptedalgorithms pubkeyacceptedkeytypes rekeylimit requiredrsasize"
+    " rhostsauthentication rhostsrsaauthentication rsaauthentication securitykeyprovider"
+    " skeyauthentication streamlocalbindmask streamlocalbindunlink syslogfacility tag"
+    " tcpkeepalive tisauthentication tunneldevice updatehostkeys useblacklistedkeys"
+    " useprivilegedport userknownhostsfile2 useroaming usersh verifyhostkeydns versionaddendum"
+    " visualhostkey warnweakcrypto xauthlocation ";
+
+// Refused unless switched off: the user relies on their effect.
+constexpr std::string_view kOnlyOff =
+    " bindinterface canonicalizehostname certificatefile forwardagent forwardx11"
+    " forwardx11trusted gssapidelegatecredentials pkcs11provider proxyjump proxyusefdpass"
+    " revokedhostkeys smartcarddevice tunnel ";
+
+// Each name in `names` stands between two blanks.
+bool is_listed(std::string_view names, std::string_view name) {
+    const std::string word = std::string(" ").append(name).append(" ");
+    return names.find(word) != std::string_view::npos;
+}
+
+// Returns how a keyword in lower case is applied; nothing for an unknown one.
+std::optional<Keyword> find_keyword(std::string_view name) {
+    const auto* const found =
+        std::find_if(std::begin(kKeywords), std::end(kKeywords),
+                     [&](const Keyword& keyword) { return keyword.name == name; });
+    if (found != std::end(kKeywords)) return *found;
+    if (is_listed(kWithoutEffect, name)) return Keyword{name, harmless};
+    if (is_listed(kOnlyOff, name)) return Keyword{name, off_only};
+    return std::nullopt;
+}
 
 }  // namespace
 
 std::optional<std::string> SshKeywords::set(std::string_view line) {
-    line = trim(line);
+    line = trim_blanks(line);
     const std::size_t end = std::min(line.find_first_of(" \t\r\n\f="), line.size());
     const std::string name(line.substr(0, end));
-    std::string_view rest = trim(line.substr(end));
-    if (rest.starts_with('=')) rest = trim(rest.substr(1));
+    std::string_view rest = trim_blanks(line.substr(end));
+    if (rest.starts_with('=')) rest = trim_blanks(rest.substr(1));
     const std::string shown = "-o " + escape_controls(name);
     if (name.empty()) return "-o: a Key=Value is missing";
     const std::string key = to_lower(name);
-    const auto* const found =
-        std::find_if(std::begin(kKeywords), std::end(kKeywords),
-                     [&](const Keyword& keyword) { return keyword.name == key; });
-    if (found == std::end(kKeywords)) {
+    const auto found = find_keyword(key);
+    if (!found) {
         if (match_host_list(key, ignored) == ListVerdict::Match) return std::nullopt;
         return shown + ": Bad configuration option";
     }

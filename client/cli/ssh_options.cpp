@@ -1,5 +1,6 @@
 #include "client/cli/ssh_options.hpp"
 
+#include "client/cli/ssh_names.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>
@@ -139,6 +140,7 @@ constexpr ShortOption kShortOptions[] = {
     {'h', kFlag, set_flag<&SshOptions::help>},
     {'i', kValue, add_identity},
     {'l', kValue, set_key<kUserKey>},
+    {'M', kFlag, set_to<&SshOptions::wants_sharing, true>},
     {'n', kFlag, set_flag<&SshOptions::stdin_null>},
     {'N', kFlag, set_flag<&SshOptions::no_command>},
     {'o', kValue, set_keyword},
@@ -156,7 +158,6 @@ constexpr ShortOption kShortOptions[] = {
     {'C', kFlag, accept},
     {'k', kFlag, accept},
     {'m', kValue, accept},
-    {'M', kFlag, accept},
     {'S', kValue, accept},
     {'x', kFlag, accept},
     {'y', kFlag, accept},
@@ -184,32 +185,6 @@ const ShortOption* find_short(char letter) {
         std::find_if(std::begin(kShortOptions), std::end(kShortOptions),
                      [&](const ShortOption& option) { return option.letter == letter; });
     return found == std::end(kShortOptions) ? nullptr : found;
-}
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-// Decodes %XX (RFC 3986, 2.1). Returns nothing for a malformed escape or a NUL.
-std::optional<std::string> decode_percent(std::string_view text) {
-    std::string decoded;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            decoded += text[i];
-            continue;
-        }
-        if (i + 2 >= text.size()) return std::nullopt;
-        const int byte = hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]);
-        if (hex_digit(text[i + 1]) < 0 || hex_digit(text[i + 2]) < 0 || byte == 0) {
-            return std::nullopt;
-        }
-        decoded += static_cast<char>(byte);
-        i += 2;
-    }
-    return decoded;
 }
 
 class Parser {
@@ -284,11 +259,10 @@ class Parser {
     Verdict read_target() {
         const std::string& word = words_[at_++];
         const std::string shown = std::string("'").append(escape_controls(word)).append("'");
-        constexpr std::string_view kScheme = "ssh://";
         if (word.empty()) return std::string("an empty target");
         if (word[0] == '-') return shown + ": no host begins with a dash";
-        if (word.starts_with(kScheme)) {
-            if (read_uri(std::string_view(word).substr(kScheme.size()))) return std::nullopt;
+        if (word.starts_with(kSshScheme)) {
+            if (read_uri(word)) return std::nullopt;
             return shown + ": is not ssh://[user@]host[:port]";
         }
         options_.target = word;
@@ -301,32 +275,11 @@ class Parser {
     }
 
     bool read_uri(std::string_view text) {
-        if (text.ends_with('/')) text.remove_suffix(1);
-        if (text.find('/') != std::string_view::npos) return false;
-        if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
-            std::string_view name = text.substr(0, at);
-            name = name.substr(0, name.find(';'));  // Ignore the URI's connection parameters.
-            const auto decoded = decode_percent(name);
-            if (!decoded || decoded->empty()) return false;
-            if (!user()) user() = *decoded;
-            text.remove_prefix(at + 1);
-        }
-        std::size_t colon = text.rfind(':');
-        const std::size_t bracket = text.find(']');
-        if (colon != std::string_view::npos && bracket != std::string_view::npos &&
-            colon < bracket) {
-            colon = std::string_view::npos;
-        }
-        if (colon != std::string_view::npos) {
-            const auto port = parse_number(text.substr(colon + 1), 1, 65535);
-            if (!port) return false;
-            std::optional<unsigned>& given = options_.settings.port;
-            if (!given) given = static_cast<unsigned>(*port);
-            text = text.substr(0, colon);
-        }
-        const auto host = decode_percent(text);
-        if (!host || host->empty() || host->front() == '-') return false;
-        options_.target = *host;
+        auto uri = parse_ssh_uri(text);
+        if (!uri) return false;
+        if (uri->user && !user()) user() = std::move(*uri->user);
+        if (uri->port && !options_.settings.port) options_.settings.port = uri->port;
+        options_.target = std::move(uri->host);
         return true;
     }
 
@@ -358,44 +311,6 @@ class Parser {
 std::variant<SshOptions, std::string> parse_ssh_options(const std::vector<std::string>& words,
                                                         const TakesValue& takes_value) {
     return Parser(words, takes_value).run();
-}
-
-std::optional<std::string> expand_tokens(std::string_view text, const SshTokens& tokens) {
-    std::string expanded;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            expanded += text[i];
-            continue;
-        }
-        if (++i == text.size()) return std::nullopt;
-        if (text[i] == '%') {
-            expanded += '%';
-            continue;
-        }
-        const auto found = std::find_if(tokens.begin(), tokens.end(),
-                                        [&](const auto& one) { return one.first == text[i]; });
-        if (found == tokens.end()) return std::nullopt;
-        expanded += found->second;
-    }
-    return expanded;
-}
-
-bool is_safe_host(std::string_view host) {
-    if (host.empty() || host[0] == '-') return false;
-    return std::none_of(host.begin(), host.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte <= ' ' || byte == 0x7F ||
-               std::string_view("'`\"$\\;&<>|(){},").find(c) != std::string_view::npos;
-    });
-}
-
-bool is_safe_user(std::string_view user) {
-    if (user.empty() || user[0] == '-' || user.back() == '\\') return false;
-    return std::none_of(user.begin(), user.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < ' ' || byte == 0x7F ||
-               std::string_view("'`\";&<>|(){}").find(c) != std::string_view::npos;
-    });
 }
 
 }  // namespace frsh

@@ -13,7 +13,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,8 +42,11 @@ struct SshOptions {
     std::optional<Tty> tty;
     std::optional<std::optional<char>> escape;  // An inner nothing: "none".
     std::optional<std::string> remote_command;
-    std::vector<std::string> send_env;  // Patterns; a dash in front excludes variables.
-    std::vector<std::string> set_env;   // "NAME=VALUE"
+    std::optional<std::string> local_command;   // LocalCommand, with its tokens.
+    std::optional<bool> permits_local_command;  // PermitLocalCommand
+    std::optional<bool> wants_sharing;          // -M or ControlMaster
+    std::vector<std::string> send_env;          // Patterns; a dash in front excludes variables.
+    std::vector<std::string> set_env;           // "NAME=VALUE"
 
     std::optional<log::Level> log_level;
     std::optional<std::string> log_file;     // -E
@@ -70,16 +72,5 @@ struct SshKeywords {
     std::string ignored = {};  // IgnoreUnknown: a list of patterns.
     [[nodiscard]] std::optional<std::string> set(std::string_view line);
 };
-
-// Replaces ssh's %-tokens in a value: "%h" by the text of {'h', "example.org"}, "%%" by "%".
-// Returns nothing if a token is not in the list.
-using SshTokens = std::vector<std::pair<char, std::string>>;
-[[nodiscard]] std::optional<std::string> expand_tokens(std::string_view text,
-                                                       const SshTokens& tokens);
-
-// Return true if ssh, too, accepts the name as safe on a shell's command line, where ProxyCommand
-// puts it.
-[[nodiscard]] bool is_safe_host(std::string_view host);
-[[nodiscard]] bool is_safe_user(std::string_view user);
 
 }  // namespace frsh

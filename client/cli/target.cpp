@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -24,6 +26,21 @@ std::string expand(const std::string& text, const SshTokens& tokens) {
     auto expanded = expand_tokens(text, tokens);
     if (!expanded) throw UserError("'" + escape_controls(text) + "': has an unknown %-token");
     return *expanded;
+}
+
+// Returns true for an IPv6 address, also with a zone ("fe80::1%eth0"): its "%" begins no token.
+bool is_literal_v6(const std::string& text) {
+    in6_addr address{};
+    return ::inet_pton(AF_INET6, text.substr(0, text.find('%')).c_str(), &address) == 1 &&
+           text.find("%%") == std::string::npos;
+}
+
+// Returns the host to connect to. ssh's tokens mean something only in HostName; the words that the
+// user typed are taken as they are.
+std::string host_of(const ConnectionSettings& settings, const std::string& asked) {
+    if (!settings.address) return asked;
+    if (is_literal_v6(*settings.address)) return *settings.address;
+    return expand(*settings.address, {{'h', asked}});
 }
 
 const char* word_of(bool is_on) {
@@ -70,15 +87,15 @@ Target resolve_target(const ClientOptions& options) {
     const ConnectionSettings& settings = options.settings;
     target.asked = parse_tcp_target(options.target).value_or(TcpTarget{}).host;
     target.where = place_of(options.target, settings);
-    target.where.host = expand(target.where.host, {{'h', target.asked}});
-    if (!is_safe_host(target.where.host)) {
-        throw UserError("'" + escape_controls(target.where.host) + "': no host has such a name");
-    }
+    target.where.host = host_of(settings, target.asked);
     target.user = settings.user ? *settings.user : current_user().name;
     target.name = escape_controls(target.user + "@" + target.where.host) + ":" +
                   std::to_string(target.where.port);
     target.known_as = target.where;
     if (settings.host_key_alias) target.known_as.host = *settings.host_key_alias;
+    for (const std::string& host : {target.asked, target.where.host, target.known_as.host})
+        require_safe_host(host);
+    require_safe_user(target.user);
     return target;
 }
 

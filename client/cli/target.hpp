@@ -1,7 +1,8 @@
 // The host, port and user of a target, resolved from all settings.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
+#include "client/cli/ssh_names.hpp"
 #include "common/net/address.hpp"
 #include "common/net/socket.hpp"
 

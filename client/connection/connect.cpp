@@ -117,7 +117,9 @@ std::shared_ptr<Fd> open_wire_file(const std::string& name) {
 Connection connect_to(const ClientOptions& options) {
     const auto wire_file = open_wire_file(options.wire);
     const auto route = std::make_shared<const Route>(resolve_route(options));
+    auto local_command = resolve_local_command(options);
     Connection connection = connect_once(*route, EventLoop::kNever, wire_file);
+    connection.local_command = std::move(local_command);
     connection.connector = [route, wire_file](const WaitLimit& limit) {
         return connect_once(*route, limit, wire_file);
     };

@@ -1,7 +1,7 @@
 // From a target to a connection: a socket, or a server that is started as a child process.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "client/connection/connection.hpp"
 
 namespace frsh {

@@ -38,6 +38,8 @@ struct Connection {
     // The local server, or the command of --via or ProxyCommand. It ends when the connection ends.
     std::optional<Spawned> child = {};
     std::optional<Login> login = {};
+    // Run on this machine once the server has accepted the login.
+    std::optional<std::string> local_command = {};
     // For TLS over a socket of the network: when a silent peer counts as dead.
     std::optional<KeepAlive> keep_alive = {};
     Connector connector = {};  // Empty if there is no way to reconnect.

@@ -144,6 +144,14 @@ void ServerConnection::on_peer_silent(const std::string& problem) {
     on_link_down(problem);
 }
 
+void ServerConnection::run_local_command(const msg::Hello& hello) {
+    if (peer_watch_) peer_watch_->login_answered();
+    const std::string command = *std::exchange(connection_.local_command, std::nullopt);
+    link_.hold();
+    local_command_ = std::make_unique<LocalCommand>(
+        loop_, command, [this, hello] { link_.go_on(hello, link_.take_rest()); });
+}
+
 void ServerConnection::on_hello(const msg::Hello& hello) {
     if (is_greeted()) throw ProtocolError("a second hello");
     if (hello.proto != kProtocolVersion) {
@@ -160,7 +168,9 @@ void ServerConnection::on_hello(const msg::Hello& hello) {
 }
 
 void ServerConnection::on_message(const Message& message) {
-    if (const auto* const hello = std::get_if<msg::Hello>(&message)) return on_hello(*hello);
+    if (const auto* const hello = std::get_if<msg::Hello>(&message)) {
+        return connection_.local_command ? run_local_command(*hello) : on_hello(*hello);
+    }
     if (const auto* const error = std::get_if<msg::Error>(&message)) {
         refusal_ = *error;
         return;

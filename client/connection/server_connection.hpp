@@ -12,6 +12,7 @@
 #pragma once
 
 #include "client/connection/connection.hpp"
+#include "client/connection/local_command.hpp"
 #include "client/connection/peer_watch.hpp"
 #include "client/connection/reconnect.hpp"
 #include "client/run/remote_run.hpp"
@@ -101,6 +102,8 @@ class ServerConnection : private Link::Handler {
     void on_link_down(const std::string& problem) override;
     void on_peer_silent(const std::string& problem);
     void on_hello(const msg::Hello& hello);
+    // Holds the link until LocalCommand has ended; then acts on the hello.
+    void run_local_command(const msg::Hello& hello);
     void on_resumed(const msg::Resumed& resumed);
     void greet();
     [[nodiscard]] std::string refusal_text();
@@ -124,6 +127,7 @@ class ServerConnection : private Link::Handler {
     Link link_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     std::unique_ptr<PeerWatch> peer_watch_;
+    std::unique_ptr<LocalCommand> local_command_;
     std::unique_ptr<Reconnect> reconnect_;  // From Away until Up or Down.
 };
 

@@ -6,7 +6,7 @@
 //                                                              may be accepted)
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "client/cli/route.hpp"
 #include "client/connection/connection.hpp"
 #include "common/sys/wait.hpp"

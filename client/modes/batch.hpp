@@ -4,7 +4,7 @@
 // writes directly; the output of the others is stored until their turn.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "common/sys/startup.hpp"
 
 namespace frsh {

@@ -2,7 +2,7 @@
 // output of a kept run, see one_shot.hpp.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "common/proto/message.hpp"
 
 #include <string>

@@ -64,7 +64,9 @@ class OneShot {
           has_keys_(has_terminal_ && !options.stdin_null && ::isatty(STDIN_FILENO) == 1),
           signals_(signals_for(has_keys_)),
           out_(loop_, "stdout", STDOUT_FILENO,
-               streams.was_open[1] ? InheritedOutput::WasOpen::Yes : InheritedOutput::WasOpen::No),
+               // ssh writes to /dev/null if its stdout was closed.
+               streams.was_open[1] || options.is_called_ssh ? InheritedOutput::WasOpen::Yes
+                                                            : InheritedOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, InheritedOutput::WasOpen::Yes),
           server_(loop_, connect_to(options)),
           run_(ask()) {
@@ -92,7 +94,7 @@ class OneShot {
             if (is_time_to_part()) part();
             if (left_) break;
             server_.link().flush();
-            if (out_.failure() == EPIPE && leave_at_ == EventLoop::kNever) {
+            if (is_output_refused() && leave_at_ == EventLoop::kNever) {
                 // A run that ends with its client gets a broken pipe on stdout; wait for its end.
                 const auto patience = run_.outlasts_client() ? 0s : kLeaveGracePeriod;
                 leave_at_ = EventLoop::Clock::now() + patience;
@@ -114,6 +116,11 @@ class OneShot {
     }
 
   private:
+    // The reader of stdout has gone. Called ssh, the client goes on and exits as the command does.
+    [[nodiscard]] bool is_output_refused() const {
+        return out_.failure() == EPIPE && !options_.is_called_ssh;
+    }
+
     RemoteRun& ask() {
         OutputSink& out = sink_for(out_, held_out_);
         OutputSink& err = sink_for(err_, held_err_);
@@ -234,7 +241,7 @@ class OneShot {
         }
         int code = left_ && !has_parted_ ? leave_code_ : code_for(end);
         // Output was lost, so the exit code must not be 0.
-        if (out_.failure() == EPIPE && code == 0) code = 128 + SIGPIPE;
+        if (is_output_refused() && code == 0) code = 128 + SIGPIPE;
         for (const auto& [sink, name] : {std::pair<const OutputSink*, const char*>(&out_, "stdout"),
                                          {&err_, "stderr"},
                                          {&held_out_, "held stdout"},
@@ -409,6 +416,13 @@ int run_without_command(const ClientOptions& options) {
     while (told == 0 && !server.is_down()) {
         server.turn();
         if (!options.background || is_background || !server.server()) continue;
+        if (options.wants_sharing) {
+            // No other client can use this connection, so a process that keeps it is of no use.
+            log::info("-M: connections are not shared; the login works, and none is kept");
+            server.link().send(msg::Bye{});
+            server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
+            return 0;
+        }
         leave_terminal();
         is_background = true;
     }

@@ -2,7 +2,7 @@
 // code.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "common/sys/startup.hpp"
 
 namespace frsh {

@@ -1,7 +1,7 @@
 // Runs the prompt: lines are evaluated in a stateful shell on the server, one after another.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 
 namespace frsh {
 

@@ -23,8 +23,9 @@ std::string_view name_of(std::string_view entry) {
 
 // Returns true for the variables that every server accepts and for those that match SendEnv; false
 // for those that match a pattern of SendEnv with a dash in front.
+// As with ssh, GIT_PROTOCOL is sent only if SendEnv names it: git does.
 bool is_to_be_sent(std::string_view name, const std::vector<std::string>& patterns) {
-    bool is_sent = is_forwardable(name);
+    bool is_sent = is_forwardable(name) && name != "GIT_PROTOCOL";
     for (const std::string& pattern : patterns) {
         if (pattern.starts_with('-')) {
             if (matches_pattern(name, std::string_view(pattern).substr(1))) is_sent = false;

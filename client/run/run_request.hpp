@@ -1,7 +1,7 @@
 // Turns the options of the command line into requests of the protocol.
 #pragma once
 
-#include "client/cli/options.hpp"
+#include "client/cli/client_options.hpp"
 #include "common/proto/message.hpp"
 
 #include <string>

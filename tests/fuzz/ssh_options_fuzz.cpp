@@ -1,4 +1,5 @@
 // A command line, its words apart by NUL bytes: read, or refused in one printable line. Never more.
+#include "client/cli/ssh_names.hpp"
 #include "client/cli/ssh_options.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"

@@ -1,5 +1,7 @@
 #include "client/cli/ssh_options.hpp"
 
+#include "client/cli/ssh_names.hpp"
+
 #include <doctest/doctest.h>
 
 using frsh::AddressFamily;
@@ -338,10 +340,10 @@ TEST_CASE("ssh options: what somebody would miss is refused by its name") {
         CHECK(refusal(line).starts_with(words[0] + ": "));
     }
     for (const char* const line :
-         {"ForwardAgent=yes", "ForwardX11=yes", "PermitLocalCommand=yes", "ProxyJump=jump",
-          "Tunnel=yes", "PubkeyAuthentication=no", "CertificateFile=c", "RevokedHostKeys=r",
-          "PKCS11Provider=p", "BindInterface=eth0", "KnownHostsCommand=x", "Include=f",
-          "GSSAPIDelegateCredentials=yes"}) {
+         {"ForwardAgent=yes", "ForwardX11=yes", "SmartcardDevice=d", "RefuseConnection=r", "Host=h",
+          "ProxyJump=jump", "Tunnel=yes", "PubkeyAuthentication=no", "CertificateFile=c",
+          "RevokedHostKeys=r", "PKCS11Provider=p", "BindInterface=eth0", "KnownHostsCommand=x",
+          "Include=f", "GSSAPIDelegateCredentials=yes"}) {
         CAPTURE(line);
         const std::string name = std::string(line).substr(0, std::string_view(line).find('='));
         CHECK(has(refusal({"-o", line, "host"}), name + ": "));
@@ -354,6 +356,11 @@ TEST_CASE("ssh options: what somebody would miss is refused by its name") {
     CHECK(refusal({"-\x1b", "host"}) == "unknown option -\\x1b");
     CHECK(has(refusal({"-s", "host"}), "You must specify a subsystem"));
     CHECK(has(refusal({"-oRemoteCommand=a", "host", "b"}), "command-line and remote command"));
+}
+
+TEST_CASE("ssh options: an escaped NUL in ssh:// is refused (CVE-2025-61985)") {
+    for (const char* const uri : {"ssh://a%00b@host", "ssh://host%00x", "ssh://%2doProxyCommand=x"})
+        CHECK(has(refusal({uri}), "is not ssh://"));
 }
 
 TEST_CASE("ssh options: every letter is in exactly one of the lists, or unknown") {
@@ -378,13 +385,18 @@ TEST_CASE("ssh options: a name with a shell's words in it is no host and no user
     for (const char* const host : {"box", "192.0.2.1", "::1", "fe80::1%eth0", "a_b.example"}) {
         CHECK(frsh::is_safe_host(host));
     }
-    for (const char* const host : {"", "-x", "a b", "a;b", "$(x)", "`x`", "a|b", "a\nb", "a'b"}) {
+    for (const char* const host : {"", "-x", "a b", "a;b", "$(x)", "`x`", "a|b", "a\nb", "a'b",
+                                   // The inputs of CVE-2023-51385 and CVE-2017-1000117.
+                                   "`echo`x", "$USER", "a,b", "{a}", "-oProxyCommand=x", "a\tb"}) {
         CAPTURE(host);
         CHECK_FALSE(frsh::is_safe_host(host));
     }
-    for (const char* const user : {"me", "a@b", "DOMAIN\\me", "a b"})
+    for (const char* const user : {"me", "a@b", "DOMAIN\\me", "a b", "machine$", "müller"})
         CHECK(frsh::is_safe_user(user));
-    for (const char* const user : {"", "-x", "a;b", "`x`", "a|b", "$(x)", "me\\", "a\nb"}) {
+    for (const char* const user :
+         {"", "-x", "a;b", "`x`", "a|b", "$(x)", "me\\", "a\nb",
+          // CVE-2025-61984: control characters; others of its kind.
+          "a\n$[+]\nexec x", "a\rb", "a\x7f", "a -oX", "a$IFS-oX", "a'b", "a\"b", "{a}"}) {
         CAPTURE(user);
         CHECK_FALSE(frsh::is_safe_user(user));
     }
