@@ -69,6 +69,7 @@ set(CPACK_COMPONENT_SERVER_DESCRIPTION
 # Packing is not building: not everything that could be built, tests and all, goes into them.
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(package_scripts ${CMAKE_CURRENT_LIST_DIR}/package)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/client/package/prerm)
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA ${package_scripts}/conffiles
     ${package_scripts}/postinst ${package_scripts}/prerm ${package_scripts}/postrm)
 include(CPack)
