@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/keys/host_pattern.hpp"
 #include "common/keys/ssh_key.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
@@ -49,11 +50,43 @@ std::optional<PublicKey> find_pin(unsigned port) {
     }
 }
 
-void add(const std::string& path, const Target& target, const PublicKey& key) {
+// Adds the key to the policy's own file. If that fails, the connection continues without it, as in
+// ssh: a container may have a home that cannot be written. Throws SysError for --trust.
+void add(const HostKeyPolicy& policy, const Target& target, const PublicKey& key) {
     const HostPort& where = target.known_as;
+    const std::string& path = policy.own_file;
     if (path.empty()) return;
-    add_known_host(path, where.host, static_cast<std::uint16_t>(where.port), key);
+    try {
+        add_known_host(path, where.host, static_cast<std::uint16_t>(where.port), key);
+    } catch (const SysError& error) {
+        if (policy.must_record) throw;
+        log::error("warning: " + target_of(where) + " is not added to " + path + ": " +
+                   error.what() + "; its key is " + describe(key));
+        return;
+    }
     log::notice("added " + target_of(where) + " " + describe(key) + " to " + path);
+}
+
+// ssh's files name another key for this host. `frsh --trust TARGET FINGERPRINT` overrides them.
+void refuse_conflict(const HostKeyPolicy& policy, const HostPort& where,
+                     const HostKeyVerdict& verdict, const PublicKey& key) {
+    if (!verdict.recorded || !policy.expected_fingerprint.empty()) return;
+    throw UserError(target_of(where) + kFailed + "THE HOST KEY HAS CHANGED, or this is another " +
+                    "machine or server: ssh knows " + verdict.recorded->fingerprint() + " (" +
+                    verdict.path + ":" + std::to_string(verdict.line) + "), it proved " +
+                    describe(key) + "; if that is right: frsh --trust " + target_of(where) + " " +
+                    key.fingerprint());
+}
+
+// Returns a line from the terminal without the blanks at its end; empty at the end of input.
+std::string read_answer(const Fd& terminal, int cancel_fd) {
+    (void)wait_for_events(terminal.get(), POLLIN, {EventLoop::kNever, cancel_fd});
+    char answer[256];
+    const IoResult got = read_some(terminal.get(), answer, sizeof answer);
+    std::string_view words(answer, got.bytes);
+    while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
+        words.remove_suffix(1);
+    return std::string(words);
 }
 
 void check_expected(const HostKeyPolicy& policy, const HostPort& where, const PublicKey& key) {
@@ -90,10 +123,12 @@ Trust judge_host(const HostKeyPolicy& policy, const Target& target, bool is_loop
     }
     using UnknownHost = HostKeyPolicy::UnknownHost;
     if (policy.unknown_host == UnknownHost::Trust) {
-        add(policy.own_file, target, key);
+        refuse_conflict(policy, where, verdict, key);
+        add(policy, target, key);
         return Trust::Known;
     }
     if (policy.unknown_host == UnknownHost::Ask && ::isatty(STDERR_FILENO) == 1) {
+        if (verdict.recorded) log::error("warning: ssh knows another key of this host: " + place);
         return Trust::Unknown;
     }
     throw UserError(failed + "unknown host, its key is " + describe(key) +
@@ -110,14 +145,13 @@ void ask_about(const HostKeyPolicy& policy, const Target& target, const PublicKe
     if (!terminal.is_open()) throw UserError(refusal + "; use --trust or --accept-new");
     write_all(terminal.get(), "frsh: " + place + " is not known here; its key is\nfrsh: " +
                                   describe(key) + "\nTrust it from now on? (yes/no/fingerprint) ");
-    (void)wait_for_events(terminal.get(), POLLIN, {EventLoop::kNever, cancel_fd});
-    char answer[256];
-    const IoResult got = read_some(terminal.get(), answer, sizeof answer);
-    std::string_view words(answer, got.bytes);
-    while (!words.empty() && (words.back() == '\n' || words.back() == ' '))
-        words.remove_suffix(1);
-    if (words != "yes" && words != key.fingerprint()) throw UserError(refusal);
-    add(policy.own_file, target, key);
+    for (;;) {
+        const std::string answer = read_answer(terminal, cancel_fd);
+        const std::string word = to_lower(answer);
+        if (word == "yes" || answer == key.fingerprint()) return add(policy, target, key);
+        if (word.empty() || word == "no") throw UserError(refusal);
+        write_all(terminal.get(), "Please type 'yes', 'no' or the fingerprint: ");
+    }
 }
 
 }  // namespace frsh

@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr auto kAgentListLimit = 2s;
 // Shorter than the 120 s that the server waits for the user's answer.
 constexpr auto kAgentSignLimit = 110s;
+constexpr int kPassphraseAttempts = 3;
 constexpr std::size_t kMaxMemory = std::size_t{256} * 1024;
 constexpr std::size_t kMaxRemembered = 500;
 
@@ -33,6 +34,12 @@ void make_own(const std::string& path) {
     if (write_key_file(path, PrivateKey::generate_ed25519(), current_user().name + " (frsh)")) {
         log::info("made a key of frsh's own: " + path);
     }
+}
+
+// Returns true if ssh-keygen can ask for a passphrase.
+bool is_user_there() {
+    if (std::getenv("SSH_ASKPASS") != nullptr) return true;
+    return Fd(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)).is_open();
 }
 
 std::string memory_folder() {
@@ -59,32 +66,40 @@ bool Identities::is_locked(const Source& source) {
     return source.file && !source.file->key;
 }
 
+bool Identities::is_half(const Source& source) {
+    return source.file && source.file->is_public_only;
+}
+
 Identities::Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd)
     : cancel_fd_(cancel_fd) {
-    const bool is_named = !keys.named.empty();
     for (const std::string& path : keys.named)
         add_file(path, true);
-    if (!is_named && is_own_server) {
-        add_own(true);
-        return;
-    }
+    // As in ssh, the usual keys are tried if none of the named files exists.
+    const bool is_named = !candidates_.empty();
+    if (!is_named && is_own_server && add_own(true)) return;
+    const bool is_files_only = keys.is_files_only && (is_named || keys.named.empty());
     if (!is_named) {
         for (const std::string& path : keys.first)
             add_file(path, false);
-        if (!keys.is_files_only) add_agent(AgentKeys::All, keys.agent);
+        if (!is_files_only) add_agent(AgentKeys::All, keys.agent);
         for (const char* const name : {"id_ed25519", "id_ecdsa", "id_rsa"})
             add_file(home_folder() + "/.ssh/" + name, false);
-        add_own(candidates_.empty());
+        (void)add_own(candidates_.empty());
     }
     const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
-    if (keys.is_files_only && any_is_locked) add_agent(AgentKeys::OnlyOfFiles, keys.agent);
-    if (!keys.may_ask) remove_locked();
+    if (is_files_only && any_is_locked) add_agent(AgentKeys::OnlyOfFiles, keys.agent);
+    remove(is_half, is_named ? log::error : log::info,
+           "only a public key, and no agent has its private half");
+    if (!keys.may_ask) {
+        remove(is_locked, log::info, "skipped, because it needs the user (BatchMode)");
+    }
 }
 
-void Identities::remove_locked() {
+void Identities::remove(bool (*is_useless)(const Source& source),
+                        void (*report)(std::string_view text), const char* why) {
     for (std::size_t i = candidates_.size(); i-- > 0;) {
-        if (!is_locked(sources_[i])) continue;
-        log::info(candidates_[i].where + ": skipped, because it needs the user (BatchMode)");
+        if (!is_useless(sources_[i])) continue;
+        report(candidates_[i].where + ": " + why);
         const auto at = static_cast<std::ptrdiff_t>(i);
         candidates_.erase(candidates_.begin() + at);
         sources_.erase(sources_.begin() + at);
@@ -115,11 +130,11 @@ void Identities::add_file(const std::string& path, bool is_required) {
         log::error(error.what());  // Other keys may still be accepted.
         return;
     } catch (const SysError& error) {
-        if (is_required) throw UserError(error.what());
+        if (is_required) log::error(std::string("warning: ") + error.what());
         return;
     }
     if (!file) {
-        if (is_required) throw UserError(path + ": no such key file");
+        if (is_required) log::error("warning: " + path + ": no such key file");
         return;
     }
     if (!file->public_key) {
@@ -147,16 +162,37 @@ void Identities::add_agent(AgentKeys which, const std::optional<std::string>& so
     }
 }
 
-void Identities::add_own(bool make_if_missing) {
+bool Identities::add_own(bool make_if_missing) {
     const std::string path = own_key_path();
+    const std::size_t count = candidates_.size();
     if (make_if_missing) {
-        if (::access(path.c_str(), F_OK) == -1) make_own(path);
+        try {
+            if (::access(path.c_str(), F_OK) == -1) make_own(path);
+        } catch (const SysError& error) {
+            log::error("warning: " + path + " cannot be made: " + error.what());
+            return false;
+        }
         // The server reads the .pub file. If another client is making the key at the same moment,
         // the .pub file appears shortly after the key: wait up to one second.
         for (int i = 0; i < 200 && ::access((path + ".pub").c_str(), F_OK) == -1; ++i)
             std::this_thread::sleep_for(5ms);
     }
     add_file(path, false);
+    return candidates_.size() > count;
+}
+
+// Lets ssh-keygen sign. It asks for a passphrase once and does not name the file, so this names it,
+// and asks three times in all, as ssh does.
+std::optional<std::string> Identities::sign_with_tool(const KeyFile& file, const PublicKey& key,
+                                                      std::string_view name_space,
+                                                      std::string_view message) {
+    const int attempts = file.needs_passphrase && is_user_there() ? kPassphraseAttempts : 1;
+    for (int i = 0; i < attempts; ++i) {
+        if (file.needs_passphrase) log::notice("the passphrase of " + file.path + " is needed");
+        auto signature = sign_with_ssh_keygen(file.path, name_space, message, key, cancel_fd_);
+        if (signature) return signature;
+    }
+    return std::nullopt;
 }
 
 std::optional<std::string> Identities::sign(std::size_t index, std::string_view name_space,
@@ -166,7 +202,9 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
     if (file && file->key) return sign_sshsig(*file->key, name_space, message);
     if (file) {
         on_asking();
-        return sign_with_ssh_keygen(file->path, name_space, message, candidate.key, cancel_fd_);
+        auto signature = sign_with_tool(*file, candidate.key, name_space, message);
+        if (!signature) candidate.where += ", which ssh-keygen could not use";
+        return signature;
     }
     const auto on_waiting = [&](std::string_view words) {
         on_asking();

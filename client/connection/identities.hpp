@@ -3,7 +3,7 @@
 // The order is ssh's. If -i names files, only they are used. Otherwise: the files that ssh's
 // configuration names, the agent's keys, the usual files, frsh's own key. A signature may need the
 // user (passphrase, touch); OnAsking reports that before it blocks. If the agent holds the key of a
-// locked file, the agent signs.
+// locked file, or the private half of a public key file, the agent signs.
 #pragma once
 
 #include "client/cli/route.hpp"
@@ -29,8 +29,9 @@ class Identities {
 
     // If `is_own_server`, only frsh's own key is used (unless -i names others); it is made if it is
     // missing. A server of the same user accepts it without any set-up. Blocks up to two seconds
-    // for the agent. Throws UserError for a file that was named (-i) and cannot be used; another
-    // file is skipped and reported. The constructor and sign() throw WaitCanceled if `cancel_fd`
+    // for the agent. Throws UserError for a file that was named (-i) and cannot be read; a named
+    // file that does not exist, and any other file, is skipped and reported. The constructor and
+    // sign() throw WaitCanceled if `cancel_fd`
     // (-1: none) becomes readable.
     Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd);
 
@@ -48,12 +49,19 @@ class Identities {
     };
 
     [[nodiscard]] static bool is_locked(const Source& source);
+    // Returns true for a public key file whose private half no agent has.
+    [[nodiscard]] static bool is_half(const Source& source);
     void add_file(const std::string& path, bool is_required);
     enum class AgentKeys { All, OnlyOfFiles };
     void add_agent(AgentKeys which, const std::optional<std::string>& socket);
-    // Removes the keys that need the user's help (BatchMode).
-    void remove_locked();
-    void add_own(bool make_if_missing);
+    // Removes the keys for which `is_useless` holds, and reports each with the reason.
+    void remove(bool (*is_useless)(const Source& source), void (*report)(std::string_view text),
+                const char* why);
+    // Returns true if the key was added.
+    bool add_own(bool make_if_missing);
+    std::optional<std::string> sign_with_tool(const KeyFile& file, const PublicKey& key,
+                                              std::string_view name_space,
+                                              std::string_view message);
     void add(PublicKey key, std::string where, Source source);
 
     std::optional<SshAgent> agent_;

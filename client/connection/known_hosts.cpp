@@ -116,7 +116,14 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
     // Read all files even if the key is known already: one of them may revoke it.
     for (const std::string& path : sources.ssh) {
         for (const KnownHost& known : read_helpful(path)) {
-            if (!(known.key == key) || !(known.is_for(host) || known.is_for(name))) continue;
+            if (!known.is_for(host) && !known.is_for(name)) continue;
+            if (!(known.key == key)) {
+                const bool is_first = verdict.kind == Kind::Unknown && !verdict.recorded;
+                if (is_first && known.marker == KnownHost::Marker::None) {
+                    verdict = {Kind::Unknown, path, known.line, known.key};
+                }
+                continue;
+            }
             if (known.marker == KnownHost::Marker::Revoked) {
                 return {Kind::Revoked, path, known.line, key};
             }
@@ -124,7 +131,7 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
         }
     }
     if (verdict.kind == Kind::Unknown && sources.pin && *sources.pin == key) {
-        verdict.kind = Kind::Known;
+        verdict = {Kind::Known, {}, 0, {}};
     }
     return verdict;
 }

@@ -1,8 +1,10 @@
 // The known host keys: files in OpenSSH's format, and the verdict about a key.
 //
 // frsh's own file names servers as "[host]:port", and only this file can report a changed key.
-// ssh's files can only make a key known: the system's frshd may use the machine's ssh key, but a
-// user's own frshd has another one, and that is no reason for an alarm. "@revoked" counts in every
+// ssh's files make a key known. The system's frshd may use the machine's ssh key, but a user's own
+// frshd has another one: so another key in ssh's files leaves the host unknown, and the verdict
+// names that key. Then nothing but the user's answer can make the new key known.
+// "@revoked" counts in every
 // file. `ssh-keygen -F`, `-R` and `-H` work on all of them.
 #pragma once
 
@@ -40,8 +42,8 @@ struct HostKeySources {
 struct HostKeyVerdict {
     enum class Kind {
         Known,    // Go on.
-        Unknown,  // First use: ask the user, or refuse.
-        Changed,  // Always fatal: `recorded` is the key in the own file.
+        Unknown,  // First use: ask, or refuse. `recorded` is another key that ssh's files have.
+        Changed,  // Always fatal: `recorded` is what the own file has.
         Revoked,  // Always fatal.
     };
     Kind kind = Kind::Unknown;

@@ -35,11 +35,13 @@ using Time = EventLoop::Time;
 
 // The server waits this long, too, once it has received `auth_pending`.
 constexpr auto kUserQuestionLimit = 120s;
-// The server answers this many probes on one connection.
-constexpr int kMaxProbeRounds = 2;
 constexpr auto kPauseBetweenAttempts = 1s;
 // The server gets at least this long to answer the login.
 constexpr auto kMinLoginTime = 1s;
+
+// The probable cause of an answer that makes no sense.
+constexpr const char* kProbablyAnother =
+    "; probably another program, a proxy or another version of frshd answers there";
 
 int socket_family(AddressFamily family) {
     return family == AddressFamily::V4   ? AF_INET
@@ -58,6 +60,19 @@ class TlsDialer {
     // Returns nothing if the host is unknown: the user must be asked about host_key().
     std::optional<Connection> run() {
         connect();
+        try {
+            return log_in();
+        } catch (const ProtocolError& error) {
+            throw UserError(target_name() + ": " + error.what() + kProbablyAnother);
+        } catch (const TlsError& error) {
+            throw UserError(target_name() + ": " + error.what());
+        }
+    }
+
+    [[nodiscard]] const PublicKey& host_key() const { return host_proof_->key; }
+
+  private:
+    std::optional<Connection> log_in() {
         shake_hands();
         read_greeting();
         const Trust trust =
@@ -72,9 +87,6 @@ class TlsDialer {
         return connection;
     }
 
-    [[nodiscard]] const PublicKey& host_key() const { return host_proof_->key; }
-
-  private:
     void connect() {
         if (route_.proxy_command) return connect_by_command();
         for (unsigned left = route_.connection_attempts;; --left) {
@@ -129,17 +141,9 @@ class TlsDialer {
         }
     }
 
-    Handshake take_step() {
-        try {
-            return tls_->handshake();
-        } catch (const TlsError& error) {
-            throw UserError(target_name() + ": " + error.what());
-        }
-    }
-
     void shake_hands() {
         for (;;) {
-            switch (take_step()) {
+            switch (tls_->handshake()) {
                 case Handshake::Done:
                     log::info(target_name() + ": " + tls_->description());
                     return;
@@ -229,8 +233,8 @@ class TlsDialer {
 
     // Chooses among the candidates `left`: the only one, the key of the last login, or the one that
     // the server names in answer to a probe. Returns nothing if the server accepts none of them.
-    std::optional<Choice> choose(const Identities& identities,
-                                 const std::vector<std::size_t>& left) {
+    // Removes from `left` the keys that the server does not accept.
+    std::optional<Choice> choose(const Identities& identities, std::vector<std::size_t>& left) {
         if (left.size() == 1) return Choice{left[0]};
         const std::string recalled = recall_key(host_name(), route_.target.user);
         for (const std::size_t index : left) {
@@ -238,8 +242,19 @@ class TlsDialer {
                 return Choice{index, true};
             }
         }
-        // No probes are left: try one key after another, until one can sign.
-        if (probes_++ >= kMaxProbeRounds) return Choice{left[0]};
+        while (!left.empty()) {
+            // No probes are left: try one key after another, until one can sign.
+            if (probes_++ >= kMaxProbeRounds) return Choice{left[0]};
+            if (const auto choice = probe_next(identities, left)) return choice;
+            left.erase(left.begin(), left.begin() + std::min(left.size(), kMaxProbes));
+        }
+        return std::nullopt;
+    }
+
+    // Offers the first keys of `left`, as many as one probe holds. Returns the one that the server
+    // names; nothing if it accepts none of them.
+    std::optional<Choice> probe_next(const Identities& identities,
+                                     const std::vector<std::size_t>& left) {
         UserProbe probe{route_.target.user, {}};
         for (const std::size_t index : left) {
             if (probe.keys.size() < kMaxProbes) {

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include <pwd.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -51,7 +53,10 @@ Via start_local_server() {
     }
     // A server that listens on a socket does not have the client's environment. A command must find
     // the same variables here, so only what the server itself needs is passed on.
-    for (const char* const name : {"PATH", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "TZ"}) {
+    // HOME counts there only for a user without an entry in the database.
+    std::vector<const char*> passed{"PATH", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "TMPDIR", "TZ"};
+    if (::getpwuid(::geteuid()) == nullptr) passed.push_back("HOME");
+    for (const char* const name : passed) {
         if (const char* const value = std::getenv(name)) {
             request.env.push_back(std::string(name) + "=" + value);
         }

@@ -162,14 +162,27 @@ std::vector<std::pair<std::string, ConfigTable>> ConfigTable::take_tables(std::s
     std::vector<std::pair<std::string, ConfigTable>> tables;
     auto outer = take_table(key);
     if (!outer) return tables;
-    for (Entry& entry : outer->entries_) {
-        auto* const table = std::get_if<ConfigTable>(&entry.value);
-        if (table == nullptr) {
-            refuse(entry.line, std::string(key) + "." + entry.key + ": is not a table");
-        }
-        tables.emplace_back(std::move(entry.key), std::move(*table));
-    }
+    for (Entry& entry : outer->entries_)
+        collect_tables(std::string(key), entry.key, entry, tables);
     return tables;
+}
+
+void ConfigTable::collect_tables(const std::string& outer, const std::string& name, Entry& entry,
+                                 std::vector<std::pair<std::string, ConfigTable>>& tables) {
+    auto* const table = std::get_if<ConfigTable>(&entry.value);
+    if (table == nullptr) refuse(entry.line, outer + "." + name + ": is not a table");
+    bool has_inner = false;
+    std::vector<Entry> others;
+    for (Entry& inner : table->entries_) {
+        if (std::holds_alternative<ConfigTable>(inner.value)) {
+            has_inner = true;
+            collect_tables(outer, name + "." + inner.key, inner, tables);
+        } else {
+            others.push_back(std::move(inner));
+        }
+    }
+    table->entries_ = std::move(others);
+    if (!has_inner || !table->entries_.empty()) tables.emplace_back(name, std::move(*table));
 }
 
 bool ConfigTable::is_boolean(std::string_view key) const {

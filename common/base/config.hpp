@@ -51,6 +51,10 @@ class ConfigTable {
     struct Other {};  // A type of value that no option has, such as a date.
     struct Entry;
 
+    // Adds the table in `entry`, and the tables in it as "NAME.INNER": `[hosts.a.example]` is the
+    // host "a.example", with or without quotes.
+    void collect_tables(const std::string& outer, const std::string& name, Entry& entry,
+                        std::vector<std::pair<std::string, ConfigTable>>& tables);
     std::optional<Entry> remove(std::string_view key);
     std::optional<std::pair<std::string, unsigned>> take_word(std::string_view key);
     [[nodiscard]] std::vector<std::string> list_of(std::string_view key, const Entry& entry) const;

@@ -7,6 +7,7 @@
 #include "common/sys/fd.hpp"
 #include "common/sys/wait.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -33,12 +34,25 @@ constexpr std::size_t kLineLength = 70;
 constexpr std::size_t kBlockSize =
     8;  // An unencrypted private part is padded to a multiple of this.
 
-std::string without_line_ends(std::string_view text) {
+std::string without_blanks(std::string_view text) {
     std::string joined;
     for (const char c : text) {
-        if (c != '\n' && c != '\r') joined += c;
+        if (std::string_view(" \t\r\n\f\v").find(c) == std::string_view::npos) joined += c;
     }
     return joined;
+}
+
+// Returns the lines between the first line and the END line, as ssh-keygen finds them: what follows
+// the END line is ignored. Throws ProtocolError if there is no END line.
+std::string_view body_of(std::string_view content) {
+    content.remove_prefix(kBegin.size());
+    for (std::size_t at = content.find(kEnd); at != std::string_view::npos;
+         at = content.find(kEnd, at + 1)) {
+        if (at > 0 && (content[at - 1] == '\n' || content[at - 1] == '\r')) {
+            return content.substr(0, at);
+        }
+    }
+    throw ProtocolError("private key: cut short");
 }
 
 // Parses the part that a passphrase would encrypt: two equal check words, the key's fields, a
@@ -69,9 +83,14 @@ void parse_private_part(std::string_view part, KeyFile& file) {
     file.key = PrivateKey::from_openssh_fields(*file.public_key, key_fields);
 }
 
+struct OpenedKey {
+    std::string content;
+    struct stat status;
+};
+
 // Reads a private key file. Owner, mode and kind are checked on the open descriptor, because the
 // path could name another file by then.
-std::optional<std::string> read_private_file(const std::string& path) {
+std::optional<OpenedKey> read_key_content(const std::string& path) {
     // O_NONBLOCK: opening a FIFO would block until it has a writer.
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!file.is_open()) {
@@ -81,14 +100,6 @@ std::optional<std::string> read_private_file(const std::string& path) {
     struct stat status {};
     check(::fstat(file.get(), &status), "stat " + path);
     if (!S_ISREG(status.st_mode)) throw UserError(path + ": not a regular file");
-    if (status.st_uid != ::geteuid()) {
-        throw UserError(path + ": refused, this private key belongs to another user (uid " +
-                        std::to_string(status.st_uid) + ")");
-    }
-    if ((status.st_mode & 077) != 0) {
-        throw UserError(path + ": refused, others can read this private key: chmod 600 " +
-                        shell_quote(path));
-    }
     // Read one byte more than the file's size: if it arrives, the file has grown.
     const auto told = std::min(static_cast<std::size_t>(status.st_size), kMaxFile);
     std::string content(told + 1, '\0');
@@ -100,7 +111,29 @@ std::optional<std::string> read_private_file(const std::string& path) {
     }
     if (size == content.size()) throw UserError(path + ": too large for a key");
     content.resize(size);
-    return content;
+    return OpenedKey{std::move(content), status};
+}
+
+// Throws UserError. As in ssh, the mode of a file that root gave this user is root's decision.
+void require_private(const std::string& path, const struct stat& status) {
+    if (status.st_uid == 0 && ::geteuid() != 0) return;
+    if (status.st_uid != ::geteuid()) {
+        throw UserError(path + ": refused, this private key belongs to another user (uid " +
+                        std::to_string(status.st_uid) + ")");
+    }
+    if ((status.st_mode & 077) == 0) return;
+    throw UserError(path + ": refused, others can read this private key: chmod 600 " +
+                    shell_quote(path));
+}
+
+// Returns nothing if the content is not one line of a public key.
+std::optional<PublicKey> parse_public(std::string_view content) {
+    if (content.starts_with("-----BEGIN ")) return std::nullopt;
+    try {
+        return parse_key_line(content.substr(0, content.find('\n'))).key;
+    } catch (const ProtocolError&) {
+        return std::nullopt;
+    }
 }
 
 std::optional<PublicKey> read_public_beside(const std::string& path) {
@@ -234,17 +267,16 @@ int read_until_exit(pid_t pid, Fd output, int cancel_fd, std::string& text) {
 
 KeyFile parse_key_file(std::string_view content) {
     KeyFile file;
-    std::string joined = without_line_ends(content);
-    const WipeAtExit joined_wiped(joined);
-    if (!joined.starts_with(kBegin)) {
-        if (!joined.starts_with("-----BEGIN ")) throw ProtocolError("private key: not a key file");
+    const std::size_t begin = std::min(content.find_first_not_of(" \t\r\n"), content.size());
+    content.remove_prefix(begin);
+    if (!content.starts_with(kBegin)) {
+        if (!content.starts_with("-----BEGIN ")) throw ProtocolError("private key: not a key file");
+        file.needs_passphrase = content.find("ENCRYPTED") != std::string_view::npos;
         return file;  // A PEM file: ssh-keygen signs with it.
     }
-    if (!joined.ends_with(kEnd) || joined.size() < kBegin.size() + kEnd.size()) {
-        throw ProtocolError("private key: cut short");
-    }
-    auto blob = base64_decode(std::string_view(joined).substr(
-        kBegin.size(), joined.size() - kBegin.size() - kEnd.size()));
+    std::string joined = without_blanks(body_of(content));
+    const WipeAtExit joined_wiped(joined);
+    auto blob = base64_decode(joined);
     if (!blob) throw ProtocolError("private key: not base64");
     const WipeAtExit blob_wiped(*blob);
 
@@ -257,17 +289,30 @@ KeyFile parse_key_file(std::string_view content) {
     file.public_key = PublicKey::from_blob(reader.string());
     const std::string_view part = reader.string(kMaxFile);
     const bool is_plain = cipher == "none" && derivation == "none";
+    file.needs_passphrase = !is_plain;
     if (is_plain) reader.finish();  // A cipher may leave its tag behind.
     if (is_plain && !file.public_key->is_fido()) parse_private_part(part, file);
     return file;
 }
 
 std::optional<KeyFile> load_key_file(const std::string& path) {
-    auto content = read_private_file(path);
-    if (!content) return std::nullopt;
-    const WipeAtExit content_wiped(*content);
+    auto opened = read_key_content(path);
+    KeyFile file;
+    file.path = path;
+    if (!opened) {
+        file.public_key = read_public_beside(path);
+        file.is_public_only = true;
+        return file.public_key ? std::optional(std::move(file)) : std::nullopt;
+    }
+    const WipeAtExit content_wiped(opened->content);
+    if (auto key = parse_public(opened->content)) {
+        file.public_key = std::move(key);
+        file.is_public_only = true;
+        return file;
+    }
+    require_private(path, opened->status);
     try {
-        KeyFile file = parse_key_file(*content);
+        file = parse_key_file(opened->content);
         file.path = path;
         if (!file.public_key) file.public_key = read_public_beside(path);
         return file;
@@ -296,6 +341,7 @@ std::optional<std::string> sign_with_ssh_keygen(const std::string& path,
 
     std::string text;
     const auto status = read_until_exit(pid, std::move(output.read_end), cancel_fd, text);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) throw Interrupted();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
     try {
         ArmoredSignature made = dearmor(text);

@@ -19,10 +19,14 @@ struct KeyFile {
     std::optional<PublicKey> public_key;  // Nothing for PEM without a .pub beside it.
     std::optional<PrivateKey> key;        // Nothing: only ssh-keygen can sign with it.
     std::string comment;
+    bool is_public_only = false;  // The file is a public key; only an agent can sign with it.
+    bool needs_passphrase = false;
 };
 
-// Returns nothing if there is no such file. Throws UserError for a file that other users can read,
-// that another user owns, or that is not a private key.
+// Reads a private key, or a public one, for which an agent may have the private half. If PATH does
+// not exist, PATH.pub is read. Returns nothing if there is neither. Throws UserError for a private
+// key that other users can read or own, and for a file that is no key. Root may own it, with any
+// mode: Kubernetes mounts secrets as root:group 0440.
 [[nodiscard]] std::optional<KeyFile> load_key_file(const std::string& path);
 
 // Runs `ssh-keygen -Y sign`. Blocks without a limit while ssh-keygen waits for its user. Returns

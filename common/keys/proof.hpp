@@ -22,7 +22,9 @@ namespace frsh {
 
 inline constexpr std::size_t kNonceSize = 16;
 inline constexpr std::size_t kBindingSize = 32;
-inline constexpr std::size_t kMaxProbes = 6;
+inline constexpr std::size_t kMaxProbes = 6;  // Keys in one probe.
+// Probes that a server answers on one connection.
+inline constexpr int kMaxProbeRounds = 8;
 inline constexpr std::size_t kMaxUserName = 256;
 // More than the largest proof needs (an RSA key of 16384 bits and a signature by it). A larger
 // payload is refused before it is read.

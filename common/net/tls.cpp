@@ -103,7 +103,9 @@ struct TlsTransport::State {
         if (words.empty()) {
             char number[32];
             std::snprintf(number, sizeof number, "OpenSSL error %08lX", code);
-            throw TlsError("TLS: the handshake failed: " + std::string(number));
+            throw TlsError("TLS: the handshake failed (" + std::string(number) +
+                           "); probably another program, a proxy or another version of frshd "
+                           "answers there");
         }
         throw TlsError("TLS: " + words);
     }

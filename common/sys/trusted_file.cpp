@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/fd.hpp"
+#include "common/sys/user.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -33,11 +34,13 @@ TrustedFile refuse(const std::string& path, const std::string& why) {
 }
 
 // Returns why a user other than `user` and root could have written the file; "" if none could.
-std::string find_fault(const struct stat& status, uid_t user) {
+std::string find_fault(const struct stat& status, uid_t user, GroupWrite rule) {
     if (status.st_uid != user && status.st_uid != 0) {
         return "belongs to another user (uid " + std::to_string(status.st_uid) + ")";
     }
-    if ((status.st_mode & 022) != 0) return "others can write it";
+    const bool is_private = rule == GroupWrite::PrivateGroup && (status.st_mode & 002) == 0 &&
+                            is_private_group(status.st_gid, user);
+    if ((status.st_mode & 022) != 0 && !is_private) return "others can write it";
     return "";
 }
 
@@ -47,7 +50,7 @@ bool is_within(const std::string& path, const std::string& home) {
 
 // Reads the file `name` in `folder`. The folders above it have been checked.
 TrustedFile read_in(const Fd& folder, const std::string& name, const std::string& path, uid_t user,
-                    std::size_t limit) {
+                    std::size_t limit, GroupWrite rule) {
     struct stat status {};
     // Check the kind before open(2): opening a device can already have an effect.
     if (::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == -1) {
@@ -60,7 +63,7 @@ TrustedFile read_in(const Fd& folder, const std::string& name, const std::string
     // Check the open descriptor again: the name may have been replaced between the two calls.
     if (::fstat(file.get(), &status) == -1) return refuse(path, std::strerror(errno));
     if (!S_ISREG(status.st_mode)) return refuse(path, "not a regular file");
-    const std::string fault = find_fault(status, user);
+    const std::string fault = find_fault(status, user, rule);
     if (!fault.empty()) return refuse(path, fault);
 
     TrustedFile read{TrustedFile::Kind::Read, {}, {}};
@@ -82,7 +85,7 @@ TrustedFile read_in(const Fd& folder, const std::string& name, const std::string
 }  // namespace
 
 TrustedFile read_trusted_file(const std::string& path, const std::string& home, uid_t user,
-                              std::size_t limit) {
+                              std::size_t limit, GroupWrite rule) {
     const auto real = resolve(path);
     if (!real) {
         if (errno == ENOENT || errno == ENOTDIR) return {};
@@ -100,7 +103,7 @@ TrustedFile read_trusted_file(const std::string& path, const std::string& home, 
         struct stat status {};
         if (::fstat(folder.get(), &status) == -1) return refuse(walked, std::strerror(errno));
         if (!is_at_home || is_within(walked, real_home)) {
-            const std::string fault = find_fault(status, user);
+            const std::string fault = find_fault(status, user, rule);
             if (!fault.empty()) return refuse(walked, fault);
         }
         const std::size_t slash = real->find('/', at);
@@ -112,12 +115,19 @@ TrustedFile read_trusted_file(const std::string& path, const std::string& home, 
         at = slash + 1;
     }
     if (at >= real->size()) return refuse(path, "not a regular file");  // The path is "/".
-    return read_in(folder, real->substr(at), *real, user, limit);
+    return read_in(folder, real->substr(at), *real, user, limit, rule);
 }
 
 std::optional<std::string> read_config_file(const std::string& path, const std::string& home) {
-    TrustedFile file = read_trusted_file(path, home, ::geteuid(), kMaxConfig);
-    if (file.kind == TrustedFile::Kind::Refused) throw UserError("not trusted: " + file.why);
+    TrustedFile file =
+        read_trusted_file(path, home, ::geteuid(), kMaxConfig, GroupWrite::PrivateGroup);
+    if (file.kind == TrustedFile::Kind::Refused) {
+        const bool is_mode = file.why.ends_with("others can write it");
+        const std::string faulty = file.why.substr(0, file.why.rfind(": "));
+        throw UserError(
+            "not trusted: " + file.why +
+            (is_mode ? "; if that is not wanted: chmod go-w " + shell_quote(faulty) : ""));
+    }
     if (file.kind == TrustedFile::Kind::Missing) return std::nullopt;
     return std::move(file.content);
 }

@@ -23,10 +23,15 @@ struct TrustedFile {
     std::string why = {};  // "path: reason", for the log.
 };
 
+// Whether a group may write to the file and its folders. PrivateGroup: a group of the user's own,
+// which Debian's adduser makes, and to which umask 002 gives write permission.
+enum class GroupWrite { Refused, PrivateGroup };
+
 // Reads at most `limit` bytes. A FIFO or a device is refused and does not block. The state of the
 // file is returned and never thrown.
 [[nodiscard]] TrustedFile read_trusted_file(const std::string& path, const std::string& home,
-                                            uid_t user, std::size_t limit);
+                                            uid_t user, std::size_t limit,
+                                            GroupWrite rule = GroupWrite::Refused);
 
 // Reads a configuration file of frsh, up to 1 MiB. Returns nothing if there is none. Throws
 // UserError if another user could have written it, or if it cannot be read.

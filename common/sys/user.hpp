@@ -17,14 +17,17 @@ struct User {
     std::string shell;  // Never empty: /bin/sh if the database has none.
 };
 
-// Returns the user that this process runs as. If the database has no entry (in a bare container),
-// the name is the uid and the home is "/".
+// Returns the user this process runs as. Without an entry in the database (a bare container), the
+// name is the uid, and the home is $HOME, else "/".
 [[nodiscard]] User current_user();
 
 // Returns the user with this name; nothing if the database has no such name.
 [[nodiscard]] std::optional<User> find_user(const std::string& name);
 
 [[nodiscard]] std::optional<std::string> find_group_name(gid_t gid);
+
+// Returns true if no user but `user` is a member of the group. Reads the whole user database.
+[[nodiscard]] bool is_private_group(gid_t gid, uid_t user);
 
 // Returns $HOME if it is an absolute path, else the home in the user database.
 [[nodiscard]] std::string home_folder();
@@ -39,9 +42,12 @@ struct User {
 // Makes the folder and the missing folders above it, with mode 0700. Throws SysError.
 void make_folders(const std::string& path);
 
-// Returns $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh if /run/user/UID is ours, else
-// /tmp/frsh-UID. Does not make the folder.
+// Returns $XDG_RUNTIME_DIR/frsh, else /run/user/UID/frsh, else /tmp/frsh-UID, else
+// .local/state/frsh/run below the home: the first that no other user has taken, and whose path is
+// short enough for a socket. The folder need not exist.
 [[nodiscard]] std::string runtime_folder();
+// Makes the runtime folder (0700) unless it exists, and returns it. Throws SysError or UserError.
+[[nodiscard]] std::string make_runtime_folder();
 
 // Makes the folder (0700) if it is missing, then calls check_private_folder(). Files in a private
 // folder are trusted without further checks. Throws UserError or SysError.

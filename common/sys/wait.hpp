@@ -24,6 +24,12 @@ class WaitCanceled : public std::runtime_error {
     WaitCanceled() : std::runtime_error("canceled") {}
 };
 
+// Thrown when the user pressed Ctrl-C at a question. The exit code is 130, as a shell reports it.
+class Interrupted : public std::runtime_error {
+  public:
+    Interrupted() : std::runtime_error("interrupted") {}
+};
+
 // Blocks until poll(2) reports one of `events` (or an error) for `fd`, and returns true. Returns
 // false at the deadline. If `fd` is -1, only the deadline and the cancellation count. Throws
 // WaitCanceled or SysError.

@@ -21,7 +21,6 @@ constexpr std::size_t kRelay = std::size_t{64} * 1024;
 // How often the kernel is asked whether the peer is still there; see is_peer_silent().
 constexpr auto kLookAgain = 15s;
 // More than any honest client needs.
-constexpr int kMaxProbeRounds = 2;
 constexpr int kMaxPendings = 8;
 
 // Blocks; signals do not interrupt a process that handles none.

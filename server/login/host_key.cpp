@@ -44,9 +44,7 @@ PrivateKey load_host_key(const std::string& path) {
 }
 
 std::string leave_pin(unsigned port, const PublicKey& key) {
-    const std::string folder = runtime_folder();
-    make_private_folder(folder);
-    const std::string path = folder + "/" + std::to_string(port) + ".pub";
+    const std::string path = make_runtime_folder() + "/" + std::to_string(port) + ".pub";
     std::string beside = path + ".new-XXXXXX";
     const Fd file(check(::mkostemp(beside.data(), O_CLOEXEC), "create " + beside));  // 0600.
     write_all(file.get(), key.text() + "\n");

@@ -225,7 +225,8 @@ void Monitor::answer_probe(const std::string& payload) {
         for (const PublicKey& key : probe.keys)
             tried_.push_back(key.fingerprint());
         const auto user = find_account(probe.user);
-        if (user && !find_account_refusal(*user, settings_.policy)) {
+        // An account that is closed at the moment refuses the login itself, which has a reason.
+        if (user) {
             if (const auto found = find_grant(*user, probe.keys, address_)) {
                 answer = std::string(1, static_cast<char>(found->index));
             }

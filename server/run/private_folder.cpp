@@ -50,22 +50,9 @@ void remove_abandoned(const std::string& parent) {
         remove_folder(path);
 }
 
-// Returns the runtime folder, or one in /tmp if the runtime folder cannot be made: logind removes
-// /run/user/UID when the user's last login ends.
-std::string usable_folder() {
-    std::string folder = runtime_folder();
-    try {
-        make_private_folder(folder);
-    } catch (const SysError&) {
-        folder = "/tmp/frsh-" + std::to_string(::geteuid());
-        make_private_folder(folder);
-    }
-    return folder;
-}
-
 }  // namespace
 
-PrivateFolder::PrivateFolder() : parent_(usable_folder()) {
+PrivateFolder::PrivateFolder() : parent_(make_runtime_folder()) {
     remove_abandoned(parent_);
     path_ = parent_ + "/" + std::string(kFolderPrefix) + "XXXXXX";
     if (::mkdtemp(path_.data()) == nullptr) throw SysError("mkdtemp " + parent_);

@@ -98,7 +98,7 @@ class Strangers(TlsCase):
             "an unsigned login": frame({"type": "auth"}, string(b"root") + string(key) + string(b""))
             + frame(hello) + frame(run, command),
             "two logins": frame({"type": "auth"}, string(b"root") + string(key) + string(b"")) * 2,
-            "a flood of probes": frame({"type": "probe"}, string(b"root") + string(key)) * 5,
+            "a flood of probes": frame({"type": "probe"}, string(b"root") + string(key)) * 12,
             "a flood of pending": frame({"type": "auth_pending"}) * 50,
             "a server's word": frame({"type": "acceptable"}),
         }

@@ -50,7 +50,8 @@ class SameUser(TlsCase):
 
     def test_runs_have_ssh_connection_in_their_environment(self):
         result = self.own.run(self.target, "echo $SSH_CONNECTION $SSH_CLIENT")
-        self.assertRegex(result.out.decode(), rf"^127\.0\.0\.1 \d+ 127\.0\.0\.1 {self.server.port}\n$")
+        self.assertRegex(result.out.decode(), rf"^127\.0\.0\.1 (\d+) 127\.0\.0\.1 {self.server.port} "
+                         rf"127\.0\.0\.1 \1 {self.server.port}\n$")
 
     def test_another_users_name_is_refused(self):
         for user in ("nobody", "no-such-user"):
@@ -270,7 +271,7 @@ class Keys(TlsCase):
         path = os.path.join(client.home, ".ssh/id_ed25519")
         os.chmod(path, 0o644)
         self.one_line(client.run("-i", path, self.target, "true"), "chmod 600")
-        self.one_line(client.run("-i", path + "-none", self.target, "true"), "no such key file")
+        self.assertIn("no such key file", client.run("-i", path + "-none", self.target, "true").err)
 
     def test_a_passphrase_is_asked_by_ssh_keygen(self):
         client, _ = self.trusting()

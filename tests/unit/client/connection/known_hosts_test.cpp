@@ -93,6 +93,29 @@ TEST_CASE("known hosts: ssh's files help, and never refuse") {
     CHECK(folder.judge(key) == Kind::Changed);
 }
 
+TEST_CASE("known hosts: another key in ssh's files is named with its place") {
+    Folder folder;
+    const PublicKey recorded = new_key();
+    folder.write("system", "other " + new_key().text() + "\nserver " + recorded.text() + "\n");
+    const auto judge = [&](const PublicKey& key) {
+        return frsh::judge_host_key(folder.sources, "server", 7722, key);
+    };
+    const auto verdict = judge(new_key());
+    CHECK(verdict.kind == Kind::Unknown);
+    CHECK(verdict.recorded == recorded);
+    CHECK(verdict.path == folder.sources.ssh[1]);
+    CHECK(verdict.line == 2);
+    // A second line with the proven key makes it known.
+    const PublicKey second = new_key();
+    folder.write("user", "[server]:7722 " + second.text() + "\n");
+    CHECK(judge(second).kind == Kind::Known);
+    CHECK(judge(new_key()).recorded == second);
+    // Keys that are revoked, or that belong to other hosts, are no conflict.
+    folder.write("system", "@revoked server " + recorded.text() + "\n");
+    folder.write("user", "[server]:22 " + recorded.text() + "\n");
+    CHECK_FALSE(judge(new_key()).recorded);
+}
+
 TEST_CASE("known hosts: a revoked key is refused wherever that is written") {
     const PublicKey key = new_key();
     for (const char* file : {"own", "user", "system"}) {

@@ -94,6 +94,56 @@ TEST_CASE("key file: a private key of another user is refused, as root") {
     CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(folder / "id")), UserError);
 }
 
+TEST_CASE("key file: what follows the END line is ignored, as by ssh-keygen") {
+    const frsh::test::TempFolder folder;
+    CHECK(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), ""));
+    const std::string text = folder.read("id");
+    std::string blanks;
+    for (const char c : text)
+        blanks += c == '\n' ? std::string(" \r\n") : std::string(1, c);
+    for (const std::string& more : {text + "\n\n", text + "  \t", text + "# a remark\n", blanks,
+                                    text.substr(0, text.size() - 1) + "  # remark"}) {
+        CHECK(frsh::parse_key_file(more).key);
+    }
+    for (const std::string& less : {text.substr(0, text.size() - 3), text.substr(0, 100)})
+        CHECK_THROWS_AS(static_cast<void>(frsh::parse_key_file(less)), frsh::ProtocolError);
+}
+
+TEST_CASE("key file: a public key has no private half, with any mode") {
+    const frsh::test::TempFolder folder;
+    CHECK(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), "remark"));
+    ::chmod((folder / "id.pub").c_str(), 0666);
+    const auto direct = frsh::load_key_file(folder / "id.pub");
+    REQUIRE(direct);
+    CHECK(direct->is_public_only);
+    CHECK_FALSE(direct->key);
+    std::filesystem::remove(folder / "id");
+    const auto beside = frsh::load_key_file(folder / "id");
+    REQUIRE(beside);
+    CHECK(beside->is_public_only);
+    CHECK(beside->public_key == direct->public_key);
+}
+
+TEST_CASE("key file: root may hand out a key with any mode") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: only root can become another user");
+        return;
+    }
+    const frsh::test::TempFolder folder;
+    const std::string path = folder / "id";
+    CHECK(frsh::write_key_file(path, PrivateKey::generate_ed25519(), ""));
+    ::chmod(folder.path().c_str(), 0755);
+    for (const mode_t mode : {0440U, 0640U, 0444U}) {
+        CHECK(::chown(path.c_str(), 0, 12345) == 0);
+        ::chmod(path.c_str(), mode);
+        CHECK(::setegid(12345) == 0);
+        CHECK(::seteuid(12345) == 0);
+        CHECK_NOTHROW(static_cast<void>(frsh::load_key_file(path)));
+        CHECK(::seteuid(0) == 0);
+        CHECK(::setegid(0) == 0);
+    }
+}
+
 TEST_CASE("key file: a FIFO, a folder and a file of something else are refused at once") {
     const frsh::test::TempFolder folder;
     CHECK(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
