@@ -38,7 +38,7 @@ class ClientFile(TlsCase):
         self.one_line(client.run("no-such-user@box", "true"), "no-such-user@127.0.0.1", "login refused")
         self.one_line(client.run("-l", "no-such-user", "box", "true"), "login refused")
         missing = os.path.join(client.home, "none")
-        self.one_line(client.run("-i", missing, "box", "true"), "no such key file")
+        self.assertIn("no such key file", client.run("-i", missing, "box", "true").err)
 
     def test_defaults_are_for_every_target(self):
         client = self.configured(f'[defaults]\nport = {self.server.port}\nidentity = "~/keys/work"\n'
