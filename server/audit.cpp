@@ -12,7 +12,7 @@
 namespace frsh {
 namespace {
 
-// In bytes. A longer command is cut.
+// The longest command in a report, in bytes. A longer one is cut.
 constexpr std::size_t kMaxCommandShown = 4096;
 
 std::string now_text() {

@@ -1,6 +1,6 @@
-// Audit reports connections, runs and refusals: a line in the log for people and, with --audit, a
-// line of JSON for machines. It has the peer, the key, the command, the outcome, the duration and
-// the number of bytes, but never what was written or read.
+// Audit reports connections, runs and refusals: each is a line in the log and, with --audit, a line
+// of JSON in a file. A line has the peer, the key, the command, the outcome, the duration and the
+// number of bytes. It never has the content of stdin, stdout or stderr.
 #pragma once
 
 #include "common/proto/message.hpp"
@@ -42,7 +42,7 @@ class Audit {
     // Reports a peer that disconnected before a login.
     void left(const std::string& why, const std::vector<std::string>& tried) const;
 
-    // Keeps the command for the report of the run's end.
+    // Stores the command for the report at the run's end.
     void run_asked(const msg::Open& open);
     void run_ended(const msg::End& end);
 

@@ -18,7 +18,7 @@ std::optional<log::Level> parse_level(std::string_view text) {
     return std::nullopt;
 }
 
-// true: in the usual place; a text: there.
+// Takes the key "unix": true selects the default path, a text is a path.
 void take_unix(ConfigTable& table, std::optional<std::string>& into) {
     if (table.is_boolean("unix")) {
         std::optional<bool> usual;
@@ -31,7 +31,8 @@ void take_unix(ConfigTable& table, std::optional<std::string>& into) {
     if (!path.empty()) into = path;
 }
 
-// Where to listen is said as a whole: by systemd, by the command line, or by the file.
+// Fills in what the command line leaves open. All places to listen come from one source: from
+// systemd, else from the command line, else from the file.
 void fill_in(ServerOptions& options, const ServerSettings& file) {
     ServerSettings& settings = options.settings;
     const bool says_where =
@@ -107,7 +108,7 @@ void configure(ServerOptions& options) {
                             options.settings.unix_path || options.stdio ||
                             options.listens_on_given_sockets;
     if (!says_where) options.settings.unix_path = "";
-    // On the command line alone: no file may turn a server into one without TLS.
+    // --plaintext is an option of the command line only: no file may switch TLS off.
     const bool is_for_tcp = options.listens_on_given_sockets || options.settings.listen;
     if (options.plaintext && !is_for_tcp) throw UserError("--plaintext: goes with --listen");
 }

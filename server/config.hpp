@@ -1,4 +1,4 @@
-// What a server's owner has written down: /etc/frsh/frshd.toml for root, else
+// Reads the server's configuration file: /etc/frsh/frshd.toml for root, else
 // ~/.config/frsh/frshd.toml.
 //
 //     listen = ["0.0.0.0:7722", "[::]:7722"]
@@ -13,7 +13,7 @@
 
 namespace frsh {
 
-// Pure. Throws UserError, "FILE:LINE: what".
+// Parses the content of frshd.toml. Throws UserError, "FILE:LINE: what".
 [[nodiscard]] ServerSettings parse_server_config(std::string_view text, const std::string& file);
 
 // Fills in the options that the command line leaves open: from the file, then with defaults. A

@@ -54,8 +54,8 @@ Fd make_socket() {
     return Fd(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
 }
 
-// The first two bytes, which carry the descriptors. Then follow the forced command, if there is
-// one, and the bytes that the client has sent, each as a text.
+// The first two bytes of a handoff. The descriptors travel with them. Two texts follow: the forced
+// command, if there is one, and the bytes that the client has sent.
 struct Opening {
     bool has_output;
     bool is_forced;
@@ -177,7 +177,7 @@ void HandoffPoint::tick(Time now) {
 }
 
 EventLoop::Time HandoffPoint::next_deadline() const {
-    // Each visitor has the same timeout, so the first one comes first.
+    // Each visitor has the same timeout, so the first one has the earliest deadline.
     return visitors_.empty() ? EventLoop::kNever : visitors_.front().deadline;
 }
 

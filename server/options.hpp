@@ -11,14 +11,14 @@
 
 namespace frsh {
 
-// What the command line or the configuration may say (configuration.hpp), the former first. What
-// is empty was not said; a list that was said may well have nothing in it.
+// The settings that the command line and the configuration file (config.hpp) both have; the command
+// line wins. A member without a value was not given. A list that was given may be empty.
 struct ServerSettings {
     using List = std::optional<std::vector<std::string>>;
 
     List listen;                           // "[ADDR:]PORT"
-    std::optional<std::string> unix_path;  // Empty: the usual place.
-    std::string host_key;                  // A path; empty: the usual one.
+    std::optional<std::string> unix_path;  // An empty text: the default path.
+    std::string host_key;                  // A path; empty: the default one.
     std::string audit;                     // A path; empty: none.
     std::string sftp_server;               // A command; empty: the system's.
     std::optional<log::Level> log_level;
@@ -37,7 +37,7 @@ struct ServerSettings {
 
 struct ServerOptions {
     ServerSettings settings;
-    std::string config;  // A path; empty: the usual one.
+    std::string config;  // A path; empty: the default one.
     bool stdio = false;
     bool plaintext = false;
     bool use_sandbox = true;
@@ -45,8 +45,8 @@ struct ServerOptions {
     bool listens_on_given_sockets = false;
 };
 
-// Nothing where there is nothing left to do (--help, --version); `status` is the exit code then.
-// A command line that makes no sense is said on stderr in one line.
+// Parses the command line. Returns nothing if the program should exit with `status`: after --help
+// or --version, and after an error, which is one line on stderr.
 std::optional<ServerOptions> parse_server_options(int argc, char** argv, int& status);
 
 }  // namespace frsh

@@ -16,7 +16,8 @@ std::uint32_t sum_of(std::string_view bytes) {
     return sum.value();
 }
 
-// The frame lies behind `start` already, and room for its prefix before it.
+// Fills in the prefix of a record. `out` has room for the prefix at `start`, and the frame behind
+// it.
 void seal(std::string& out, std::size_t start) {
     const std::string_view frame = std::string_view(out).substr(start + kRecordPrefix);
     put_u32(&out[start], static_cast<std::uint32_t>(frame.size()));

@@ -1,5 +1,5 @@
-// How a frame lies in a file: with its length and its checksum before it, so that one that was not
-// written to its end, or is not what was written, is never believed.
+// The form of a frame in a journal file: its length and its checksum come before it. So a reader
+// finds a frame that was not written completely or was changed later.
 //
 //     4 bytes, most significant first   the length of the frame
 //     4 bytes, most significant first   its CRC-32
@@ -22,7 +22,7 @@ inline constexpr std::size_t kRecordPrefix = 8;
 inline constexpr FrameLimits kJournalLimits{kFrameLimits.header, kMaxData};
 inline constexpr std::size_t kMaxJournalFrame = 4 + kJournalLimits.header + kJournalLimits.payload;
 
-// The first four bytes, most significant first: a length or a checksum.
+// Returns the first four bytes as a number, most significant byte first.
 [[nodiscard]] std::uint32_t read_u32(std::string_view bytes);
 
 struct RecordPrefix {

@@ -113,7 +113,8 @@ std::string_view JournalSegment::fetch(std::size_t least) {
     return std::string_view(buffer_).substr(static_cast<std::size_t>(position_ - buffer_start_));
 }
 
-// After a power failure a file system may leave zeros where nothing was written yet.
+// Returns true if the file has only zeros from this position on. After a power failure, a file
+// system may leave zeros at the end of a file.
 bool JournalSegment::is_blank_from(std::uint64_t position) const {
     char bytes[kSmallRead];
     while (const std::size_t got = read_at(file_.get(), position, bytes, sizeof bytes)) {

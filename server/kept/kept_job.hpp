@@ -1,5 +1,5 @@
-// Something of a user's that is kept while it lives, and can be asked for by its id: a run
-// (kept_run.hpp) or a shell with a name (kept_shell.hpp).
+// KeptJob is a job of a user that does not end with its connection: a run (kept_run.hpp) or a shell
+// with a name (kept_shell.hpp). Clients find it by its id or name.
 #pragma once
 
 #include "common/proto/message.hpp"
@@ -27,11 +27,11 @@ class KeptJob {
     KeptJob& operator=(const KeptJob&) = delete;
 
     [[nodiscard]] const std::string& id() const { return id_; }
-    // Its folder, with its journals.
+    // Returns the job's folder, which holds its journals.
     [[nodiscard]] const std::string& path() const { return folder_->path(); }
-    // Grows whenever there is more to be read, the end included.
+    // Returns a number that grows whenever a reader can read more, the end included.
     [[nodiscard]] std::uint64_t version() const { return version_; }
-    // Once that is on disk, and nothing is left to be done.
+    // Returns the job's end once it is on disk; nothing before.
     [[nodiscard]] const std::optional<msg::End>& end() const { return end_; }
 
     // Returns this job, lent, if it is of that kind; else null.
@@ -41,12 +41,13 @@ class KeptJob {
     [[nodiscard]] virtual pid_t pid() const = 0;
     virtual void on(const msg::Signal& signal) = 0;
     virtual void on(const msg::Cancel& cancel) = 0;
-    // Everything of it is ended.
+    // Ends all processes of the job. `first` is the first step.
     virtual void end_all(Termination::First first, Time now) = 0;
-    // What has come of it goes to disk.
+    // Writes the output that has arrived, and the end, to disk.
     virtual void write_down() = 0;
 
-    // From the system.
+    // Returns true if this is a process of the job that has not been reaped. exited() reports that
+    // it was reaped.
     [[nodiscard]] virtual bool awaits(pid_t pid) const = 0;
     virtual void exited(const ExitStatus& status) = 0;
     virtual void tick(Time now) = 0;

@@ -21,14 +21,14 @@ class KeptRun : public KeptJob {
 
     [[nodiscard]] Run& run() { return run_; }
 
-    // The holder is the channel that requested the run last. It supplies stdin, and its loss
-    // triggers what it asked for. The holder before it finds that it no longer is the holder.
+    // Makes the channel the holder: the channel that requested the run last. The holder supplies
+    // stdin. If the holder is lost, `wish` decides what happens to the run.
     void set_holder(const JournalChannel& journal_channel, const OnDisconnect& wish);
     [[nodiscard]] bool is_held_by(const JournalChannel& journal_channel) const {
         return holder_ == &journal_channel;
     }
     [[nodiscard]] const OnDisconnect& wish() const { return wish_; }
-    // The holder is gone: does what it asked for.
+    // Does what the holder wished for its loss. Does nothing if the channel is not the holder.
     void abandon(const JournalChannel& journal_channel, Termination::First first, Time now);
 
     // A follower is a client that is connected, or may still come back: the journal keeps what it

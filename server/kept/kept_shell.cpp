@@ -21,7 +21,7 @@ KeptShell::KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext
 
 void KeptShell::on(const msg::Cancel&) {
     is_canceled_ = true;
-    // It takes no notice of TERM; a closed terminal is what ends it.
+    // An interactive bash ignores TERM. It ends when its terminal hangs up.
     shell_.end(Termination::First::AskedHangUp, EventLoop::Clock::now());
 }
 
@@ -31,7 +31,7 @@ void KeptShell::write_down() {
     const RealEnd real = real_end(*shell_.status());
     record.outcome = is_canceled_ ? Outcome(Canceled{real}) : as_outcome(real);
     record.generation = generation_;
-    record.out.eof = record.err.eof = true;  // It writes nothing of its own.
+    record.out.eof = record.err.eof = true;  // A shell has no output apart from its runs.
     write_end(std::move(record));
 }
 

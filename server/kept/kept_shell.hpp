@@ -9,8 +9,8 @@ namespace frsh {
 
 class KeptShell : public KeptJob {
   public:
-    // Throws SysError or UserError where it cannot be started.
-    // `open` is the first that wants it: what it says of folder and environment counts.
+    // Starts the shell. `open` is the first request for it, and determines its folder and
+    // environment. Throws SysError or UserError if the shell cannot be started.
     KeptShell(EventLoop& loop, const msg::Open& open, const LaunchContext& context,
               std::unique_ptr<RunFolder> folder, std::uint64_t generation);
 
@@ -19,7 +19,7 @@ class KeptShell : public KeptJob {
 
     [[nodiscard]] KeptShell* as_shell() override { return this; }
     [[nodiscard]] pid_t pid() const override { return shell_.pid(); }
-    // The commands in it are runs of their own, which get these messages themselves.
+    // Ignores signals: each command in the shell is a run of its own and gets its signals itself.
     void on(const msg::Signal&) override {}
     void on(const msg::Cancel& cancel) override;
     void end_all(Termination::First first, Time now) override { shell_.end(first, now); }

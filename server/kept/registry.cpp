@@ -10,7 +10,7 @@
 namespace frsh {
 namespace {
 
-// The bytes of a command that a list shows.
+// The most bytes of a command that a list shows.
 constexpr std::size_t kMaxShown = 4096;
 // How often an id is looked up and claimed when other processes claim and remove it meanwhile.
 constexpr int kMaxAttempts = 100;
@@ -28,14 +28,15 @@ Registry::Refusal unusable(const Store::Found& found) {
                            "; remove it with --forget " + found.info.run};
 }
 
-// The command of a damaged run is not known, so its end may not be taken for that of a request.
+// Returns the run as a lost one. The command of a damaged run is unknown, so its end must not be
+// returned to a request for another command.
 Store::Found as_lost(Store::Found found) {
     found.end.reset();
     if (found.why_lost.empty()) found.why_lost = "what was kept of its beginning is damaged";
     return found;
 }
 
-// A client ended the shell with a cancel, so that its state was given up.
+// Returns true if a client ended the shell with a cancel, and so gave up its state.
 bool was_ended_on_purpose(const Store::Found& shell) {
     return shell.end && std::holds_alternative<Canceled>(shell.end->outcome);
 }
@@ -44,7 +45,7 @@ std::string how_it_ended(const Store::Found& shell) {
     return shell.end ? describe(shell.end->outcome) : "lost: " + shell.why_lost;
 }
 
-// "FRSH_SESSION=..." is as good a random name as any, without the first part.
+// Returns a random name: the value of a new "FRSH_SESSION=...".
 std::string new_name() {
     const std::string mark = new_session_mark();
     return mark.substr(mark.find('=') + 1);
@@ -106,8 +107,8 @@ Store& Registry::store() {
     return *store_;
 }
 
-// What a key that is bound to a command has asked for is for that key's holders, and nothing else
-// is.
+// Returns true if this client may use the run. A key with a forced command may use the runs of this
+// command only. A key without one may use only runs without one.
 bool Registry::is_ours(const KeptRunInfo& info) const {
     return info.forced_command == launch_.forced_command;
 }
@@ -173,7 +174,7 @@ Registry::Answer Registry::shell(const msg::Open& open) {
         }
         generation = found->info.generation + 1;
         try {
-            store().forget(open.shell_name);  // One of that name that has ended.
+            store().forget(open.shell_name);  // Remove a shell of that name that has ended.
         } catch (const SysError& error) {
             // Another process is removing it, or has removed it.
             if (error.code().value() != EBUSY && error.code().value() != ENOENT) throw;
@@ -194,7 +195,7 @@ KeptRunInfo Registry::info_of(const std::string& id) {
 
 std::unique_ptr<RunFolder> Registry::claim(const KeptRunInfo& info) {
     auto folder = store().claim(info);
-    if (!folder && living_.empty()) handoff_point_.reset();  // Nothing here can be asked for.
+    if (!folder && living_.empty()) handoff_point_.reset();  // No job lives here to be found.
     return folder;
 }
 
@@ -240,7 +241,7 @@ void Registry::be_found() {
         on_arrival_);
 }
 
-// Chooses among runs whose ids begin alike. Runs of other bound keys are not mentioned.
+// Chooses among runs whose ids begin alike. Does not reveal runs that this client may not use.
 Registry::Answer Registry::choose(const std::string& beginning,
                                   const std::vector<std::string>& runs) {
     std::vector<std::string> ours;

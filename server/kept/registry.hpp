@@ -1,5 +1,5 @@
-// What of a user's runs is kept: those that live in this session, and on disk those of the past and
-// of other sessions.
+// Registry knows the kept jobs of a user: those that live in this session, and, on disk, those of
+// other sessions and those that have ended.
 #pragma once
 
 #include "server/audit.hpp"
@@ -15,11 +15,11 @@
 
 namespace frsh {
 
-// What is kept, and for how long.
+// The limits of kept runs on disk.
 struct Retention {
-    std::chrono::seconds age = std::chrono::hours(7 * 24);        // After its end.
-    std::uint64_t total = std::uint64_t{4} * 1024 * 1024 * 1024;  // Bytes, of all that have ended.
-    std::uint64_t stream = std::uint64_t{256} * 1024 * 1024;      // Bytes, of each stream of a run.
+    std::chrono::seconds age = std::chrono::hours(7 * 24);        // From the end to the removal.
+    std::uint64_t total = std::uint64_t{4} * 1024 * 1024 * 1024;  // Bytes of all ended runs.
+    std::uint64_t stream = std::uint64_t{256} * 1024 * 1024;      // Bytes of each stream of a run.
 };
 
 class Registry {
@@ -27,7 +27,7 @@ class Registry {
     using Time = EventLoop::Time;
 
     struct Elsewhere {
-        std::string session;  // Where it lives; see handoff.hpp.
+        std::string session;  // The name of the session where the job lives; see handoff.hpp.
     };
     struct Refusal {
         std::string reason;
@@ -45,38 +45,38 @@ class Registry {
     // when another session hands over a client that asks for a job of this process.
     Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
              std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival);
-    // Sweeps, if that was put off.
+    // Sweeps the store if the sweep was put off.
     ~Registry();
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
 
-    // Starts it, unless there is one of that id. What lives here is a KeptRun. Throws SysError or
-    // UserError where nothing can be kept.
+    // Returns the run of that id, and starts it if there is none. A job in the answer is a KeptRun.
+    // Throws SysError or UserError if the store cannot be used.
     Answer open(const msg::Open& open);
-    // The shell of that name, which is begun unless it lives. What lives here is a KeptShell. If
-    // the last one of that name died by itself, the first request after that gets DeadShell: the
-    // state that it may rely on is lost. Throws as open().
+    // Returns the shell of that name, and starts it if none lives. A job in the answer is a
+    // KeptShell. If the last shell of that name died by itself, the first request after that gets
+    // DeadShell, because the state that the client may rely on is lost. Throws as open().
     Answer shell(const msg::Open& open);
-    // By its id, or how that begins.
+    // Returns the job with this id, or the only one whose id begins so. Throws as open().
     Answer find(const std::string& beginning);
     [[nodiscard]] std::vector<msg::Kept> list();
-    // The whole id of what was forgotten.
+    // Removes an ended run from the store. Returns its whole id, or why it was not removed.
     std::variant<std::string, Refusal> forget(const std::string& beginning);
 
-    // Is it one of those that live here?
+    // Returns true if the child belongs to a job that lives here.
     bool child_exited(const ExitStatus& status);
-    // All of them are ended.
+    // Ends all jobs that live here.
     void end_all();
-    // What they wrote goes to their journals.
+    // Writes the output of all jobs that has arrived to their journals.
     void write_down();
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
     [[nodiscard]] bool lives(const std::string& id) const { return living_.contains(id); }
-    // It lives here or, as a run may meanwhile, has ended. Throws as find().
+    // Returns true if the job lives here or is in the store. Throws as find().
     [[nodiscard]] bool knows(const std::string& id) { return lives(id) || store().find(id); }
     // Returns true if other sessions can hand clients over to this one.
     [[nodiscard]] bool can_be_found() const { return handoff_point_ != nullptr; }
-    // None lives here.
+    // Returns true if no job lives here.
     [[nodiscard]] bool is_idle() const { return living_.empty(); }
 
   private:
@@ -106,7 +106,7 @@ class Registry {
     std::string folder_;
     std::optional<Store> store_;  // Opened at the first request for it.
     std::map<std::string, std::shared_ptr<KeptJob>> living_;
-    std::string name_;  // Where we are found, once something lives here.
+    std::string name_;  // The name of this session's HandoffPoint, once a job lives here.
     std::unique_ptr<HandoffPoint> handoff_point_;
     Sweep sweep_ = Sweep::Due;
     bool is_ending_ = false;

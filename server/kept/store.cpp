@@ -27,7 +27,7 @@ namespace {
 // Folders that are not runs, since no run id begins with a dot.
 constexpr std::string_view kForgottenPrefix = ".forgotten-";
 constexpr std::string_view kClaimPrefix = ".claim-";
-// A file whose time is when the next sweep may begin. Not a run either.
+// A file whose modification time is the time at which the next sweep may begin.
 constexpr const char* kNextSweep = ".next-sweep";
 constexpr std::uint64_t kLongestSweepPause = 3600;  // Seconds.
 // More entries than this make a store large.
@@ -281,7 +281,7 @@ bool Store::is_sweep_due(int runs) {
     if (::fstatat(runs, kNextSweep, &info, AT_SYMLINK_NOFOLLOW) == -1) return true;
     const std::uint64_t now = now_in_seconds();
     const auto next = static_cast<std::uint64_t>(info.st_mtime);
-    // A time far ahead comes from a clock that was wrong.
+    // If the time is far in the future, the clock was wrong when the file was written.
     return next <= now || next > now + kLongestSweepPause;
 }
 

@@ -67,8 +67,8 @@ std::optional<Store::Inspection> Store::inspect(int runs, const std::string& run
     }
 }
 
-// A folder without a start record: an earlier version of this program claimed an id by mkdir(2) and
-// wrote "asked.new" afterwards.
+// Inspects a folder without a start record. An earlier version of this program made the folder
+// first and wrote "asked.new" after that, so such a claim may be unfinished.
 std::optional<Store::Inspection> Store::inspect_unfinished_claim(int runs, const std::string& run,
                                                                  std::uint64_t made_at) const {
     Inspection inspection = damaged(run, Form::Damaged, made_at, "");

@@ -1,5 +1,5 @@
-// What a claim and an end look like on disk: the content of the files `asked` and `end` in the
-// folder of a kept run (store.hpp has the layout).
+// The start record and the end record of a kept run: the content of the files `asked` and `end` in
+// its folder (store.hpp has the layout).
 #pragma once
 
 #include "common/proto/message.hpp"
@@ -40,7 +40,7 @@ struct EndRecord {
     std::uint64_t at = 0;  // Seconds since 1970.
 };
 
-// The longest content of each file that is read, in bytes. A link lets no longer command through.
+// The longest content of each file, in bytes. No longer command can arrive over a link.
 inline constexpr std::size_t kMaxStartRecord = std::size_t{64} * 1024 * 1024;
 inline constexpr std::size_t kMaxEndRecord = std::size_t{2} * 1024 * 1024;
 

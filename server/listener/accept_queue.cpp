@@ -12,7 +12,7 @@ constexpr int kGreeting = 64;           // Bytes: fewer than any ClientHello has
 constexpr char kTlsHandshake = '\x16';  // The first byte: RFC 8446 section 5.1.
 
 void set_low_mark(int socket, int bytes) {
-    // Ignores errors: without it only the wake-ups are more.
+    // Ignore errors: without SO_RCVLOWAT there are only more wake-ups.
     (void)::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 

@@ -1,8 +1,8 @@
 // A process that is forked early and does nothing but fork sessions.
 //
-// fork(2) copies the parent's memory. The memory of a listener grows with every connection, so that
+// fork(2) copies the parent's page tables. The memory of a listener grows with every connection, so
 // the 800th session would begin with three times the pages of the first. The fork server's memory
-// stays as it was, and each session begins as the first one did.
+// does not grow, so each session begins with as few pages as the first.
 //
 // The parent of a forked session is the process that started the fork server (clone(2),
 // CLONE_PARENT), and that process reaps it.
@@ -23,7 +23,7 @@ class ForkServer {
   public:
     static constexpr std::size_t kMaxNote = 128;
 
-    // What a forked process is given.
+    // What a forked process receives with the request for it.
     struct ForkedProcess {
         std::string note;
         Fd first;
@@ -31,7 +31,7 @@ class ForkServer {
     };
 
     // Forks the fork server, which keeps only the standard streams and `kept` open. Returns nothing
-    // in this process, and in each forked process what that is given. Throws SysError.
+    // in this process. Returns a value in each process that the fork server forks. Throws SysError.
     std::optional<ForkedProcess> start(std::vector<int> kept);
     [[nodiscard]] bool is_running() const { return way_.is_open(); }
     // Returns the pid of a new process, which has the signal mask of start()'s caller. `note` is

@@ -34,8 +34,8 @@ void leak(std::unique_ptr<T> object) {
     leaked = object.release();
 }
 
-// Ends a session without static destructors. Builds with a sanitizer run them, because that is when
-// leaks are looked for.
+// Ends a session without static destructors. Builds with a sanitizer run them, because the leak
+// check is one of them.
 [[noreturn]] void exit_without_destructors(int status);
 
 }  // namespace frsh

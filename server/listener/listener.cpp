@@ -212,7 +212,7 @@ std::optional<SessionStart> Listener::serve(Fd states) {
             report(SystemdState::Stopping);
             states_.close();
         }
-        // Before anything of a connection is on the stack or the heap.
+        // Fork here, where neither the stack nor the heap has data of a connection.
         if (!sockets_.empty()) {
             auto start = pool_.start_fork_server(EventLoop::Clock::now(), audit_file_);
             if (start) return start;
@@ -259,7 +259,7 @@ Listener::Forked Listener::start_session(AcceptQueue::Pending pending) {
                         pending.since);
                 return Forked::NoForkServer;
             }
-            // Out of descriptors, perhaps because of all that wait: refusing one frees some.
+            // There are no descriptors left. Waiting connections hold some: refuse this one.
             refuse(std::move(pending.socket), "busy", error.what());
             return Forked::Refused;
         }

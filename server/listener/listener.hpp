@@ -57,8 +57,8 @@ class Listener {
     void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
     // Serves until SIGTERM, SIGINT or SIGHUP, and then until every session has ended. Returns
-    // nothing in this process. In each forked session it returns what that is given. There nothing
-    // else is open, and the listener must be neither used nor destroyed. Reports the start and the
+    // nothing in this process. Returns a value in each forked session. A session has no other
+    // descriptors open, and must neither use nor destroy the listener. Reports the start and the
     // end of listening to `states` (systemd.hpp), which may be closed.
     std::optional<SessionStart> serve(Fd states);
 
@@ -117,8 +117,8 @@ class Listener {
     AcceptQueue queue_;
     Penalties penalties_;
     LingeringCloses lingering_;
-    std::vector<Termination> terminations_;  // For what a session left behind that was killed.
-    EventLoop::Time accept_again_{};         // Out of descriptors: accepts nothing before then.
+    std::vector<Termination> terminations_;  // End the processes that a killed session left behind.
+    EventLoop::Time accept_again_{};         // After a lack of descriptors: accept nothing before.
     bool is_ending_ = false;                 // A signal has asked for the end.
     Fd states_;
     EventLoop::Watch signal_watch_;

@@ -1,5 +1,5 @@
-// Connections on the way to a login: how many there may be at once, in all and of one source, and
-// which are evicted because others wait for the slot.
+// Limits the connections that have not logged in yet, in total and for each source. Decides which
+// of them to evict if others wait for a slot.
 //
 //     Greeting ──▶ Answering ──▶ AwaitingUser        remove() after any stage, admitted or not
 //

@@ -35,8 +35,9 @@ void put_address(const Address& address, std::uint32_t* into, std::uint16_t& por
     }
 }
 
-// Asks the kernel for one socket of this machine by its addresses: sock_diag(7). Good for counting;
-// for rights access.cpp looks closer.
+// Requests from the kernel the owner of a socket on this machine, by its addresses (sock_diag(7)).
+// This is exact enough to count connections. peer_credentials.cpp checks more before it grants
+// rights.
 std::optional<uid_t> owner_of(const Address& its_address, const Address& its_peer) {
     const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     if (!netlink.is_open()) return std::nullopt;
@@ -84,7 +85,7 @@ PeerSource peer_source_of(int tcp_socket) {
         }
         return {name, false};
     } catch (const SysError&) {
-        return {"gone", true};  // It has hung up already.
+        return {"gone", true};  // The peer has already disconnected.
     }
 }
 

@@ -14,24 +14,24 @@ namespace frsh {
 
 struct PeerSource {
     std::string name;          // "192.0.2.1", "2001:db8:0:1::/64", "uid 1000"
-    bool is_loopback = false;  // Never penalised: it would shut out everything on this machine.
+    bool is_loopback = false;  // Never penalised: a penalty would also hit honest local clients.
 };
 [[nodiscard]] PeerSource peer_source_of(int tcp_socket);
 
-// Time that a source has to stay away, as sshd's PerSourcePenalties: small sums are forgiven, and
-// nothing counts for ever.
+// How long each source is refused, as in sshd's PerSourcePenalties. Penalties add up and expire. A
+// source is refused only once its sum reaches a threshold.
 class Penalties {
   public:
     using Time = EventLoop::Time;
 
     void add(const std::string& source, std::chrono::seconds penalty, Time now);
-    // How long this source still has to wait, or nothing.
+    // Returns how long this source is still refused; nothing if it is not.
     [[nodiscard]] std::optional<std::chrono::seconds> find(const std::string& source, Time now);
 
   private:
     struct Account {
         Time until;
-        bool is_enforced = false;  // Once it was worth it, until it is over.
+        bool is_enforced = false;  // The sum has reached the threshold and has not expired yet.
     };
     std::map<std::string, Account> accounts_;
 };

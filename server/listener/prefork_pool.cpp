@@ -18,10 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// From the last connection until the next session is preforked: a burst of connections needs the
-// processor for itself.
+// The time from the last connection to the next prefork: a burst of connections needs the
+// processor.
 constexpr auto kQuietTime = 50ms;
-// From the death of a preforked session, or a failed fork, until the next one.
+// The time from a failed fork, or the early end of a preforked session, to the next prefork.
 constexpr auto kPreforkRetry = 5s;
 constexpr auto kForkServerRetry = 100ms;
 constexpr rlim_t kMaxDescriptors = 8192;

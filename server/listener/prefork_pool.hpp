@@ -1,7 +1,7 @@
 // Forks sessions: from a fork server, and one for each kind of door ahead of its connection.
 //
-// A preforked session gets its connection later, by SCM_RIGHTS (unix(7)). A client that comes alone
-// so waits neither for a fork nor for a gate and its sandbox. fork_tuning.hpp has the numbers.
+// A preforked session gets its connection later, by SCM_RIGHTS (unix(7)). So a single client waits
+// neither for a fork nor for a gate and its sandbox. fork_tuning.hpp has the numbers.
 //
 //     fork server:  gone ──start()──▶ running ──reaped() or a failed fork──▶ gone
 //     preforked:    none ──prefork()──▶ waiting ──take()──▶ none, and its session is in use
@@ -21,12 +21,12 @@
 
 namespace frsh {
 
-// What a forked session is given.
+// What a forked session receives at its start.
 struct SessionStart {
     Door door;
-    Fd socket;         // Closed in a preforked session.
-    Fd arrivals;       // The way for the socket of a preforked session, else closed.
-    Fd steps;          // For LoginStep; the session closes it after Admitted.
+    Fd socket;         // The connection; closed in a preforked session.
+    Fd arrivals;       // In a preforked session, its connection arrives here; otherwise closed.
+    Fd steps;          // A pipe for LoginStep; the session closes it after Admitted.
     std::string mark;  // "FRSH_SESSION=...", for the environment of all its runs.
 };
 
@@ -46,8 +46,8 @@ class PreforkPool {
     PreforkPool();
 
     // Starts the fork server if there is none; at most one each 100 ms. Call from the top of the
-    // stack. Returns nothing in this process, and in each forked session what that is given.
-    // `audit_file` stays open in the sessions. Logs errors.
+    // stack. Returns nothing in this process. Returns a value in each forked session. `audit_file`
+    // stays open in the sessions. Logs errors.
     std::optional<SessionStart> start_fork_server(Time now, int audit_file);
     [[nodiscard]] bool can_fork() const { return fork_server_.is_running(); }
 
@@ -56,8 +56,8 @@ class PreforkPool {
     // Hands the connection off to a preforked session of its door. Returns nothing if there is
     // none.
     std::optional<Session> take(const AcceptQueue::Pending& pending);
-    // Preforks a session for each door that has none. Waits with that until 50 ms after the last
-    // connection, and 5 s after a failure.
+    // Preforks a session for each door that has none. Does nothing before 50 ms after the last
+    // connection, and before 5 s after a failure.
     void prefork(const std::vector<Door>& doors, Time now);
 
     // Returns true if the process is the fork server or a preforked session, and forgets it.
@@ -80,7 +80,7 @@ class PreforkPool {
     struct Preforked {
         Session session;
         Door door;
-        Fd way;  // For its connection.
+        Fd way;  // The connection is sent here.
     };
 
     Session fork_session(Door door, Kind kind, int socket);

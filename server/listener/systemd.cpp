@@ -44,7 +44,7 @@ void notify(const std::string& path, std::string_view state) {
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return log::error("NOTIFY_SOCKET: too long");
     path.copy(address.sun_path, path.size());
-    if (path[0] == '@') address.sun_path[0] = '\0';  // Abstract: unix(7).
+    if (path[0] == '@') address.sun_path[0] = '\0';  // An abstract address (unix(7)).
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
     const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL,

@@ -14,15 +14,15 @@ namespace frsh {
 
 // What a listener reports to its supervisor: one byte through a pipe.
 enum class SystemdState : char {
-    Ready = 'r',     // It listens,
-    Stopping = 's',  // and no longer does, though its sessions go on.
+    Ready = 'r',     // The listener listens.
+    Stopping = 's',  // The listener no longer listens; its sessions go on.
 };
 
-// Forks a supervisor if the manager has set NOTIFY_SOCKET. Returns in the child, with a pipe for
-// SystemdState. The parent is the process that the manager watches. It passes the states on to the
-// manager and signals to end on to the child, and exits as soon as nothing listens. The child lives
-// on until its sessions have ended, and a restart of the service does not wait for that. Without a
-// manager: returns at once with a closed Fd. Throws SysError.
+// Forks if the manager has set NOTIFY_SOCKET, and returns in the child with a pipe for
+// SystemdState. The parent becomes the supervisor, which the manager watches. The supervisor passes
+// states on to the manager, and SIGTERM and its like on to the child. It exits as soon as nothing
+// listens. The child lives until its sessions have ended; a restart of the service does not wait
+// for them. Without a manager, returns at once with a closed Fd. Throws SysError.
 [[nodiscard]] Fd fork_supervisor();
 
 }  // namespace frsh

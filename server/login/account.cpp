@@ -24,11 +24,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// For files on a server that does not answer.
+// The most time to read a user's files, which may be on a file server that does not answer.
 constexpr auto kFileTime = 5s;
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
-// Days since 1970, as shadow(5) counts.
+// Returns true if the account has expired. shadow(5) counts in days since 1970.
 bool has_expired(const User& user) {
     std::vector<char> buffer(1024);
     spwd entry{};
@@ -42,7 +42,7 @@ std::vector<std::string> groups_of(const User& user) {
     int count = 64;
     std::vector<gid_t> ids(static_cast<std::size_t>(count));
     while (::getgrouplist(user.name.c_str(), user.gid, ids.data(), &count) == -1)
-        ids.resize(static_cast<std::size_t>(count));  // It has said how many there are.
+        ids.resize(static_cast<std::size_t>(count));  // getgrouplist(3) has set the real count.
     ids.resize(static_cast<std::size_t>(count));
     std::vector<std::string> names;
     for (const gid_t id : ids) {
@@ -68,8 +68,8 @@ bool is_login_shell(const std::string& shell) {
     return is_listed;
 }
 
-// Whose files they are, as the process sees it that serves: one that became the user for the sake
-// of reading them cannot tell any more.
+// Whether the account is the one that this server runs as. The server decides this before it forks
+// the process that reads the files: that process has become the user and always has the same uid.
 enum class Whose { OfThisServersUser, OfSomebody };
 
 std::vector<std::string> key_sources(const std::string& home, Whose whose) {
@@ -95,7 +95,8 @@ std::string encode_found(const FoundGrant& found) {
     return writer.take();
 }
 
-// The user may have had a hand in this answer: it is read as strictly as a peer's.
+// Parses the answer of the child process. The child runs as the user, so its answer is checked as
+// strictly as a peer's.
 FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& keys) {
     WireReader reader(answer, "grant");
     const std::size_t index = reader.u32();
@@ -143,7 +144,8 @@ std::optional<FoundGrant> search(const User& user, const std::string& home, Whos
     return std::nullopt;
 }
 
-// What a child process writes that has become the user for good. Empty when it fails or hangs.
+// Calls `answer` in a child process that has become the user, and returns its result. Returns ""
+// if the child fails or takes longer than kFileTime.
 template <typename Answer>
 std::string ask_as_user(const User& user, const Answer& answer) {
     Pipe pipe = make_pipe();

@@ -1,8 +1,7 @@
-// Whose session it may become: accounts, the rules of the machine about them, and the keys that
-// open them.
+// Accounts: whether they exist, whether they may log in here, and which keys open them.
 //
-// A root server serves every account of the machine; another server serves its own user only. Files
-// of an account are read by a process that has become the account's user, irrevocably.
+// A root server serves every account of the machine; another server serves its own user only. The
+// files of an account are read by a process that has become the account's user for good.
 #pragma once
 
 #include "common/sys/user.hpp"
@@ -23,7 +22,7 @@ struct AccountPolicy {
     std::optional<std::vector<std::string>> allow_groups = {};
 };
 
-// Nothing for an account that does not exist or is not ours to give.
+// Returns the account; nothing if it does not exist or this server does not serve it.
 [[nodiscard]] std::optional<User> find_account(const std::string& name);
 
 // Returns why the account accepts no login now, or nothing. The text may go to a peer that has
@@ -31,14 +30,14 @@ struct AccountPolicy {
 [[nodiscard]] std::optional<std::string> find_account_refusal(const User& user,
                                                               const AccountPolicy& policy);
 
-// What a key opens, and under which conditions.
+// An entry of an authorized_keys file that opens the account, with its conditions.
 struct Grant {
     AuthorizedKey key;
     std::string where;  // "FILE:LINE", for the log.
 };
 
 // The first of these keys that opens the account from that address, and its index. Reads the
-// account's files as its user; takes no longer than a few seconds, whatever they are.
+// account's files as its user. Blocks up to five seconds for another user's files.
 struct FoundGrant {
     std::size_t index;
     Grant grant;
@@ -47,8 +46,8 @@ struct FoundGrant {
                                                    const std::vector<PublicKey>& keys,
                                                    const std::string& address);
 
-// Becomes the user: groups, gid, uid, all of them, for ever, checked. Nothing to do for a process
-// that is that user already. Throws SysError.
+// Becomes the user for good: sets groups, gid and uid, and checks that there is no way back. Does
+// nothing if the process runs as that user, except root. Throws SysError.
 void become_user(const User& user);
 
 }  // namespace frsh

@@ -11,7 +11,7 @@
 namespace frsh {
 namespace {
 
-// Why a line is void. It never leaves this file.
+// The reason why a line is void. This exception is caught in this file.
 class VoidLine : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -21,8 +21,8 @@ struct Option {
     std::optional<std::string> value;
 };
 
-// These restrict, or allow, what frsh has no form of: forwarding, ssh's rc file. The last one
-// relaxes what we ask of a FIDO key, and we just go on asking.
+// These options concern features that frsh does not have: forwarding and ssh's rc file. The last
+// one waives the touch of a FIDO key; frsh requires the touch in any case.
 constexpr std::array<std::string_view, 9> kIgnoredFlags = {
     "agent-forwarding",  "no-agent-forwarding", "port-forwarding", "no-port-forwarding",
     "x11-forwarding",    "no-x11-forwarding",   "user-rc",         "no-user-rc",
@@ -44,14 +44,15 @@ std::string_view first_word(std::string_view line) {
     return line.substr(0, line.find_first_of(" \t"));
 }
 
-// A line without options starts with a type of key, known to us or not; no option looks like one.
+// Returns true if the word has the form of a key type, known or unknown. A line without options
+// starts with one; no option has this form.
 bool is_key_type(std::string_view word) {
     return word.starts_with("ssh-") || word.starts_with("ecdsa-sha2-") ||
            word.starts_with("sk-ssh-") || word.starts_with("sk-ecdsa-") ||
            word.starts_with("rsa-sha2-");
 }
 
-// The value of name="value", where \" stands for a quote and nothing else is special.
+// Takes the value of name="value". In it, \" is a quote, and no other character is special.
 std::string take_quoted(std::string_view& rest) {
     std::string value;
     rest.remove_prefix(1);
@@ -65,7 +66,7 @@ std::string take_quoted(std::string_view& rest) {
     return value;
 }
 
-// One option; what stands behind it must be a comma or a blank.
+// Takes one option. A comma or a blank must follow it.
 Option take_option(std::string_view& rest) {
     const std::size_t end = std::min(rest.find_first_of(" \t,=\""), rest.size());
     Option option{to_lower(rest.substr(0, end)), std::nullopt};
@@ -91,7 +92,7 @@ std::vector<Option> take_options(std::string_view& rest) {
     }
 }
 
-// YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in local time or, with a Z, in UTC.
+// Parses YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in local time or, with a Z, in UTC.
 std::chrono::system_clock::time_point parse_expiry(std::string_view text) {
     const bool is_utc = text.ends_with('Z') || text.ends_with('z');
     if (is_utc) text.remove_suffix(1);
@@ -112,14 +113,14 @@ std::chrono::system_clock::time_point parse_expiry(std::string_view text) {
     time.tm_min = number(10, 2, 0, 59);
     time.tm_sec = number(12, 2, 0, 59);
     time.tm_isdst = -1;
-    // timegm(3) makes the 31st of a short month the 1st of the next; to us it is a mistake.
+    // timegm(3) turns the 31st of a short month into the 1st of the next one. Refuse such a date.
     std::tm normal = time;
     if (::timegm(&normal) == -1 || normal.tm_mon != time.tm_mon) {
         throw VoidLine("expiry-time is no time");
     }
     const std::time_t seconds = is_utc ? ::timegm(&time) : std::mktime(&time);
     if (seconds == -1) throw VoidLine("expiry-time is no time");
-    // The clock counts nanoseconds and ends in 2262; what lies beyond is "never", not an overflow.
+    // The clock counts nanoseconds and ends in the year 2262. A later date means "never".
     using Time = std::chrono::system_clock::time_point;
     constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(Time::max());
     if (seconds > kLast.time_since_epoch().count()) return Time::max();
@@ -172,7 +173,7 @@ void apply_flag(AuthorizedKey& key, const Option& option) {
     if (is("restrict") || is("no-pty")) {
         key.may_have_pty = false;
     } else if (is("pty")) {
-        key.may_have_pty = true;  // Behind "restrict" it gives back what that took.
+        key.may_have_pty = true;  // Cancels this effect of a "restrict" before it.
     } else if (is("verify-required")) {
         key.presence = Presence::Verified;
     } else if (std::find(kIgnoredFlags.begin(), kIgnoredFlags.end(), option.name) ==
@@ -182,7 +183,7 @@ void apply_flag(AuthorizedKey& key, const Option& option) {
 }
 
 AuthorizedKey parse_line(std::string_view line, std::size_t number) {
-    // A NUL would end the command for the kernel, but not for a reader of the file.
+    // The kernel would end the command at a NUL, but an editor shows what follows.
     if (line.find('\0') != std::string_view::npos) throw VoidLine("a NUL byte");
     std::vector<Option> options;
     if (!is_key_type(first_word(line))) {

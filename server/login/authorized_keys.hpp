@@ -1,8 +1,8 @@
-// Which keys may log in as a user, and under which conditions: OpenSSH's authorized_keys.
+// Parses OpenSSH's authorized_keys: the keys that may log in as a user, and their conditions.
 //
-// One rule is above all others: a line with options is never read as a key without them. An option
-// that frsh does not know, cannot honour or cannot parse makes the whole line void, with a reason
-// for the log; only what restricts things that frsh does not have at all is passed over.
+// A line with options is never read as a key without them. If frsh does not support an option, or
+// cannot parse it, the whole line is void, and the reason is logged. Only options about features
+// that frsh does not have are ignored.
 #pragma once
 
 #include "common/keys/ssh_key.hpp"
@@ -25,12 +25,13 @@ struct AuthorizedKey {
     std::string comment;
     std::size_t line = 0;  // Counted from 1.
 
-    std::optional<std::string> command;  // Run this, whatever is asked for.
+    std::optional<std::string> command;  // The only command that this key may run.
     bool may_have_pty = true;
     Presence presence = Presence::Touched;
-    std::optional<std::string> from;  // Addresses, as host_pattern.hpp reads them.
+    std::optional<std::string> from;  // A list of address patterns; see host_pattern.hpp.
     std::optional<std::chrono::system_clock::time_point> expires;
-    // Only for a server that was told to allow it: a variable can be as good as a command.
+    // Used only if the server permits it (permit_user_environment): some variables make programs
+    // run any command.
     std::vector<std::pair<std::string, std::string>> environment;
 };
 
@@ -39,7 +40,8 @@ struct AuthorizedKeys {
     std::vector<std::string> skipped;  // "line 3: unknown option \"tunnel-to\"", printable.
 };
 
-// Never throws: what cannot be read is skipped, and said.
+// Parses the whole file. Never throws: lines that are void are skipped, with the reason in
+// `skipped`.
 [[nodiscard]] AuthorizedKeys parse_authorized_keys(std::string_view text);
 
 // Returns why this key is refused from that address at this time, or nothing. `address` is numeric;

@@ -18,12 +18,12 @@ using namespace std::chrono_literals;
 using Handshake = TlsTransport::Handshake;
 
 constexpr std::size_t kRelay = std::size_t{64} * 1024;
-// How often the kernel is asked whether the peer is still there; see is_peer_silent().
+// How often the peer's machine is checked with is_peer_silent().
 constexpr auto kLookAgain = 15s;
-// More than any honest client needs.
+// A limit that no honest client reaches.
 constexpr int kMaxPendings = 8;
 
-// Blocks; signals do not interrupt a process that handles none.
+// Blocks in poll(2). EINTR counts as a wake-up without events.
 void wait(pollfd* polled, nfds_t count, int timeout) {
     if (::poll(polled, count, timeout) == -1 && errno != EINTR) throw SysError("poll");
 }
@@ -126,7 +126,7 @@ bool Gate::wait_for_peer(short events) {
 }
 
 void Gate::pass_on_refusal(const std::string& packet) {
-    if (packet.empty()) return;  // The monitor is gone, and so are we.
+    if (packet.empty()) return;  // The monitor is gone, so the gate ends, too.
     const ToGate refusal = parse_to_gate(packet);
     if (refusal.kind != ToGate::Kind::Refused || tls_.handshake() != Handshake::Done) return;
     tls_.write(refusal.payload);
@@ -135,7 +135,7 @@ void Gate::pass_on_refusal(const std::string& packet) {
 void Gate::say(const Message& message) {
     std::string bytes;
     encode(bytes, message);
-    // So short that the transport takes it whole, or the peer is gone.
+    // The message is short: the transport takes it whole, unless the peer is gone.
     tls_.write(bytes);
 }
 
@@ -143,8 +143,7 @@ bool Gate::log_in() {
     for (;;) {
         while (const auto message = decoder_.next()) {
             if (!handle(*message)) continue;
-            // What came with the login stays undecoded: it is for the session, if there will be
-            // one.
+            // Bytes behind the login are not decoded here. They are for the session.
             up_.append(decoder_.frames().take_rest());
             const ToGate verdict = wait_for_monitor();
             if (verdict.kind == ToGate::Kind::Admitted) return true;
@@ -191,8 +190,8 @@ bool Gate::handle(const Message& message) {
     return true;
 }
 
-// Each direction holds at most one buffer, and reads only when it is empty: a slow side stops the
-// other one through the kernel's buffers.
+// Moves bytes in both directions until the session ends. Each direction has one buffer and reads
+// only when this buffer is empty. So a slow receiver stops the sender through the kernel's buffers.
 void Gate::relay() {
     using Clock = std::chrono::steady_clock;
     auto look_at = Clock::now() + kLookAgain;
@@ -204,7 +203,7 @@ void Gate::relay() {
         if (is_stuffed) peer_events |= POLLOUT;
         if (!up_.is_empty()) session_events |= POLLOUT;
         if (!is_stuffed && !session_ended_) session_events |= POLLIN;
-        // A descriptor that we want nothing of is left out: its hang-up would not let us sleep.
+        // Leave out a descriptor without wanted events: poll(2) would report its hang-up at once.
         pollfd polled[] = {{peer_events != 0 ? tls_.read_fd() : -1, peer_events, 0},
                            {session_events != 0 ? session_.get() : -1, session_events, 0}};
         const bool is_ready = (peer_events & POLLIN) != 0 && tls_.has_buffered();
@@ -213,7 +212,8 @@ void Gate::relay() {
         wait(polled, 2, is_ready ? 0 : static_cast<int>(std::max<std::int64_t>(left, 0)));
         move_up(is_ready || polled[0].revents != 0 ? MayRead::Yes : MayRead::No);
         move_down(polled[1].revents != 0 ? MayRead::Yes : MayRead::No);
-        // On a timer of its own: a command that says a little now and then must not hide it.
+        // Check on a timer and not only after a quiet poll(2): a command that writes a little from
+        // time to time would put the check off for ever.
         if (Clock::now() < look_at) continue;
         look_at = Clock::now() + kLookAgain;
         if (is_peer_silent(tls_.read_fd())) throw SysError("the peer's machine", ETIMEDOUT);
@@ -232,7 +232,7 @@ void Gate::move_up(MayRead may_read) {
         const IoResult put = write_some(session_.get(), up_.piece());
         up_.drop(put.bytes);
         if (put.status == IoResult::Status::EndOfFile) {
-            // The session takes no more; what it said last is still to be passed on.
+            // The session reads no more. Its last output is still passed on, by move_down().
             up_.clear();
             peer_ended_ = end_passed_on_ = true;
         }

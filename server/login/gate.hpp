@@ -1,6 +1,6 @@
 // Gate is the process that faces the network. It terminates TLS, reads frames up to the first
-// signed login, and from then on moves bytes. It owns nothing and has no rights: an attacker in
-// control of the gate has this one connection.
+// signed login, and then moves bytes. It has no rights: an attacker in control of a gate controls
+// only its one connection.
 //
 //     handshake ──▶ greeting (host proof from the monitor) ──▶ probes, login ──▶ verdict ──▶ relay
 //
@@ -19,13 +19,13 @@ namespace frsh {
 
 class Gate {
   public:
-    // `control` leads to the monitor, `session` is where decrypted bytes go after the login. The
-    // peer is yet to come: a gate may stand ready, sandbox and all, before there is one.
+    // `control` leads to the monitor. `session` gets the decrypted bytes after the login. No peer
+    // is needed yet: a preforked gate enters its sandbox before a connection arrives.
     Gate(const TlsContext& context, Fd control, Fd session,
          std::chrono::milliseconds close_timeout);
 
-    // The whole life of a gate with its peer, a non-blocking socket. Throws nothing that the peer
-    // can cause.
+    // Serves the peer, a non-blocking socket, until the connection ends. Never throws an exception
+    // that a peer can cause.
     void run(Fd peer);
 
   private:
@@ -34,14 +34,14 @@ class Gate {
     void relay();
 
     void greet();
-    // One login message. True for the signed one.
+    // Handles one message of the login. Returns true for the last one, which is signed.
     bool handle(const Message& message);
     [[nodiscard]] ToGate wait_for_monitor();
-    // Waits until the peer can be read (or written), or the monitor has spoken: false then, and
-    // the monitor's last word has been passed on.
+    // Blocks until one of `events` on the peer's socket, and returns true. If the monitor refuses
+    // the login meanwhile, passes the refusal on to the client and returns false.
     bool wait_for_peer(short events);
     void say(const Message& message);
-    // The monitor's last word: a frame for the client.
+    // Passes the monitor's refusal, a whole frame, on to the client.
     void pass_on_refusal(const std::string& packet);
     void report_failure(const std::string& why);
 
@@ -56,10 +56,10 @@ class Gate {
     std::chrono::milliseconds close_timeout_;
     int probes_ = 0;
     int pendings_ = 0;
-    ByteQueue up_;                // Decrypted, on its way to the session.
-    ByteQueue down_;              // From the session, for the peer.
-    bool peer_ended_ = false;     // The peer says no more,
-    bool end_passed_on_ = false;  // and the session knows.
+    ByteQueue up_;                // Decrypted bytes for the session.
+    ByteQueue down_;              // Bytes of the session for the peer.
+    bool peer_ended_ = false;     // The peer sends no more.
+    bool end_passed_on_ = false;  // The session has received this end.
     bool session_ended_ = false;
 };
 

@@ -46,7 +46,7 @@ ToMonitor parse_to_monitor(std::string_view packet) {
             break;
         case Kind::Probe:
         case Kind::Auth:
-            fits = payload.size() <= kMaxProof;  // What is in it, proof.cpp judges.
+            fits = payload.size() <= kMaxProof;  // proof.cpp parses the content.
             break;
         case Kind::Pending:
             fits = payload.empty();
@@ -101,7 +101,7 @@ Fd wait_for_descriptor(int socket) {
 }
 
 std::optional<std::string> receive_packet(int socket) {
-    // One byte more than there may be, so that a packet that is too long shows.
+    // Offer room for one byte more than the limit, to detect a packet that is too long.
     std::string packet(kMaxGateMessage + 1, '\0');
     ssize_t got = 0;
     do {

@@ -1,8 +1,8 @@
-// What a gate and its monitor say to each other, each in one packet of at most kMaxGateMessage.
+// The messages between a gate and its monitor: one packet each, of at most kMaxGateMessage bytes.
 //
-// The gate sees hostile bytes and may have been taken over by them, so the monitor reads these as
-// if the peer itself had sent them: a letter, and a payload of known shape. What the monitor says
-// is trusted.
+// The gate reads hostile bytes, and an attacker may control it. So the monitor parses the gate's
+// messages as strictly as a peer's: a letter, and a payload of known form. The gate trusts the
+// monitor.
 #pragma once
 
 #include "common/sys/fd.hpp"
@@ -13,16 +13,16 @@
 
 namespace frsh {
 
-// The largest payload that frames carry before a login, and some room for what stands before it.
+// The largest payload of a frame before a login, and room for the letter and the nonce before it.
 inline constexpr std::size_t kMaxGateMessage = 16 * 1024 + 64;
 
 struct ToMonitor {
     enum class Kind : char {
-        Binding = 'B',  // The channel binding: asks for the host's proof.
+        Binding = 'B',  // The channel binding. Requests the host proof.
         Probe = 'P',    // A user probe.
-        Pending = 'W',  // The user is being asked.
-        Auth = 'A',     // A user proof: asks for the verdict. The last one.
-        Failure = 'F',  // No TLS, or no protocol: why, for the log. The last one, too.
+        Pending = 'W',  // The client waits for its user.
+        Auth = 'A',     // A user proof. Requests the verdict. Last message of the gate.
+        Failure = 'F',  // TLS or the protocol failed; the reason is logged. Last message, too.
     };
     Kind kind;
     std::string payload;
@@ -30,11 +30,11 @@ struct ToMonitor {
 
 struct ToGate {
     enum class Kind : char {
-        Peer = 'C',        // The connection itself comes with it (SCM_RIGHTS). The first one.
+        Peer = 'C',        // Carries the connection (SCM_RIGHTS). First message of the monitor.
         HostProof = 'H',   // The nonce, and the payload of the proof.
-        Acceptable = 'K',  // One byte, the index of a key; nothing if none will do.
-        Admitted = 'Y',    // From here on: bytes.
-        Refused = 'N',     // A whole frame for the client, and then the end.
+        Acceptable = 'K',  // One byte, the index of a key; no byte if no key is accepted.
+        Admitted = 'Y',    // The gate moves bytes from now on.
+        Refused = 'N',     // A whole frame for the client. The gate sends it and ends.
     };
     Kind kind;
     std::string payload;
@@ -46,15 +46,16 @@ struct ToGate {
 [[nodiscard]] ToMonitor parse_to_monitor(std::string_view packet);
 [[nodiscard]] ToGate parse_to_gate(std::string_view packet);
 
-// A connected pair of packet sockets, close-on-exec and non-blocking.
+// Returns a connected pair of packet sockets, close-on-exec and non-blocking.
 [[nodiscard]] std::pair<Fd, Fd> make_packet_pair();
-// A message is so short that the socket takes it whole, or the other side is gone: false then.
+// Sends a packet, the second form with a lent descriptor. Never blocks: packets are short, so the
+// socket has room. Returns false if the other side is gone.
 bool send_packet(int socket, std::string_view packet);
-// The same with a descriptor, which is lent.
 bool send_packet(int socket, std::string_view packet, int descriptor);
-// Whole packets only: an empty optional is "none yet", an empty string the end.
+// Returns the next whole packet; nothing if none has arrived; "" if the other side has closed.
 [[nodiscard]] std::optional<std::string> receive_packet(int socket);
-// Waits for a packet that brings a descriptor. Not open where the other side is gone.
+// Blocks until a packet with a descriptor arrives, and returns the descriptor. Returns a closed Fd
+// if the other side is gone.
 [[nodiscard]] Fd wait_for_descriptor(int socket);
 
 }  // namespace frsh

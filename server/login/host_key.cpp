@@ -27,9 +27,9 @@ std::string usual_host_key() {
 PublicKey prepare_host_key(const std::string& path) {
     if (::access(path.c_str(), F_OK) == -1 && errno == ENOENT) {
         make_folders(path.substr(0, path.rfind('/')));
-        // False if another server was quicker; then that one's key is ours, too.
+        // Returns false if another server has just made the key: use that key.
         if (write_key_file(path, PrivateKey::generate_ed25519(), "frshd host key")) {
-            // The listener names the key when it listens; where it cannot, that is all it says.
+            // Log with -v only: the listener logs the key when it starts to listen.
             log::info("made a host key: " + path);
         }
     }

@@ -1,4 +1,5 @@
-// Which key this server proves itself with, and where that is known without asking.
+// The key by which this server proves its identity, and the pin by which local clients of the same
+// user trust it without a question.
 #pragma once
 
 #include "common/keys/private_key.hpp"
@@ -11,14 +12,15 @@ namespace frsh {
 // clients may know already, else /etc/frsh/host_ed25519. For a user: ~/.config/frsh/host_ed25519.
 [[nodiscard]] std::string usual_host_key();
 
-// Loads the key, or makes it where it is our own and there is none. Throws UserError or SysError.
+// Returns the public key. If the file does not exist, makes a new key. Throws UserError or
+// SysError.
 [[nodiscard]] PublicKey prepare_host_key(const std::string& path);
 
-// As above, of a key that must be there.
+// Loads the private key, which must exist. Throws UserError or SysError.
 [[nodiscard]] PrivateKey load_host_key(const std::string& path);
 
-// Leaves PORT.pub in the runtime folder, which only the same user can: clients take it as pin.
-// Returns its path.
+// Writes PORT.pub to the runtime folder and returns its path. Only the same user can write there,
+// so this user's clients trust the key.
 std::string leave_pin(unsigned port, const PublicKey& key);
 
 }  // namespace frsh

@@ -1,21 +1,21 @@
-// What a child of the listener says of its peer by its exit code, and by single bytes on the way.
+// What a session reports to the listener about its peer: its exit code, and single bytes before.
 #pragma once
 
 namespace frsh {
 
 enum class LoginStatus : int {
-    Fine = 0,      // A session, over in whatever way.
-    Failed = 71,   // A login that was refused.
-    Silent = 72,   // No login was tried.
-    Crashed = 73,  // The gate died of something it should not have met.
+    Fine = 0,      // The peer was admitted; the session has ended.
+    Failed = 71,   // The login was refused.
+    Silent = 72,   // The peer tried no login.
+    Crashed = 73,  // The gate died, or sent the monitor what no intact gate sends.
 };
 
-// Written to the pipe between the two.
+// Progress of a login. The session writes these bytes to a pipe that the listener reads.
 enum class LoginStep : char {
-    Hello = 'h',     // The peer has begun to speak TLS,
-    Spoken = 's',    // and has asked about keys, or signed.
-    Pending = 'w',   // A person is being asked.
-    Admitted = '+',  // The peer is known; nothing follows.
+    Hello = 'h',     // The peer has begun the TLS handshake.
+    Spoken = 's',    // The peer has sent a probe or a signature.
+    Pending = 'w',   // The client waits for its user.
+    Admitted = '+',  // The peer is admitted. No step follows.
 };
 
 }  // namespace frsh

@@ -30,9 +30,10 @@ namespace {
 
 // The most messages from one gate: probes, auth_pending, and the login itself.
 constexpr int kMostMessages = 16;
-// The socket between gate and session: short, so that control never waits behind much data.
+// The buffer of the socket between gate and session, in bytes. It is small, so that control
+// messages do not wait long behind data.
 constexpr int kSessionBuffer = 64 * 1024;
-// A gate's descriptor that leads to its monitor.
+// The number of the gate's descriptor that leads to its monitor.
 constexpr int kControl = 3;
 
 // "ADDRESS PORT", as sshd writes it.
@@ -81,7 +82,7 @@ Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
     control_ = std::move(control);
     session_ = std::move(session);
     if (settings_.is_preforked) {
-        warm_up([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // prove_host() will.
+        warm_up([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // See prove_host().
     }
 }
 
@@ -103,8 +104,8 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
     int status = 1;
     try {
         ::prctl(PR_SET_NAME, "frshd-prefork");
-        // Two sockets, side by side behind the standard streams, and nothing else of whatever our
-        // parents had open. The peer's will be the third.
+        // Put the two sockets behind the standard streams and close all other descriptors. The
+        // peer's socket will get the next number.
         int lifted[2];
         const int sockets[2] = {control.get(), session.get()};
         for (int i = 0; i < 2; ++i)
@@ -113,16 +114,16 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
             check(::dup3(lifted[i], kControl + i, O_CLOEXEC), "dup");
         check(::close_range(kControl + 2, ~0U, 0), "close_range");
         const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
-        // Without a sandbox, what a sanitizer has to say still reaches stderr.
+        // Without a sandbox, stderr stays open for the reports of a sanitizer.
         for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
             check(::dup2(null.get(), standard), "dup");
         ::close(null.get());
         if (settings_.is_preforked) warm_up([&] { context.warm_up(); });
-        // The handles of old are never used again, nor destroyed: this function does not return.
+        // This function never returns, so the old Fd objects are neither used nor destroyed.
         auto* const gate =
             new Gate(context, Fd(kControl), Fd(kControl + 1), settings_.timeouts.peer_close);
         if (settings_.use_sandbox) {
-            // What it may warn of was said when the server started.
+            // Its warnings were logged when the server started.
             give_up_rights({settings_.gate_user.uid, settings_.gate_user.gid, kControl + 2});
         }
         Fd peer = wait_for_descriptor(kControl);
@@ -132,7 +133,7 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
         gate->run(std::move(peer));
         status = 0;
     } catch (const std::exception& error) {
-        // The monitor has a log, we may have none any more.
+        // Report to the monitor, which can log. The gate may have no log any more.
         const std::string why = std::string("gate: ") + error.what();
         send_packet(kControl, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
     }
@@ -166,7 +167,7 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
 
 std::optional<Login> Monitor::admit() {
     try {
-        // Read while the gate is at the handshake. It signs once, and is gone from this memory.
+        // Load the key while the gate shakes hands. It signs once, and is then wiped from memory.
         std::optional<PrivateKey> host_key = load_host_key(settings_.host_key);
         const auto binding = wait_for_gate();
         if (binding && binding->kind == ToMonitor::Kind::Binding &&
@@ -259,7 +260,7 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             why = "the key is not authorized";
         } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
             why = *refusal;
-            words = "login refused: " + *refusal;  // The owner may know.
+            words = "login refused: " + *refusal;  // The peer has proved to own the account.
         } else {
             tell_listener(LoginStep::Admitted);
             steps_.close();
@@ -308,7 +309,7 @@ void Monitor::refuse(const std::string& reason, const std::string& message) {
 // The way the gate ends shows whether it was attacked: a signal counts as a crash.
 void Monitor::part_from_gate() {
     session_.close();
-    pollfd polled{control_.get(), 0, 0};  // Its end alone: POLLHUP.
+    pollfd polled{control_.get(), 0, 0};  // Waits for POLLHUP only.
     const bool is_over =
         ::poll(&polled, 1, static_cast<int>(settings_.timeouts.gate_exit.count())) == 1;
     if (!is_over) ::kill(gate_, SIGKILL);

@@ -1,9 +1,9 @@
-// The server's side of a login over TLS: forks the gate, proves the host, judges the user.
+// The server's side of a login over TLS: forks the gate, proves the host key, checks the user's.
 //
-// It keeps its rights until there is a verdict, and so reads nothing of the peer but what the gate
-// hands over (gate_protocol.hpp). On success this process becomes the user, and the gate's socket
-// is the session's transport. It also says, by its exit code, what the listener should think of the
-// peer.
+// The monitor has the rights of the server until the verdict. So it reads no bytes of the peer
+// except those in the gate's messages (gate_protocol.hpp). After a login, this process becomes the
+// user, and the gate's socket is the session's transport. Its exit code (login_status.hpp) reports
+// to the listener how the peer behaved.
 #pragma once
 
 #include "common/keys/private_key.hpp"
@@ -36,7 +36,7 @@ struct MonitorSettings {
     bool use_sandbox = true;
     GateUser gate_user;
     int audit_file = -1;        // Lent; see audit.hpp.
-    std::string session_mark;   // For it.
+    std::string session_mark;   // The session's mark, for the audit.
     bool is_preforked = false;  // No connection waits yet: monitor and gate warm up.
     Timeouts timeouts;
 };
@@ -46,20 +46,20 @@ struct Login {
     AuditSubject subject;
     Grant grant;
     Fd session;                  // Plain frames from here on.
-    std::string ssh_connection;  // "SSH_CONNECTION=…" and "SSH_CLIENT=…", which scripts in the
-    std::string ssh_client;      // wild read.
+    std::string ssh_connection;  // "SSH_CONNECTION=…", which existing scripts read.
+    std::string ssh_client;      // "SSH_CLIENT=…", for the same reason.
 };
 
 class Monitor {
   public:
-    // Forks the gate at once: call from the top of the stack. How far it got is written to `steps`,
-    // for the listener.
+    // Forks the gate at once: call from the top of the stack. Progress is written to `steps`
+    // (LoginStep), for the listener.
     Monitor(const TlsContext& context, MonitorSettings settings, Fd steps);
 
-    // The connection, non-blocking. Throws SysError where it is gone already.
+    // Takes the connection, which is non-blocking. Throws SysError if it is already gone.
     void take(Fd peer);
-    // The whole login. With an answer, this process is the user already; without one, exit_code()
-    // is all that is left to say.
+    // Performs the whole login and blocks until its end. Returns nothing if the login failed: exit
+    // with exit_code(). Otherwise this process has become the user.
     [[nodiscard]] std::optional<Login> admit();
     [[nodiscard]] int exit_code() const { return static_cast<int>(exit_); }
 
@@ -67,7 +67,7 @@ class Monitor {
     using Time = EventLoop::Time;
 
     [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
-    // The gate's next packet; nothing once the deadline or the gate's life is over.
+    // Returns the gate's next message; nothing after the deadline or if the gate has ended.
     std::optional<ToMonitor> wait_for_gate();
     bool prove_host(const PrivateKey& key, const std::string& binding);
     void answer_probe(const std::string& payload);
@@ -78,8 +78,8 @@ class Monitor {
     void tell_listener(LoginStep step);
 
     MonitorSettings settings_;
-    std::string peer_;     // "192.0.2.1:4711", for the log,
-    std::string address_;  // and without the port.
+    std::string peer_;     // "192.0.2.1:4711", for the log.
+    std::string address_;  // The same without the port.
     std::string ssh_connection_;
     std::string ssh_client_;
     Fd steps_;
@@ -91,10 +91,10 @@ class Monitor {
     ProofContext context_;
     std::optional<PublicKey> host_key_;
     LoginStatus exit_ = LoginStatus::Silent;
-    std::string asked_user_;          // By a probe, for the log,
-    std::vector<std::string> tried_;  // with these keys.
-    std::string refusal_;             // Why we ended it; empty where the peer did.
-    bool is_noted_ = false;           // There is a line about its end already.
+    std::string asked_user_;          // The user of the latest probe, for the log.
+    std::vector<std::string> tried_;  // The keys of the probes, for the log.
+    std::string refusal_;             // Why the server ended the login; empty if the peer did.
+    bool is_noted_ = false;           // The end of the login is already in the log.
 };
 
 }  // namespace frsh

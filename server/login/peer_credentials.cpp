@@ -26,7 +26,8 @@ std::vector<std::string_view> words(std::string_view line) {
     return found;
 }
 
-// The table prints the address as the machine words that it is stored in, and the port as a number.
+// Returns an address in the form of the kernel's table: its machine words in hexadecimal, and the
+// port.
 std::string table_form(const void* words_of_address, std::size_t count, in_port_t port) {
     std::string text;
     char piece[16];
@@ -111,8 +112,8 @@ std::optional<std::string> refuse_plaintext_peer(int socket) {
         const Address own = local_address(socket);
         if (!peer.is_loopback() || !own.is_loopback()) return "plain TCP is for loopback only";
         const TableAddresses addresses{v4_form(peer), v4_form(own), v6_form(peer), v6_form(own)};
-        // The table is no snapshot: while others come and go, a look may miss a row or see it
-        // twice. Another look may make up for that; it must prove all by itself, as the first.
+        // The table is not a snapshot: while sockets open and close, a read may miss a row or
+        // return it twice. So try again. Each read must prove the peer by itself.
         std::optional<std::string> why;
         for (int look = 0; look < kMaxTableReads; ++look) {
             why = judge_tables(read_file("/proc/net/tcp", kMaxTable),

@@ -9,17 +9,18 @@
 
 namespace frsh {
 
-// A unix socket: the peer's uid must be ours. Why it may not come in, in words, or nothing.
+// For a unix socket: returns why the peer is refused; nothing if its uid is ours.
 [[nodiscard]] std::optional<std::string> refuse_unix_peer(int socket);
 
-// Plain TCP on loopback: the kernel's table of sockets must show the peer's own end, established,
-// still held by a process (a non-zero inode) and with our uid, exactly once. Everything else is
-// refused: a socket that was closed lingers in the table with uid 0, which would let a stranger
-// into a root server.
+// For plain TCP on loopback: returns why the peer is refused; nothing if its uid is ours.
+//
+// The kernel's table of sockets must list the peer's end exactly once: established, held by a
+// process (inode not 0), and with our uid. A closed socket stays in the table with uid 0, so
+// without the check of the inode a root server would admit any user.
 [[nodiscard]] std::optional<std::string> refuse_plaintext_peer(int socket);
 
-// The judgement itself, on the text of /proc/net/tcp and /proc/net/tcp6. `peer` and `own` are
-// addresses as such a table prints them: "0100007F:1F90", and the same for tcp6.
+// The two addresses of a connection in the form of /proc/net/tcp and /proc/net/tcp6, for example
+// "0100007F:1F90".
 struct TableAddresses {
     std::string v4_peer, v4_own;  // Empty for IPv6 connections.
     std::string v6_peer, v6_own;  // Mapped, for IPv4 connections.

@@ -32,12 +32,13 @@ struct LandlockRuleset {
     std::uint64_t scoped = 0;              // From version 6 on.
 };
 
-// Handling a right without any rule that grants it is how landlock takes it away.
+// Takes away all rights to files: a ruleset that handles a right, and has no rule that grants it,
+// forbids it (landlock(7)).
 void forbid_files() {
     const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kLandlockVersion);
     if (version == -1) return;  // See find_missing_wall().
-    // How many rights each version has: execute, write, read, … up to make_sym; then refer,
-    // truncate and ioctl.
+    // The number of file rights in each version of landlock: 13 up to make_sym, then one more each
+    // for refer, truncate and ioctl.
     const int rights = version >= 5 ? 16 : version >= 3 ? 15 : version >= 2 ? 14 : 13;
     LandlockRuleset ruleset{(1ULL << rights) - 1, 0, 0};
     std::size_t size = sizeof ruleset.handled_access_fs;
@@ -64,7 +65,7 @@ constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #error "the gate's list of system calls was never tried on this architecture: see sandbox.cpp"
 #endif
 
-// What moving bytes through TLS needs, and what the C library does on its own for it.
+// The calls that moving bytes through TLS needs, including those that the C library makes.
 constexpr std::array kAllowed = {
 #ifdef SYS_poll
     SYS_poll,
@@ -76,21 +77,23 @@ constexpr std::array kAllowed = {
     SYS_munmap,         SYS_mremap,        SYS_madvise,         SYS_futex,
     SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_restart_syscall,
 };
-// Memory may be had, but none that can be executed.
+// These calls may allocate memory, but no executable memory.
 constexpr std::array kWithoutExec = {SYS_mmap, SYS_mprotect};
-// A library may ask for a file that it can do without; it is told no, and lives.
+// These calls fail with an error and do not end the process: a library may try to open a file that
+// it does not need.
 constexpr std::array kRefused = {SYS_openat, SYS_newfstatat, SYS_readlinkat,
                                  SYS_ioctl,  SYS_fcntl,      SYS_sysinfo};
 
 constexpr std::uint32_t at(std::size_t offset) {
     return static_cast<std::uint32_t>(offset);
 }
-// The low half of an argument; the high one is 4 bytes on, on all machines that are listed above.
+// Returns the offset of an argument's low half. The high half is 4 bytes behind it, because all
+// supported machines are little-endian.
 constexpr std::uint32_t at_argument(std::size_t number) {
     return at(offsetof(seccomp_data, args) + number * sizeof(std::uint64_t));
 }
 
-// A program for the kernel's small machine: it loads a word, compares, and jumps over a return.
+// Returns the seccomp filter, a BPF program: it loads a word, compares it, and jumps over a return.
 std::vector<sock_filter> make_filter() {
     std::vector<sock_filter> code;
     const auto load = [&](std::uint32_t offset) {
@@ -103,11 +106,11 @@ std::vector<sock_filter> make_filter() {
         code.push_back(
             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(value), 0, skipped));
     };
-    // Another architecture's numbers mean other calls.
+    // Check the architecture first: on another one, the same number is another call.
     load(at(offsetof(seccomp_data, arch)));
     code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0));
     answer(SECCOMP_RET_KILL_PROCESS);
-    // x32's numbers have a high bit set and so are equal to none below.
+    // The numbers of x32 have a high bit set, so none of them equals a number below.
     load(at(offsetof(seccomp_data, nr)));
     for (const long number : kAllowed) {
         unless_equal_skip(number, 1);
@@ -124,7 +127,7 @@ std::vector<sock_filter> make_filter() {
         answer(SECCOMP_RET_ALLOW);
         answer(SECCOMP_RET_KILL_PROCESS);
     }
-    // To the peer, but to no address: MSG_FASTOPEN makes a connect(2) of that.
+    // Allow sendto(2) without an address only: with one, MSG_FASTOPEN would connect.
     unless_equal_skip(SYS_sendto, 6);
     load(at_argument(4));
     unless_equal_skip(0, 3);
@@ -192,10 +195,11 @@ void give_up_rights(const SandboxSettings& settings) {
     limit(RLIMIT_NPROC, 0, "setrlimit nproc");
     limit(RLIMIT_MEMLOCK, 0, "setrlimit memlock");
     limit(RLIMIT_DATA, rlim_t{256} << 20, "setrlimit data");
-    // The order matters: without this, landlock and seccomp would want a right that we gave away.
+    // This call must come first: without it, landlock and seccomp need a capability, which this
+    // process has given up.
     check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl");
     forbid_files();
-    // poll(2) refuses more entries than this limit, so it cannot be nothing.
+    // The limit cannot be 0: poll(2) refuses more entries than the limit.
     limit(RLIMIT_NOFILE, static_cast<rlim_t>(settings.highest_descriptor) + 1, "setrlimit nofile");
 }
 

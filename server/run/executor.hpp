@@ -27,7 +27,7 @@ class Executor {
   public:
     using Time = EventLoop::Time;
 
-    // Gets the end of the command, once.
+    // The object that is notified of the command's end, once.
     class Owner {
       public:
         virtual void command_ended(const ExitStatus& status) = 0;
@@ -44,7 +44,7 @@ class Executor {
     [[nodiscard]] virtual pid_t pid() const { return 0; }
     // Returns true if this is the command's process and it has not been waited for.
     [[nodiscard]] virtual bool awaits(pid_t) const { return false; }
-    // The command's process was waited for.
+    // Reports that the command's process was reaped.
     virtual void exited(const ExitStatus&) {}
 
     // Sends the signal to the command's foreground processes; none if the command has ended.
@@ -69,7 +69,7 @@ class Executor {
 
     // Takes the pipe of an output stream that processes still hold when the run is over.
     virtual void take_leftover(Fd) {}
-    // The run is over and needs the terminal no more.
+    // Releases the terminal: the run is over.
     virtual void release() {}
     // Returns the path of the command's terminal, or "".
     [[nodiscard]] virtual std::string terminal_name() const { return ""; }

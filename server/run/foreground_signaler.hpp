@@ -1,16 +1,16 @@
 // ForegroundSignaler sends a signal to the command that a shell runs, and not to the shell.
 //
-// With a terminal, the shell is bash. Bash notes an interrupt and acts on it later: if it was about
-// to start a job, when that job has ended. A fork of bash that is about to become a job can lose
-// the interrupt, since fork(2) and execve(2) forget what was noted. Or the fork dies of it before
-// the rest of its pipeline exists, and gives the terminal back to bash, so that nothing typed
-// reaches the rest. So no process gets the signal before all forks are ready for it, and the
-// process table is read again until a job has got it. Each process gets it once, and a fork once
-// more when it has become a program.
+// With a terminal, the shell is bash. Bash records an interrupt and acts on it later; if it was
+// about to start a job, it acts after that job. A fork of bash that is about to become a job has
+// two problems. It can lose the interrupt, since fork(2) and execve(2) drop the record. Or it dies
+// of the interrupt before the rest of its pipeline exists: then it gives the terminal back to bash,
+// and the rest gets no more keys. So no process gets the signal before all forks are ready for it.
+// The process table is read again until a job has got it. Each process gets the signal once, and a
+// fork once more when it has become a program.
 //
-// Without a terminal, the shell is sh and its commands are in its own process group. Then the
-// signal goes to the whole group. Sh and a copy of it that is about to become a program (vfork(2))
-// ignore what comes before the execve(2), so such copies get the signal again as programs.
+// Without a terminal, the shell is sh, and its commands are in its own process group. The signal
+// goes to the whole group. Sh ignores it, and so does a copy of sh (vfork(2)) before its execve(2).
+// Such a copy gets the signal again when it has become a program.
 //
 // One race remains, as at a terminal: if a program ends by itself between the look at the process
 // table and the signal, the signal is used up and the next command of a list does not get it.

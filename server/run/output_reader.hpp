@@ -33,8 +33,8 @@ class OutputReader {
     Fd close();
     // Closes the pipe: the command's next write gets SIGPIPE, or EPIPE.
     void stop();
-    // The peer has gone: reads and drops what still comes, so that a command that prints while it
-    // cleans up gets no SIGPIPE.
+    // Reads and drops all further output. Called when the peer has gone: a command that prints
+    // while it cleans up gets no SIGPIPE.
     void discard();
     void credit(Offset consumed, Offset limit);
     // Continues on a new connection, whose peer has all bytes below `at`. Throws ProtocolError.

@@ -1,7 +1,8 @@
-// PipeDrain reads and drops what is still written into pipes of runs that are over.
+// PipeDrain reads and drops the bytes that are still written to pipes of runs that are over.
 //
-// A background process of a run may hold the run's stdout longer than the run lasts. Without a
-// reader its next write would be its death (SIGPIPE), or would block once the pipe is full.
+// A background process of a run may hold the run's stdout longer than the run lasts. If the pipe
+// had no reader, the next write would end the process (SIGPIPE). If the pipe were full, the next
+// write would block.
 #pragma once
 
 #include "common/sys/event_loop.hpp"

@@ -67,7 +67,7 @@ class Run : public Link::Source, private Executor::Owner {
     void on(const msg::Signal& signal);
     void on(const msg::Cancel& cancel);
     void on(const msg::Resize& resize);
-    // The client is gone for good: ends everything, and sends no record.
+    // Ends everything, and sends no record. Called when the client is gone for good.
     void disconnect(Termination::First first, Time now);
     // The client is back on a new connection and has this much of each stream; sends the rest
     // again. Returns how much of stdin has arrived. Throws ProtocolError.
@@ -96,7 +96,7 @@ class Run : public Link::Source, private Executor::Owner {
     [[nodiscard]] bool is_disconnected() const { return is_disconnected_; }
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
 
-    // The command's process was waited for.
+    // Reports that the command's process was reaped.
     void exited(const ExitStatus& status);
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
@@ -144,7 +144,7 @@ class Run : public Link::Source, private Executor::Owner {
     State state_ = State::Running;
     bool is_disconnected_ = false;  // The client is gone for good.
     Time started_;
-    Time ended_at_{};  // The command, not the run.
+    Time ended_at_{};  // When the command ended.
     Limits limits_;
     EndReason reason_ = EndReason::None;
     std::unique_ptr<Executor> executor_;  // Null if nothing was started.

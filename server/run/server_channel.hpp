@@ -30,7 +30,7 @@ class ServerChannel : public Link::Source {
     [[nodiscard]] virtual Channel channel() const = 0;
     // Returns the id of the run.
     [[nodiscard]] virtual const std::string& id() const = 0;
-    // Returns true if the run of that id lives and dies with this channel.
+    // Returns true if the run of that id ends when this channel is abandoned.
     [[nodiscard]] virtual bool owns_run() const { return false; }
     // Returns false for a refusal: the client waits for nothing on this channel.
     [[nodiscard]] virtual bool is_active() const { return true; }
@@ -57,8 +57,8 @@ class ServerChannel : public Link::Source {
     virtual std::optional<Offset> resume(const msg::Resume::Point& point) = 0;
     // Returns what the client wants for a lost connection.
     [[nodiscard]] virtual OnDisconnect on_disconnect() const = 0;
-    // Gives the channel up for good. Whatever ends with it is being ended, `first` being the first
-    // step.
+    // Gives the channel up for good, and begins to end its run if it owns one. `first` is the first
+    // step of that.
     virtual void abandon(Termination::First first, Time now) = 0;
     [[nodiscard]] virtual bool is_abandoned() const = 0;
     // Returns true once the channel is abandoned and nothing of it is left to be ended.

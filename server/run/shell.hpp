@@ -81,7 +81,7 @@ class Shell {
     [[nodiscard]] const ProcessOrigin& origin() const { return origin_; }
     // Ends the shell and everything it started.
     void end(Termination::First first, Time now);
-    // The shell's process was waited for.
+    // Reports that the shell's process was reaped.
     void exited(const ExitStatus& status);
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;

@@ -39,10 +39,10 @@ class ShellTurns {
     struct Turn {
         unsigned long number;
         Evaluation* evaluation;  // Lent; null once it has left.
-        Fd stdin_reader;         // Both are held until the shell has opened that pipe itself.
+        Fd stdin_reader;         // Both ends are held until the shell has opened the pipe itself.
         Fd stdin_writer;
         State state = State::Waiting;
-        std::set<int> signals;  // To be sent when it begins.
+        std::set<int> signals;  // To be sent when the command begins.
     };
 
     ShellTurns() = default;

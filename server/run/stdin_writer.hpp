@@ -22,7 +22,8 @@ class StdinWriter {
     void data(const msg::Data& data);
     void eof(Offset offset);
 
-    // The command has ended, or closed its stdin: drops what still comes, and sends one `stop`.
+    // Drops all further bytes, and sends one `stop`. Called when the command has ended or has
+    // closed its stdin.
     void close();
 
     // Continues on a new connection, and sends credit and `stop` again. Returns the offset of the

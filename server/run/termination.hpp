@@ -36,7 +36,7 @@ class Termination {
     [[nodiscard]] const std::vector<ProcessInfo>& survivors() const { return survivors_; }
     // Goes straight to KILL.
     void hurry(Time now);
-    // The first process was waited for at `when`, in clock ticks (now_in_ticks()).
+    // Records that the program was reaped at `when`, in clock ticks (now_in_ticks()).
     void reaped(std::uint64_t when) { origin_.reaped = when; }
 
   private:

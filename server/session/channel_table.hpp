@@ -33,9 +33,9 @@ class ChannelTable {
     // Checks the acknowledgement and removes its channel. Throws ProtocolError.
     void acknowledge(const msg::EndAck& ack, Time now);
 
-    // Returns true if there are kMaxChannels of them, refusals not counted.
+    // Returns true if there are kMaxChannels channels, refusals not counted.
     [[nodiscard]] bool is_full() const;
-    // Returns true if there are none, refusals not counted.
+    // Returns true if there are no channels, refusals not counted.
     [[nodiscard]] bool is_idle() const;
     // Returns true if a run lives and dies with one of the channels.
     [[nodiscard]] bool owns_runs() const;
@@ -62,7 +62,7 @@ class ChannelTable {
 
     [[nodiscard]] std::size_t active() const;
     Channels::iterator remove(Channels::iterator entry);
-    // Abandons the channel, and removes it at once if nothing of it is left. Returns the next.
+    // Abandons the channel, and removes it at once if nothing is left to end. Returns the next one.
     Channels::iterator abandon(Channels::iterator entry, Termination::First first, Time now);
 
     Link& link_;

@@ -182,7 +182,8 @@ void ClientConnection::terminate() {
 
 void ClientConnection::end_all_runs(Termination::First first) {
     const Time now = EventLoop::Clock::now();
-    // What a client with nothing running has left in the background may stay, as after a logout.
+    // If the client has no shell and no run, its earlier background processes go on, as after a
+    // logout.
     if (!shells_.empty() || channels_.owns_runs()) shells_.end_orphans(first, now);
     shells_.forget_orphans();
     channels_.abandon_all(first, now);

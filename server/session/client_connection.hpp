@@ -50,8 +50,8 @@ struct SessionSettings {
     std::shared_ptr<Audit> audit;  // May be null.
     std::string kept_folder;       // Where runs are kept.
     Retention retention = {};
-    // Called once, before the first message is acted on. Returns why the client is refused, or
-    // nothing.
+    // Called once, before the first message is processed. Returns why the client is refused;
+    // nothing if it is accepted.
     std::function<std::optional<std::string>()> refusal;
     // Called once, when the client has been admitted.
     std::function<void()> admitted;
@@ -144,7 +144,7 @@ class ClientConnection : private Link::Handler {
     // Returns nothing if nothing can be kept; that has been reported then.
     std::optional<Registry::Answer> ask_for_kept(const msg::Open& open);
     void follow(std::unique_ptr<JournalChannel> journal_channel);
-    // Returns true if nothing of the client's is running or being ended.
+    // Returns true if no run or shell of the client is running or being ended.
     [[nodiscard]] bool is_idle() const;
 
     EventLoop& loop_;

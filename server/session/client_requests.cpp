@@ -18,7 +18,8 @@ const Registry::Refusal kBusy{"busy",
                               "more than " + std::to_string(kMaxChannels) + " runs at once"};
 constexpr const char* kForcedCommand = "this key may only run its own command";
 
-// Calls `act`. Returns how the files of the kept runs kept it from answering, or nothing.
+// Calls `act`. If the files of the kept runs cannot be used, returns the refusal for the client;
+// otherwise nothing.
 template <typename Act>
 std::optional<Registry::Refusal> attempt(Act&& act) {
     try {

@@ -1,5 +1,5 @@
-// ConnectionShells owns the shells of one connection (what a REPL uses) and ends what they leave
-// behind. Shells with a name are kept_shell.hpp's.
+// ConnectionShells owns the shells of one connection (a prompt uses one) and ends the processes
+// that they leave behind. kept_shell.hpp has the shells with a name.
 #pragma once
 
 #include "common/link/link.hpp"
@@ -49,9 +49,9 @@ class ConnectionShells {
     void end_expired(const ExpiresAt& expires_at, Time now);
     // Returns when the next grace period ends; kNever if all shells are being ended.
     [[nodiscard]] Time next_expiry(const ExpiresAt& expires_at) const;
-    // Ends what shells that have died left running.
+    // Ends the orphans: processes that shells left running when they died.
     void end_orphans(Termination::First first, Time now);
-    // Lets what shells that have died left running live on.
+    // Lets the orphans go on.
     void forget_orphans() { orphans_.clear(); }
     // Reports and removes the shells that have ended.
     void remove_finished();
@@ -74,8 +74,7 @@ class ConnectionShells {
     Link& link_;
     const LaunchContext& launch_;
     std::map<ShellId, std::unique_ptr<Shell>> shells_;
-    // Where to find what shells that have died left running. It may run as long as the client is
-    // there.
+    // Where to find the orphans. They may run as long as the client is connected.
     std::vector<ProcessOrigin> orphans_;
     std::vector<Termination> terminations_;
     // A client sends the first run of a shell before it can have read the refusal.

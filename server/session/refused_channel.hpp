@@ -24,7 +24,7 @@ class RefusedChannel : public ServerChannel {
     void on(const msg::Cancel&) override {}
     void on(const msg::Resize&) override {}
     [[nodiscard]] bool is_told() const override { return true; }
-    // Whatever run it names, it acknowledges the refusal.
+    // Accepts an acknowledgement of any run.
     void acknowledge(const msg::EndAck&, Time) override {}
     std::optional<Offset> resume(const msg::Resume::Point&) override { return std::nullopt; }
     [[nodiscard]] OnDisconnect on_disconnect() const override { return {}; }
