@@ -4,7 +4,7 @@
 
 using namespace frsh::demo;
 
-TEST_CASE("cells: a Chinese character takes two, a line of a box one") {
+TEST_CASE("cells: a Chinese character takes two, a box line one") {
     CHECK(width_of("frame") == 5);
     CHECK(width_of("粘包") == 4);
     CHECK(width_of("，。：（）") == 10);
@@ -12,7 +12,7 @@ TEST_CASE("cells: a Chinese character takes two, a line of a box one") {
     CHECK(width_of("") == 0);
 }
 
-TEST_CASE("cells: no wrapped line is wider than it may be, and nothing is lost") {
+TEST_CASE("cells: wrapped lines fit the width and lose no text") {
     const std::string text =
         "一次 recv 拿到了三次 send 的全部 29 个字节：这就是粘包（也写作黏包）。";
     for (std::size_t width = 4; width < 80; ++width) {
@@ -45,7 +45,7 @@ TEST_CASE("cells: a line neither begins with a closing mark nor ends with an ope
     }
 }
 
-TEST_CASE("cells: English is broken at spaces, and only a word that fits no line is cut") {
+TEST_CASE("cells: English breaks at spaces; only long words are cut") {
     CHECK(wrap("one two three", 8) == std::vector<std::string>{"one two", "three"});
     CHECK(wrap("abcdefghij", 4) == std::vector<std::string>{"abcd", "efgh", "ij"});
     CHECK(wrap("", 10) == std::vector<std::string>{""});

@@ -16,7 +16,7 @@ Ribbon two_sends_one_recv() {
 
 }  // namespace
 
-TEST_CASE("ribbon: a bracket above for every send, one below for every recv") {
+TEST_CASE("ribbon: each send has a bracket above, each recv one below") {
     const RibbonLayout layout = lay_out(two_sends_one_recv(), 64, 4);
     REQUIRE(layout.rows.size() == 1);
     const RibbonRow& row = layout.rows[0];
@@ -30,7 +30,7 @@ TEST_CASE("ribbon: a bracket above for every send, one below for every recv") {
     CHECK(row.takes[0].end == 11);
 }
 
-TEST_CASE("ribbon: what goes on in the next row is left open at the edge") {
+TEST_CASE("ribbon: a bracket that continues in the next row stays open") {
     const RibbonLayout layout = lay_out(two_sends_one_recv(), 8, 4);
     REQUIRE(layout.rows.size() == 2);
     CHECK(layout.rows[1].offset == 8);
@@ -67,7 +67,7 @@ TEST_CASE("ribbon: a stream too long for its rows has many bytes in a cell, and 
     }
 }
 
-TEST_CASE("ribbon: an empty stream, and an empty send, draw nothing and break nothing") {
+TEST_CASE("ribbon: an empty stream or send draws nothing") {
     CHECK(lay_out(Ribbon{{"c", "c"}, {}, {}}, 64, 4).rows.empty());
     const Ribbon ribbon{
         {"c", "c"}, {{plain("send A"), "", 0}, {plain("send B"), "b", 1}}, {{plain("recv 1"), 1}}};
@@ -77,7 +77,7 @@ TEST_CASE("ribbon: an empty stream, and an empty send, draw nothing and break no
     CHECK(layout.rows[0].pieces[0].index == 1);
 }
 
-TEST_CASE("ribbon: a recv that claims more than there is ends with the stream") {
+TEST_CASE("ribbon: a recv longer than the stream ends with the stream") {
     const Ribbon ribbon{
         {"c", "c"}, {{plain("send A"), "abc", 0}}, {{plain("recv 1"), 100}, {plain("recv 2"), 5}}};
     const RibbonLayout layout = lay_out(ribbon, 64, 4);
@@ -85,7 +85,7 @@ TEST_CASE("ribbon: a recv that claims more than there is ends with the stream") 
     CHECK(layout.rows[0].takes[0].end == 3);
 }
 
-TEST_CASE("ribbon: a label becomes shorter with the room it has") {
+TEST_CASE("ribbon: a label is shortened to its room") {
     CHECK(bracket_label("send A", 9, 12) == " send A: 9 ");
     CHECK(bracket_label("send A", 9, 7) == " A: 9 ");
     CHECK(bracket_label("recv 12", 9, 4) == " 12 ");
@@ -93,14 +93,14 @@ TEST_CASE("ribbon: a label becomes shorter with the room it has") {
     CHECK(bracket_label("recv 12", 9, 1).empty());
 }
 
-TEST_CASE("ribbon: bytes show as themselves, or as one cell that says they cannot") {
+TEST_CASE("ribbon: a byte is one cell, printable or a placeholder") {
     CHECK(glyph_of('a') == "a");
     CHECK(glyph_of('\n') == "↵");
     for (int byte = 0; byte < 256; ++byte)
         CHECK(width_of(glyph_of(static_cast<char>(byte))) == 1);
 }
 
-TEST_CASE("ribbon: a Chinese label is measured in cells, and shortened to a character") {
+TEST_CASE("ribbon: a Chinese label is shortened at a character") {
     CHECK(bracket_label("报头", 22, 10) == " 报头: 22 ");
     CHECK(bracket_label("报头", 22, 6) == " 报头 ");
     CHECK(bracket_label("报头", 22, 2) == "报");

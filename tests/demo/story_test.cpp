@@ -10,14 +10,14 @@
 
 using namespace frsh::demo;
 
-TEST_CASE("story: values go where each language wants them") {
+TEST_CASE("story: each language places its own values") {
     const Text text = fill({"{0} of {1}", "{1} 中的 {0}"}, 3, "ten");
     CHECK(text.en == "3 of ten");
     CHECK(text.zh == "ten 中的 3");
     CHECK(fill({"{7} {x} {", "{"}, 1).en == "{7} {x} {");
 }
 
-TEST_CASE("story: a claim that did not happen is counted, and shown as broken") {
+TEST_CASE("story: a false claim is counted and shown") {
     Page page(Language::English);
     Story story({&page});
     story.claim(true, {"it rained", "下雨了"});
@@ -39,7 +39,7 @@ TEST_CASE("story: every lesson has both languages") {
     }
 }
 
-TEST_CASE("story: every place that lessons name was found when this was built") {
+TEST_CASE("story: the build found every source line of the lessons") {
     CHECK(source_lines().size() > 8);
     for (const SourceLine& line : source_lines()) {
         CAPTURE(line.key);
@@ -47,14 +47,14 @@ TEST_CASE("story: every place that lessons name was found when this was built") 
     }
 }
 
-TEST_CASE("page: text from outside cannot become markup") {
+TEST_CASE("page: text is escaped and cannot become markup") {
     Page page(Language::English);
     page.tell(Paragraph{plain("<script>alert(\"&\")</script>")});
     CHECK(page.html().find("<script") == std::string::npos);
     CHECK(page.html().find("&lt;script&gt;alert(&quot;&amp;&quot;)") != std::string::npos);
 }
 
-TEST_CASE("table: columns line up in cells, whatever is in them, within the width") {
+TEST_CASE("table: columns line up in cells within the width") {
     Table table;
     table.head = {{"name", "名字"}, {"what it is", "它是什么"}};
     table.rows = {{{"a", "粘包"}, {"short", "很短"}}, {plain("b"), plain(std::string(200, 'x'))}};

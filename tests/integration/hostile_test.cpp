@@ -168,7 +168,7 @@ const std::vector<std::string>& hostile_to_a_run() {
 
 }  // namespace
 
-TEST_CASE("hostile client: every broken rule is an error in words, in every cutting") {
+TEST_CASE("hostile client: each broken rule is an error with a reason") {
     const Quiet quiet;
     for (const Cutting& cutting : cuttings()) {
         for (const std::string& bad : hostile_frames()) {
@@ -182,7 +182,7 @@ TEST_CASE("hostile client: every broken rule is an error in words, in every cutt
     }
 }
 
-TEST_CASE("hostile client: a broken rule ends the run that was going on") {
+TEST_CASE("hostile client: a broken rule ends the running run") {
     const Quiet quiet;
     for (const Cutting& cutting : cuttings()) {
         for (const std::string& bad : hostile_to_a_run()) {
@@ -196,7 +196,7 @@ TEST_CASE("hostile client: a broken rule ends the run that was going on") {
     }
 }
 
-TEST_CASE("hostile client: data beyond the window is refused, and never buffered") {
+TEST_CASE("hostile client: data beyond the window is refused unbuffered") {
     const Quiet quiet;
     std::string bytes = hello() + open_frames("exec sleep 60");
     const std::string piece(kMaxData, 'x');
@@ -211,7 +211,7 @@ TEST_CASE("hostile client: data beyond the window is refused, and never buffered
     }
 }
 
-TEST_CASE("hostile client: nothing is done for a stranger before a hello") {
+TEST_CASE("hostile client: a request before hello is refused") {
     const Quiet quiet;
     for (const Cutting& cutting : cuttings()) {
         for (const std::string& bytes :
@@ -230,7 +230,7 @@ TEST_CASE("hostile client: nothing is done for a stranger before a hello") {
     }
 }
 
-TEST_CASE("hostile client: a connection cut anywhere ends quietly, and leaves nothing alive") {
+TEST_CASE("hostile client: a cut connection leaves no process") {
     const Quiet quiet;
     const std::string bytes = hello() + open_frames("exec sleep 60") +
                               said(msg::Data{1, StreamId::Stdin, 0, 0, "0123456789"}) +
@@ -257,7 +257,7 @@ TEST_CASE("hostile client: a flood of opens is refused, then ended") {
     CHECK(error->message.find("flood") != std::string::npos);
 }
 
-TEST_CASE("hostile client: one that floods control and never reads costs little memory") {
+TEST_CASE("hostile client: a flood of control costs little memory") {
     const Quiet quiet;
     EventLoop loop;
     const Watchdog watchdog(loop);
@@ -286,7 +286,7 @@ TEST_CASE("hostile client: one that floods control and never reads costs little 
     CHECK_FALSE(has_children());
 }
 
-TEST_CASE("hostile server: whatever it says, the run is lost and never a success") {
+TEST_CASE("hostile server: a broken rule makes the run lost") {
     const Quiet quiet;
     const auto end = [](StreamSummary out, StreamSummary err, const std::string& run = "run") {
         return said(msg::End{1, run, Exited{0}, out, err, std::nullopt, {}, {}, std::nullopt});
@@ -357,7 +357,7 @@ TEST_CASE("hostile server: whatever it says, the run is lost and never a success
     }
 }
 
-TEST_CASE("hostile server: an honest one, said by hand, is believed") {
+TEST_CASE("hostile server: a correct exchange by hand is accepted") {
     const StreamSummary three{3, 0x352441C2, true, std::nullopt, std::nullopt};
     const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
     EventLoop loop;

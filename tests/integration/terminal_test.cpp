@@ -23,7 +23,7 @@ void turn_until(BothEnds& ends, RemoteRun& run, Condition condition) {
 
 }  // namespace
 
-TEST_CASE("terminal: keys go there, and one stream comes back, however the connection is cut") {
+TEST_CASE("terminal: keys arrive and one stream returns, in every cutting") {
     for (const Cutting& cutting : cuttings()) {
         CAPTURE(cutting.name());
         BothEnds ends(cutting);
@@ -44,7 +44,7 @@ TEST_CASE("terminal: keys go there, and one stream comes back, however the conne
     }
 }
 
-TEST_CASE("terminal: of many sizes the last is told, however the connection is cut") {
+TEST_CASE("terminal: the last of many sizes arrives, in every cutting") {
     for (const Cutting& cutting : cuttings()) {
         CAPTURE(cutting.name());
         BothEnds ends(cutting);
@@ -58,7 +58,7 @@ TEST_CASE("terminal: of many sizes the last is told, however the connection is c
     }
 }
 
-TEST_CASE("terminal: a new size for a run that has none, or none any more, changes nothing") {
+TEST_CASE("terminal: a size for a run without a terminal is ignored") {
     BothEnds ends(Cutting{});
     RemoteRun& run = ends.open(BothEnds::command("echo up; cat"));
     run.resize({1, 2, 3, 4});
@@ -67,7 +67,7 @@ TEST_CASE("terminal: a new size for a run that has none, or none any more, chang
     ends.leave();
 }
 
-TEST_CASE("terminal: Ctrl-C and Ctrl-D are bytes, and the terminal there makes something of them") {
+TEST_CASE("terminal: Ctrl-C and Ctrl-D act on the remote terminal") {
     for (const Cutting& cutting : cuttings()) {
         CAPTURE(cutting.name());
         BothEnds ends(cutting);
@@ -84,7 +84,7 @@ TEST_CASE("terminal: Ctrl-C and Ctrl-D are bytes, and the terminal there makes s
     }
 }
 
-TEST_CASE("terminal: a connection dropped at any point is lost, and leaves nothing alive") {
+TEST_CASE("terminal: a dropped connection is lost and leaves no process") {
     const Quiet quiet;
     for (const std::size_t at : {std::size_t{0}, std::size_t{150}, std::size_t{700},
                                  std::size_t{5'000}, std::size_t{100'000}}) {
@@ -99,7 +99,7 @@ TEST_CASE("terminal: a connection dropped at any point is lost, and leaves nothi
     }
 }
 
-TEST_CASE("terminal: while nobody reads, no more is on its way than is soon shown") {
+TEST_CASE("terminal: unread output is limited to the terminal's window") {
     BothEnds ends(Cutting{});
     ends.out.takes = false;
     RemoteRun& run = ends.open(on_terminal("yes"));

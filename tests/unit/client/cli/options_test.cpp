@@ -97,7 +97,7 @@ TEST_CASE("options: each option of the client is understood") {
     CHECK(options->words.empty());
 }
 
-TEST_CASE("options: a client's command line that makes no sense is refused") {
+TEST_CASE("options: an invalid command line of the client is refused") {
     for (const Strings& words :
          std::vector<Strings>{{},
                               {"--no-such-option", "host"},
@@ -124,7 +124,7 @@ TEST_CASE("options: a client's command line that makes no sense is refused") {
     }
 }
 
-TEST_CASE("options: what a client asks a server for") {
+TEST_CASE("options: client options become the request") {
     auto options = client({"--env", "A=1", "--timeout", "5", "host"});
     REQUIRE(options);
     const auto open = frsh::open_for(*options, {"echo", "a  b"});
@@ -146,7 +146,7 @@ TEST_CASE("options: what a client asks a server for") {
     CHECK(frsh::is_run_id(argv.run));
 }
 
-TEST_CASE("options: whether there is to be a terminal, and what begins an escape on it") {
+TEST_CASE("options: -t, -T and -e set terminal and escape character") {
     using frsh::Tty;
     CHECK(client({"host"})->tty == Tty::Automatic);
     CHECK(client({"-t", "host"})->tty == Tty::Wanted);
@@ -171,7 +171,7 @@ TEST_CASE("options: whether there is to be a terminal, and what begins an escape
     CHECK(client({"-T", "--json", "host", "true"}));
 }
 
-TEST_CASE("options: a run that is kept is asked for so, and goes on without us unless told else") {
+TEST_CASE("options: a kept run outlives its client by default") {
     using Kind = frsh::OnDisconnect::Kind;
     const auto open_of = [](Strings words) {
         words.insert(words.end(), {"local", "true"});
@@ -204,7 +204,7 @@ TEST_CASE("options: a run that is kept is asked for so, and goes on without us u
     CHECK(in_shell.on_disconnect.kind == Kind::Kill);
 }
 
-TEST_CASE("options: called as ssh, a run that is kept still is") {
+TEST_CASE("options: called as ssh, kept runs are requested as usual") {
     int status = -1;
     const auto options =
         parse(frsh::parse_client_options, "ssh", {"--detach", "host", "x"}, status);
@@ -213,7 +213,7 @@ TEST_CASE("options: called as ssh, a run that is kept still is") {
     CHECK(parse(frsh::parse_client_options, "ssh", {"--attach", "x", "host"}, status));
 }
 
-TEST_CASE("options: what is asked about runs that were kept") {
+TEST_CASE("options: requests about kept runs are parsed") {
     using Kind = frsh::KeptRequest::Kind;
     CHECK_FALSE(client({"host"})->request);
     CHECK(client({"--runs", "--json", "host"})->request->kind == Kind::List);
@@ -240,7 +240,7 @@ TEST_CASE("options: what is asked about runs that were kept") {
     CHECK(client({"--forget", "k3v9", "host"})->request->kind == Kind::Forget);
 }
 
-TEST_CASE("options: where in the output of a run to begin") {
+TEST_CASE("options: --from gives the offsets of both streams") {
     const auto from = [](const char* text) { return frsh::parse_from(text); };
     CHECK(from("7")->out == 7U);
     CHECK(from("7")->err == 0U);
@@ -254,7 +254,7 @@ TEST_CASE("options: where in the output of a run to begin") {
         CHECK_FALSE(from(bad));
 }
 
-TEST_CASE("options: what does not fit a run that is kept, or a request about one, is refused") {
+TEST_CASE("options: conflicts with a kept run or its requests are refused") {
     for (const Strings& words :
          std::vector<Strings>{{"--detach", "host"},
                               {"--run-id", "a", "host"},
@@ -311,7 +311,7 @@ TEST_CASE("options: what does not fit a run that is kept, or a request about one
     }
 }
 
-TEST_CASE("options: a NUL in a command or an argument is refused in words") {
+TEST_CASE("options: a NUL in a command or argument is refused") {
     auto options = client({"host"});
     REQUIRE(options);
     const std::string with_nul("a\0b", 3);
@@ -320,7 +320,7 @@ TEST_CASE("options: a NUL in a command or an argument is refused in words") {
     CHECK_THROWS_AS((void)frsh::open_for(*options, {"true", with_nul}), frsh::UserError);
 }
 
-TEST_CASE("options: where a server listens") {
+TEST_CASE("options: --listen and --unix set where a server listens") {
     CHECK_FALSE(server({})->settings.unix_path);
     CHECK_FALSE(server({})->settings.listen);
     CHECK(server({"--unix"})->settings.unix_path == "");
@@ -334,7 +334,7 @@ TEST_CASE("options: where a server listens") {
     CHECK(options->settings.log_level == frsh::log::Level::Info);
 }
 
-TEST_CASE("options: a server's command line that makes no sense is refused") {
+TEST_CASE("options: an invalid command line of the server is refused") {
     for (const Strings& words : std::vector<Strings>{{"--stdio", "--unix"},
                                                      {"--stdio", "--listen", "1", "--plaintext"},
                                                      {"--listen"},

@@ -48,7 +48,7 @@ SshOptions key(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("ssh options: before and behind the host, until the first word that is none") {
+TEST_CASE("ssh options: they are read on both sides of the host") {
     const auto options = good({"-q", "host", "-l", "bob", "-p2222", "cmd", "-n", "--json"});
     CHECK(options.target == "host");
     CHECK(options.settings.user == "bob");
@@ -59,7 +59,7 @@ TEST_CASE("ssh options: before and behind the host, until the first word that is
     CHECK(options.long_options.empty());
 }
 
-TEST_CASE("ssh options: restic, unison, tar and pssh have theirs behind the host") {
+TEST_CASE("ssh options: restic, unison, tar and pssh put them behind the host") {
     CHECK(good({"host", "-s", "sftp"}).subsystem);
     CHECK(good({"host", "-s", "sftp"}).words == Strings{"sftp"});
     CHECK(good({"host", "-e", "none", "cmd"}).words == Strings{"cmd"});
@@ -68,7 +68,7 @@ TEST_CASE("ssh options: restic, unison, tar and pssh have theirs behind the host
     CHECK(options.words == Strings{"cmd", "-x"});
 }
 
-TEST_CASE("ssh options: -- before the host and behind it") {
+TEST_CASE("ssh options: -- ends them before and behind the host") {
     CHECK(good({"-x", "--", "host", "-n", "cmd"}).words == Strings{"-n", "cmd"});
     CHECK(good({"host", "--", "-n", "cmd"}).words == Strings{"-n", "cmd"});
     CHECK(good({"host", "-n", "--", "--", "cmd"}).words == Strings{"--", "cmd"});
@@ -76,7 +76,7 @@ TEST_CASE("ssh options: -- before the host and behind it") {
     CHECK(good({"host", "--"}).words.empty());
 }
 
-TEST_CASE("ssh options: a host that begins with a dash is never an option, and no host") {
+TEST_CASE("ssh options: a host that begins with a dash is refused") {
     CHECK(has(refusal({"--", "-oProxyCommand=touch x"}), "begins with a dash"));
     CHECK(has(refusal({"--", "-x", "cmd"}), "begins with a dash"));
     CHECK(has(refusal({"-"}), "begins with a dash"));
@@ -84,7 +84,7 @@ TEST_CASE("ssh options: a host that begins with a dash is never an option, and n
     CHECK(has(refusal({"ssh://me@%2doProxyCommand=x"}), "is not ssh://"));
 }
 
-TEST_CASE("ssh options: flags are bundled, values joined or apart") {
+TEST_CASE("ssh options: flags may be bundled, values joined or apart") {
     const auto options = good({"-xaqTn", "-lroot", "-p", "2222", "-oBatchMode=yes", "-o",
                                "ConnectTimeout=5", "-MT", "host"});
     CHECK(options.settings.user == "root");
@@ -101,7 +101,7 @@ TEST_CASE("ssh options: flags are bundled, values joined or apart") {
     CHECK(good({"-vq", "host"}).log_level == Level::Quiet);
 }
 
-TEST_CASE("ssh options: a value that is missing is said with its option") {
+TEST_CASE("ssh options: a missing value is reported with its option") {
     for (const char* const letter : {"b", "c", "e", "E", "F", "i", "l", "m", "o", "p", "S"}) {
         const std::string option = std::string("-").append(letter);
         CAPTURE(option);
@@ -115,7 +115,7 @@ TEST_CASE("ssh options: a value that is missing is said with its option") {
     CHECK_FALSE(has(why, "Usage:"));
 }
 
-TEST_CASE("ssh options: user@host, -l, User and ssh:// - the first one said wins") {
+TEST_CASE("ssh options: the first of user@host, -l, User and ssh:// wins") {
     CHECK(good({"a@host"}).settings.user == "a");
     CHECK(good({"a@host"}).target == "a@host");
     CHECK(good({"a@b@host"}).settings.user == "a@b");
@@ -141,7 +141,7 @@ TEST_CASE("ssh options: user@host, -l, User and ssh:// - the first one said wins
     CHECK_FALSE(good({"unix:/run/a@b"}).settings.user);
 }
 
-TEST_CASE("ssh options: frsh's own long ones live beside them, on both sides of the host") {
+TEST_CASE("ssh options: frsh's long options mix with them") {
     const auto options =
         good({"--json", "-p", "1", "--timeout", "5s", "host", "--timeout=6s", "x"});
     CHECK(options.long_options == Strings{"--json", "--timeout=5s", "--timeout=6s"});
@@ -150,7 +150,7 @@ TEST_CASE("ssh options: frsh's own long ones live beside them, on both sides of 
     CHECK(has(refusal({"--no-such", "host"}), "unknown option --no-such"));
 }
 
-TEST_CASE("ssh options: -o takes Key=value and Key value, in any case, with blanks and quotes") {
+TEST_CASE("ssh options: -o takes Key=value and Key value in any case") {
     for (const char* const line :
          {"User=me", "user=me", "USER me", "User = me", "User\tme", " user=\"me\" ", "User=\"me\"",
           "User 'me'", "User=me # why", "user=m\"e\""}) {
@@ -168,7 +168,7 @@ TEST_CASE("ssh options: -o takes Key=value and Key value, in any case, with blan
     CHECK(good({"-oIgnoreUnknown=Use*,nosuch*", "-oNoSuchKey=1", "host"}).target == "host");
 }
 
-TEST_CASE("ssh options: of a key said twice the first one wins") {
+TEST_CASE("ssh options: the first value of a repeated key wins") {
     const auto options =
         good({"-oConnectTimeout=1", "-oConnectTimeout=2", "-oBatchMode=yes", "-oBatchMode=no",
               "-oProxyCommand=a", "-oProxyCommand=b", "-oUserKnownHostsFile=a",
@@ -185,7 +185,7 @@ TEST_CASE("ssh options: of a key said twice the first one wins") {
     CHECK(good({"-t", "-oRequestTTY=no", "host"}).tty == Tty::Wanted);
 }
 
-TEST_CASE("ssh options: every key that is acted on") {
+TEST_CASE("ssh options: every key with an effect sets its value") {
     CHECK(key("AddressFamily=inet6").settings.family == AddressFamily::V6);
     CHECK(good({"-4", "host"}).settings.family == AddressFamily::V4);
     CHECK(good({"-6", "host"}).settings.family == AddressFamily::V6);
@@ -232,7 +232,7 @@ TEST_CASE("ssh options: every key that is acted on") {
     CHECK(good({"-V", "-Z"}).version);
 }
 
-TEST_CASE("ssh options: what a terminal is wanted for") {
+TEST_CASE("ssh options: -t, -tt, -T and RequestTTY choose the terminal") {
     CHECK_FALSE(good({"host"}).tty);
     CHECK(good({"-t", "host"}).tty == Tty::Wanted);
     CHECK(good({"-tt", "host"}).tty == Tty::Forced);
@@ -241,7 +241,7 @@ TEST_CASE("ssh options: what a terminal is wanted for") {
     CHECK(good({"-oRequestTTY=no", "host"}).tty == Tty::Never);
 }
 
-TEST_CASE("ssh options: host keys - no is accept-new, and the first one said wins") {
+TEST_CASE("ssh options: StrictHostKeyChecking=no means accept-new") {
     for (const char* const word : {"no", "off", "false", "accept-new"}) {
         const auto settings = key(std::string("StrictHostKeyChecking=") + word).settings;
         CHECK(settings.accept_new == true);
@@ -254,7 +254,7 @@ TEST_CASE("ssh options: host keys - no is accept-new, and the first one said win
               .settings.refuse_unknown == true);
 }
 
-TEST_CASE("ssh options: values that make no sense are refused with their key") {
+TEST_CASE("ssh options: an invalid value is refused with its key") {
     for (const char* const line :
          {"Port=0", "Port=65536", "Port=ssh", "BatchMode=maybe", "ConnectTimeout=-1",
           "ConnectTimeout=5x", "ConnectTimeout=99999999999999999999", "ConnectionAttempts=x",
@@ -266,7 +266,7 @@ TEST_CASE("ssh options: values that make no sense are refused with their key") {
     }
 }
 
-TEST_CASE("ssh options: what changes nothing is accepted") {
+TEST_CASE("ssh options: options without a noticeable effect are accepted") {
     for (const char* const option : {"-2", "-4", "-a", "-C", "-k", "-M", "-x", "-y", "-q", "-T"}) {
         CAPTURE(option);
         CHECK(good({option, "host", "cmd"}).words == Strings{"cmd"});
@@ -317,7 +317,7 @@ TEST_CASE("ssh options: what changes nothing is accepted") {
     }
 }
 
-TEST_CASE("ssh options: what somebody would miss is refused by its name") {
+TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
     for (const Strings& words : std::vector<Strings>{{"-A"},
                                                      {"-X"},
                                                      {"-Y"},
@@ -363,7 +363,7 @@ TEST_CASE("ssh options: an escaped NUL in ssh:// is refused (CVE-2025-61985)") {
         CHECK(has(refusal({uri}), "is not ssh://"));
 }
 
-TEST_CASE("ssh options: every letter is in exactly one of the lists, or unknown") {
+TEST_CASE("ssh options: every letter is in one list or unknown") {
     // The options of OpenSSH 9.2. A missing letter would break tools that use it.
     const std::string known = "1246AaBbCcDEeFfGgIiJKkLlMmNnOopQqRSsTtVvWwXxYyh";
     for (char letter = '!'; letter <= '~'; ++letter) {
@@ -374,14 +374,14 @@ TEST_CASE("ssh options: every letter is in exactly one of the lists, or unknown"
     }
 }
 
-TEST_CASE("ssh options: %-tokens") {
+TEST_CASE("ssh options: %-tokens are expanded once") {
     const frsh::SshTokens tokens = {{'h', "box"}, {'p', "22"}, {'r', "%h"}};
     CHECK(frsh::expand_tokens("nc %h:%p %r 100%%", tokens) == "nc box:22 %h 100%");
     CHECK_FALSE(frsh::expand_tokens("%x", tokens));
     CHECK_FALSE(frsh::expand_tokens("%", tokens));
 }
 
-TEST_CASE("ssh options: a name with a shell's words in it is no host and no user") {
+TEST_CASE("ssh options: a name with shell characters is refused") {
     for (const char* const host : {"box", "192.0.2.1", "::1", "fe80::1%eth0", "a_b.example"}) {
         CHECK(frsh::is_safe_host(host));
     }

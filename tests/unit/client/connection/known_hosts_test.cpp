@@ -28,7 +28,7 @@ struct Folder : frsh::test::TempFolder {
 
 }  // namespace
 
-TEST_CASE("host pattern: stars and question marks, without exploding") {
+TEST_CASE("host pattern: stars and question marks match in bounded time") {
     CHECK(frsh::matches_pattern("server.example.com", "*.example.com"));
     CHECK(frsh::matches_pattern("abc", "a?c"));
     CHECK(frsh::matches_pattern("abc", "***abc***"));
@@ -80,7 +80,7 @@ TEST_CASE("known hosts: several keys for one server are all good") {
     CHECK(folder.judge(new_key()) == Kind::Changed);
 }
 
-TEST_CASE("known hosts: ssh's files help, and never refuse") {
+TEST_CASE("known hosts: ssh's files accept a key and never refuse one") {
     Folder folder;
     const PublicKey key = new_key();
     folder.write("system", "server " + key.text() + " comment\n");
@@ -116,7 +116,7 @@ TEST_CASE("known hosts: another key in ssh's files is named with its place") {
     CHECK_FALSE(judge(new_key()).recorded);
 }
 
-TEST_CASE("known hosts: a revoked key is refused wherever that is written") {
+TEST_CASE("known hosts: a key revoked in any file is refused") {
     const PublicKey key = new_key();
     for (const char* file : {"own", "user", "system"}) {
         Folder folder;
@@ -129,7 +129,7 @@ TEST_CASE("known hosts: a revoked key is refused wherever that is written") {
     }
 }
 
-TEST_CASE("known hosts: a pin left by a server of the same user is believed last") {
+TEST_CASE("known hosts: a pin counts after all files") {
     Folder folder;
     const PublicKey key = new_key();
     folder.sources.pin = key;
@@ -139,7 +139,7 @@ TEST_CASE("known hosts: a pin left by a server of the same user is believed last
     CHECK(folder.judge(key) == Kind::Changed);
 }
 
-TEST_CASE("known hosts: lines that cannot be read vouch for nobody") {
+TEST_CASE("known hosts: malformed lines match no host") {
     const PublicKey key = new_key();
     const std::string text = key.text();
     CHECK(frsh::parse_known_hosts("# comment\n\n  \nserver\nserver ssh-ed25519\nserver x y\n")
@@ -169,7 +169,7 @@ TEST_CASE("known hosts: a file is made for its owner only, with the folders abov
     CHECK((status.st_mode & 0777) == 0700);
 }
 
-TEST_CASE("known hosts: a last line without an end is not run into") {
+TEST_CASE("known hosts: a new line never joins an unfinished last line") {
     Folder folder;
     const PublicKey one = new_key();
     const PublicKey two = new_key();
@@ -179,7 +179,7 @@ TEST_CASE("known hosts: a last line without an end is not run into") {
     CHECK(folder.judge(two) == Kind::Known);
 }
 
-TEST_CASE("known hosts: a name that would say more than itself is not written down") {
+TEST_CASE("known hosts: a host name with pattern characters is refused") {
     const frsh::test::TempFolder folder;
     for (const char* bad : {"", "*", "a,b", "a b", "a\nb", "!a", "|1|a|b", "#a", "a]:1"}) {
         CHECK_THROWS_AS(frsh::add_known_host(folder / "own", bad, 7722, new_key()),
@@ -188,8 +188,7 @@ TEST_CASE("known hosts: a name that would say more than itself is not written do
     frsh::add_known_host(folder / "own", "2001:db8::1", 7722, new_key());
 }
 
-TEST_CASE(
-    "known hosts: ssh-keygen finds, hides and removes our lines, and we find its hidden ones") {
+TEST_CASE("known hosts: ssh-keygen and frsh read each other's lines") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     Folder folder;
     const PublicKey key = new_key();

@@ -94,14 +94,14 @@ class FalseAgent {
 
 }  // namespace
 
-TEST_CASE("ssh agent: without one there is nothing, and no error") {
+TEST_CASE("ssh agent: a missing agent is no error") {
     CHECK_FALSE(SshAgent::connect("/no/such/agent"));
     CHECK_FALSE(SshAgent::connect(std::string(500, 'x')));
     const frsh::test::TempFolder folder;
     CHECK_FALSE(SshAgent::connect(folder.write("file", "no socket")));
 }
 
-TEST_CASE("ssh agent: a real one signs with every type of key it holds") {
+TEST_CASE("ssh agent: a real agent signs with every type of key") {
     if (frsh::test::is_missing("ssh-agent") || frsh::test::is_missing("ssh-add")) return;
     RealAgent real;
     real.add("ed25519", "");
@@ -122,7 +122,7 @@ TEST_CASE("ssh agent: a real one signs with every type of key it holds") {
     }
 }
 
-TEST_CASE("ssh agent: a refusal is an answer, and the next key can be tried") {
+TEST_CASE("ssh agent: after a refusal the next key can be tried") {
     if (frsh::test::is_missing("ssh-agent") || frsh::test::is_missing("ssh-add")) return;
     RealAgent real;
     real.add("ecdsa", "256", true);  // Wants to be confirmed, by an SSH_ASKPASS that will not.
@@ -139,7 +139,7 @@ TEST_CASE("ssh agent: a refusal is an answer, and the next key can be tried") {
           Answer::Signed);
 }
 
-TEST_CASE("ssh agent: one that does not answer is waited for aloud, and not for ever") {
+TEST_CASE("ssh agent: a wait is reported and limited") {
     const FalseAgent silent("");
     auto agent = SshAgent::connect(silent.path());
     REQUIRE(agent);
@@ -155,7 +155,7 @@ TEST_CASE("ssh agent: one that does not answer is waited for aloud, and not for 
     CHECK(agent->sign(key, "data", Clock::now() + 1h, count).answer == Answer::Gone);
 }
 
-TEST_CASE("ssh agent: nonsense from an agent ends the conversation, not the program") {
+TEST_CASE("ssh agent: a malformed answer closes the agent's connection") {
     const auto key = PrivateKey::generate_ed25519().public_key();
     for (const std::string& nonsense :
          {"\xFF\xFF\xFF\xFF"s, "\0\0\0\0"s, "\0\0\0\x01\x0C"s, "\0\0\0\x05\x0E\0\0\0\x63"s}) {
@@ -170,7 +170,7 @@ TEST_CASE("ssh agent: nonsense from an agent ends the conversation, not the prog
     CHECK(agent->identities(Clock::now() + 5s).empty());
 }
 
-TEST_CASE("ssh agent: a signature that is not the key's is a refusal") {
+TEST_CASE("ssh agent: a wrong signature counts as a refusal") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     const std::string answer =
         WireWriter().string(WireWriter().u8(14).string(key.sign("something else")).bytes()).take();

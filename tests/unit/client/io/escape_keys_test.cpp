@@ -35,7 +35,7 @@ using Actions = std::vector<Action>;
 
 }  // namespace
 
-TEST_CASE("escapes: only at the start of a line, however the keys were cut") {
+TEST_CASE("escapes: they count only at the start of a line") {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, SIZE_MAX}) {
         CAPTURE(piece);
         CHECK(typed("~.", '~', piece).actions == Actions{Action::Leave});
@@ -49,7 +49,7 @@ TEST_CASE("escapes: only at the start of a line, however the keys were cut") {
     }
 }
 
-TEST_CASE("escapes: typed twice it is sent once, and before anything else as it is") {
+TEST_CASE("escapes: two send one, and other keys get it unchanged") {
     CHECK(typed("~~").keys == "~");
     CHECK(typed("~~.").keys == "~.");
     CHECK(typed("~~.").actions.empty());
@@ -59,7 +59,7 @@ TEST_CASE("escapes: typed twice it is sent once, and before anything else as it 
     CHECK(typed("~").keys.empty());  // Held back until more is known.
 }
 
-TEST_CASE("escapes: what surrounds one goes through, in order, and another may follow at once") {
+TEST_CASE("escapes: keys around an escape pass in order") {
     const Taken taken = typed(
         "a\r~?~?b\r~\x1A"
         "c~.");
@@ -67,7 +67,7 @@ TEST_CASE("escapes: what surrounds one goes through, in order, and another may f
     CHECK(taken.actions == Actions{Action::Help, Action::Help, Action::Suspend});
 }
 
-TEST_CASE("escapes: none, or another character") {
+TEST_CASE("escapes: the character can be changed or switched off") {
     CHECK(typed("~.\r~?", std::nullopt).keys == "~.\r~?");
     CHECK(typed("~.\r~?", std::nullopt).actions.empty());
     CHECK(typed("~.\r%.", '%').actions == Actions{Action::Leave});
@@ -76,7 +76,7 @@ TEST_CASE("escapes: none, or another character") {
     CHECK(EscapeKeys('\x1d').help().find("^].") != std::string::npos);
 }
 
-TEST_CASE("escapes: every byte value goes through") {
+TEST_CASE("escapes: every byte value passes through") {
     std::string every;
     for (int i = 0; i < 256; ++i)
         every += static_cast<char>(i);

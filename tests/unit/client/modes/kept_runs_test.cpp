@@ -38,12 +38,12 @@ TEST_CASE("kept runs: a line has id, state, age, bytes, outcome and command") {
     CHECK(kept_line(shell, 1000, 0).find("  ended  ") != std::string::npos);
 }
 
-TEST_CASE("kept runs: what a terminal would obey is shown as what it is, and on one line") {
+TEST_CASE("kept runs: control characters are escaped, on one line") {
     const std::string line = kept_line(kept({"a\x1b[31m\nb\xff"}), 1000, 0);
     CHECK(line.ends_with("a\\x1b[31m\\x0ab\\xff"));
 }
 
-TEST_CASE("kept runs: a command of another kind is told from one for a shell") {
+TEST_CASE("kept runs: --argv, login and subsystem runs are marked") {
     auto one = kept({"ls", "a  b", ""});
     one.mode = Mode::Argv;
     CHECK(kept_line(one, 1000, 0).ends_with("  ls 'a  b' ''"));
@@ -56,7 +56,7 @@ TEST_CASE("kept runs: a command of another kind is told from one for a shell") {
     CHECK(kept_line(one, 1000, 0).ends_with("  (subsystem) sftp"));
 }
 
-TEST_CASE("kept runs: a line is no wider than the terminal, and no character is cut in two") {
+TEST_CASE("kept runs: a line fits the terminal and cuts no character") {
     const std::string whole = kept_line(kept({"ab\u00e4\u00e4\u6f22\u6f22"}), 1000, 0);
     const auto head = static_cast<unsigned>(whole.find("ab\u00e4"));
     const auto cut = [&](unsigned columns) {
@@ -72,7 +72,7 @@ TEST_CASE("kept runs: a line is no wider than the terminal, and no character is 
     CHECK(frsh::kept_heading(9) == "RUN      ");
 }
 
-TEST_CASE("kept runs: as JSON, one line with everything") {
+TEST_CASE("kept runs: JSON has every field on one line") {
     CHECK(kept_json(kept({"make"})) ==
           R"({"run":"k3v9q0w2x7m1c5tz","state":"running","started_at":1000,"command":"make",)"
           R"("outcome":{"kind":"running"},"stdout":{"bytes":12},"stderr":{"bytes":3456789}})");

@@ -145,7 +145,7 @@ void kill_child(pid_t child) {
 
 }  // namespace
 
-TEST_CASE("journal: what is written in pieces of any size is read back whole, in any size") {
+TEST_CASE("journal: pieces of any size are read back whole in any size") {
     for (const std::size_t size : {0, 1, 2, 65535, 65536, 65537, 131072, 131073}) {
         const TempFolder folder;
         const std::string bytes = random_bytes(size, 1);
@@ -179,7 +179,7 @@ TEST_CASE("journal: what is written in pieces of any size is read back whole, in
     }
 }
 
-TEST_CASE("journal: nothing is there before the first byte, and each stream has its own") {
+TEST_CASE("journal: it is empty at first, and each stream has its own") {
     const TempFolder folder;
     JournalWriter out(folder.path(), StreamId::Stdout, kLargeCap);
     JournalWriter err(folder.path(), StreamId::Stderr, kLargeCap);
@@ -198,7 +198,7 @@ TEST_CASE("journal: nothing is there before the first byte, and each stream has 
     CHECK((info.st_mode & 0777) == 0600);
 }
 
-TEST_CASE("journal: data keeps its time") {
+TEST_CASE("journal: data is read back with its time") {
     const TempFolder folder;
     JournalWriter writer(folder.path(), StreamId::Stdout, kLargeCap);
     writer.data(0, 1234567, "abcd");
@@ -210,7 +210,7 @@ TEST_CASE("journal: data keeps its time") {
     }
 }
 
-TEST_CASE("journal: past the cap its head and its tail are there, and the hole is told exactly") {
+TEST_CASE("journal: past the cap head and tail stay, with the exact gap") {
     constexpr std::uint64_t kCap = 1'000'000;
     for (const std::size_t piece : {777, 65536, 300'000}) {
         const TempFolder folder;
@@ -233,7 +233,7 @@ TEST_CASE("journal: past the cap its head and its tail are there, and the hole i
     }
 }
 
-TEST_CASE("journal: a command that writes one byte at a time is bounded as well") {
+TEST_CASE("journal: the cap holds for single bytes, too") {
     constexpr std::uint64_t kCap = 200'000;
     const TempFolder folder;
     const std::string bytes = random_bytes(30'000, 4);
@@ -251,7 +251,7 @@ TEST_CASE("journal: a command that writes one byte at a time is bounded as well"
     CHECK(reading.gaps.size() == 1);
 }
 
-TEST_CASE("journal: reading from any offset gives what reading from the start gives") {
+TEST_CASE("journal: reading from any offset equals reading from the start") {
     const TempFolder folder;
     const std::string bytes = random_bytes(120'000, 5);
     JournalWriter writer(folder.path(), StreamId::Stdout, 40'000);
@@ -296,7 +296,7 @@ TEST_CASE("journal: reading from any offset gives what reading from the start gi
     CHECK_FALSE(at_end.next(kAny));
 }
 
-TEST_CASE("journal: how far a run has got is seen without reading what it wrote") {
+TEST_CASE("journal: the reach of a run is found without reading its data") {
     const TempFolder folder;
     CHECK(frsh::journal_reach(folder.path(), StreamId::Stdout) == 0);
     CHECK(frsh::journal_reach(folder / "none", StreamId::Stdout) == 0);
@@ -314,7 +314,7 @@ TEST_CASE("journal: how far a run has got is seen without reading what it wrote"
     CHECK(frsh::journal_reach(folder.path(), StreamId::Stdout) == 500'000);
 }
 
-TEST_CASE("journal: a hole that the writer was told of is read as it was told") {
+TEST_CASE("journal: a gap given to the writer is read back") {
     const TempFolder folder;
     const std::string bytes = random_bytes(9000, 7);
     JournalWriter writer(folder.path(), StreamId::Stdout, kLargeCap);
@@ -328,7 +328,7 @@ TEST_CASE("journal: a hole that the writer was told of is read as it was told") 
     CHECK(reading.gaps[0].to == 8000);
 }
 
-TEST_CASE("journal: a hole from the very first byte on can be told as well") {
+TEST_CASE("journal: a gap may begin at the first byte") {
     const TempFolder folder;
     const std::string bytes = random_bytes(100, 8);
     JournalWriter writer(folder.path(), StreamId::Stdout, kLargeCap);
@@ -341,7 +341,7 @@ TEST_CASE("journal: a hole from the very first byte on can be told as well") {
     CHECK(reading.problem.empty());
 }
 
-TEST_CASE("journal: who follows it reads every byte that is kept, while the writer goes on") {
+TEST_CASE("journal: a follower reads every kept byte while it is written") {
     const TempFolder folder;
     const std::string bytes = random_bytes(2'000'000, 9);
     JournalWriter writer(folder.path(), StreamId::Stdout, 100'000);
@@ -368,7 +368,7 @@ TEST_CASE("journal: who follows it reads every byte that is kept, while the writ
     CHECK(reading.saw_eof);
 }
 
-TEST_CASE("journal: a reader in another process never meets damage, however the writer rotates") {
+TEST_CASE("journal: a reader in another process sees no damage at rotation") {
     const TempFolder folder;
     const std::string bytes = random_bytes(3'000'000, 11);
     const pid_t child = ::fork();
@@ -407,7 +407,7 @@ TEST_CASE("journal: a reader in another process never meets damage, however the 
     MESSAGE(readers, " readers beside the follower");
 }
 
-TEST_CASE("journal: cut off at any byte, it is read to its last whole record, and goes on there") {
+TEST_CASE("journal: cut at any byte, it goes on after its last whole record") {
     const TempFolder folder;
     const std::string bytes = random_bytes(6000, 14);
     JournalWriter writer(folder.path(), StreamId::Stdout, 16 * 1024);
@@ -441,7 +441,7 @@ TEST_CASE("journal: cut off at any byte, it is read to its last whole record, an
     CHECK(before == bytes.size());
 }
 
-TEST_CASE("journal: cut off at any byte before its last segment, it is damaged, or tells a hole") {
+TEST_CASE("journal: an earlier segment that is cut is damage or a gap") {
     const TempFolder folder;
     const std::string bytes = random_bytes(6000, 15);
     JournalWriter writer(folder.path(), StreamId::Stdout, 16 * 1024);
@@ -465,7 +465,7 @@ TEST_CASE("journal: cut off at any byte before its last segment, it is damaged, 
     CHECK(damaged > content.size() * 9 / 10);
 }
 
-TEST_CASE("journal: with any bit of it flipped, it is damaged or ends there, and is never wrong") {
+TEST_CASE("journal: a flipped bit is damage or the end, never wrong data") {
     for (const bool is_last : {false, true}) {
         const TempFolder folder;
         const std::string bytes = random_bytes(4000, 16);
@@ -494,7 +494,7 @@ TEST_CASE("journal: with any bit of it flipped, it is damaged or ends there, and
     }
 }
 
-TEST_CASE("journal: two segments that do not belong to each other are damage") {
+TEST_CASE("journal: segments of different journals are damage") {
     const TempFolder folder;
     const TempFolder other;
     const std::string bytes = random_bytes(6000, 17);
@@ -513,7 +513,7 @@ TEST_CASE("journal: two segments that do not belong to each other are damage") {
     CHECK(read_all(folder, other_bytes).problem.find("a hole from") != std::string::npos);
 }
 
-TEST_CASE("journal: a record whose place is another is damage, however sound its checksum") {
+TEST_CASE("journal: an intact record at a wrong place is damage") {
     using frsh::msg::Data;
     using frsh::msg::Eof;
     const auto problem_of = [](const frsh::Message& second) {
@@ -538,7 +538,7 @@ TEST_CASE("journal: a record whose place is another is damage, however sound its
     CHECK_FALSE(problem_of(frsh::msg::Started{0, "run", 1}).empty());
 }
 
-TEST_CASE("journal: zeros where the power went are its end") {
+TEST_CASE("journal: zeros after a power failure are its end") {
     const TempFolder folder;
     const std::string bytes = random_bytes(1000, 19);
     JournalWriter writer(folder.path(), StreamId::Stdout, kLargeCap);
@@ -578,7 +578,7 @@ class FileSizeLimit {
 
 }  // namespace
 
-TEST_CASE("journal: what could not be written is a hole, and what comes later is there again") {
+TEST_CASE("journal: a failed write is a gap, and later data follows it") {
     const std::string bytes = random_bytes(60'000, 20);
     // At any byte of what is being written, the first one included.
     std::vector<rlim_t> limits = {0, 1, 50, 100, 150, 330};
@@ -656,7 +656,7 @@ TEST_CASE("journal: a full disk is reported, and costs only what did not fit, as
     CHECK(reading.gaps.back().to == 700'000);
 }
 
-TEST_CASE("journal: a folder that is gone stops nobody") {
+TEST_CASE("journal: a removed folder stops neither writer nor reader") {
     const TempFolder folder;
     std::filesystem::create_directory(folder / "run");
     JournalWriter writer(folder / "run", StreamId::Stdout, kLargeCap);
@@ -673,7 +673,7 @@ TEST_CASE("journal: a folder that is gone stops nobody") {
     CHECK(late.left_out() == 3);
 }
 
-TEST_CASE("journal: of a writer that is killed at any moment a true beginning is left") {
+TEST_CASE("journal: a writer killed at any time leaves a correct beginning") {
     std::mt19937 random(22);
     const std::string bytes = random_bytes(30'000'000, 23);
     std::size_t began = 0;
@@ -699,7 +699,7 @@ TEST_CASE("journal: of a writer that is killed at any moment a true beginning is
     CHECK(began > 10);
 }
 
-TEST_CASE("journal: what is no file is no journal, and nobody waits for it") {
+TEST_CASE("journal: a FIFO or a link is refused without blocking") {
     const TempFolder folder;
     REQUIRE(::mkfifo((folder / name_of(0)).c_str(), 0600) == 0);
     JournalReader reader(folder.path(), StreamId::Stdout);

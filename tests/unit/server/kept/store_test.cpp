@@ -167,7 +167,7 @@ TEST_CASE("run store: the folder is below the state folder of the environment, o
     }
 }
 
-TEST_CASE("run store: asking for what is not there makes nothing") {
+TEST_CASE("run store: a look-up of a missing run creates nothing") {
     const Folder folder;
     Store store = folder.store();
     CHECK_FALSE(store.find("a"));
@@ -178,7 +178,7 @@ TEST_CASE("run store: asking for what is not there makes nothing") {
     CHECK_FALSE(std::filesystem::exists(folder / "frsh"));
 }
 
-TEST_CASE("run store: what was asked for is found again, whatever bytes it has") {
+TEST_CASE("run store: a request is read back with any bytes in it") {
     const Folder folder;
     Store store = folder.store();
     const std::vector<std::vector<std::string>> lists = {{},
@@ -209,7 +209,7 @@ TEST_CASE("run store: what was asked for is found again, whatever bytes it has")
     }
 }
 
-TEST_CASE("run store: a command as long as a link lets through is kept whole, and listed in part") {
+TEST_CASE("run store: the longest command is stored whole and listed in part") {
     const Folder folder;
     Store store = folder.store();
     KeptRunInfo info = info_of("long");
@@ -222,7 +222,7 @@ TEST_CASE("run store: a command as long as a link lets through is kept whole, an
     CHECK(listed[0].info.args == std::vector<std::string>{std::string(4096, 'x'), ""});
 }
 
-TEST_CASE("run store: how a run ended is found again, with the time") {
+TEST_CASE("run store: an end and its time are read back") {
     const Folder folder;
     Store store = folder.store();
     const auto before = static_cast<std::uint64_t>(::time(nullptr));
@@ -251,7 +251,7 @@ TEST_CASE("run store: how a run ended is found again, with the time") {
     CHECK_FALSE(std::filesystem::exists(folder.in_runs("run/end.new")));
 }
 
-TEST_CASE("run store: an id is claimed once, also when it has ended or is lost") {
+TEST_CASE("run store: the id of an ended or lost run cannot be claimed") {
     const Folder folder;
     Store store = folder.store();
     CHECK(store.claim(info_of("lost")));
@@ -262,7 +262,7 @@ TEST_CASE("run store: an id is claimed once, also when it has ended or is lost")
     CHECK_FALSE(store.claim(info_of("never-begun")));
 }
 
-TEST_CASE("run store: of two who claim one id at once exactly one gets it") {
+TEST_CASE("run store: of several claims of one id exactly one succeeds") {
     const Folder folder;
     CHECK(folder.store().claim(info_of("makes-the-folder")));
     int wrong = 0;
@@ -289,7 +289,7 @@ TEST_CASE("run store: of two who claim one id at once exactly one gets it") {
     CHECK(wrong == 0);
 }
 
-TEST_CASE("run store: a run is running for as long as its session lives, and then it is lost") {
+TEST_CASE("run store: a run without an end is lost once its session ends") {
     const Folder folder;
     Store store = folder.store();
     Child session([&] { return folder.store().claim(info_of("run")); });
@@ -310,7 +310,7 @@ TEST_CASE("run store: a run is running for as long as its session lives, and the
     CHECK_FALSE(store.claim(info_of("run")));
 }
 
-TEST_CASE("run store: a machine that was restarted, and another machine, are told apart") {
+TEST_CASE("run store: a restart and another machine are different reasons") {
     const Folder folder;
     Store store = folder.store();
     CHECK(store.claim(info_of("run")));
@@ -323,7 +323,7 @@ TEST_CASE("run store: a machine that was restarted, and another machine, are tol
     CHECK(store.find("run")->why_lost == "it ran on far\\x1baway, which is not this machine");
 }
 
-TEST_CASE("run store: a claim that never began is told as that, after a short wait") {
+TEST_CASE("run store: an unfinished claim is reported as lost") {
     const Folder folder;
     Store store = folder.store();
     CHECK(store.claim(info_of("other")));
@@ -373,7 +373,7 @@ TEST_CASE("run store: a claim of an older version counts as running once its fil
     CHECK(store.find("run")->why_lost == "its session died before it had begun it");
 }
 
-TEST_CASE("run store: a run that is being claimed is never found half claimed") {
+TEST_CASE("run store: a run is never found half claimed") {
     const Folder folder;
     Store store = folder.store();
     CHECK(store.claim(info_of("makes-the-folder")));
@@ -389,7 +389,7 @@ TEST_CASE("run store: a run that is being claimed is never found half claimed") 
     CHECK(wrong == 0);
 }
 
-TEST_CASE("run store: a damaged end is told, and never believed") {
+TEST_CASE("run store: a damaged end record is reported and not used") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "run");
@@ -415,7 +415,7 @@ TEST_CASE("run store: a damaged end is told, and never believed") {
     CHECK(store.find("run")->why_lost == "the record of its end is damaged");
 }
 
-TEST_CASE("run store: another run's end, put in the place of one, is not believed") {
+TEST_CASE("run store: the end record of another run is refused") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "one");
@@ -424,7 +424,7 @@ TEST_CASE("run store: another run's end, put in the place of one, is not believe
     CHECK(store.find("two")->why_lost == "the record of its end is damaged");
 }
 
-TEST_CASE("run store: where what was asked for is damaged, its end still counts") {
+TEST_CASE("run store: with a damaged start record, the end still counts") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "ended");
@@ -437,7 +437,7 @@ TEST_CASE("run store: where what was asked for is damaged, its end still counts"
     CHECK(runs_of(store).size() == 2);
 }
 
-TEST_CASE("run store: an id is found by how it begins, if no other begins so") {
+TEST_CASE("run store: a unique beginning of an id finds the run") {
     const Folder folder;
     Store store = folder.store();
     for (const char* run : {"abc", "abcd", "abxx", "b"})
@@ -459,7 +459,7 @@ TEST_CASE("run store: an id is found by how it begins, if no other begins so") {
         CHECK(std::holds_alternative<std::monostate>(store.resolve(nothing)));
 }
 
-TEST_CASE("run store: what was forgotten may be claimed anew") {
+TEST_CASE("run store: the id of a forgotten run can be claimed again") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "run");
@@ -471,7 +471,7 @@ TEST_CASE("run store: what was forgotten may be claimed anew") {
     CHECK(store.claim(info_of("run")));
 }
 
-TEST_CASE("run store: who has a run's output open reads on when it is forgotten") {
+TEST_CASE("run store: open output stays readable after the run is forgotten") {
     const Folder folder;
     Store store = folder.store();
     const auto claimed = store.claim(info_of("run"));
@@ -488,7 +488,7 @@ TEST_CASE("run store: who has a run's output open reads on when it is forgotten"
     CHECK(reader.is_at_eof());
 }
 
-TEST_CASE("run store: sweeping forgets what is old, and leaves what runs") {
+TEST_CASE("run store: a sweep removes old runs and no running ones") {
     const Folder folder;
     Store store = folder.store();
     const auto running = store.claim(info_of("running"));
@@ -512,7 +512,7 @@ TEST_CASE("run store: sweeping forgets what is old, and leaves what runs") {
     CHECK(runs_of(store) == std::vector<std::string>{"running"});
 }
 
-TEST_CASE("run store: sweeping by size forgets what ended first") {
+TEST_CASE("run store: a sweep by size removes the runs that ended first") {
     const Folder folder;
     Store store = folder.store();
     timespec when[2] = {{1'000'000, 0}, {1'000'000, 0}};
@@ -665,7 +665,7 @@ TEST_CASE("run store: a folder that others could have written is refused, as roo
     CHECK(refusal(folder.runs()) == folder.runs() + ": owned by another user");
 }
 
-TEST_CASE("run store: its folders and files are nobody else's to read") {
+TEST_CASE("run store: its folders and files are for their owner only") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "run");
@@ -678,7 +678,7 @@ TEST_CASE("run store: its folders and files are nobody else's to read") {
     }
 }
 
-TEST_CASE("run store: a claim that the disk has no room for is none") {
+TEST_CASE("run store: a claim fails on a full disk") {
     if (::geteuid() == 0) {
         MESSAGE("skipped: root may write everywhere");
         return;
@@ -693,7 +693,7 @@ TEST_CASE("run store: a claim that the disk has no room for is none") {
     CHECK(store.claim(info_of("other")));
 }
 
-TEST_CASE("run store: a thousand runs are listed at once") {
+TEST_CASE("run store: a thousand runs are listed quickly") {
     const Folder folder;
     Store store = folder.store();
     end_run(store, "ended");

@@ -11,13 +11,13 @@
 using namespace frsh;
 using namespace std::chrono_literals;
 
-TEST_CASE("gate messages: what one side says the other reads") {
+TEST_CASE("gate messages: each message is read back as it was written") {
     const ToMonitor binding{ToMonitor::Kind::Binding, std::string(32, 'b')};
     CHECK(parse_to_monitor(encode(binding)).payload == binding.payload);
     CHECK(parse_to_gate(encode(ToGate{ToGate::Kind::Admitted, ""})).kind == ToGate::Kind::Admitted);
 }
 
-TEST_CASE("gate messages: anything but one of the known packets is refused") {
+TEST_CASE("gate messages: an unknown packet is refused") {
     for (const std::string& packet :
          {std::string(), std::string("B"), std::string("Bshort"), std::string("Wx"),
           std::string("x"), std::string("Y"), "F" + std::string(257, 'x'),
@@ -27,7 +27,7 @@ TEST_CASE("gate messages: anything but one of the known packets is refused") {
     CHECK_NOTHROW((void)parse_to_monitor("A" + std::string(16384, 'x')));
 }
 
-TEST_CASE("gate messages: a packet that is too long arrives as one, and is refused") {
+TEST_CASE("gate messages: a packet that is too long is refused whole") {
     const auto [ours, theirs] = make_packet_pair();
     CHECK(receive_packet(ours.get()) == std::nullopt);
     REQUIRE(send_packet(theirs.get(), std::string(60000, 'A')));
@@ -36,7 +36,7 @@ TEST_CASE("gate messages: a packet that is too long arrives as one, and is refus
     CHECK_THROWS_AS((void)parse_to_monitor(*packet), ProtocolError);
 }
 
-TEST_CASE("penalties: small sums are forgiven, large ones enforced until they are over") {
+TEST_CASE("penalties: a source is refused only above the threshold") {
     Penalties penalties;
     EventLoop::Time now{};
     penalties.add("a", 5s, now);
@@ -49,7 +49,7 @@ TEST_CASE("penalties: small sums are forgiven, large ones enforced until they ar
     CHECK(!penalties.find("b", now));
 }
 
-TEST_CASE("penalties: nothing counts for more than ten minutes, and the table stays small") {
+TEST_CASE("penalties: they expire within ten minutes, and the table stays small") {
     Penalties penalties;
     EventLoop::Time now{};
     for (int i = 0; i < 100; ++i)
@@ -60,7 +60,7 @@ TEST_CASE("penalties: nothing counts for more than ten minutes, and the table st
     CHECK(penalties.find("9999", now));
 }
 
-TEST_CASE("waiting room: turns go round by source") {
+TEST_CASE("accept queue: sources take turns") {
     EventLoop loop;
     AcceptQueue room(loop, 100, 10s);
     const auto now = EventLoop::Clock::now();
@@ -75,7 +75,7 @@ TEST_CASE("waiting room: turns go round by source") {
     CHECK(room.size() == 0);
 }
 
-TEST_CASE("waiting room: a source that has enough waits, others do not wait for it") {
+TEST_CASE("accept queue: a source at its limit does not delay others") {
     EventLoop loop;
     AcceptQueue room(loop, 100, 10s);
     const auto now = EventLoop::Clock::now();
@@ -87,7 +87,7 @@ TEST_CASE("waiting room: a source that has enough waits, others do not wait for 
     CHECK(room.has_ready());
 }
 
-TEST_CASE("waiting room: when it is full, the silent of the largest crowd make room") {
+TEST_CASE("accept queue: if full, a silent one of the largest source is dropped") {
     EventLoop loop;
     AcceptQueue room(loop, 3, 10s);
     const auto now = EventLoop::Clock::now();
@@ -109,7 +109,7 @@ TEST_CASE("waiting room: when it is full, the silent of the largest crowd make r
     CHECK(add(Door::Tls, "late")->source.name == "late");
 }
 
-TEST_CASE("launch: a forced command leaves a client no say but its words") {
+TEST_CASE("launch: a forced command takes only the words of a request") {
     msg::Open open;
     open.mode = msg::Open::Mode::Argv;
     open.args = {"a b", "c"};

@@ -65,7 +65,7 @@ TEST_CASE("fork server: a forked process is a child of the process that started 
     CHECK(fork_server.is_gone());
 }
 
-TEST_CASE("fork server: after its death processes live on and another can start") {
+TEST_CASE("fork server: if it dies, its processes live on and another can start") {
     ForkServer fork_server;
     value = 1;
     start(fork_server);

@@ -38,7 +38,7 @@ struct Slots : LoginLimits {
 
 }  // namespace
 
-TEST_CASE("login slots: so many at once, so many of one source") {
+TEST_CASE("login limits: 64 logins in all and 8 of one source") {
     Slots slots;
     for (int i = 0; i < 8; ++i) {
         CHECK(slots.may_have_one_more({"crowd", false}));
@@ -56,7 +56,7 @@ TEST_CASE("login slots: so many at once, so many of one source") {
     CHECK(slots.may_have_one_more({"crowd", false}));
 }
 
-TEST_CASE("login slots: who stops at any stage has to go once somebody waits, and not before") {
+TEST_CASE("login limits: a stalled login is evicted only if others wait") {
     Slots slots;
     const pid_t mute = slots.enter("a");
     const pid_t greeted = slots.enter("a");
@@ -79,7 +79,7 @@ TEST_CASE("login slots: who stops at any stage has to go once somebody waits, an
     slots.remove(plain);
 }
 
-TEST_CASE("login slots: a person who is asked keeps nobody waiting, and is let alone") {
+TEST_CASE("login limits: a login that awaits its user takes no slot of others") {
     Slots slots;
     for (int i = 0; i < 8; ++i)
         slots.ask("office");
@@ -88,7 +88,7 @@ TEST_CASE("login slots: a person who is asked keeps nobody waiting, and is let a
     CHECK(slots.surplus(Waiting::Yes).empty());
 }
 
-TEST_CASE("login slots: of those who claim to ask somebody the oldest of the crowd has to go") {
+TEST_CASE("login limits: too many pending logins evict the busiest source's oldest") {
     Slots slots;
     const pid_t person = slots.ask("person");
     slots.now += 1s;

@@ -53,7 +53,7 @@ TEST_CASE("authorized keys: comments, blank lines and unrestricted keys") {
     CHECK(read.keys[0].may_have_pty);
 }
 
-TEST_CASE("authorized keys: a command is read as it is meant, quotes and commas included") {
+TEST_CASE("authorized keys: command= keeps escaped quotes and commas") {
     CHECK(parse_one("command=\"uptime\"")->command == "uptime");
     CHECK(parse_one("COMMAND=\"uptime\"")->command == "uptime");
     CHECK(parse_one(R"(command="echo \"a, b\" c\\d ssh-rsa")")->command ==
@@ -105,7 +105,7 @@ TEST_CASE("authorized keys: a line with options is never an unrestricted key") {
     CHECK(reason_for("no-\x1b[2J") == "line 1: unknown option \"no-\\x1b[2j\"");
 }
 
-TEST_CASE("authorized keys: what frsh has no feature for is passed over") {
+TEST_CASE("authorized keys: options about features frsh lacks are ignored") {
     const auto key = parse_one(
         "no-X11-forwarding,no-agent-forwarding,no-port-forwarding,no-user-rc,"
         "permitopen=\"host:1\",permitlisten=\"2\",tunnel=\"0\",no-touch-required");
@@ -115,7 +115,7 @@ TEST_CASE("authorized keys: what frsh has no feature for is passed over") {
     CHECK(parse_one("verify-required")->presence == frsh::Presence::Verified);
 }
 
-TEST_CASE("authorized keys: restrict takes the pty, and pty gives it back") {
+TEST_CASE("authorized keys: restrict forbids a pty, pty permits it again") {
     CHECK_FALSE(parse_one("restrict")->may_have_pty);
     CHECK_FALSE(parse_one("no-pty")->may_have_pty);
     CHECK(parse_one("restrict,pty")->may_have_pty);
@@ -142,7 +142,7 @@ TEST_CASE("authorized keys: from= compares addresses, blocks and patterns") {
     CHECK_FALSE(may_come_from("*", "not an address"));
 }
 
-TEST_CASE("authorized keys: a from= that cannot be kept makes the line void") {
+TEST_CASE("authorized keys: a malformed from= makes the line void") {
     for (const char* bad : {"192.0.2.7/24", "192.0.2.0/33", "192.0.2.0/", "2001:db8::/129",
                             "192.0.2.0/-1", "host/24", "a,,b", "!", "*,!*.evil.example"}) {
         CAPTURE(bad);
@@ -150,7 +150,7 @@ TEST_CASE("authorized keys: a from= that cannot be kept makes the line void") {
     }
 }
 
-TEST_CASE("authorized keys: a key expires, to the second") {
+TEST_CASE("authorized keys: a key expires at the exact second") {
     const auto key = parse_one("expiry-time=\"20300102030405Z\"");
     REQUIRE(key);
     REQUIRE(key->expires);
@@ -171,7 +171,7 @@ TEST_CASE("authorized keys: a key expires, to the second") {
     }
 }
 
-TEST_CASE("authorized keys: damage costs its own line only") {
+TEST_CASE("authorized keys: a damaged line does not affect other lines") {
     const std::string text = "ssh-ed25519 AAAA\nssh-dss AAAA me\nssh-ed25519\n" +
                              std::string(20000, 'x') + "\n" + key_text() + "\n" +
                              "ssh-rsa-cert-v01@openssh.com AAAA\n" + key_text() + "x\n";

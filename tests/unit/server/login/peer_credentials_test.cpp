@@ -37,7 +37,7 @@ const std::string kOwn = kIpv4.v4_own;
 
 }  // namespace
 
-TEST_CASE("access: the one established row of our own uid comes in") {
+TEST_CASE("peer credentials: one established row with our uid is admitted") {
     CHECK_FALSE(judge_tables(kHead + row(kPeer, kOwn, "01", "1000", "4711"), kHead, kIpv4, 1000));
     // Our own end of the same connection is another row, and no matter.
     CHECK_FALSE(judge_tables(
@@ -45,7 +45,7 @@ TEST_CASE("access: the one established row of our own uid comes in") {
         kIpv4, 1000));
 }
 
-TEST_CASE("access: the row of another uid stays out, root's included") {
+TEST_CASE("peer credentials: a row of another uid is refused, root's too") {
     for (const char* const uid : {"0", "1001", "10000", "100", "65534"}) {
         CAPTURE(uid);
         CHECK(judge_tables(kHead + row(kPeer, kOwn, "01", uid, "4711"), kHead, kIpv4, 1000));
@@ -53,7 +53,7 @@ TEST_CASE("access: the row of another uid stays out, root's included") {
     CHECK(judge_tables(kHead + row(kPeer, kOwn, "01", "1000", "4711"), kHead, kIpv4, 0));
 }
 
-TEST_CASE("access: a row in TIME_WAIT shows uid 0 and does not get into root's server") {
+TEST_CASE("peer credentials: root's server refuses TIME_WAIT rows with uid 0") {
     // 01 is ESTABLISHED; 06 TIME_WAIT, 05 FIN_WAIT2 and the rest are not.
     for (const char* const state :
          {"02", "03", "04", "05", "06", "07", "08", "09", "0A", "0B", "0C"}) {
@@ -62,11 +62,11 @@ TEST_CASE("access: a row in TIME_WAIT shows uid 0 and does not get into root's s
     }
 }
 
-TEST_CASE("access: a socket that no process holds any more stays out") {
+TEST_CASE("peer credentials: a socket without a process is refused") {
     CHECK(judge_tables(kHead + row(kPeer, kOwn, "01", "0", "0"), kHead, kIpv4, 0));
 }
 
-TEST_CASE("access: no row and two rows stay out") {
+TEST_CASE("peer credentials: no row and two rows are refused") {
     CHECK(judge_tables(kHead, kHead, kIpv4, 0));
     CHECK(judge_tables("", "", kIpv4, 0));
     const std::string one = row(kPeer, kOwn, "01", "0", "4711");
@@ -75,7 +75,7 @@ TEST_CASE("access: no row and two rows stay out") {
                        kIpv4, 0));
 }
 
-TEST_CASE("access: a peer whose socket is IPv6 is found by its mapped address") {
+TEST_CASE("peer credentials: an IPv6 socket is found by its mapped address") {
     CHECK_FALSE(
         judge_tables(kHead, kHead + row(kIpv4.v6_peer, kIpv4.v6_own, "01", "7", "4711"), kIpv4, 7));
     CHECK(
@@ -84,12 +84,12 @@ TEST_CASE("access: a peer whose socket is IPv6 is found by its mapped address") 
         judge_tables(kHead, kHead + row(kIpv6.v6_peer, kIpv6.v6_own, "01", "7", "4711"), kIpv6, 7));
 }
 
-TEST_CASE("access: an address that is empty matches no row") {
+TEST_CASE("peer credentials: an empty address matches no row") {
     // For IPv6 there is no form for the first table: a row with empty columns must not match it.
     CHECK(judge_tables("   1:   01 a b c d 7 0 4711 x y z\n", kHead, kIpv6, 7));
 }
 
-TEST_CASE("access: rows that are cut short or odd are passed over") {
+TEST_CASE("peer credentials: malformed rows are skipped") {
     for (const char* const odd :
          {"", "\n\n", "x", " 1: a b", "   1: 0100007F:C350 0100007F:1E2A 01\n"}) {
         CAPTURE(odd);
@@ -97,7 +97,7 @@ TEST_CASE("access: rows that are cut short or odd are passed over") {
     }
 }
 
-TEST_CASE("access: a real connection of our own is known as ours, in both families") {
+TEST_CASE("peer credentials: our own connection is admitted in both families") {
     for (const char* const where : {"127.0.0.1:0", "[::1]:0"}) {
         frsh::Fd listening;
         try {
@@ -118,7 +118,7 @@ TEST_CASE("access: a real connection of our own is known as ours, in both famili
     }
 }
 
-TEST_CASE("address: hosts and ports in every spelling") {
+TEST_CASE("address: hosts and ports are parsed in every form") {
     const auto parsed = [](const char* text) {
         const auto result = parse_host_port(text, BarePort::Allowed, "def");
         return result.host + " " + std::to_string(result.port);
@@ -135,7 +135,7 @@ TEST_CASE("address: hosts and ports in every spelling") {
     CHECK(parse_host_port("80", BarePort::Refused).host == "80");
 }
 
-TEST_CASE("address: what is none is refused in words") {
+TEST_CASE("address: a malformed address is refused with a reason") {
     for (const char* const bad :
          {"", "host:", "host:x", "host:65536", "host:-1", "host: 1", "[::1", "[::1]x",
           "[::1]:", "[::1]:x", "65536", ":", "99999999999999999999"}) {
@@ -144,7 +144,7 @@ TEST_CASE("address: what is none is refused in words") {
     }
 }
 
-TEST_CASE("address: loopback is 127/8, ::1 and what is mapped to them") {
+TEST_CASE("address: loopback is 127/8, ::1 and addresses mapped to them") {
     const auto is_loopback = [](const char* text) {
         return frsh::resolve(parse_host_port(text, BarePort::Refused), false)[0].is_loopback();
     };

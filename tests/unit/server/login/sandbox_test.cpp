@@ -153,12 +153,11 @@ void check_all(As as) {
 
 }  // namespace
 
-TEST_CASE("sandbox: this machine can build one" * doctest::skip(kIsSanitized)) {
+TEST_CASE("sandbox: this machine can build all its walls" * doctest::skip(kIsSanitized)) {
     CHECK_NOTHROW(static_cast<void>(try_sandbox()));
 }
 
-TEST_CASE("sandbox: a user's gate is denied all that is not moving bytes" *
-          doctest::skip(kIsSanitized)) {
+TEST_CASE("sandbox: a user's gate can only move bytes" * doctest::skip(kIsSanitized)) {
     check_all(As::User);
 }
 
