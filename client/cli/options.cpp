@@ -42,7 +42,8 @@ constexpr const char* kShort =
     "  -n                 The command's stdin is /dev/null\n"
     "  -s                 The command is a subsystem: sftp\n"
     "  -N, -f             No command, only the login; to the background once logged in\n"
-    "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) says which\n"
+
+    "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) lists the keys\n"
     "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
