@@ -1,5 +1,5 @@
-// The frame decoder on any bytes: however they are cut, the same frames come out, and the same lie
-// is found; and a frame that was taken can be said again.
+// Fuzzes the frame decoder: in each cutting of the same bytes it finds the same frames and the same
+// error, and an accepted frame can be encoded again.
 #include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
 #include "tests/fuzz/must_hold.hpp"

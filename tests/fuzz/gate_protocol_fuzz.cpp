@@ -1,4 +1,4 @@
-// The packets by which a gate that was taken over could try to take its monitor over as well.
+// Fuzzes the packets that a monitor parses: a gate under an attacker's control can send any bytes.
 #include "common/base/error.hpp"
 #include "common/keys/proof.hpp"
 #include "server/login/gate_protocol.hpp"

@@ -1,9 +1,9 @@
-// The journal's reader on any files: it comes to an end, however large the pieces; what it gives
-// out has the checksum that it says; and from any place it reads on as from the start.
+// Fuzzes the journal's reader: it ends with pieces of any size, its output has the checksum that it
+// reports, and reading from any offset gives the same bytes as reading from the start.
 //
-// Two bytes: how long the first segment is. One: 0x1 to give every record the right checksum, so
-// that what is in it is reached. The rest: the first segment, then another at the offset that two
-// bytes before it say.
+// The input: two bytes, the length of the first segment; one byte, 0x1 to give every record the
+// right checksum, so that its content is parsed; the first segment; two bytes, the offset of the
+// second segment; the second segment.
 #include "common/base/error.hpp"
 #include "common/proto/checksum.hpp"
 #include "server/kept/journal.hpp"
@@ -115,7 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Told whole = read(reader, frsh::kMaxData, size);
     JournalReader slow(folder.path, frsh::StreamId::Stdout);
     must_hold(read(slow, 1, size) == whole);
-    // More reading at the end changes nothing.
+    // Reading again at the end returns nothing.
     must_hold(read(slow, 1, size).bytes.empty());
     (void)frsh::journal_reach(folder.path, frsh::StreamId::Stdout);
 

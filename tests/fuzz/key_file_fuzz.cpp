@@ -1,4 +1,4 @@
-// Private key files: garbage is refused, and what is read belongs together.
+// Fuzzes private key files: a malformed file is refused, and both halves of a key belong together.
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/keys/key_file.hpp"

@@ -1,4 +1,4 @@
-// known_hosts: the first line is a host that is asked for, the rest is the file.
+// Fuzzes known_hosts. The first line is the host to look up, the rest is the file.
 #include "client/connection/known_hosts.hpp"
 #include "common/base/error.hpp"
 #include "common/keys/host_pattern.hpp"

@@ -1,5 +1,5 @@
-// The message decoder on any bytes: the cutting makes no difference, what was judged good is within
-// its bounds, and what is said again decodes to the same.
+// Fuzzes the message decoder: the cutting makes no difference, an accepted message is within its
+// limits, and an encoded message decodes to the same one.
 #include "common/base/error.hpp"
 #include "common/proto/message.hpp"
 #include "tests/fuzz/must_hold.hpp"
@@ -28,7 +28,7 @@ void check_bounds(const frsh::Message& message) {
     }
 }
 
-// Each message as we would say it.
+// Encodes each message again.
 std::vector<std::string> decode(std::string_view bytes, std::size_t cut, std::string& problem) {
     frsh::MessageDecoder decoder;
     std::vector<std::string> messages;

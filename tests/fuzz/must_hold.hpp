@@ -1,4 +1,4 @@
-// What every fuzz target says where a promise is broken: the fuzzer takes an abort for a finding.
+// Aborts if a promise is broken: a fuzzer reports each abort as a finding.
 #pragma once
 
 #include <cstdlib>

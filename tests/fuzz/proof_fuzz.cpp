@@ -1,4 +1,4 @@
-// What the two sides prove with: the first byte says which payload it is to be.
+// Fuzzes the payloads of both proofs. The first byte chooses the kind of payload.
 #include "common/base/error.hpp"
 #include "common/keys/proof.hpp"
 

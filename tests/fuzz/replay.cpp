@@ -1,4 +1,4 @@
-// Stands in for libFuzzer where it is not built in: runs every file of the folders it is given.
+// Replaces libFuzzer in builds without it: runs the fuzzer on every file of the given folders.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

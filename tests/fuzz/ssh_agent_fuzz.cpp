@@ -1,4 +1,4 @@
-// What an agent answers: the first byte says to which question.
+// Fuzzes the answers of an agent. The first byte chooses the kind of answer.
 #include "client/connection/ssh_agent.hpp"
 #include "common/base/error.hpp"
 

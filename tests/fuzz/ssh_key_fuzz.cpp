@@ -1,4 +1,4 @@
-// Public keys, as blobs and as text: what is accepted has exactly one spelling of each.
+// Fuzzes public keys, as blobs and as text: each accepted key has exactly one encoding.
 #include "common/base/error.hpp"
 #include "common/keys/ssh_key.hpp"
 

@@ -1,4 +1,5 @@
-// A command line, its words apart by NUL bytes: read, or refused in one printable line. Never more.
+// Fuzzes a command line, whose words are separated by NUL bytes: it is accepted, or refused in one
+// printable line.
 #include "client/cli/ssh_names.hpp"
 #include "client/cli/ssh_options.hpp"
 #include "common/base/error.hpp"

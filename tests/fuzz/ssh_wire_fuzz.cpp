@@ -1,4 +1,4 @@
-// The reader of SSH's notation: whatever it accepts, the writer spells in the same way.
+// Fuzzes the reader of SSH's binary encoding: the writer encodes each accepted value the same way.
 #include "common/base/error.hpp"
 #include "common/keys/ssh_wire.hpp"
 

@@ -1,4 +1,4 @@
-// Armored signatures: what is accepted can be armored again, and stays what it is.
+// Fuzzes armored signatures: an accepted one can be armored again and stays equal.
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/keys/sshsig.hpp"

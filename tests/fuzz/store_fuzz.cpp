@@ -1,6 +1,6 @@
-// A run's folder with any `asked` and any `end` (two bytes first: how long the first of them is;
-// one more: 0x1 to give the second the right checksum): it is found, as something that may be told
-// on.
+// Fuzzes the folder of a kept run, with any `asked` and any `end`: the run is found, in a form that
+// may be sent to a client. The input: two bytes, the length of `asked`; one byte, 0x1 to give `end`
+// the right checksum; the two files.
 #include "server/kept/journal_record.hpp"
 #include "server/kept/store.hpp"
 #include "tests/fuzz/temp_folder.hpp"

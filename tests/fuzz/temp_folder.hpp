@@ -1,4 +1,5 @@
-// A folder of a fuzz target's own, in memory where there is one, since it is made for every input.
+// A temporary folder of a fuzz target, in a file system in memory if there is one: a new folder is
+// made for every input.
 #pragma once
 
 #include "tests/fuzz/must_hold.hpp"

@@ -1,4 +1,4 @@
-// The first bytes of a TLS connection from a peer that may be anything: refused, never worse.
+// Fuzzes the first bytes of a TLS connection from any peer: they are refused without a crash.
 #include "common/base/error.hpp"
 #include "common/net/tls.hpp"
 

@@ -1,4 +1,4 @@
-// Peers that break the rules: what they get is an error in words and the end of the connection.
+// Peers that break the rules: each gets an error with a reason, and its connection ends.
 #include "tests/support/both_ends.hpp"
 #include "tests/support/memory_use.hpp"
 
@@ -34,7 +34,7 @@ std::string open_frames(const std::string& command, Channel channel = 1) {
     return said(open);
 }
 
-// A peer of bytes: says what it is given, hears what is said.
+// A peer that sends given bytes and collects the received ones.
 class RawPeer {
   public:
     RawPeer(EventLoop& loop, Fd fd, std::string to_say)
@@ -80,7 +80,7 @@ class RawPeer {
     EventLoop::Watch read_watch_;
 };
 
-// What a session answers to these bytes: the error that it ends with, if any.
+// Returns the error with which a session answers these bytes, if it does.
 std::optional<msg::Error> answer_of_session(const Cutting& cutting, const std::string& bytes,
                                             bool then_close = false) {
     EventLoop loop;
@@ -134,7 +134,7 @@ const std::vector<std::string>& hostile_frames() {
         said(msg::Data{9, StreamId::Stdin, 0, 0, "x"}),
         said(msg::Credit{9, StreamId::Stdout, 0, 1}),
         said(msg::EndAck{9, "r"}),
-        // What only servers say.
+        // Messages that only a server sends.
         said(msg::Started{1, "r", 1}),
         said(msg::Refused{1, "busy", ""}),
         said(msg::End{1, "r", Exited{0}, {}, {}, std::nullopt, {}, {}, std::nullopt}),

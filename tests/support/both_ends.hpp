@@ -25,7 +25,7 @@ inline bool is_full() {
     return std::getenv("FRSH_TEST_FULL") != nullptr;
 }
 
-// The sanitizer keeps what was freed for a while, so what it holds says nothing of us.
+// A sanitizer releases freed memory late, so the size of the process is meaningless with one.
 #ifdef FRSH_SANITIZE
 inline constexpr bool kMeasuresMemory = false;
 inline constexpr int kPatienceSeconds = 150;
@@ -34,7 +34,7 @@ inline constexpr bool kMeasuresMemory = true;
 inline constexpr int kPatienceSeconds = 30;
 #endif
 
-// What a case provokes is not for the log.
+// Errors that a case provokes are not logged.
 class Quiet {
   public:
     Quiet() { log::set_level(log::Level::Quiet); }

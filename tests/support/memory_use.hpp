@@ -15,7 +15,7 @@ inline std::size_t resident() {
     return std::stoul(text.substr(text.find(' '))) * static_cast<std::size_t>(::getpagesize());
 }
 
-// In bytes. A sanitizer keeps freed memory back, so nothing can be said of it there.
+// Returns the growth in bytes since `before`; 0 with a sanitizer, which releases memory late.
 inline std::size_t grown_since(std::size_t before) {
 #ifdef FRSH_SANITIZE
     (void)before;

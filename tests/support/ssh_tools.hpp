@@ -64,7 +64,7 @@ inline ToolResult run_tool(const TempFolder& folder, const std::vector<std::stri
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, folder.read("tool-output")};
 }
 
-// Says aloud that a test was skipped for want of a tool.
+// Prints that a test was skipped because a tool is missing.
 inline bool is_missing(const char* tool) {
     const std::string command = std::string("command -v ") + tool + " >/dev/null 2>&1";
     if (std::system(command.c_str()) == 0) return false;

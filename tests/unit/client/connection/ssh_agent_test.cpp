@@ -60,7 +60,7 @@ class RealAgent {
     pid_t pid_ = -1;
 };
 
-// An agent that says what a test wants it to say, or nothing.
+// An agent that sends the bytes of a test, or nothing.
 class FalseAgent {
   public:
     explicit FalseAgent(std::string answer) {

@@ -37,7 +37,7 @@ struct Sent {
     std::string bytes = {};
 };
 
-// Two ends and a wire between them, driven at random; what arrives is compared with what was meant.
+// Two ends and a wire between them, driven at random. Compares the received bytes with the sent.
 class Model {
   public:
     explicit Model(unsigned seed) : random_(seed) {}

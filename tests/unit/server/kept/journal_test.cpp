@@ -32,7 +32,7 @@ std::uint32_t sum_of(std::string_view bytes) {
     return sum.value();
 }
 
-// Bytes of which no two places look alike.
+// Returns bytes without repetitions, so that each offset has its own content.
 std::string random_bytes(std::size_t size, unsigned seed) {
     std::mt19937 random(seed);
     std::string bytes(size, '\0');
@@ -46,7 +46,7 @@ struct Gap {
     Offset to;
 };
 
-// What a reader told, held against what was written: every byte in its place, every checksum right.
+// What a reader returned, compared with what was written: each byte and each checksum.
 struct Reading {
     Offset begin = 0;
     Offset end = 0;
@@ -61,7 +61,7 @@ struct Reading {
     }
 };
 
-// Goes on from where the reader is, to the present end.
+// Reads from the reader's position to the present end.
 Reading read_on(JournalReader& reader, std::string_view written, std::size_t most = kAny) {
     Reading reading;
     reading.begin = reading.end = reader.at();

@@ -54,7 +54,7 @@ struct Folder : TempFolder {
     [[nodiscard]] std::string in_runs(const std::string& name) const { return runs() + "/" + name; }
 };
 
-// A process that does something and then waits for its death, holding what it holds.
+// A process that acts and then waits to be killed, so that it keeps its locks.
 class Child {
   public:
     enum class Wait { Yes, No };

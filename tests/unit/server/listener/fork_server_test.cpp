@@ -15,7 +15,7 @@ namespace {
 
 int value = 1;
 
-// What each of its processes does; comes back in this one only.
+// Runs in each process that the fork server forks. Returns in this process only.
 void start(ForkServer& fork_server) {
     if (const auto offspring = fork_server.start({})) {
         const std::string words = offspring->note + " " + std::to_string(value) + "\n";
