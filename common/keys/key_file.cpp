@@ -225,7 +225,7 @@ pid_t start_ssh_keygen(const std::string& path, const std::string& name_space, i
     ::posix_spawnattr_setsigmask(&plan.attributes, &unblocked);  // Ctrl-C must reach the prompt.
     ::posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 
-    // "./" in front of a name that would read as an option.
+    // Add "./" before a name that begins with a dash, so that it is not an option.
     const std::string file = path.starts_with("-") ? "./" + path : path;
     const char* argv[] = {"ssh-keygen",       "-q", "-Y",         "sign", "-n",
                           name_space.c_str(), "-f", file.c_str(), nullptr};

@@ -35,7 +35,7 @@ void load() {
 }  // namespace frsh
 
 extern "C" void frsh_load_openssl() {
-    // A reconnect runs in a thread of its own.
+    // Two threads may call this at once, because each reconnect runs in a thread.
     static std::once_flag once;
     std::call_once(once, frsh::load);
 }

@@ -100,7 +100,7 @@ void Shell::on_report() {
     char buffer[4096];
     const IoResult result = read_some(program_.reports.get(), buffer, sizeof buffer);
     if (result.status == IoResult::Status::EndOfFile) {
-        report_watch_.reset();  // The rest follows from the exit of the process.
+        report_watch_.reset();  // exited() does the rest when the process has ended.
         return;
     }
     parser_.feed({buffer, result.bytes}, [this](const ShellReport& report) { take(report); });

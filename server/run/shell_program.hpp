@@ -1,7 +1,7 @@
 // ShellProgram is the process of a shell: bash on a private terminal or, if there is no bash, sh.
 //
-// The process runs shell_loop.bash or shell_loop.sh, and talks to the server over two private
-// descriptors.
+// The process runs shell_loop.bash or shell_loop.sh, and exchanges turns and reports with the
+// server over two private descriptors.
 #pragma once
 
 #include "common/proto/message.hpp"

@@ -40,7 +40,8 @@ void OutgoingHandoff::change_to(State state, Time now) {
 }
 
 void OutgoingHandoff::step(Time now) {
-    // A retry may begin the next attempt, which nothing would wake the loop for.
+    // Step again after a retry: it may have begun the next attempt, and no event would wake the
+    // loop for that.
     while (step_once(now) == Retried::Yes) {
     }
 }
