@@ -160,8 +160,8 @@ void declare(CLI::App& app, ClientOptions& options) {
                "After the command ended, wait this long for silent processes it left (2s)");
     add_parsed(app, "--on-disconnect", options.settings.on_disconnect, parse_on_disconnect,
                "kill|keep|grace:DUR",
-               "When the connection is lost: end the command at once, or when nobody has come back "
-               "for it within DUR (grace:30s over a network, else kill), or let it run on");
+               "When the connection is lost: end the command at once, or unless a client resumes "
+               "within DUR (grace:30s over a network, else kill), or let it run on");
     declare_kept(app, options);
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")

@@ -191,7 +191,7 @@ class Asker {
 
     void take(const msg::Kept& kept) {
         if (is_answered_ || kept.channel != channel_)
-            throw ProtocolError("a kept nobody asked for");
+            throw ProtocolError("a kept run that was not requested");
         for (const std::string& arg : kept.args)
             listed_bytes_ += arg.size();
         listed_bytes_ += sizeof kept;

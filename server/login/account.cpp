@@ -100,7 +100,7 @@ std::string encode_found(const FoundGrant& found) {
 FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& keys) {
     WireReader reader(answer, "grant");
     const std::size_t index = reader.u32();
-    if (index >= keys.size()) reader.refuse("of a key that nobody asked for");
+    if (index >= keys.size()) reader.refuse("of a key that was not requested");
     std::string where(reader.string());
     AuthorizedKey key{keys[index], "", 0, {}, true, Presence::Touched, {}, {}, {}};
     const bool has_command = reader.u8() != 0;
