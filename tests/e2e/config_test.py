@@ -194,7 +194,7 @@ class ServerFile(TlsCase):
     def test_a_wrong_setting_is_one_line_with_name_and_line(self):
         self.assertEqual(self.refusal("# x\nlisten_on = 1\n"), "frshd: F:2: unknown key: listen_on\n")
         self.assertIn("F:1: permit_root_login: ", self.refusal("permit_root_login = 'no'\n"))
-        self.assertIn("frshd: not trusted: F: others can write it", self.refusal("", mode=0o620))
+        self.assertIn("frshd: not trusted: F: others can write it", self.refusal("", mode=0o622))
         self.assertIn("--plaintext: goes with --listen", self.refusal("", "--plaintext"))
         result = subprocess.run([FRSHD, "--config", "/no/such"], capture_output=True, timeout=PATIENCE,
                                 env=environment(self.folder, HOME=self.folder))
