@@ -68,11 +68,16 @@ class Manual(unittest.TestCase):
             self.assertEqual(letters, set(re.findall(r"\b\w\b", flags)), item)
 
     def test_every_ssh_keyword_is_in_its_list_of_the_page_and_no_other(self):
-        table = read("client/cli/ssh_keywords.cpp").split("kKeywords[] = {")[1].split("\n};")[0]
+        source = read("client/cli/ssh_keywords.cpp")
+        table = source.split("kKeywords[] = {")[1].split("\n};")[0]
         rows = dict(re.findall(r'\{"(\w+)", ([\w<&:>]+)', table))
+        for name, kind in (("kWithoutEffect", "harmless"), ("kOnlyOff", "off_only")):
+            words = " ".join(re.findall('"(.*)"', source.split(f" {name} =")[1].split(";")[0]))
+            rows.update(dict.fromkeys(words.split(), kind))
         self.assertGreater(len(rows), 100)
         lists = {"harmless": "Ic Accepted without effect", "off_only": "Ic Accepted while switched off",
-                 "forwarding": "Ic Refused", "refused": "Ic Refused", "on_only": "Ic Refused"}
+                 "forwarding": "Ic Refused", "refused": "Ic Refused", "on_only": "Ic Refused",
+                 "refuse_connection": "Ic Refused"}
         for item in {"Ic Acted on", *lists.values()}:
             expected = {key for key, kind in rows.items() if lists.get(kind, "Ic Acted on") == item}
             words = {word.lower() for word in re.findall(r"\w+", listed(PAGES["frsh-ssh.7"], item))}
