@@ -38,7 +38,8 @@ PublicKey prepare_host_key(const std::string& path) {
 
 PrivateKey load_host_key(const std::string& path) {
     auto file = load_key_file(path);
-    if (!file) throw UserError(path + ": no such host key");
+    // A public key may lie beside a private key that is gone.
+    if (!file || file->is_public_only) throw UserError(path + ": no such host key");
     if (!file->key) throw UserError(path + ": a host key must be in OpenSSH's format, unencrypted");
     return std::move(*file->key);
 }
