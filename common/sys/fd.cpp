@@ -4,12 +4,30 @@
 
 #include <algorithm>
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 namespace frsh {
+namespace {
+
+// The most numbers that are tried if neither close_range(2) nor /proc is there.
+constexpr rlim_t kMaxDescriptors = 1U << 20;
+
+void act_on(int fd, RangeAction action) {
+    if (action == RangeAction::Close) {
+        ::close(fd);
+    } else {
+        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+}
+
+}  // namespace
 
 void Fd::close() {
     if (fd_ < 0) return;
@@ -73,10 +91,45 @@ void close_all_but(std::vector<int> kept) {
     for (const int fd : kept) {
         const auto number = static_cast<unsigned>(fd);
         if (fd < 0 || number < first) continue;
-        if (number > first) ::close_range(first, number - 1, 0);
+        if (number > first) act_on_range(first, number - 1, RangeAction::Close);
         first = number + 1;
     }
-    ::close_range(first, ~0U, 0);
+    act_on_range(first, ~0U, RangeAction::Close);
+}
+
+void act_on_range(unsigned first, unsigned last, RangeAction action) {
+    const unsigned flags = action == RangeAction::Close ? 0 : CLOSE_RANGE_CLOEXEC;
+    if (::syscall(SYS_close_range, first, last, flags) == 0) return;
+    const int folder = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder == -1) {
+        rlimit limit{};
+        const bool is_known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0;
+        const auto end =
+            is_known ? std::min<rlim_t>(limit.rlim_cur, kMaxDescriptors) : rlim_t{kMaxDescriptors};
+        for (unsigned fd = first; fd < end && fd <= last; ++fd)
+            act_on(static_cast<int>(fd), action);
+        return;
+    }
+    // readdir(3) allocates, so the entries are read with the system call.
+    alignas(dirent64) char entries[4096];
+    for (;;) {
+        const long size = ::syscall(SYS_getdents64, folder, entries, sizeof entries);
+        if (size <= 0) break;
+        for (long at = 0; at < size;) {
+            const auto* const entry = reinterpret_cast<const dirent64*>(entries + at);
+            at += entry->d_reclen;
+            unsigned fd = 0;
+            const char* digit = entry->d_name;
+            for (; *digit >= '0' && *digit <= '9'; ++digit)
+                fd = 10 * fd + static_cast<unsigned>(*digit - '0');
+            const bool is_number = digit != entry->d_name && *digit == '\0';
+            const bool is_in_range = is_number && fd >= first && fd <= last;
+            if (is_in_range && static_cast<int>(fd) != folder) {
+                act_on(static_cast<int>(fd), action);
+            }
+        }
+    }
+    ::close(folder);
 }
 
 void set_nonblocking(int fd) {

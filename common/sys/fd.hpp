@@ -61,6 +61,12 @@ void write_all(int fd, std::string_view bytes);
 // Fd owns.
 void close_all_but(std::vector<int> kept);
 
+// Acts on all open descriptors from `first` to `last`. Where close_range(2) is refused (an old
+// kernel, a seccomp profile), it takes their numbers from /proc/self/fd or, without /proc, tries
+// each number below the limit. Async-signal-safe.
+enum class RangeAction { Close, CloseOnExec };
+void act_on_range(unsigned first, unsigned last, RangeAction action);
+
 void set_nonblocking(int fd);
 void set_blocking(int fd);
 

@@ -6,7 +6,6 @@
 #include <csignal>
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -16,12 +15,16 @@
 namespace frsh {
 namespace {
 
+constexpr std::size_t kMaxExtra = 8;
+
 // All that the child needs. It is prepared before vfork(2), because the child must not allocate.
 struct Plan {
     std::vector<const char*> programs;
     std::vector<char*> argv;
     std::vector<char*> env;
     const char* cwd;
+    const char* notice;
+    std::size_t notice_size;
     std::array<int, 3> stdio;
     const std::vector<std::pair<int, int>>* extra;
     int controlling_terminal;
@@ -45,27 +48,23 @@ struct Plan {
     fail(plan, SpawnFailure::Stage::Fork);
 }
 
-// Runs between vfork(2) and execve(2), where only async-signal-safe calls are allowed: no
-// allocation, no logging, no exceptions, no destructors. The memory is the parent's own.
-[[noreturn]] void become(Plan& plan) {
-    using Stage = SpawnFailure::Stage;
-    // Ignored signals stay ignored across execve(2); the command must not inherit our choices.
+// Ignored signals stay ignored across execve(2), and the command must not inherit those that this
+// process ignores.
+void reset_signals(const Plan& plan) {
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number)
         ::sigaction(number, &standard, nullptr);
+    if (!plan.ignore_interrupts) return;
+    standard.sa_handler = SIG_IGN;
+    ::sigaction(SIGINT, &standard, nullptr);
+    ::sigaction(SIGQUIT, &standard, nullptr);
+}
 
-    if (plan.ignore_interrupts) {
-        standard.sa_handler = SIG_IGN;
-        ::sigaction(SIGINT, &standard, nullptr);
-        ::sigaction(SIGQUIT, &standard, nullptr);
-    }
-    if (plan.new_session && ::setsid() == -1) fail(plan, Stage::Fork);
-    if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
-        fail(plan, Stage::Fork);
-    }
-    // First duplicate all descriptors to numbers above the wanted ones. A lent descriptor may have
-    // a wanted number, and dup2(2) below would close it.
+// Gives the child exactly the descriptors of the plan, under their numbers.
+void arrange_descriptors(Plan& plan) {
+    // First, lift everything above the numbers that are wanted: the parent may have lent one of
+    // these.
     int above = 16;
     for (const auto& [ours, number] : *plan.extra) {
         if (number >= above) above = number + 1;
@@ -76,29 +75,29 @@ struct Plan {
                                        : ::open("/dev/null", O_RDWR | O_CLOEXEC);
         if (lifted[i] == -1) fail_to_lift(plan);
     }
-    int lifted_extra[8];
+    int lifted_extra[kMaxExtra];
     std::size_t count = 0;
     for (const auto& [ours, number] : *plan.extra) {
         lifted_extra[count] = ::fcntl(ours, F_DUPFD_CLOEXEC, above);
         if (lifted_extra[count++] == -1) fail_to_lift(plan);
     }
-    // Our own descriptors are close-on-exec already. Those that this process inherited from its
-    // own parent may not be.
-    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    // dup2(2) clears close-on-exec on the copy, so exactly these copies survive execve(2).
+    // Descriptors of this process are close-on-exec from the start. This call covers those that
+    // the parent of this process left open.
+    act_on_range(3, ~0U, RangeAction::CloseOnExec);
+    // dup2(2) clears close-on-exec on the copy, so exactly these survive the exec.
     for (int i = 0; i < 3; ++i) {
-        if (::dup2(lifted[i], i) == -1) fail(plan, Stage::Fork);
+        if (::dup2(lifted[i], i) == -1) fail(plan, SpawnFailure::Stage::Fork);
     }
     for (std::size_t i = 0; i < count; ++i) {
-        if (::dup2(lifted_extra[i], (*plan.extra)[i].second) == -1) fail(plan, Stage::Fork);
+        if (::dup2(lifted_extra[i], (*plan.extra)[i].second) == -1) {
+            fail(plan, SpawnFailure::Stage::Fork);
+        }
     }
-    if (plan.cwd != nullptr && ::chdir(plan.cwd) == -1) fail(plan, Stage::Cwd);
+}
 
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    // Do as execvp(3) does. If a folder has no such file, try the next one. If a file may not be
-    // executed, remember EACCES and try the next one. Stop at any other error.
+// Works as execvp(3): goes on after a folder without such a file, remembers a file that may not be
+// executed, and takes any other error as final.
+[[noreturn]] void execute(Plan& plan) {
     int refused = ENOENT;
     for (const char* const program : plan.programs) {
         ::execve(program, plan.argv.data(), plan.env.data());
@@ -110,7 +109,26 @@ struct Plan {
         }
     }
     errno = refused;
-    fail(plan, Stage::Exec);
+    fail(plan, SpawnFailure::Stage::Exec);
+}
+
+// Runs between vfork(2) and execve(2), where only async-signal-safe calls are allowed: no
+// allocation, no logging, no exceptions, no destructors. The memory is the parent's own.
+[[noreturn]] void become(Plan& plan) {
+    using Stage = SpawnFailure::Stage;
+    reset_signals(plan);
+    if (plan.new_session && ::setsid() == -1) fail(plan, Stage::Fork);
+    if (plan.controlling_terminal >= 0 && ::ioctl(plan.controlling_terminal, TIOCSCTTY, 0) == -1) {
+        fail(plan, Stage::Fork);
+    }
+    arrange_descriptors(plan);
+    if (plan.cwd != nullptr && ::chdir(plan.cwd) == -1) fail(plan, Stage::Cwd);
+    // The program's stderr. It does not matter here if nothing reads it.
+    if (plan.notice_size > 0) (void)!::write(STDERR_FILENO, plan.notice, plan.notice_size);
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    execute(plan);
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -152,11 +170,13 @@ ExitStatus exit_status(pid_t pid, int status, const rusage& usage) {
 }  // namespace
 
 std::variant<Spawned, SpawnFailure> spawn(const SpawnRequest& request) {
-    must(request.extra.size() <= 8, "a program is lent at most eight extra descriptors");
+    must(request.extra.size() <= kMaxExtra, "a program is lent at most eight extra descriptors");
     Plan plan{{},
               pointers(request.argv),
               pointers(request.env),
               request.cwd.empty() ? nullptr : request.cwd.c_str(),
+              request.notice.data(),
+              request.notice.size(),
               request.stdio,
               &request.extra,
               request.controlling_terminal,

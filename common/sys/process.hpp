@@ -25,6 +25,7 @@ struct SpawnRequest {
     std::vector<std::string> argv;
     std::vector<std::string> env;
     std::string cwd;                       // Empty: the current folder.
+    std::string notice;                    // Written to the program's stderr before it starts.
     std::array<int, 3> stdio{-1, -1, -1};  // Lent; -1 is /dev/null.
     // Lent descriptors that the program inherits, under numbers from 3 upwards.
     std::vector<std::pair<int, int>> extra;  // {ours, the child's number}

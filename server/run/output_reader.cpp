@@ -39,8 +39,8 @@ OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<
     }
     set_nonblocking(pipe_.get());
     if (cap) {
-        head_ = *cap - *cap / 2;
-        tail_size_ = *cap / 2;
+        cap_.head = *cap - *cap / 2;
+        cap_.tail_size = *cap / 2;
     }
     watch_ = loop.watch(
         std::string(name_of(id)) + ": bytes from the command", pipe_.get(),
@@ -50,7 +50,7 @@ OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<
 
 bool OutputReader::may_read() const {
     // Bytes past the head do not wait for the peer: they are held back or dropped.
-    const bool past_head = head_ && produced_ >= *head_;
+    const bool past_head = cap_.head && produced_ >= *cap_.head;
     return pipe_.is_open() && (is_discarding_ || stream_.room() > 0 || past_head);
 }
 
@@ -69,10 +69,10 @@ void OutputReader::drain() {
             result = read_some(pipe_.get(), dropped, size);
             sum_.update({dropped, result.bytes});
             produced_ += result.bytes;
-        } else if (head_) {
+        } else if (cap_.head) {
             char buffer[ByteQueue::kBlockSize];
             size = sizeof buffer;
-            if (produced_ < *head_) size = std::min(size, stream_.room());
+            if (produced_ < *cap_.head) size = std::min(size, stream_.room());
             result = read_some(pipe_.get(), buffer, size);
             take({buffer, result.bytes});
         } else {
@@ -97,25 +97,25 @@ void OutputReader::drain() {
 
 void OutputReader::take(std::string_view bytes) {
     sum_.update(bytes);
-    if (produced_ < *head_) {
-        const auto size = std::min<Offset>(*head_ - produced_, bytes.size());
+    if (produced_ < *cap_.head) {
+        const auto size = std::min<Offset>(*cap_.head - produced_, bytes.size());
         const std::string_view head = bytes.substr(0, static_cast<std::size_t>(size));
         stream_.append(head);
-        tail_sum_.update(head);
+        cap_.tail_sum.update(head);
         produced_ += size;
         bytes.remove_prefix(head.size());
     }
     produced_ += bytes.size();
-    tail_ += bytes;
-    if (tail_.size() >= 2 * tail_size_ + ByteQueue::kBlockSize) trim_tail();
+    cap_.tail += bytes;
+    if (cap_.tail.size() >= 2 * cap_.tail_size + ByteQueue::kBlockSize) trim_tail();
 }
 
 void OutputReader::trim_tail() {
-    if (tail_.size() <= tail_size_) return;
-    const auto surplus = static_cast<std::size_t>(tail_.size() - tail_size_);
-    tail_sum_.update(std::string_view(tail_).substr(0, surplus));
-    tail_.erase(0, surplus);
-    dropped_ += surplus;
+    if (cap_.tail.size() <= cap_.tail_size) return;
+    const auto surplus = static_cast<std::size_t>(cap_.tail.size() - cap_.tail_size);
+    cap_.tail_sum.update(std::string_view(cap_.tail).substr(0, surplus));
+    cap_.tail.erase(0, surplus);
+    cap_.dropped += surplus;
 }
 
 Fd OutputReader::finish(bool saw_end) {
@@ -123,15 +123,16 @@ Fd OutputReader::finish(bool saw_end) {
     watch_.reset();
     Fd pipe = std::move(pipe_);
     eof_ = saw_end;
-    if (head_) {
+    if (cap_.head) {
         trim_tail();
-        if (dropped_ > 0) {
-            gap_at_ = stream_.end();
-            gap_ = msg::Gap{0, id_, stream_.end(), produced_ - tail_.size(), tail_sum_.value()};
-            stream_.skip_to(gap_.to);
+        if (cap_.dropped > 0) {
+            cap_.gap_at = stream_.end();
+            cap_.gap = msg::Gap{0, id_, stream_.end(), produced_ - cap_.tail.size(),
+                                cap_.tail_sum.value()};
+            stream_.skip_to(cap_.gap.to);
         }
-        stream_.append(tail_);
-        tail_ = {};
+        stream_.append(cap_.tail);
+        cap_.tail = {};
     }
     stream_.finish();
     return pipe;
@@ -147,7 +148,7 @@ void OutputReader::stop() {
 }
 
 void OutputReader::discard() {
-    head_.reset();
+    cap_.head.reset();
     stream_.stop();
     is_discarding_ = true;
 }
@@ -174,8 +175,8 @@ void OutputReader::put_chunk(std::string& out, Channel channel, std::size_t most
         encode_data(out,
                     {channel, id_, piece->offset, microseconds_since(run_start), piece->bytes});
     } else if (stream_.is_gap_due()) {
-        gap_.channel = channel;
-        encode(out, gap_);
+        cap_.gap.channel = channel;
+        encode(out, cap_.gap);
         stream_.gap_sent();
     } else if (eof_ && stream_.is_eof_due()) {
         encode(out, msg::Eof{channel, id_, stream_.end()});
@@ -196,7 +197,7 @@ bool OutputReader::write_down(OutputConsumer& consumer, Time run_start) {
         used();
     }
     if (stream_.is_gap_due()) {
-        consumer.gap(gap_);
+        consumer.gap(cap_.gap);
         stream_.gap_sent();
         used();
         return write_down(consumer, run_start) || any;
@@ -211,9 +212,9 @@ bool OutputReader::write_down(OutputConsumer& consumer, Time run_start) {
 
 StreamSummary OutputReader::summary() const {
     StreamSummary summary{produced_, sum_.value(), eof_, std::nullopt, std::nullopt};
-    if (gap_at_) {
-        summary.gap_at = gap_at_;
-        summary.delivered = produced_ - dropped_;
+    if (cap_.gap_at) {
+        summary.gap_at = cap_.gap_at;
+        summary.delivered = produced_ - cap_.dropped;
     }
     return summary;
 }

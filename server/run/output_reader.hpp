@@ -75,13 +75,17 @@ class OutputReader {
     bool is_large_ = false;
     bool is_discarding_ = false;
 
-    std::optional<Offset> head_;  // With a cap: bytes that are sent at once.
-    Offset tail_size_ = 0;        // With a cap: the most bytes held back until the end.
-    std::string tail_;            // Held back; trimmed at twice tail_size_ and one block.
-    Crc32 tail_sum_;              // CRC-32 of all bytes before tail_.
-    msg::Gap gap_;                // Valid if gap_at_ is set.
-    std::optional<Offset> gap_at_;
-    Offset dropped_ = 0;
+    // What --max-output needs. Unused if `head` is not set.
+    struct Cap {
+        std::optional<Offset> head;  // Bytes that are sent at once.
+        Offset tail_size = 0;        // The most bytes held back until the end.
+        std::string tail;            // Held back; trimmed at twice tail_size and one block.
+        Crc32 tail_sum;              // CRC-32 of all bytes before `tail`.
+        msg::Gap gap;                // Valid if gap_at is set.
+        std::optional<Offset> gap_at;
+        Offset dropped = 0;  // Bytes.
+    };
+    Cap cap_;
 
     EventLoop::Watch watch_;
 };
