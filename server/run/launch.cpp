@@ -5,6 +5,7 @@
 #include "common/keys/host_pattern.hpp"
 #include "common/sys/signals.hpp"
 #include "server/run/account_shell.hpp"
+#include "server/run/start_folder.hpp"
 
 #include <algorithm>
 #include <array>
@@ -165,8 +166,11 @@ std::vector<std::string> run_environment(const LaunchContext& context,
     }
     for (const std::string& entry : env)
         set(all, entry);
-    set(all, mark);
-    set(all, context.session_mark);
+    // The marks come first, so that a look at the beginning of an environment finds them.
+    std::erase_if(all, [](const std::string& entry) {
+        return entry.starts_with("FRSH_RUN=") || entry.starts_with("FRSH_SESSION=");
+    });
+    all.insert(all.begin(), {mark, context.session_mark});
     return all;
 }
 
@@ -237,7 +241,7 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
     Launch launch;
     SpawnRequest& request = launch.request;
     request.env = plan_environment(open, context, terminal);
-    request.cwd = open.cwd.value_or(context.user.home);
+    set_folder(request, open.cwd, context.user);
     const std::string& shell = context.user.shell;
     std::string command = open.args.empty() ? "" : open.args[0];
 

@@ -54,8 +54,8 @@ enum class BaseEnvironment { Clean, Inherited };
 // that left its process tree and session; see started_by().
 [[nodiscard]] std::string run_mark(const std::string& run);
 
-// Returns the session's environment, then the forwarded variables that are allowed, then `env`,
-// then the marks. Later ones override earlier ones.
+// Returns the marks, then the session's environment, the forwarded variables that are allowed, and
+// `env`. Of these three, later ones override earlier ones; none overrides a mark.
 [[nodiscard]] std::vector<std::string> run_environment(const LaunchContext& context,
                                                        const std::vector<std::string>& env,
                                                        const std::vector<std::string>& forwarded,

@@ -4,6 +4,7 @@
 #include "common/base/text.hpp"
 #include "common/sys/process.hpp"
 #include "server/run/shell_loop.hpp"
+#include "server/run/start_folder.hpp"
 
 #include <utility>
 #include <variant>
@@ -52,7 +53,7 @@ ShellProgram start_shell(EventLoop& loop, const msg::ShellOpen& open, const Laun
     const std::string dir = "__frsh_dir=" + shell_quote(folder.path()) + "\n";
     SpawnRequest request;
     request.env = run_environment(context, open.env, {}, mark);
-    request.cwd = open.cwd.value_or(context.user.home);
+    set_folder(request, open.cwd, context.user);
     if (bash.empty()) {
         folder.write_file("start", dir + std::string(kShLoop));
         request.programs = {"/bin/sh"};

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import Case, FRSHD, Place, main  # noqa: E402
@@ -207,6 +208,20 @@ class Commands(Case):
                 self.assertIn(folder.encode(), result.err)
                 self.agrees(result)
             self.assertEqual(b"/etc\n", place.run(["--cwd", "/etc"], "pwd").out)
+
+    def test_c7_a_relative_folder_and_a_tilde_mean_the_home(self):
+        home = self.unix.run([], "cd && pwd -P").out.decode().strip()
+        name = tempfile.mkdtemp(dir=home, prefix="frsh test ")
+        self.addCleanup(os.rmdir, name)
+        base = os.path.basename(name)
+        for place in self.everywhere():
+            for folder in (base, "./" + base, "~/" + base):
+                result = place.run(["--cwd", folder], "pwd -P")
+                self.assertEqual((0, f"{name}\n"), (result.code, result.out.decode()), result)
+            self.assertEqual(home, place.run(["--cwd", "~"], "pwd -P").out.decode().strip())
+            self.assertEqual(b"/root\n" if os.geteuid() == 0 else b"",
+                             place.run(["--cwd", "~root"], "pwd").out)
+            self.assertEqual(255, place.run(["--cwd", "~nosuchuser"], "pwd").code)
 
     def test_a_wrong_option_is_reported_in_one_line(self):
         for words in (["--timeout", "x"], ["--max-output", "1X"], ["--linger", "-1"],
