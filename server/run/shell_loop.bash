@@ -15,7 +15,8 @@
 #   Neither `set -e` nor an ERR trap sees a condition.
 # - The loop that runs once takes a `break` in a command. A `break 9` leaves all loops, and the last
 #   line enters them again.
-# - stderr is redirected last, so that `set -x` does not print these lines.
+# - stdout and stderr are redirected at eval and not before: what a DEBUG trap, a RETURN trap or
+#   `set -x` print for these lines goes to the private terminal, where it is dropped.
 # - If TMOUT is read-only, it cannot be unset. It started an alarm before bash came here, which
 #   would log out in the middle of a command. A trap for ALRM takes it.
 
@@ -43,10 +44,12 @@ while builtin :; do
     for __frsh_once in 1; do
         { builtin printf "\0+%s\0" "$__frsh_n" >&60
           if __frsh_status
-          then builtin eval "$__frsh_c" 2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&-
-          else builtin eval "$__frsh_c" 2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&-
+          then builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err" \
+                   60>&- 61<&-
+          else builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err" \
+                   60>&- 61<&-
           fi
-        } <"$__frsh_dir/$__frsh_n.in" >"$__frsh_dir/$__frsh_n.out"
+        } <"$__frsh_dir/$__frsh_n.in"
         __frsh_s=$?
     done
 done

@@ -3,7 +3,7 @@
 //
 // A report is a list of fields, each ended by a NUL byte:
 //
-//     "+N"                             the command of turn N begins; its stdin and stdout are open
+//     "+N"                             the command of turn N begins; its stdin is open
 //     "=N", status, folder, "."        the command of turn N has ended
 //
 // Each report begins with an empty field. If an interrupt tears a report, the shell makes a new
