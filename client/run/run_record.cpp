@@ -65,8 +65,14 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
         members.emplace_back(std::string(name_of(id)), stream_json(run, id, summary, held));
     }
     members.emplace_back("usage", end && end->usage ? to_json(*end->usage) : Json());
-    members.emplace_back("holders", end ? to_json(end->holders) : Json(Json::Array{}));
-    members.emplace_back("survivors", end ? to_json(end->survivors) : Json(Json::Array{}));
+    for (const auto& [name, processes] :
+         {std::pair("holders", &msg::End::holders), {"survivors", &msg::End::survivors}}) {
+        Json list = end ? to_json((*end).*processes) : Json(Json::Array{});
+        // None that were seen is not none.
+        if (end && end->is_unseen && ((*end).*processes).empty()) list = Json();
+        members.emplace_back(name, std::move(list));
+    }
+    if (end && end->is_unseen) members.emplace_back("unseen", true);
     if (end && end->generation) members.emplace_back("shell_generation", *end->generation);
     if (end && end->journal) members.emplace_back("journal", *end->journal);
     return Json(std::move(members)).dump();

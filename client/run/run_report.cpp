@@ -26,6 +26,9 @@ void report_processes(const RemoteRun& run, const std::string& where) {
     }
     report_names(run.end()->holders, where + "output still held open by ");
     report_names(run.end()->survivors, where + "could not be ended: ");
+    if (run.end()->is_unseen) {
+        log::error(where + "the server cannot see every process (/proc): some may live on");
+    }
 }
 
 }  // namespace frsh

@@ -278,6 +278,8 @@ struct End {
     std::optional<std::uint64_t> generation = {};
     // If some output could not be kept: why.
     std::optional<std::string> journal = {};
+    // The server could not see every process: holders and survivors may be incomplete.
+    bool is_unseen = false;
 };
 struct EndAck {
     Channel channel = 0;

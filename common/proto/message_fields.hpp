@@ -238,6 +238,7 @@ void fields(Io& io, Seen<Io, msg::End>& m) {
     io.objects("holders", m.holders, kMaxNames);
     io.objects("survivors", m.survivors, kMaxNames);
     io.maybe_text("journal", m.journal, kMaxMessage);
+    io.flag("unseen", m.is_unseen);
     io.maybe_whole("generation", m.generation, kMaxOffset);
     io.maybe_payload("cwd", m.cwd);
 }

@@ -19,7 +19,9 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kMaxEnviron = 16 * 1024 * 1024;
+// The most bytes that are read of a file. The marks come first in an environment, and another user
+// decides how large it is: 16 MiB each of some thousand processes took a minute to read.
+constexpr std::size_t kMaxRead = 128 * 1024;
 constexpr std::uint64_t kExiting = 0x4;              // PF_EXITING.
 constexpr std::uint64_t kKernelThread = 0x00200000;  // PF_KTHREAD.
 
@@ -50,13 +52,17 @@ std::string proc_path(pid_t pid, const char* file) {
     return "/proc/" + std::to_string(pid) + "/" + file;
 }
 
-// Returns the content of a file of /proc/PID; empty if the process is gone or may not be inspected.
+// Returns the first bytes of the file, at most kMaxRead; nothing if it cannot be read.
 std::string read_proc(pid_t pid, const char* file) {
-    try {
-        return read_file(proc_path(pid, file), kMaxEnviron);
-    } catch (const SysError&) {
-        return {};
+    const Fd opened(::open(proc_path(pid, file).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    std::string content;
+    char buffer[16384];
+    while (opened.is_open() && content.size() < kMaxRead) {
+        const ssize_t got = ::read(opened.get(), buffer, sizeof buffer);
+        if (got <= 0) break;
+        content.append(buffer, static_cast<std::size_t>(got));
     }
+    return content;
 }
 
 // Parses /proc/PID/stat (proc(5)): pid (name) state ppid pgrp session tty tpgid flags ... The name
@@ -118,6 +124,23 @@ std::optional<bool> has_marks(const ProcessInfo& info, const std::vector<std::st
     });
 }
 
+// Returns the rest of the line of /proc/PID/status that begins with `name`, or "".
+std::string status_line(pid_t pid, std::string_view name) {
+    const std::string status = read_proc(pid, "status");
+    const std::size_t at = status.find(name);
+    if (at == std::string::npos) return "";
+    const std::size_t begin = at + name.size();
+    return status.substr(begin, status.find('\n', begin) - begin);
+}
+
+// Follows kill(2): the sender's user must be the real or the saved user of the process.
+bool may_signal(uid_t user, pid_t pid) {
+    if (user == 0) return true;
+    const auto uids = split(status_line(pid, "\nUid:\t"), '\t');
+    const std::string own = std::to_string(user);
+    return uids.size() >= 3 && (uids[0] == own || uids[2] == own);
+}
+
 std::string read_link(const std::string& path) {
     char name[4096];
     const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
@@ -133,6 +156,11 @@ std::vector<ProcessInfo> list_processes() {
         if (auto info = look_at(static_cast<pid_t>(*pid))) processes.push_back(std::move(*info));
     }
     return processes;
+}
+
+Sight process_sight() {
+    if (!look_at(::getpid())) return Sight::None;
+    return look_at(1) ? Sight::All : Sight::Own;
 }
 
 std::uint64_t now_in_ticks() {
@@ -181,12 +209,15 @@ std::string arguments_of(pid_t pid) {
 }
 
 bool ignores_signal(pid_t pid, int number) {
-    constexpr std::string_view kName = "\nSigIgn:\t";
-    const std::string status = read_proc(pid, "status");
-    const std::size_t at = status.find(kName);
-    if (at == std::string::npos) return false;
-    const char* const mask = status.c_str() + at + kName.size();
-    return (std::strtoull(mask, nullptr, 16) >> (number - 1) & 1) != 0;
+    const std::string mask = status_line(pid, "\nSigIgn:\t");
+    return (std::strtoull(mask.c_str(), nullptr, 16) >> (number - 1) & 1) != 0;
+}
+
+std::optional<uid_t> user_of_process(pid_t pid) {
+    const auto uids = split(status_line(pid, "\nUid:\t"), '\t');
+    if (uids.size() < 3) return std::nullopt;
+    const auto uid = parse_number(uids[1], 0, UINT32_MAX);
+    return uid ? std::optional(static_cast<uid_t>(*uid)) : std::nullopt;
 }
 
 std::string descriptor_name(int fd) {
@@ -218,12 +249,13 @@ bool is_there(const ProcessInfo& process) {
     return now && now->start == process.start && !now->is_exiting;
 }
 
-Delivery send_signal(const ProcessInfo& process, int number) {
+Delivery send_signal(const ProcessInfo& process, int number, std::optional<uid_t> user) {
     const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
     if (!pidfd.is_open()) return Delivery::Gone;
     // Compare the start times: the pid may belong to another process by now.
     const auto now = look_at(process.pid);
     if (!now || now->start != process.start || is_dead(*now)) return Delivery::Gone;
+    if (user && !may_signal(*user, process.pid)) return Delivery::Refused;
     if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) == 0) {
         return Delivery::Sent;
     }

@@ -35,11 +35,22 @@ struct ProcessInfo {
 // Returns all processes, also zombies.
 [[nodiscard]] std::vector<ProcessInfo> list_processes();
 
+// How much of the process table this process can see.
+//
+//     All   every process
+//     Own   not every process: /proc is mounted with hidepid (proc(5))
+//     None  there is no /proc
+enum class Sight { All, Own, None };
+[[nodiscard]] Sight process_sight();
+
 // The properties by which the processes that a program started are found.
 struct ProcessOrigin {
     pid_t program = 0;                         // The first process, with a session of its own.
     std::vector<std::string> marks;            // "NAME=VALUE"; in the environment of all of them.
     std::optional<std::uint64_t> reaped = {};  // When `program` was reaped; see now_in_ticks().
+    // As root: signals go only to processes that this user may signal. A program with other rights
+    // that the user has started is none of them (kill(2)).
+    std::optional<uid_t> user = {};
 };
 // Returns the current time in the unit of ProcessInfo::start.
 [[nodiscard]] std::uint64_t now_in_ticks();
@@ -72,7 +83,11 @@ struct Started {
 // Returns true if the process still exists and is not about to end.
 [[nodiscard]] bool is_there(const ProcessInfo& process);
 
+// Returns the effective user of a process; nothing if it is gone.
+[[nodiscard]] std::optional<uid_t> user_of_process(pid_t pid);
+
 enum class Delivery { Sent, Gone, Refused };
-Delivery send_signal(const ProcessInfo& process, int number);
+// Sends a signal with the rights of `user`, or with those of this process.
+Delivery send_signal(const ProcessInfo& process, int number, std::optional<uid_t> user = {});
 
 }  // namespace frsh

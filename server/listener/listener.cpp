@@ -285,7 +285,6 @@ void Listener::adopt(PreforkPool::Session forked, AcceptQueue::Pending& pending)
         [this, pid, &session](short) { read_steps(pid, session); });
 }
 
-// A session that is admitted, or has closed its pipe, gives its login slot back.
 void Listener::read_steps(pid_t pid, Session& session) {
     char steps[16];
     const IoResult got = read_some(session.steps.get(), steps, sizeof steps);
@@ -300,6 +299,7 @@ void Listener::read_steps(pid_t pid, Session& session) {
 void Listener::close_steps(pid_t pid, Session& session) {
     if (!session.steps.is_open()) return;
     limits_.remove(pid);
+    session.user = user_of_process(pid);
     session.watch.reset();
     session.steps.close();
 }
@@ -357,7 +357,7 @@ void Listener::session_ended(pid_t pid, Session& session, const ExitStatus& stat
     if (!status.signaled || session.eviction != nullptr) return;
     log::error("session " + std::to_string(pid) + " died by signal " + signal_name(status.signal) +
                "; ending what it started");
-    terminations_.emplace_back(ProcessOrigin{pid, {session.mark}, now_in_ticks()},
+    terminations_.emplace_back(ProcessOrigin{pid, {session.mark}, now_in_ticks(), session.user},
                                Termination::First::HangUp, kTerminationGrace,
                                EventLoop::Clock::now());
 }

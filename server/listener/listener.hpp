@@ -76,6 +76,7 @@ class Listener {
         std::string from;  // The peer, for the log.
         PeerSource source;
         bool is_admitted = false;
+        std::optional<uid_t> user;       // Known once the login is over.
         const char* eviction = nullptr;  // The reason if this process has killed the session.
         EventLoop::Watch watch;
     };
@@ -92,6 +93,7 @@ class Listener {
     void admit_to_queue(Fd connection, Door door);
     void enqueue(Fd connection, Door door, PeerSource source, EventLoop::Time since);
     void read_steps(pid_t pid, Session& session);
+    // A session that is admitted, or has closed its pipe, gives its login slot back.
     void close_steps(pid_t pid, Session& session);
     void penalise(const Session& session, const ExitStatus& status);
     void evict(EventLoop::Time now);

@@ -112,7 +112,7 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
             lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
         for (int i = 0; i < 2; ++i)
             check(::dup3(lifted[i], kControl + i, O_CLOEXEC), "dup");
-        check(::close_range(kControl + 2, ~0U, 0), "close_range");
+        act_on_range(kControl + 2, ~0U, RangeAction::Close);
         const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
         // Without a sandbox, stderr stays open for the reports of a sanitizer.
         for (int standard = 0; standard <= (settings_.use_sandbox ? 2 : 1); ++standard)
@@ -262,9 +262,9 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             why = *refusal;
             words = "login refused: " + *refusal;  // The peer has proved to own the account.
         } else {
-            tell_listener(LoginStep::Admitted);
-            steps_.close();
             become_user(*user);
+            tell_listener(LoginStep::Admitted);  // The listener reads the user of this process.
+            steps_.close();
             if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
                 return std::nullopt;
             }

@@ -23,6 +23,11 @@ void ForegroundSignaler::send(int signal) {
     processor_ = 0;
     looks_ = 0;
     const Time now = EventLoop::Clock::now();
+    if (terminal_ >= 0 && process_sight() == Sight::None) {
+        // Without /proc, the group gets the signal as from the terminal's own keys.
+        ::kill(-foreground_group(terminal_), signal);
+        return;
+    }
     if (terminal_ >= 0) return look_for_job(now);
     for (const auto& [process, is_copy] : look_at_foreground(shell_, true).members) {
         if (is_copy) signaled_.emplace(process.pid, true);

@@ -315,6 +315,8 @@ void Run::end(Time now) {
     record.outcome = outcome();
     if (out_ && err_) {
         record.holders = find_holders();
+        const bool is_held = out_->is_open() || err_->is_open();
+        record.is_unseen = is_held && process_sight() != Sight::All;
         for (OutputReader* const output : {out_.get(), err_.get()}) {
             Fd pipe = output->close();
             if (pipe.is_open()) executor_->take_leftover(std::move(pipe));
@@ -325,6 +327,7 @@ void Run::end(Time now) {
         record.out.eof = record.err.eof = true;  // No program ran, so nothing is missing.
     }
     if (const Termination* const ending = termination()) {
+        record.is_unseen |= ending->may_have_missed();
         for (const ProcessInfo& process : ending->survivors()) {
             record.survivors.push_back({process.pid, process.name});
         }

@@ -8,6 +8,8 @@
 // its cleanup and are not signalled until the next step. Processes that survive KILL, or that may
 // not be signalled, are the survivors. If HUP was requested by a user (AskedHangUp), TERM follows
 // after the whole grace period.
+//
+// Without /proc, the steps go to the program's process group. What has left that group is unknown.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -34,6 +36,8 @@ class Termination {
     [[nodiscard]] bool is_done() const { return is_done_; }
     // Returns the processes left when it gave up; empty if all have ended.
     [[nodiscard]] const std::vector<ProcessInfo>& survivors() const { return survivors_; }
+    // Returns true if there may be processes that this process cannot see.
+    [[nodiscard]] bool may_have_missed() const { return sight_ != Sight::All; }
     // Goes straight to KILL.
     void hurry(Time now);
     // Records that the program was reaped at `when`, in clock ticks (now_in_ticks()).
@@ -42,8 +46,14 @@ class Termination {
   private:
     enum class Step { HangUp, Terminate, Kill };
     void enter(Step step, Time now);
+    [[nodiscard]] int signal() const;
+    void plan_next_look(Time now);
+    void signal_all(const std::vector<ProcessInfo>& left);
+    void signal_group(Time now);
+    void finish(std::vector<ProcessInfo> survivors);
 
     ProcessOrigin origin_;
+    Sight sight_;
     std::chrono::milliseconds hang_up_time_;
     std::chrono::milliseconds grace_;
     Step step_;
@@ -53,6 +63,7 @@ class Termination {
     std::set<std::pair<pid_t, std::uint64_t>> signaled_;  // In this step, by pid and start time.
     std::optional<Time> unsure_since_;                    // Since then, no process was found.
     std::vector<ProcessInfo> survivors_;
+    bool is_group_signaled_ = false;  // In this step, without /proc.
     bool is_done_ = false;
 };
 

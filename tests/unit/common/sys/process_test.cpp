@@ -12,8 +12,12 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using frsh::ExitStatus;
@@ -341,4 +345,73 @@ TEST_CASE("signals: names and numbers") {
         CAPTURE(bad);
         CHECK_FALSE(frsh::signal_number(bad));
     }
+}
+
+namespace {
+
+// Refuses close_range(2) for this process, as an old kernel or a container's profile does.
+void refuse_close_range() {
+    REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{4, filter};
+    REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("process: no descriptor is inherited where close_range(2) is refused") {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        refuse_close_range();
+        const int low = ::open("/dev/null", O_RDONLY);
+        const int high = ::fcntl(low, F_DUPFD, 900);
+        const std::string command = "for fd in " + std::to_string(low) + " " +
+                                    std::to_string(high) +
+                                    "; do [ -e /proc/self/fd/$fd ] && exit 9; done; exit 4";
+        const ExitStatus status = run(shell(command));
+        const bool is_open = ::fcntl(low, F_GETFD) >= 0;
+        frsh::close_all_but({high});
+        const bool is_closed = ::fcntl(low, F_GETFD) == -1 && ::fcntl(high, F_GETFD) >= 0;
+        ::_exit(status.code == 4 && is_open && is_closed ? 0 : status.code + 1);
+    }
+    const ExitStatus status = frsh::wait_for(child);
+    CHECK_FALSE(status.signaled);
+    CHECK(status.code == 0);
+}
+
+TEST_CASE("process table: marks are found at the start of a large environment only") {
+    SpawnRequest request = shell("sleep 60 & echo; wait");
+    request.env = {"PATH=/usr/bin:/bin"};
+    for (int i = 0; i < 20; ++i)
+        request.env.push_back("X" + std::to_string(i) + "=" + std::string(100'000, 'x'));
+    request.env.insert(request.env.begin(), "FRSH_TEST_MARK=first");
+    auto result = frsh::spawn(request);
+    REQUIRE(std::holds_alternative<Spawned>(result));
+    const pid_t pid = std::get<Spawned>(result).pid;
+    const frsh::ProcessOrigin by_mark{0, {"FRSH_TEST_MARK=first"}};
+    CHECK_FALSE(frsh::started_by(by_mark).processes.empty());
+    for (const auto& process : frsh::started_by({pid, {"NONE=1"}}).processes)
+        CHECK(frsh::send_signal(process, SIGKILL) != frsh::Delivery::Refused);
+    CHECK(frsh::wait_for(pid).signaled);
+}
+
+TEST_CASE("process table: with a user's rights, no other user's process gets a signal") {
+    auto result = frsh::spawn(shell("sleep 60"));
+    REQUIRE(std::holds_alternative<Spawned>(result));
+    const pid_t pid = std::get<Spawned>(result).pid;
+    CHECK(frsh::user_of_process(pid) == ::geteuid());
+    CHECK(frsh::process_sight() != frsh::Sight::None);
+    const auto found = frsh::started_by({pid, {}}).processes;
+    REQUIRE_FALSE(found.empty());
+    const uid_t another = ::geteuid() + 1;
+    CHECK(frsh::send_signal(found[0], SIGKILL, another) == frsh::Delivery::Refused);
+    CHECK(frsh::is_there(found[0]));
+    CHECK(frsh::send_signal(found[0], SIGKILL, ::geteuid()) == frsh::Delivery::Sent);
+    CHECK(frsh::wait_for(pid).signaled);
 }
