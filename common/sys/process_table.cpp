@@ -136,7 +136,8 @@ std::string status_line(pid_t pid, std::string_view name) {
 // Follows kill(2): the sender's user must be the real or the saved user of the process.
 bool may_signal(uid_t user, pid_t pid) {
     if (user == 0) return true;
-    const auto uids = split(status_line(pid, "\nUid:\t"), '\t');
+    const std::string line = status_line(pid, "\nUid:\t");
+    const auto uids = split(line, '\t');
     const std::string own = std::to_string(user);
     return uids.size() >= 3 && (uids[0] == own || uids[2] == own);
 }
@@ -214,7 +215,8 @@ bool ignores_signal(pid_t pid, int number) {
 }
 
 std::optional<uid_t> user_of_process(pid_t pid) {
-    const auto uids = split(status_line(pid, "\nUid:\t"), '\t');
+    const std::string line = status_line(pid, "\nUid:\t");
+    const auto uids = split(line, '\t');
     if (uids.size() < 3) return std::nullopt;
     const auto uid = parse_number(uids[1], 0, UINT32_MAX);
     return uid ? std::optional(static_cast<uid_t>(*uid)) : std::nullopt;

@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import FRSH, PATIENCE, Case, environment, main, wait_until  # noqa: E402
+from harness import BIN, FRSH, PATIENCE, Case, environment, main, wait_until  # noqa: E402
 
 
 def can_hide():
@@ -25,7 +25,7 @@ class Bare(Case):
 
     def without(self, *words, **popen):
         command = ["unshare", "--mount", "sh", "-c", self.hide + ' && exec "$@"', "sh", FRSH, *words]
-        return subprocess.Popen(command, env=environment(self.runtime), stdin=subprocess.DEVNULL,
+        return subprocess.Popen(command, env=environment(self.runtime, PATH=BIN + ":/usr/bin:/bin"), stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
 
     def run_without(self, *words, **popen):
