@@ -24,8 +24,8 @@ ENGLISH_LINES, CHINESE_LINES = 180, 35
 BESIDE = [
     "common/base/", "common/sys/", "common/keys/",
     "common/link/wire_log", "common/net/address", "common/net/socket", "common/net/tls",
-    "common/proto/checksum", "common/proto/fields", "common/proto/json", "common/proto/message_",
-    "common/proto/outcome",
+    "common/proto/checksum", "common/proto/json", "common/proto/message_",
+    "common/proto/object_reader", "common/proto/outcome",
     "client/cli/", "client/connection/", "client/io/",
     "client/run/run_record", "client/run/run_report", "client/run/run_request",
     "client/run/terminal_session",

@@ -39,13 +39,17 @@ LAYERS = {
 # A foreign header, and the only files that may include it.
 DOORS = [
     (r"openssl/", r"(common/keys/.*|common/net/tls.*|tests/unit/.*|tests/fuzz/.*|tests/integration/.*)"),
-    (r"nlohmann/", r"(common/proto/.*|tests/.*)"),
+    (r"nlohmann/", r"common/proto/json_value\.hpp"),
     (r"libdeflate", r"common/proto/checksum\.cpp"),
     (r"toml", r"common/base/config\.cpp"),
     (r"CLI/", r"(client/cli|server|client/demo)/options\.cpp"),
     (r"histedit", r"client/io/line_editor\.cpp"),
     (r"doctest/", r"tests/.*"),
 ]
+
+# Files of ours that include a header with one door, so only these may include them.
+PRIVATE = (r"common/proto/(json_value|object_reader|message_reader|message_writer)\.hpp",
+           r"(common/proto|tests/unit/common/proto)/.*")
 
 # proto is pure: no descriptors, no clock of the system, no network.
 IMPURE = re.compile(r"<(unistd|fcntl|poll|sys/|netinet/|arpa/|netdb|termios|signal\.h|csignal)")
@@ -69,6 +73,8 @@ def main():
             where = f"{path}:{number}: {line.strip()}"
             if ours and not any(ours.startswith(allowed) for allowed in LAYERS[layer]):
                 problems.append(f"{where}: not for {layer}")
+            if ours and re.fullmatch(PRIVATE[0], ours) and not re.fullmatch(PRIVATE[1], path):
+                problems.append(f"{where}: is private to its folder")
             for header, allowed in DOORS:
                 if foreign and re.match(header, foreign) and not re.fullmatch(allowed, path):
                     problems.append(f"{where}: has one door, and this is not it")

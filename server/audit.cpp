@@ -71,24 +71,27 @@ std::string Audit::who() const {
     return text;
 }
 
-void Audit::write(const char* event, Json::Object members) const {
+void Audit::write(const char* event, const std::function<void(JsonObject&)>& add) const {
     if (file_ < 0) return;
-    Json::Object line{{"time", now_text()},
-                      {"event", event},
-                      {"session", subject_.session},
-                      {"from", subject_.from}};
-    const Json null;  // One for all: GCC 12 takes a moved temporary for uninitialized.
+    JsonObject line;
+    line.add_text("time", now_text());
+    line.add_text("event", event);
+    line.add_text("session", subject_.session);
+    line.add_text("from", subject_.from);
     if (subject_.user.empty()) {
-        line.emplace_back("user", null);
+        line.add_null("user");
     } else {
-        add_bytes(line, "user", subject_.user);
+        line.add_bytes("user", subject_.user);
     }
-    line.emplace_back("key", subject_.key.empty() ? null : Json(subject_.key));
-    for (auto& member : members)
-        line.push_back(std::move(member));
+    if (subject_.key.empty()) {
+        line.add_null("key");
+    } else {
+        line.add_text("key", subject_.key);
+    }
+    if (add) add(line);
     try {
         // One write(2) to a file opened for appending: lines of many sessions never mix.
-        write_all(file_, Json(std::move(line)).dump() + "\n");
+        write_all(file_, line.dump() + "\n");
     } catch (const SysError& error) {
         log::error(std::string("audit: ") + error.what());
     }
@@ -96,14 +99,15 @@ void Audit::write(const char* event, Json::Object members) const {
 
 void Audit::connected() const {
     log::info(who() + ": connected");
-    write("connected", {});
+    write("connected");
 }
 
 void Audit::write(const char* event, const std::string& why,
                   const std::vector<std::string>& tried) const {
-    Json::Object members{{"reason", why}};
-    if (!tried.empty()) members.emplace_back("tried", Json::Array(tried.begin(), tried.end()));
-    write(event, std::move(members));
+    write(event, [&](JsonObject& line) {
+        line.add_text("reason", why);
+        if (!tried.empty()) line.add_texts("tried", tried);
+    });
 }
 
 void Audit::refused(const std::string& why, const std::vector<std::string>& tried) const {
@@ -127,15 +131,21 @@ void Audit::penalised(const std::string& source, std::chrono::seconds penalty,
               (stays_away.count() > 0
                    ? ", kept out for " + std::to_string(stays_away.count()) + " s"
                    : ""));
-    write("penalty", {{"source", source},
-                      {"seconds", static_cast<std::uint64_t>(penalty.count())},
-                      {"kept_out", static_cast<std::uint64_t>(stays_away.count())}});
+    write("penalty", [&](JsonObject& line) {
+        line.add_text("source", source);
+        line.add_whole("seconds", static_cast<std::uint64_t>(penalty.count()));
+        line.add_whole("kept_out", static_cast<std::uint64_t>(stays_away.count()));
+    });
 }
 
 void Audit::disconnected() const {
     log::info(who() + ": disconnected after " + in_seconds(age()) + ", " + std::to_string(runs_) +
               " runs, " + std::to_string(bytes_) + " bytes");
-    write("disconnected", {{"seconds", age()}, {"runs", runs_}, {"bytes", bytes_}});
+    write("disconnected", [&](JsonObject& line) {
+        line.add_number("seconds", age());
+        line.add_whole("runs", runs_);
+        line.add_whole("bytes", bytes_);
+    });
 }
 
 void Audit::run_asked(const msg::Open& open) {
@@ -152,13 +162,14 @@ void Audit::run_ended(const msg::End& end) {
               "): " + describe(end.outcome) + " after " + in_seconds(wall) + ", stdout " +
               std::to_string(end.out.bytes) + ", stderr " + std::to_string(end.err.bytes) +
               " bytes");
-    Json::Object members{{"run", end.run}};
-    add_bytes(members, "command", command);
-    members.emplace_back("outcome", to_json(end.outcome));
-    members.emplace_back("seconds", wall);
-    members.emplace_back("stdout_bytes", end.out.bytes);
-    members.emplace_back("stderr_bytes", end.err.bytes);
-    write("run", std::move(members));
+    write("run", [&](JsonObject& line) {
+        line.add_text("run", end.run);
+        line.add_bytes("command", command);
+        line.add_object("outcome", to_json(end.outcome));
+        line.add_number("seconds", wall);
+        line.add_whole("stdout_bytes", end.out.bytes);
+        line.add_whole("stderr_bytes", end.err.bytes);
+    });
 }
 
 }  // namespace frsh

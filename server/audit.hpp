@@ -3,10 +3,12 @@
 // number of bytes. It never has the content of stdin, stdout or stderr.
 #pragma once
 
+#include "common/proto/json.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -47,7 +49,7 @@ class Audit {
     void run_ended(const msg::End& end);
 
   private:
-    void write(const char* event, Json::Object members) const;
+    void write(const char* event, const std::function<void(JsonObject&)>& add = {}) const;
     void write(const char* event, const std::string& why,
                const std::vector<std::string>& tried) const;
     [[nodiscard]] double age() const;

@@ -19,10 +19,12 @@ namespace {
 constexpr std::array kCommands = {"seq 1 600", "echo hello", "true", "echo oneecho two"};
 
 std::string answer_frame(const Ran& ran) {
-    Json::Object header{{"type", "answer"}, {"code", ran.code}};
-    if (!ran.output.empty()) header.emplace_back("len", ran.output.size());
+    JsonObject header;
+    header.add_text("type", "answer");
+    header.add_whole("code", static_cast<std::uint64_t>(ran.code));
+    if (!ran.output.empty()) header.add_whole("len", ran.output.size());
     std::string frame;
-    append_frame(frame, Json(std::move(header)).dump(), ran.output);
+    append_frame(frame, header.dump(), ran.output);
     return frame;
 }
 

@@ -267,15 +267,20 @@ std::string kept_line(const msg::Kept& kept, std::uint64_t now, unsigned width) 
 }
 
 std::string kept_json(const msg::Kept& kept) {
-    Json::Object members{{"run", kept.run}, {"state", state_of(kept)}};
-    members.emplace_back("started_at", kept.started_at);
-    if (kept.ended_at) members.emplace_back("ended_at", *kept.ended_at);
+    JsonObject record;
+    record.add_text("run", kept.run);
+    record.add_text("state", state_of(kept));
+    record.add_whole("started_at", kept.started_at);
+    if (kept.ended_at) record.add_whole("ended_at", *kept.ended_at);
     const bool is_argv = kept.mode == msg::Open::Mode::Argv;
-    if (!kept.is_shell) add_command(members, {"", kept.args, is_argv});
-    members.emplace_back("outcome", to_json(kept.outcome));
-    members.emplace_back("stdout", Json::Object{{"bytes", kept.out}});
-    members.emplace_back("stderr", Json::Object{{"bytes", kept.err}});
-    return Json(std::move(members)).dump();
+    if (!kept.is_shell) add_command(record, {"", kept.args, is_argv});
+    record.add_object("outcome", to_json(kept.outcome));
+    for (const auto& [stream, bytes] : {std::pair("stdout", kept.out), {"stderr", kept.err}}) {
+        JsonObject summary;
+        summary.add_whole("bytes", bytes);
+        record.add_object(stream, summary);
+    }
+    return record.dump();
 }
 
 int run_kept_request(const ClientOptions& options) {

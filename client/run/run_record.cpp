@@ -5,16 +5,16 @@
 namespace frsh {
 namespace {
 
-Json stream_json(const RemoteRun& run, StreamId stream, const StreamSummary& summary,
-                 const SpooledOutput* held) {
-    Json json = to_json(summary);
-    if (const Offset from = run.begun_at(stream)) json.object()->emplace_back("from", from);
+JsonObject stream_json(const RemoteRun& run, StreamId stream, const StreamSummary& summary,
+                       const SpooledOutput* held) {
+    JsonObject json = to_json(summary);
+    if (const Offset from = run.begun_at(stream)) json.add_whole("from", from);
     if (held == nullptr) return json;
-    std::string content = held->content();
+    const std::string content = held->content();
     if (is_utf8(content)) {
-        json.object()->emplace_back("text", std::move(content));
+        json.add_text("text", content);
     } else {
-        json.object()->emplace_back("base64", base64_encode(content));
+        json.add_text("base64", base64_encode(content));
     }
     return json;
 }
@@ -30,24 +30,15 @@ std::string join_words(const std::vector<std::string>& words) {
     return joined;
 }
 
-void add_command(Json::Object& members, const Asked& asked) {
-    if (!asked.is_argv) {
-        add_bytes(members, "command", join_words(asked.words));
-        return;
-    }
-    Json::Array texts;
-    Json::Array encoded;
-    bool all_text = true;
+void add_command(JsonObject& record, const Asked& asked) {
+    if (!asked.is_argv) return record.add_bytes("command", join_words(asked.words));
+    std::vector<std::string> encoded;
+    bool is_text = true;
     for (const std::string& word : asked.words) {
-        all_text = all_text && is_utf8(word);
-        texts.emplace_back(word);
-        encoded.emplace_back(base64_encode(word));
+        is_text = is_text && is_utf8(word);
+        encoded.push_back(base64_encode(word));
     }
-    if (all_text) {
-        members.emplace_back("command", std::move(texts));
-    } else {
-        members.emplace_back("command_b64", std::move(encoded));
-    }
+    record.add_texts(is_text ? "command" : "command_b64", is_text ? asked.words : encoded);
 }
 
 std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked& asked,
@@ -55,27 +46,34 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
     const auto& end = run.end();
     // For a lost run, the record has the counts of the bytes that arrived.
     const bool is_lost = !end || std::holds_alternative<Lost>(outcome);
-    Json::Object members{{"run", run.id()}};
-    add_bytes(members, "target", asked.target);
-    if (asked.is_known) add_command(members, asked);
-    members.emplace_back("outcome", to_json(outcome));
+    JsonObject record;
+    record.add_text("run", run.id());
+    record.add_bytes("target", asked.target);
+    if (asked.is_known) add_command(record, asked);
+    record.add_object("outcome", to_json(outcome));
     for (const auto& [id, told, held] : {std::tuple(StreamId::Stdout, &msg::End::out, out),
                                          {StreamId::Stderr, &msg::End::err, err}}) {
         const StreamSummary summary = is_lost ? run.received(id) : (*end).*told;
-        members.emplace_back(std::string(name_of(id)), stream_json(run, id, summary, held));
+        record.add_object(name_of(id), stream_json(run, id, summary, held));
     }
-    members.emplace_back("usage", end && end->usage ? to_json(*end->usage) : Json());
+    if (end && end->usage) {
+        record.add_object("usage", to_json(*end->usage));
+    } else {
+        record.add_null("usage");
+    }
     for (const auto& [name, processes] :
          {std::pair("holders", &msg::End::holders), {"survivors", &msg::End::survivors}}) {
-        Json list = end ? to_json((*end).*processes) : Json(Json::Array{});
         // None that were seen is not none.
-        if (end && end->is_unseen && ((*end).*processes).empty()) list = Json();
-        members.emplace_back(name, std::move(list));
+        if (end && end->is_unseen && ((*end).*processes).empty()) {
+            record.add_null(name);
+        } else {
+            record.add_objects(name, end ? to_json((*end).*processes) : std::vector<JsonObject>());
+        }
     }
-    if (end && end->is_unseen) members.emplace_back("unseen", true);
-    if (end && end->generation) members.emplace_back("shell_generation", *end->generation);
-    if (end && end->journal) members.emplace_back("journal", *end->journal);
-    return Json(std::move(members)).dump();
+    if (end && end->is_unseen) record.add_flag("unseen", true);
+    if (end && end->generation) record.add_whole("shell_generation", *end->generation);
+    if (end && end->journal) record.add_text("journal", *end->journal);
+    return record.dump();
 }
 
 }  // namespace frsh

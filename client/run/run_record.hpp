@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/run/remote_run.hpp"
+#include "common/proto/json.hpp"
 
 #include <string>
 
@@ -19,7 +20,7 @@ struct Asked {
 [[nodiscard]] std::string join_words(const std::vector<std::string>& words);
 
 // Adds "command": a string, or an array with --argv; "command_b64" if it is not UTF-8.
-void add_command(Json::Object& members, const Asked& asked);
+void add_command(JsonObject& record, const Asked& asked);
 
 // Returns the record, without a newline. The keys, in this order: run, target, command, outcome,
 // stdout, stderr, usage, holders, survivors. An unknown command is left out. "journal" is added if

@@ -60,17 +60,9 @@ std::size_t WireLog::whole_frame(const Direction& way, std::size_t& header_size,
         throw ProtocolError("a header of " + bytes_text(header_size));
     }
     if (waiting.size() < kLengthSize + header_size) return 0;
-    const Json header = Json::parse(waiting.substr(kLengthSize, header_size));
-    std::uint64_t payload = 0;
-    if (const Json* const len = header.find("len")) {
-        const std::uint64_t* const whole = len->whole();
-        if (whole == nullptr || *whole > kFrameLimits.payload) {
-            throw ProtocolError("a \"len\" that is none");
-        }
-        payload = *whole;
-    }
-    const Json* const name = header.find("type");
-    type = name != nullptr && name->string() != nullptr ? *name->string() : "(no type)";
+    const JsonObject header = JsonObject::parse(waiting.substr(kLengthSize, header_size));
+    const std::uint64_t payload = header.maybe_whole("len", kFrameLimits.payload).value_or(0);
+    type = header.find_text("type").value_or("(no type)");
     const std::size_t size = kLengthSize + header_size + static_cast<std::size_t>(payload);
     return waiting.size() < size ? 0 : size;
 }

@@ -20,16 +20,13 @@ std::uint32_t get_u32(const char* bytes) {
     return value;
 }
 
-std::size_t payload_size_of(const Json& header, std::size_t limit) {
-    const Json* const len = header.find("len");
-    if (len == nullptr) return 0;
-    const std::uint64_t* const size = len->whole();
-    if (size == nullptr) throw ProtocolError("\"len\" is not a whole number");
-    if (*size > limit) {
-        throw ProtocolError("a payload of " + std::to_string(*size) +
-                            " bytes, above the limit of " + std::to_string(limit));
+std::size_t payload_size_of(const JsonObject& header, std::size_t limit) {
+    const std::uint64_t size = header.maybe_whole("len", UINT64_MAX).value_or(0);
+    if (size > limit) {
+        throw ProtocolError("a payload of " + std::to_string(size) + " bytes, above the limit of " +
+                            std::to_string(limit));
     }
-    return static_cast<std::size_t>(*size);
+    return static_cast<std::size_t>(size);
 }
 
 }  // namespace
@@ -71,8 +68,7 @@ std::optional<Frame> FrameDecoder::next() {
                                 " bytes, above the limit of " + std::to_string(limits_.header));
         }
         if (buffered() < kLengthSize + header_size_) return std::nullopt;
-        Json header = Json::parse({buffer_.get() + begin_ + kLengthSize, header_size_});
-        if (header.object() == nullptr) throw ProtocolError("the header is not a JSON object");
+        JsonObject header = JsonObject::parse({buffer_.get() + begin_ + kLengthSize, header_size_});
         payload_size_ = payload_size_of(header, limits_.payload);
         header_ = std::move(header);
     }

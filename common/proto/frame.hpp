@@ -31,7 +31,7 @@ inline constexpr FrameLimits kFrameLimits{};
 inline constexpr FrameLimits kStrangerLimits{4 * 1024, 16 * 1024};
 
 struct Frame {
-    Json header;               // An object.
+    JsonObject header;
     std::string_view payload;  // Lent by the decoder until its next call.
 };
 
@@ -65,7 +65,8 @@ class FrameDecoder {
     std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
-    std::optional<Json> header_;  // The header of the frame whose payload has not arrived yet.
+    std::optional<JsonObject>
+        header_;  // The header of the frame whose payload has not arrived yet.
     std::size_t header_size_ = 0;
     std::size_t payload_size_ = 0;
     FrameLimits limits_;

@@ -2,9 +2,11 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/proto/json_value.hpp"
 #include "common/proto/message_fields.hpp"
 #include "common/proto/message_reader.hpp"
 #include "common/proto/message_writer.hpp"
+#include "common/proto/object_reader.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,34 +16,41 @@
 namespace frsh {
 namespace {
 
-void append(std::string& out, Json::Object members, std::string_view payload) {
-    if (!payload.empty()) members.emplace_back("len", payload.size());
-    append_frame(out, Json(std::move(members)).dump(), payload);
+void append(std::string& out, JsonValue header, std::string_view payload) {
+    if (!payload.empty()) add_member(header, "len", payload.size());
+    append_frame(out, write_json(header), payload);
+}
+
+JsonValue header_of(std::string_view type) {
+    JsonValue header(JsonValue::value_t::object);
+    add_member(header, "type", type);
+    return header;
 }
 
 template <class M>
 MessageWriter write_fields(const M& message, std::size_t index) {
-    MessageWriter writer(Json::Object{{"type", kTypes[index]}});
+    MessageWriter writer(header_of(kTypes[index]));
     fields(writer, message);
     return writer;
 }
 
 // The strings of an open may need several frames: each but the last has "more".
 void append_open(std::string& out, MessageWriter writer, Channel channel) {
-    Json::Object members = writer.take_members();
+    JsonValue header = writer.take_object();
     std::string_view rest = writer.payload();
     for (;;) {
         const std::string_view piece = rest.substr(0, kFrameLimits.payload);
         rest.remove_prefix(piece.size());
-        if (!rest.empty()) members.emplace_back("more", true);
-        append(out, std::move(members), piece);
+        if (!rest.empty()) add_member(header, "more", true);
+        append(out, std::move(header), piece);
         if (rest.empty()) return;
-        members = {{"type", "more"}, {"ch", channel}};
+        header = header_of("more");
+        add_member(header, "ch", channel);
     }
 }
 
 template <std::size_t Index>
-Message read(const Json& header, std::string_view payload) {
+Message read(const JsonValue& header, std::string_view payload) {
     MessageReader reader(header, std::string(kTypes[Index]), payload);
     std::variant_alternative_t<Index, Message> message;
     fields(reader, message);
@@ -49,7 +58,7 @@ Message read(const Json& header, std::string_view payload) {
     return message;
 }
 
-using Read = Message (*)(const Json& header, std::string_view payload);
+using Read = Message (*)(const JsonValue& header, std::string_view payload);
 template <std::size_t... Indices>
 constexpr std::array<Read, sizeof...(Indices)> make_readers(std::index_sequence<Indices...>) {
     return {read<Indices>...};
@@ -65,11 +74,17 @@ Read find_reader(std::string_view type) {
     return kReaders[static_cast<std::size_t>(found - kTypes.begin())];
 }
 
+std::string type_of(const Frame& frame) {
+    auto type = frame.header.find_text("type");
+    if (!type) throw ProtocolError("a frame without a \"type\"");
+    return std::move(*type);
+}
+
 template <class T>
-Json object_of(const T& value) {
+JsonObject object_of(const T& value) {
     MessageWriter writer;
     fields(writer, value);
-    return writer.take_members();
+    return JsonObject(JsonTree{writer.take_object()});
 }
 
 }  // namespace
@@ -119,8 +134,7 @@ void encode(std::string& out, const Message& message) {
     if (const auto* const open = std::get_if<msg::Open>(&message)) {
         return append_open(out, std::move(writer), open->channel);
     }
-    Json::Object members = writer.take_members();
-    append(out, std::move(members), writer.payload());
+    append(out, writer.take_object(), writer.payload());
 }
 
 // Written by hand: at full speed this header is needed tens of thousands of times a second.
@@ -147,27 +161,24 @@ void encode_data(std::string& out, const msg::Data& data) {
 
 std::optional<Message> MessageDecoder::next() {
     while (const auto frame = frames_.next()) {
-        const Json* const type = frame->header.find("type");
-        if (type == nullptr || type->string() == nullptr) {
-            throw ProtocolError("a frame without a \"type\"");
-        }
-        const std::string_view name = *type->string();
-        if (name != "open" && name != "more")
-            return find_reader(name)(frame->header, frame->payload);
+        const std::string type = type_of(*frame);
+        const JsonValue& header = frame->header.tree().value;
+        if (type != "open" && type != "more") return find_reader(type)(header, frame->payload);
         begin_open(*frame);
-        if (!Fields(frame->header, name).flag("more")) return finish_open();
+        if (!ObjectReader(header, type).flag("more")) return finish_open();
     }
     return std::nullopt;
 }
 
 void MessageDecoder::begin_open(const Frame& frame) {
-    const Fields fields(frame.header, "open");
-    if (*frame.header.find("type")->string() == "open") {
+    const ObjectReader fields(frame.header.tree().value, "open");
+    if (type_of(frame) == "open") {
         if (open_header_) throw ProtocolError("an open within another");
         open_header_ = frame.header;
         open_strings_.clear();
     } else if (!open_header_ ||
-               fields.whole("ch", kMaxId) != Fields(*open_header_, "open").whole("ch", kMaxId)) {
+               fields.whole("ch", kMaxId) !=
+                   ObjectReader(open_header_->tree().value, "open").whole("ch", kMaxId)) {
         throw ProtocolError("more of an open that was not begun");
     }
     open_strings_ += frame.payload;
@@ -177,30 +188,22 @@ void MessageDecoder::begin_open(const Frame& frame) {
 }
 
 Message MessageDecoder::finish_open() {
-    const Json header = std::move(*open_header_);
+    const JsonObject header = std::move(*open_header_);
     open_header_.reset();
     const std::string payload = std::exchange(open_strings_, {});
-    return find_reader("open")(header, payload);
+    return find_reader("open")(header.tree().value, payload);
 }
 
-void add_bytes(Json::Object& members, std::string key, std::string_view bytes) {
-    if (is_utf8(bytes)) {
-        members.emplace_back(std::move(key), bytes);
-    } else {
-        members.emplace_back(key + "_b64", base64_encode(bytes));
-    }
-}
-
-Json to_json(const StreamSummary& summary) {
+JsonObject to_json(const StreamSummary& summary) {
     return object_of(summary);
 }
 
-Json to_json(const Usage& usage) {
+JsonObject to_json(const Usage& usage) {
     return object_of(usage);
 }
 
-Json to_json(const std::vector<ProcessName>& processes) {
-    Json::Array items;
+std::vector<JsonObject> to_json(const std::vector<ProcessName>& processes) {
+    std::vector<JsonObject> items;
     for (const ProcessName& process : processes) {
         if (items.size() == kMaxNames) break;
         items.push_back(object_of(process));

@@ -373,7 +373,7 @@ class MessageDecoder {
 
     FrameDecoder frames_;
     // An open whose strings need several frames; the rest follows in "more" frames.
-    std::optional<Json> open_header_;
+    std::optional<JsonObject> open_header_;
     std::string open_strings_;
 };
 
@@ -382,10 +382,8 @@ class MessageDecoder {
 [[nodiscard]] std::optional<msg::Open::Mode> mode_named(std::string_view name);
 
 // Convert the parts of an End that the client's record has too.
-[[nodiscard]] Json to_json(const StreamSummary& summary);
-[[nodiscard]] Json to_json(const Usage& usage);
-[[nodiscard]] Json to_json(const std::vector<ProcessName>& processes);
-// Adds {key: text}, or {key_b64: base64} if the bytes are not UTF-8.
-void add_bytes(Json::Object& members, std::string key, std::string_view bytes);
+[[nodiscard]] JsonObject to_json(const StreamSummary& summary);
+[[nodiscard]] JsonObject to_json(const Usage& usage);
+[[nodiscard]] std::vector<JsonObject> to_json(const std::vector<ProcessName>& processes);
 
 }  // namespace frsh

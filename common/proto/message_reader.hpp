@@ -7,8 +7,8 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/proto/fields.hpp"
 #include "common/proto/message_fields.hpp"
+#include "common/proto/object_reader.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -25,7 +25,7 @@ class MessageReader {
     static constexpr bool kHasValues = true;
 
     // `header` and `payload` are lent and must outlive this. `what` begins each error text.
-    MessageReader(const Json& header, std::string what, std::string_view payload = {})
+    MessageReader(const JsonValue& header, std::string what, std::string_view payload = {})
         : what_(std::move(what)), header_(header, what_), rest_(payload) {}
     MessageReader(const MessageReader&) = delete;
     MessageReader& operator=(const MessageReader&) = delete;
@@ -57,11 +57,11 @@ class MessageReader {
     template <class T>
     void wholes(std::string_view key, std::vector<T>& values, std::size_t most_items,
                 std::uint64_t most) {
-        for (const Json& item : header_.array(key, most_items)) {
-            if (item.whole() == nullptr || *item.whole() > most) {
+        for (const JsonValue& item : header_.array(key, most_items)) {
+            if (as_whole(item) == nullptr || *as_whole(item) > most) {
                 header_.refuse(key, "has an item that is no whole number in range");
             }
-            values.push_back(static_cast<T>(*item.whole()));
+            values.push_back(static_cast<T>(*as_whole(item)));
         }
     }
     void number(std::string_view key, double& value) { value = header_.number(key); }
@@ -102,9 +102,9 @@ class MessageReader {
         if (header_.has(key)) value = header_.text(key, longest);
     }
     void texts(std::string_view key, std::vector<std::string>& values, std::size_t most) {
-        for (const Json& item : header_.array(key, most)) {
-            if (item.string() == nullptr) header_.refuse(key, "has an item that is no string");
-            values.push_back(*item.string());
+        for (const JsonValue& item : header_.array(key, most)) {
+            if (as_text(item) == nullptr) header_.refuse(key, "has an item that is no string");
+            values.push_back(*as_text(item));
         }
     }
     void run(std::string_view key, std::string& value) {
@@ -119,15 +119,15 @@ class MessageReader {
         value = std::move(*decoded);
     }
     void outcome(std::string_view key, Outcome& value) {
-        value = outcome_from(header_.member(key));
+        value = outcome_from(ObjectReader(header_.member(key), "outcome"));
     }
     void modes(std::string_view key, TerminalModes& modes) {
         if (!header_.has(key)) return;
-        const Json& json = header_.member(key);
+        const JsonValue& json = header_.member(key);
         const std::string what = what_ + ": " + std::string(key);
-        const Fields values(json, what);
-        if (json.object()->size() > kMaxModes) header_.refuse(key, "has too many items");
-        for (const auto& [name, value] : *json.object()) {
+        const ObjectReader values(json, what);
+        if (json.size() > kMaxModes) header_.refuse(key, "has too many items");
+        for (const auto& [name, value] : json.get_ref<const JsonValue::object_t&>()) {
             if (name.size() > kMaxModeName) header_.refuse(key, "has a name that is too long");
             modes[name] = static_cast<std::uint32_t>(values.whole(name, UINT32_MAX));
         }
@@ -147,7 +147,7 @@ class MessageReader {
     }
     template <class T>
     void objects(std::string_view key, std::vector<T>& values, std::size_t most) {
-        for (const Json& item : header_.array(key, most))
+        for (const JsonValue& item : header_.array(key, most))
             read_object(item, key, values.emplace_back());
     }
 
@@ -195,7 +195,7 @@ class MessageReader {
 
   private:
     template <class T>
-    void read_object(const Json& json, std::string_view key, T& value) {
+    void read_object(const JsonValue& json, std::string_view key, T& value) {
         MessageReader nested(json, what_ + ": " + std::string(key));
         fields(nested, value);
     }
@@ -209,7 +209,7 @@ class MessageReader {
     }
 
     std::string what_;
-    Fields header_;
+    ObjectReader header_;
     std::string_view rest_;  // The part of the payload that no field has taken.
     bool takes_strings_ = false;
 };

@@ -4,6 +4,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/proto/json_value.hpp"
 #include "common/proto/message_fields.hpp"
 
 #include <chrono>
@@ -20,9 +21,10 @@ class MessageWriter {
     static constexpr bool kReads = false;
     static constexpr bool kHasValues = true;
 
-    explicit MessageWriter(Json::Object members = {}) : members_(std::move(members)) {}
+    explicit MessageWriter(JsonValue object = JsonValue(JsonValue::value_t::object))
+        : object_(std::move(object)) {}
 
-    [[nodiscard]] Json::Object take_members() { return std::move(members_); }
+    [[nodiscard]] JsonValue take_object() { return std::move(object_); }
     [[nodiscard]] const std::string& payload() const { return payload_; }
 
     template <class T>
@@ -38,13 +40,13 @@ class MessageWriter {
         if (value) add(key, *value);
     }
     void whole_or_null(const char* key, const std::optional<Offset>& value, std::uint64_t) {
-        add(key, value ? Json(*value) : Json());
+        add(key, value ? JsonValue(*value) : JsonValue());
     }
     template <class T>
     void wholes(const char* key, const std::vector<T>& values, std::size_t, std::uint64_t) {
-        add(key, Json::Array(values.begin(), values.end()));
+        add(key, JsonValue::array_t(values.begin(), values.end()));
     }
-    void number(const char* key, double value) { add(key, value); }
+    void number(const char* key, double value) { add(key, json_number(value)); }
     void boolean(const char* key, bool value) { add(key, value); }
     void flag(const char* key, bool value) {
         if (value) add(key, true);
@@ -58,44 +60,47 @@ class MessageWriter {
     }
     template <class E, std::size_t N>
     void named(const char* key, E value, const std::array<std::string_view, N>& names) {
-        add(key, names[static_cast<std::size_t>(value)]);
+        add_text(key, names[static_cast<std::size_t>(value)]);
     }
     template <class E, std::size_t N>
     void named_or_first(const char* key, E value, const std::array<std::string_view, N>& names) {
         if (value != E{}) named(key, value, names);
     }
-    void text(const char* key, const std::string& value, std::size_t) { add(key, value); }
+    void text(const char* key, const std::string& value, std::size_t) { add_text(key, value); }
     void text_or_empty(const char* key, const std::string& value, std::size_t) {
-        if (!value.empty()) add(key, value);
+        if (!value.empty()) add_text(key, value);
     }
     void maybe_name(const char* key, const std::string& value, std::size_t,
                     bool (*)(std::string_view), std::string_view) {
-        if (!value.empty()) add(key, value);
+        if (!value.empty()) add_text(key, value);
     }
     void maybe_text(const char* key, const std::optional<std::string>& value, std::size_t) {
-        if (value) add(key, *value);
+        if (value) add_text(key, *value);
     }
     void texts(const char* key, const std::vector<std::string>& values, std::size_t) {
-        add(key, Json::Array(values.begin(), values.end()));
+        JsonValue::array_t items;
+        for (const std::string& value : values)
+            items.push_back(json_text(value));
+        add(key, std::move(items));
     }
-    void run(const char* key, const std::string& value) { add(key, value); }
+    void run(const char* key, const std::string& value) { add_text(key, value); }
     // Writes {key: text}, or {key_b64: base64} if the bytes are not UTF-8.
     void bytes(const char* key, const std::string& value, std::size_t) {
-        add_bytes(members_, key, value);
+        add_bytes(object_, key, value);
     }
-    void outcome(const char* key, const Outcome& value) { add(key, to_json(value)); }
+    void outcome(const char* key, const Outcome& value) { add(key, to_json(value).tree().value); }
     void modes(const char* key, const TerminalModes& modes) {
-        Json::Object members;
+        JsonValue object(JsonValue::value_t::object);
         for (const auto& [name, value] : modes)
-            members.emplace_back(name, value);
-        if (!members.empty()) add(key, std::move(members));
+            add_member(object, name, value);
+        if (!object.empty()) add(key, std::move(object));
     }
 
     template <class T>
     void object(const char* key, const T& value) {
         MessageWriter nested;
         fields(nested, value);
-        add(key, nested.take_members());
+        add(key, nested.take_object());
     }
     template <class T>
     void maybe_object(const char* key, const std::optional<T>& value) {
@@ -106,18 +111,18 @@ class MessageWriter {
         if (value) {
             object(key, *value);
         } else {
-            add(key, Json());
+            add(key, JsonValue());
         }
     }
     // Writes at most `most`; the others are left out.
     template <class T>
     void objects(const char* key, const std::vector<T>& values, std::size_t most) {
-        Json::Array items;
+        JsonValue::array_t items;
         for (const T& value : values) {
             if (items.size() == most) break;
             MessageWriter nested;
             fields(nested, value);
-            items.emplace_back(nested.take_members());
+            items.emplace_back(nested.take_object());
         }
         add(key, std::move(items));
     }
@@ -153,14 +158,15 @@ class MessageWriter {
     void check(bool, std::string_view, std::string_view) {}
 
   private:
-    void add(const char* key, Json value) { members_.emplace_back(key, std::move(value)); }
+    void add(const char* key, JsonValue value) { add_member(object_, key, std::move(value)); }
+    void add_text(const char* key, std::string_view text) { add(key, json_text(text)); }
     void add_terminated(std::string_view text) {
         must(text.find('\0') == std::string_view::npos, "a string on the wire has no NUL in it");
         payload_ += text;
         payload_ += '\0';
     }
 
-    Json::Object members_;
+    JsonValue object_;
     std::string payload_;
 };
 

@@ -2,7 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/proto/fields.hpp"
+#include "common/proto/object_reader.hpp"
 
 #include <cerrno>
 
@@ -16,29 +16,29 @@ struct Overloaded : Cases... {
 template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
-void add_end(Json::Object& members, const RealEnd& end) {
+void add_end(JsonObject& object, const RealEnd& end) {
     if (const auto* const exited = std::get_if<Exited>(&end)) {
-        members.emplace_back("code", exited->code);
+        object.add_whole("code", static_cast<std::uint64_t>(exited->code));
     } else {
         const auto& signaled = std::get<Signaled>(end);
-        members.emplace_back("signal", signaled.name);
-        members.emplace_back("number", signaled.number);
-        members.emplace_back("core", signaled.core);
+        object.add_text("signal", signaled.name);
+        object.add_whole("number", static_cast<std::uint64_t>(signaled.number));
+        object.add_flag("core", signaled.core);
     }
 }
 
-Exited exited_from(const Fields& fields) {
-    return {static_cast<int>(fields.whole("code", 255))};
+Exited exited_from(const ObjectReader& object) {
+    return {static_cast<int>(object.whole("code", 255))};
 }
 
-Signaled signaled_from(const Fields& fields) {
-    return {fields.text("signal", 16), static_cast<int>(fields.whole("number", 127)),
-            fields.flag("core")};
+Signaled signaled_from(const ObjectReader& object) {
+    return {object.text("signal", 16), static_cast<int>(object.whole("number", 127)),
+            object.flag("core")};
 }
 
-std::optional<RealEnd> real_end_from(const Fields& fields) {
-    if (fields.has("code")) return exited_from(fields);
-    if (fields.has("signal")) return signaled_from(fields);
+std::optional<RealEnd> real_end_from(const ObjectReader& object) {
+    if (object.has("code")) return exited_from(object);
+    if (object.has("signal")) return signaled_from(object);
     return std::nullopt;
 }
 
@@ -96,60 +96,57 @@ std::string describe(const Outcome& outcome) {
         outcome);
 }
 
-Json to_json(const Outcome& outcome) {
-    return std::visit(Overloaded{
-                          [](const Exited& end) {
-                              Json::Object members{{"kind", "exited"}};
-                              add_end(members, end);
-                              return Json(members);
-                          },
-                          [](const Signaled& end) {
-                              Json::Object members{{"kind", "signaled"}};
-                              add_end(members, end);
-                              return Json(members);
-                          },
-                          [](const TimedOut& end) {
-                              Json::Object members{{"kind", "timed_out"}, {"limit", end.limit}};
-                              if (end.real) add_end(members, *end.real);
-                              return Json(members);
-                          },
-                          [](const Canceled& end) {
-                              Json::Object members{{"kind", "canceled"}};
-                              if (end.real) add_end(members, *end.real);
-                              return Json(members);
-                          },
-                          [](const NotStarted& end) {
-                              return Json(Json::Object{{"kind", "not_started"},
-                                                       {"stage", end.stage},
-                                                       {"errno", end.error},
-                                                       {"message", end.message}});
-                          },
-                          [](const Lost& end) {
-                              return Json(Json::Object{{"kind", "lost"}, {"message", end.message}});
-                          },
-                          [](const Running&) {
-                              return Json(Json::Object{{"kind", "running"}});
-                          },
-                      },
-                      outcome);
+JsonObject to_json(const Outcome& outcome) {
+    JsonObject object;
+    std::visit(Overloaded{
+                   [&](const Exited& end) {
+                       object.add_text("kind", "exited");
+                       add_end(object, end);
+                   },
+                   [&](const Signaled& end) {
+                       object.add_text("kind", "signaled");
+                       add_end(object, end);
+                   },
+                   [&](const TimedOut& end) {
+                       object.add_text("kind", "timed_out");
+                       object.add_text("limit", end.limit);
+                       if (end.real) add_end(object, *end.real);
+                   },
+                   [&](const Canceled& end) {
+                       object.add_text("kind", "canceled");
+                       if (end.real) add_end(object, *end.real);
+                   },
+                   [&](const NotStarted& end) {
+                       object.add_text("kind", "not_started");
+                       object.add_text("stage", end.stage);
+                       object.add_whole("errno", static_cast<std::uint64_t>(end.error));
+                       object.add_text("message", end.message);
+                   },
+                   [&](const Lost& end) {
+                       object.add_text("kind", "lost");
+                       object.add_text("message", end.message);
+                   },
+                   [&](const Running&) { object.add_text("kind", "running"); },
+               },
+               outcome);
+    return object;
 }
 
-Outcome outcome_from(const Json& json) {
-    const Fields fields(json, "outcome");
-    const std::string kind = fields.text("kind", 16);
-    if (kind == "exited") return exited_from(fields);
-    if (kind == "signaled") return signaled_from(fields);
+Outcome outcome_from(const ObjectReader& object) {
+    const std::string kind = object.text("kind", 16);
+    if (kind == "exited") return exited_from(object);
+    if (kind == "signaled") return signaled_from(object);
     if (kind == "timed_out") {
-        const std::string limit = fields.text("limit", 8);
+        const std::string limit = object.text("limit", 8);
         if (limit != "wall" && limit != "idle") throw ProtocolError("outcome: unknown limit");
-        return TimedOut{limit, real_end_from(fields)};
+        return TimedOut{limit, real_end_from(object)};
     }
-    if (kind == "canceled") return Canceled{real_end_from(fields)};
+    if (kind == "canceled") return Canceled{real_end_from(object)};
     if (kind == "not_started") {
-        return NotStarted{fields.text("stage", 16), static_cast<int>(fields.whole("errno", 4095)),
-                          fields.text("message", 8192)};
+        return NotStarted{object.text("stage", 16), static_cast<int>(object.whole("errno", 4095)),
+                          object.text("message", 8192)};
     }
-    if (kind == "lost") return Lost{fields.text("message", 8192)};
+    if (kind == "lost") return Lost{object.text("message", 8192)};
     if (kind == "running") return Running{};
     throw ProtocolError("outcome: unknown kind \"" + escape_controls(kind) + "\"");
 }

@@ -14,6 +14,8 @@
 
 namespace frsh {
 
+class ObjectReader;
+
 // The main process called exit, or a signal killed it, and frsh was not the cause.
 struct Exited {
     int code = 0;  // 0..255
@@ -69,8 +71,8 @@ using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, L
 // Returns a text for a person: "killed by signal KILL", "exec: No such file or directory".
 [[nodiscard]] std::string describe(const Outcome& outcome);
 
-[[nodiscard]] Json to_json(const Outcome& outcome);
-// Throws ProtocolError if the value is not an outcome.
-[[nodiscard]] Outcome outcome_from(const Json& json);
+[[nodiscard]] JsonObject to_json(const Outcome& outcome);
+// Throws ProtocolError if the object is not an outcome. For the files of this folder.
+[[nodiscard]] Outcome outcome_from(const ObjectReader& object);
 
 }  // namespace frsh

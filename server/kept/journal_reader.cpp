@@ -21,16 +21,12 @@ std::optional<Offset> end_of(std::string_view bytes) {
     const std::size_t header_size = read_u32(bytes);
     if (header_size > bytes.size() - 4) return std::nullopt;
     try {
-        const Json header = Json::parse(bytes.substr(4, header_size));
-        const auto whole = [&](const char* key) {
-            const Json* const value = header.find(key);
-            return value != nullptr ? value->whole() : nullptr;
-        };
-        if (const auto* const to = whole("to")) return *to;
-        const auto* const offset = whole("off");
-        if (offset == nullptr) return std::nullopt;
-        const auto* const size = whole("len");
-        return *offset + (size != nullptr ? std::min<Offset>(*size, kMaxData) : 0);
+        const JsonObject header = JsonObject::parse(bytes.substr(4, header_size));
+        if (const auto to = header.maybe_whole("to", UINT64_MAX)) return to;
+        const auto offset = header.maybe_whole("off", UINT64_MAX);
+        if (!offset) return std::nullopt;
+        const Offset size = header.maybe_whole("len", UINT64_MAX).value_or(0);
+        return *offset + std::min<Offset>(size, kMaxData);
     } catch (const ProtocolError&) {
         return std::nullopt;
     }

@@ -2,7 +2,6 @@
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
-#include "common/proto/fields.hpp"
 #include "common/proto/frame.hpp"
 #include "common/proto/json.hpp"
 #include "server/kept/journal_record.hpp"
@@ -19,36 +18,34 @@ namespace {
 
 constexpr std::size_t kMaxArgs = std::size_t{4} * 1024 * 1024;
 
-void add_args(Json::Object& members, const std::vector<std::string>& args) {
+void add_args(JsonObject& record, const std::vector<std::string>& args) {
     const bool is_text =
         std::all_of(args.begin(), args.end(), [](const std::string& arg) { return is_utf8(arg); });
-    Json::Array items;
+    if (is_text) return record.add_texts("args", args);
+    std::vector<std::string> encoded;
     for (const std::string& arg : args)
-        items.emplace_back(is_text ? arg : base64_encode(arg));
-    members.emplace_back(is_text ? "args" : "args_b64", std::move(items));
+        encoded.push_back(base64_encode(arg));
+    record.add_texts("args_b64", encoded);
 }
 
-std::string bytes_of(const Fields& fields, const std::string& text) {
+std::string bytes_of(const std::string& text) {
     auto bytes = base64_decode(text);
-    if (!bytes) fields.refuse("base64", "is none");
+    if (!bytes) throw ProtocolError("a text is not base64");
     return std::move(*bytes);
 }
 
-std::vector<std::string> args_of(const Fields& fields) {
-    const bool is_text = fields.has("args");
-    const std::string_view key = is_text ? "args" : "args_b64";
-    std::vector<std::string> args;
-    for (const Json& item : fields.array(key, kMaxArgs)) {
-        if (item.string() == nullptr) fields.refuse(key, "has an item that is no string");
-        args.push_back(is_text ? *item.string() : bytes_of(fields, *item.string()));
-    }
+std::vector<std::string> args_of(const JsonObject& record) {
+    if (record.has("args")) return record.texts("args", kMaxArgs);
+    std::vector<std::string> args = record.texts("args_b64", kMaxArgs);
+    for (std::string& arg : args)
+        arg = bytes_of(arg);
     return args;
 }
 
-std::optional<std::string> forced_command_of(const Fields& fields) {
-    if (fields.has("forced_command")) return fields.text("forced_command", kMaxStartRecord);
-    if (!fields.has("forced_command_b64")) return std::nullopt;
-    return bytes_of(fields, fields.text("forced_command_b64", kMaxStartRecord));
+std::optional<std::string> forced_command_of(const JsonObject& record) {
+    if (record.has("forced_command")) return record.text("forced_command", kMaxStartRecord);
+    if (!record.has("forced_command_b64")) return std::nullopt;
+    return bytes_of(record.text("forced_command_b64", kMaxStartRecord));
 }
 
 }  // namespace
@@ -60,42 +57,42 @@ std::uint64_t now_in_seconds() {
 }
 
 std::string encode_start_record(const KeptRunInfo& info, const MachineBoot& machine) {
-    Json::Object members{{"run", info.run},
-                         {"mode", name_of(info.mode)},
-                         {"started_at", info.started_at},
-                         {"session", info.session},
-                         {"pid", std::int64_t{::getpid()}},
-                         {"host", machine.host},
-                         {"boot_id", machine.boot_id}};
+    JsonObject record;
+    record.add_text("run", info.run);
+    record.add_text("mode", name_of(info.mode));
+    record.add_whole("started_at", info.started_at);
+    record.add_text("session", info.session);
+    record.add_whole("pid", static_cast<std::uint64_t>(::getpid()));
+    record.add_text("host", machine.host);
+    record.add_text("boot_id", machine.boot_id);
     if (info.is_shell) {
-        members.emplace_back("shell", true);
-        members.emplace_back("generation", info.generation);
+        record.add_flag("shell", true);
+        record.add_whole("generation", info.generation);
     }
-    if (info.forced_command) add_bytes(members, "forced_command", *info.forced_command);
-    add_args(members, info.args);
-    return Json(std::move(members)).dump() + "\n";
+    if (info.forced_command) record.add_bytes("forced_command", *info.forced_command);
+    add_args(record, info.args);
+    return record.dump() + "\n";
 }
 
 std::optional<StartRecord> parse_start_record(const std::optional<std::string>& text,
                                               const std::string& run) {
     if (!text || !text->ends_with('\n')) return std::nullopt;
     try {
-        const Json json = Json::parse(std::string_view(*text).substr(0, text->size() - 1));
-        const Fields fields(json, "asked");
+        const auto record = JsonObject::parse(std::string_view(*text).substr(0, text->size() - 1));
         StartRecord start;
-        start.info.run = fields.text("run", 64);
-        const auto mode = mode_named(fields.text("mode", 16));
+        start.info.run = record.text("run", 64);
+        const auto mode = mode_named(record.text("mode", 16));
         if (start.info.run != run || !mode) return std::nullopt;
         start.info.mode = *mode;
-        start.info.args = args_of(fields);
-        start.info.is_shell = fields.flag("shell");
-        if (fields.has("generation"))
-            start.info.generation = fields.whole("generation", UINT64_MAX);
-        start.info.started_at = fields.whole("started_at", UINT64_MAX);
-        start.info.session = fields.text("session", 64);
-        start.info.forced_command = forced_command_of(fields);
-        start.machine.host = fields.text("host", 256);
-        start.machine.boot_id = fields.text("boot_id", 64);
+        start.info.args = args_of(record);
+        start.info.is_shell = record.flag("shell");
+        start.info.generation =
+            record.maybe_whole("generation", UINT64_MAX).value_or(start.info.generation);
+        start.info.started_at = record.whole("started_at", UINT64_MAX);
+        start.info.session = record.text("session", 64);
+        start.info.forced_command = forced_command_of(record);
+        start.machine.host = record.text("host", 256);
+        start.machine.boot_id = record.text("boot_id", 64);
         return start;
     } catch (const ProtocolError&) {
         return std::nullopt;
@@ -108,7 +105,7 @@ std::string encode_end_record(const msg::End& end) {
     FrameDecoder decoder;
     decoder.feed(bytes);
     Frame frame = *decoder.next();
-    frame.header.object()->emplace_back("ended_at", now_in_seconds());
+    frame.header.add_whole("ended_at", now_in_seconds());
     std::string extended;
     append_frame(extended, frame.header.dump(), frame.payload);
     std::string record;
@@ -127,7 +124,7 @@ std::optional<EndRecord> parse_end_record(const std::optional<std::string>& reco
         const auto frame = frames.next();
         if (!frame) return std::nullopt;
         EndRecord ended;
-        ended.at = Fields(frame->header, "end").whole("ended_at", UINT64_MAX);
+        ended.at = frame->header.whole("ended_at", UINT64_MAX);
         MessageDecoder messages;
         messages.frames().feed(bytes);
         auto message = messages.next();

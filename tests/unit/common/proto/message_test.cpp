@@ -1,6 +1,8 @@
 #include "common/proto/message.hpp"
 
 #include "common/base/error.hpp"
+#include "common/proto/json_value.hpp"
+#include "common/proto/object_reader.hpp"
 
 #include <map>
 #include <set>
@@ -8,7 +10,7 @@
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;
-using frsh::Json;
+using frsh::JsonValue;
 using frsh::Message;
 using frsh::MessageDecoder;
 using frsh::ProtocolError;
@@ -135,13 +137,20 @@ std::vector<Message> one_of_each() {
         msg::Error{"protocol", "message", 5}};
 }
 
+JsonValue::object_t& members(JsonValue& object) {
+    return object.get_ref<JsonValue::object_t&>();
+}
+const JsonValue::object_t& members(const JsonValue& object) {
+    return object.get_ref<const JsonValue::object_t&>();
+}
+
 // The header and payload of a message that fits into one frame.
-std::pair<Json, std::string> parts(const std::string& bytes) {
+std::pair<JsonValue, std::string> parts(const std::string& bytes) {
     frsh::FrameDecoder decoder;
     decoder.feed(bytes);
     auto frame = decoder.next();
     REQUIRE(frame);
-    return {frame->header, std::string(frame->payload)};
+    return {frame->header.tree().value, std::string(frame->payload)};
 }
 
 bool is_refused(const std::string& header, const std::string& payload) {
@@ -156,8 +165,8 @@ bool is_refused(const std::string& header, const std::string& payload) {
     }
 }
 
-bool refuses(const Json& header, const std::string& payload) {
-    return is_refused(header.dump(), payload);
+bool refuses(const JsonValue& header, const std::string& payload) {
+    return is_refused(frsh::write_json(header), payload);
 }
 
 // Absent means something, so leaving them out is no error.
@@ -215,19 +224,18 @@ TEST_CASE("message: data carries any bytes, up to 64 KiB") {
 TEST_CASE("message: a key that is missing, unless it may be, is refused") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
-        const std::string type = *header.find("type")->string();
-        for (const auto& [key, value] : *header.object()) {
+        const std::string type = header["type"].get<std::string>();
+        for (const auto& [key, value] : members(header)) {
             if (key == "len" || is_optional(type, key)) continue;
-            if (type == "open" && key == "args" && value.whole() != nullptr &&
-                *value.whole() == 0) {
+            if (type == "open" && key == "args" && frsh::as_whole(value) != nullptr &&
+                *frsh::as_whole(value) == 0) {
                 continue;
             }
             // A flag that is absent is false; what it promised is then left over.
-            if (value.boolean() != nullptr && type == "end") continue;
-            Json without = header;
-            std::erase_if(*without.object(),
-                          [&k = key](const auto& one) { return one.first == k; });
-            CAPTURE(without.dump());
+            if (value.is_boolean() && type == "end") continue;
+            JsonValue without = header;
+            members(without).erase(key);
+            CAPTURE(frsh::write_json(without));
             CHECK(refuses(without, payload));
         }
     }
@@ -236,31 +244,32 @@ TEST_CASE("message: a key that is missing, unless it may be, is refused") {
 TEST_CASE("message: a key of the wrong type or range is refused, whichever it is") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
-        const std::string type = *header.find("type")->string();
-        for (std::size_t i = 0; i < header.object()->size(); ++i) {
-            const std::string& key = (*header.object())[i].first;
-            const Json& value = (*header.object())[i].second;
-            std::vector<Json> hostile{Json(1.5), Json(-1), Json(1e308), Json(INT64_MIN)};
-            if (value.string() == nullptr) hostile.emplace_back("1");
-            if (value.boolean() == nullptr) hostile.emplace_back(true);
-            if (value.array() == nullptr) hostile.emplace_back(Json::Array{});
-            if (value.object() == nullptr) hostile.emplace_back(Json::Object{});
-            if (value.whole() == nullptr) {
+        const std::string type = header["type"].get<std::string>();
+        for (std::size_t i = 0; i < members(header).size(); ++i) {
+            const std::string& key = members(header).begin()[static_cast<std::ptrdiff_t>(i)].first;
+            const JsonValue& value = members(header).begin()[static_cast<std::ptrdiff_t>(i)].second;
+            std::vector<JsonValue> hostile{JsonValue(1.5), JsonValue(-1), JsonValue(1e308),
+                                           JsonValue(INT64_MIN)};
+            if (!value.is_string()) hostile.emplace_back("1");
+            if (!value.is_boolean()) hostile.emplace_back(true);
+            if (!value.is_array()) hostile.emplace_back(JsonValue::array());
+            if (!value.is_object()) hostile.emplace_back(JsonValue::object());
+            if (frsh::as_whole(value) == nullptr) {
                 hostile.emplace_back(0U);
             } else {
                 hostile.emplace_back(UINT64_MAX);
                 hostile.emplace_back(std::uint64_t{1} << 53);
             }
-            if (value.string() != nullptr) hostile.emplace_back(std::string(9000, 'x'));
+            if (value.is_string()) hostile.emplace_back(std::string(9000, 'x'));
             // Here null means something.
             const bool may_be_null = key == "usage" || type == "attach";
             if (!may_be_null) hostile.emplace_back(nullptr);
-            for (const Json& bad : hostile) {
-                Json changed = header;
-                (*changed.object())[i].second = bad;
+            for (const JsonValue& bad : hostile) {
+                JsonValue changed = header;
+                members(changed).begin()[static_cast<std::ptrdiff_t>(i)].second = bad;
                 CAPTURE(type);
                 CAPTURE(key);
-                CAPTURE(bad.dump());
+                CAPTURE(frsh::write_json(bad));
                 CHECK(refuses(changed, payload));
             }
         }
@@ -270,10 +279,10 @@ TEST_CASE("message: a key of the wrong type or range is refused, whichever it is
 TEST_CASE("message: a repeated key is refused, whichever it is") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
-        for (const auto& [key, value] : *header.object()) {
-            Json twice = header;
-            twice.object()->emplace_back(key, value);
-            CAPTURE(twice.dump());
+        for (const auto& [key, value] : members(header)) {
+            JsonValue twice = header;
+            members(twice).emplace_back(key, value);
+            CAPTURE(frsh::write_json(twice));
             CHECK(refuses(twice, payload));
         }
     }
@@ -283,9 +292,13 @@ TEST_CASE("message: a key that is not known is ignored") {
     for (const Message& message : one_of_each()) {
         const std::string bytes = encoded(message);
         auto [header, payload] = parts(bytes);
-        header.object()->insert(header.object()->begin(), {"later", Json::Object{{"x", 1.5}}});
+        JsonValue later(JsonValue::value_t::object);
+        frsh::add_member(later, "later", JsonValue::object({{"x", 1.5}}));
+        for (const auto& [key, value] : members(header))
+            frsh::add_member(later, key, value);
+        header = later;
         std::string changed;
-        frsh::append_frame(changed, header.dump(), payload);
+        frsh::append_frame(changed, frsh::write_json(header), payload);
         CHECK(encoded(decoded(changed)) == bytes);
     }
 }
@@ -297,8 +310,8 @@ TEST_CASE("message: a payload where none belongs is refused") {
           "attach",  "attached", "list",    "listed",      "forget",      "forgotten"}) {
         for (const Message& message : one_of_each()) {
             auto [header, payload] = parts(encoded(message));
-            if (*header.find("type")->string() != type) continue;
-            header.object()->emplace_back("len", 1U);
+            if (header["type"].get<std::string>() != type) continue;
+            members(header).emplace_back("len", 1U);
             CAPTURE(type);
             CHECK(refuses(header, "x"));
         }
@@ -507,9 +520,9 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
     const std::string bytes = encoded(end);
     const auto [header, payload] = parts(bytes);
     const auto with = [&h = header](const std::string& key, const std::string& text) {
-        Json changed = h;
-        for (auto& [name, value] : *changed.object()) {
-            if (name == key) value = Json::parse(text);
+        JsonValue changed = h;
+        for (auto& [name, value] : members(changed)) {
+            if (name == key) value = frsh::parse_json(text);
         }
         return changed;
     };
@@ -539,8 +552,8 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
         CAPTURE(one.second);
         CHECK(refuses(with(one.first, one.second), payload));
     }
-    Json::Array many(65, Json::parse(R"({"pid":1,"name":"x"})"));
-    CHECK(refuses(with("holders", Json(many).dump()), payload));
+    JsonValue::array_t many(65, frsh::parse_json(R"({"pid":1,"name":"x"})"));
+    CHECK(refuses(with("holders", frsh::write_json(JsonValue(many))), payload));
 }
 
 TEST_CASE("message: a run is kept, or in a shell, or on a terminal: not two of these") {

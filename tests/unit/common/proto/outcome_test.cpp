@@ -2,6 +2,8 @@
 
 #include "common/base/error.hpp"
 #include "common/proto/checksum.hpp"
+#include "common/proto/json_value.hpp"
+#include "common/proto/object_reader.hpp"
 
 #include <cerrno>
 #include <string>
@@ -45,7 +47,8 @@ TEST_CASE("outcome: every kind survives the way through JSON") {
           Outcome(NotStarted{"exec", ENOENT, "exec x: No such file or directory"}),
           Outcome(Lost{"why"}), Outcome(frsh::Running{})}) {
         CAPTURE(frsh::describe(outcome));
-        CHECK((frsh::outcome_from(frsh::Json::parse(frsh::to_json(outcome).dump())) == outcome));
+        const frsh::JsonValue json = frsh::parse_json(frsh::to_json(outcome).dump());
+        CHECK((frsh::outcome_from(frsh::ObjectReader(json, "outcome")) == outcome));
     }
 }
 

@@ -135,7 +135,7 @@ std::string ended_frame(const frsh::msg::End& end) {
     frsh::FrameDecoder decoder;
     decoder.feed(frame);
     auto decoded = *decoder.next();
-    decoded.header.object()->emplace_back("ended_at", 2000);
+    decoded.header.add_whole("ended_at", 2000);
     std::string extended;
     frsh::append_frame(extended, decoded.header.dump(), decoded.payload);
     return extended;
