@@ -1,5 +1,7 @@
 #include "common/base/log.hpp"
 
+#include "common/base/text.hpp"
+
 #include <string>
 
 #include <unistd.h>
@@ -15,7 +17,7 @@ LineEnd line_end = LineEnd::Plain;
 void say(std::string_view text) {
     std::string line = program;
     line += ": ";
-    line += text;
+    line += escape_controls(text);
     const bool is_raw = line_end == LineEnd::Raw && descriptor == STDERR_FILENO;
     line += is_raw ? "\r\n" : "\n";
     std::string_view rest = line;

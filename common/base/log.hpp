@@ -1,7 +1,7 @@
 // Diagnostics: one line each, on stderr, starting with the program's name; never on stdout.
 //
-// The log's settings are the project's only globals. The caller passes text from a peer through
-// escape_controls (text.hpp) first, because a terminal obeys control bytes that it is shown.
+// The log's settings are the project's only globals. Every line passes through escape_controls
+// (text.hpp), because texts contain foreign names, and a terminal obeys control bytes.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,6 @@
 #include "common/base/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -24,6 +25,28 @@ std::size_t utf8_length(std::string_view bytes) {
     if (first == 0xF4 && at(1) > 0x8F) return 0;
     return length;
 }
+
+// `size` is what utf8_length() returns.
+char32_t decode_utf8(std::string_view bytes, std::size_t size) {
+    const auto first = static_cast<unsigned char>(bytes[0]);
+    if (size == 1) return first;
+    char32_t value = first & (0x7FU >> size);
+    for (std::size_t i = 1; i < size; ++i)
+        value = value << 6 | (static_cast<unsigned char>(bytes[i]) & 0x3FU);
+    return value;
+}
+
+struct CharacterRange {
+    char32_t first;
+    char32_t last;
+};
+constexpr std::array kControls = {
+    CharacterRange{0, 0x1F},        CharacterRange{0x7F, 0x9F},
+    CharacterRange{0x61C, 0x61C},    // Arabic letter mark.
+    CharacterRange{0x200E, 0x200F},  // Marks of direction.
+    CharacterRange{0x2028, 0x202E},  // Separators of lines; embeddings and overrides.
+    CharacterRange{0x2066, 0x206F},  // Isolates; deprecated controls.
+};
 
 struct Unit {
     std::string_view name;
@@ -98,26 +121,33 @@ bool is_utf8(std::string_view bytes) {
     return true;
 }
 
+Character first_character(std::string_view bytes) {
+    const std::size_t size = utf8_length(bytes);
+    if (size == 0) return {1, true, 0};
+    const char32_t value = decode_utf8(bytes, size);
+    const bool is_control =
+        std::any_of(kControls.begin(), kControls.end(), [value](const CharacterRange& range) {
+            return value >= range.first && value <= range.last;
+        });
+    return {size, is_control, value};
+}
+
 std::string escape_controls(std::string_view bytes) {
     constexpr std::string_view kHex = "0123456789abcdef";
     std::string safe;
     while (!bytes.empty()) {
-        const auto byte = static_cast<unsigned char>(bytes[0]);
-        const std::size_t length = utf8_length(bytes);
-        // U+0080..U+009F are control characters too, in two bytes.
-        const bool is_control = byte < 0x20 || byte == 0x7F || length == 0 ||
-                                (byte == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
-        if (is_control) {
-            for (std::size_t i = 0; i < std::max<std::size_t>(length, 1); ++i) {
-                const auto value = static_cast<unsigned char>(bytes[i]);
-                safe += "\\x";
-                safe += kHex[value >> 4];
-                safe += kHex[value & 15];
+        const Character character = first_character(bytes);
+        for (const char c : bytes.substr(0, character.size)) {
+            if (!character.is_control) {
+                safe += c;
+                continue;
             }
-        } else {
-            safe += bytes.substr(0, length);
+            const auto value = static_cast<unsigned char>(c);
+            safe += "\\x";
+            safe += kHex[value >> 4];
+            safe += kHex[value & 15];
         }
-        bytes.remove_prefix(std::max<std::size_t>(length, 1));
+        bytes.remove_prefix(character.size);
     }
     return safe;
 }

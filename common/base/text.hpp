@@ -25,7 +25,19 @@ std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t l
 // Returns true for UTF-8 by RFC 3629: shortest forms, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] bool is_utf8(std::string_view bytes);
 
-// Makes a peer's text safe for a terminal: control bytes and broken UTF-8 become \xNN.
+// The character at the start of a text.
+struct Character {
+    std::size_t size;  // Bytes; 1 if they are not UTF-8.
+    // A terminal would obey it, or show the text around it in another order.
+    bool is_control;
+    char32_t value;  // 0 if the bytes are not UTF-8, which counts as a control.
+};
+// `bytes` must not be empty.
+[[nodiscard]] Character first_character(std::string_view bytes);
+
+// Makes foreign text safe for a terminal: controls and broken UTF-8 become \xNN, byte by byte.
+// Controls are U+0000 to U+001F, U+007F to U+009F, line separators and the controls of the
+// bidirectional algorithm (Unicode annex 9). A text that is safe is returned unchanged.
 [[nodiscard]] std::string escape_controls(std::string_view bytes);
 
 // Base64 by RFC 4648, section 4, with padding. base64_decode returns nothing for any other text.

@@ -34,7 +34,8 @@ class JsonObject {
     // Throws ProtocolError that states what is wrong and at which byte.
     static JsonObject parse(std::string_view text);
 
-    // Returns one line. Each byte of a string that is not UTF-8 becomes U+FFFD.
+    // Returns one line. Each byte of a string that is not UTF-8 becomes U+FFFD. Control characters,
+    // also those above U+007F, are written as \uNNNN.
     [[nodiscard]] std::string dump() const;
 
     [[nodiscard]] bool has(std::string_view key) const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -129,19 +130,28 @@ std::string repaired(std::string_view text) {
     return result;
 }
 
-// Writes DEL, which the library leaves as it is, and the controls that it writes as \b and \f in
-// the form \u00NN. A DEL can only be part of a string, and a backslash only begin an escape.
-std::string with_plain_escapes(std::string_view json) {
+// The bytes that begin a control character of text.hpp above U+001F, and an escape.
+constexpr std::string_view kSuspicious = "\\\x7F\xC2\xD8\xE2";
+
+// Writes every control in the form \u00NN: those that the library leaves as they are, because JSON
+// is read on terminals too, and those that it writes as \b and \f. Outside strings, JSON has none
+// of these characters.
+std::string with_controls_escaped(std::string_view json) {
     std::string text;
-    for (std::size_t i = 0; i < json.size(); ++i) {
-        if (json[i] == '\x7F') {
-            text += "\\u007f";
-        } else if (json[i] != '\\') {
-            text += json[i];
-        } else {
-            const std::string_view escape = json.substr(i++, 2);
+    while (!json.empty()) {
+        Character character = first_character(json);
+        if (character.is_control) {
+            char escape[8];
+            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(character.value));
+            text += escape;
+        } else if (json[0] == '\\') {
+            character.size = 2;  // Keeps an escaped backslash from beginning another escape.
+            const std::string_view escape = json.substr(0, 2);
             text += escape == "\\b" ? "\\u0008" : escape == "\\f" ? "\\u000c" : escape;
+        } else {
+            text += json.substr(0, character.size);
         }
+        json.remove_prefix(character.size);
     }
     return text;
 }
@@ -162,7 +172,8 @@ JsonValue parse_json(std::string_view text) {
 
 std::string write_json(const JsonValue& value) {
     std::string text = value.dump();
-    return text.find_first_of("\\\x7F") == std::string::npos ? text : with_plain_escapes(text);
+    return text.find_first_of(kSuspicious) == std::string::npos ? text
+                                                                : with_controls_escaped(text);
 }
 
 JsonValue json_text(std::string_view text) {

@@ -20,7 +20,8 @@ inline constexpr int kMaxJsonDepth = 8;
 // Throws ProtocolError that states what is wrong and at which byte.
 [[nodiscard]] JsonValue parse_json(std::string_view text);
 
-// Returns one line. All strings in `value` must be UTF-8.
+// Returns one line. All strings in `value` must be UTF-8. Control characters (escape_controls() in
+// text.hpp lists them) are written as \uNNNN.
 [[nodiscard]] std::string write_json(const JsonValue& value);
 
 // Returns a string value. Each byte that is not UTF-8 becomes U+FFFD.
