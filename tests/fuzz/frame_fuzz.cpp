@@ -12,7 +12,7 @@
 namespace {
 
 struct Seen {
-    std::vector<std::string> frames;  // The header as we write it, and the payload.
+    std::vector<std::string> frames;  // The header, written again, and the payload.
     std::string problem;
     bool operator==(const Seen&) const = default;
 };
@@ -30,7 +30,7 @@ Seen decode(std::string_view bytes, const std::vector<std::size_t>& cuts,
                 must_hold(frame->payload.size() <= limits.payload);
                 seen.frames.push_back(frame->header.dump() + "\n" + std::string(frame->payload));
             }
-            // Never more is held than one frame needs, beside what was fed at once.
+            // The decoder holds at most one frame besides what was fed at once.
             must_hold(decoder.buffered() <= 4 + limits.header + limits.payload + size);
         }
     } catch (const frsh::ProtocolError& error) {
@@ -39,7 +39,7 @@ Seen decode(std::string_view bytes, const std::vector<std::size_t>& cuts,
     return seen;
 }
 
-// The frame, written and read once more. Nothing where it got too long: escapes can do that.
+// Writes and reads the frame once more. Returns nothing if escapes made it too long.
 std::optional<std::string> say_again(const std::string& frame) {
     const std::size_t end = frame.find('\n');
     const std::string header = frame.substr(0, end);
@@ -62,8 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)decode(bytes, {5}, frsh::kStrangerLimits);
 
     for (const std::string& one : whole.frames) {
-        // Written once, a fraction may have become a whole number (1.0, -0.0); from then on nothing
-        // changes any more.
+        // The first writing may change the form of a number or an escape. The second changes
+        // nothing.
         const auto first = say_again(one);
         if (!first) continue;
         const auto second = say_again(*first);

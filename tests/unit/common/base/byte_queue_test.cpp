@@ -20,7 +20,7 @@ std::string content(const ByteQueue& queue) {
 
 }  // namespace
 
-TEST_CASE("byte queue: what goes in comes out, whatever the sizes") {
+TEST_CASE("byte queue: bytes come out in order for all sizes") {
     std::mt19937 random(7);
     ByteQueue queue;
     std::string expected;
@@ -52,7 +52,7 @@ TEST_CASE("byte queue: what goes in comes out, whatever the sizes") {
     }
 }
 
-TEST_CASE("byte queue: nothing lies beyond its end") {
+TEST_CASE("byte queue: a piece beyond the end is empty") {
     ByteQueue queue;
     CHECK(queue.piece().empty());
     queue.append("abc");
@@ -64,7 +64,7 @@ TEST_CASE("byte queue: nothing lies beyond its end") {
     CHECK(queue.piece().empty());
 }
 
-TEST_CASE("byte queue: a piece stays where it is while more is appended") {
+TEST_CASE("byte queue: a piece stays in place while bytes are appended") {
     ByteQueue queue;
     queue.append("lent");
     const std::string_view lent = queue.piece();

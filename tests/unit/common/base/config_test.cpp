@@ -67,7 +67,7 @@ keep_stream = "64K"
     CHECK(settings.keep_stream == std::uint64_t{65536});
 }
 
-TEST_CASE("server configuration: nothing said is told from something said") {
+TEST_CASE("server configuration: an absent key differs from a set one") {
     const ServerSettings settings = parse_server_config("# nothing\n", "F");
     CHECK_FALSE(settings.listen);
     CHECK_FALSE(settings.unix_path);
@@ -79,7 +79,7 @@ TEST_CASE("server configuration: nothing said is told from something said") {
     CHECK(parse_server_config("allow_users = []", "F").allow_users == Strings{});
 }
 
-TEST_CASE("configuration: an unknown key is refused by name and line, the first one first") {
+TEST_CASE("configuration: the first unknown key is refused by its line") {
     CHECK(server_refusal("\n\nlisten_on = '1'\nother = 2\n") == "F:3: unknown key: listen_on");
     CHECK(server_refusal("permit_root_login = true\n[limits]\nx = 1") ==
           "F:2: unknown key: limits");
@@ -90,7 +90,7 @@ TEST_CASE("configuration: an unknown key is refused by name and line, the first 
     CHECK(server_refusal("\"a\\u0007b\" = 1") == "F:1: unknown key: a\\x07b");
 }
 
-TEST_CASE("configuration: a value of another kind or out of range is refused by name and line") {
+TEST_CASE("configuration: a value of a wrong type or range is refused") {
     CHECK(server_refusal("permit_root_login = 'yes'") ==
           "F:1: permit_root_login: is neither true nor false");
     CHECK(server_refusal("permit_root_login = 1") ==
@@ -121,7 +121,7 @@ TEST_CASE("configuration: a value of another kind or out of range is refused by 
     CHECK(client_refusal("defaults = []") == "F:1: defaults: is not a table");
 }
 
-TEST_CASE("configuration: what is no TOML is refused in one line that says where") {
+TEST_CASE("configuration: text that is not TOML is refused by its line") {
     for (const char* const text : {"a", "a =", "[a", "a = 'b", "a = 1\na = 2", "\xff = 1", "= 1",
                                    "a = 1 b = 2", "a = \"\\q\""}) {
         const std::string why = server_refusal(std::string("# fine\n") + text);
@@ -133,7 +133,7 @@ TEST_CASE("configuration: what is no TOML is refused in one line that says where
     CHECK(server_refusal(std::string(100'000, '[')).starts_with("F:1: "));
 }
 
-TEST_CASE("client configuration: each key is understood, for all hosts and for one") {
+TEST_CASE("client configuration: each key is understood, also per host") {
     const ClientConfig config = parse_client_config(R"(
 [defaults]
 user = "alice"
@@ -171,7 +171,7 @@ via = "ssh jump frshd --stdio"
     CHECK(config.hosts.at("192.0.2.8").via == "ssh jump frshd --stdio");
 }
 
-TEST_CASE("settings: nobody overwrites what was said before him") {
+TEST_CASE("settings: the first source that sets an option wins") {
     ConnectionSettings first;
     first.user = "a";
     first.accept_new = false;
@@ -199,7 +199,7 @@ TEST_CASE("settings: nobody overwrites what was said before him") {
     CHECK(first.first_identities == Strings{"z"});
 }
 
-TEST_CASE("settings: the words of a target") {
+TEST_CASE("settings: a target is split into user, host and port") {
     CHECK_FALSE(parse_tcp_target("local"));
     CHECK_FALSE(parse_tcp_target("unix:/x"));
     const auto all = parse_tcp_target("a@b@host:22");
@@ -224,7 +224,7 @@ TEST_CASE("settings: the words of a target") {
     CHECK(place_of("host", settings).port == 1);
 }
 
-TEST_CASE("ssh configuration: ssh is asked only where its file may have an answer") {
+TEST_CASE("ssh configuration: ssh runs only if its file may matter") {
     CHECK_FALSE(may_speak_of("", "host"));
     CHECK_FALSE(may_speak_of("# User a\nPort 22\nForwardAgent no\n", "host"));
     CHECK(may_speak_of("user=a", "host"));
@@ -237,7 +237,7 @@ TEST_CASE("ssh configuration: ssh is asked only where its file may have an answe
     CHECK_FALSE(may_speak_of("Match user b\nPort 1\nHost other\nInclude x\n", "host"));
 }
 
-TEST_CASE("ssh configuration: three values are taken, never the port") {
+TEST_CASE("ssh configuration: the port is never taken") {
     const ConnectionSettings said = parse_ssh_settings(
         "user bob\nhostname 192.0.2.9\nport 2222\nidentityfile ~/.ssh/id_rsa\n"
         "identityfile ~/.ssh/work key\nidentityfile ~/.ssh/id_ed25519_sk\nidentityfile none\n");

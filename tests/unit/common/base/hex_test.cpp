@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-TEST_CASE("hex: offsets, sixteen bytes a line and no control bytes") {
+TEST_CASE("hex: a line has an offset, 16 bytes and no control bytes") {
     const auto lines = frsh::hex_dump(std::string("\0\0\0\x17{\"type\":\"run\"}\n", 19), 64);
     REQUIRE(lines.size() == 2);
     CHECK(lines[0] ==

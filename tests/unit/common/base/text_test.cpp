@@ -4,7 +4,7 @@
 
 using namespace std::chrono_literals;
 
-TEST_CASE("text: durations carry their unit, and seconds need none") {
+TEST_CASE("text: a duration without a unit is in seconds") {
     CHECK(frsh::parse_duration("250ms") == 250ms);
     CHECK(frsh::parse_duration("90") == 90s);
     CHECK(frsh::parse_duration("1.5m") == 90s);
@@ -12,7 +12,7 @@ TEST_CASE("text: durations carry their unit, and seconds need none") {
     CHECK(frsh::parse_duration("0") == 0ms);
 }
 
-TEST_CASE("text: what is no duration is refused") {
+TEST_CASE("text: an invalid duration is refused") {
     for (const char* bad : {"", "s", "-1", "+1", " 1", "1 s", "1x", "1e3", "nan", "inf", "1e999",
                             "99999999999999999999d", "1ss"}) {
         CAPTURE(bad);
@@ -20,7 +20,7 @@ TEST_CASE("text: what is no duration is refused") {
     }
 }
 
-TEST_CASE("text: sizes are binary units, and overflow is refused") {
+TEST_CASE("text: a size is in binary units and cannot overflow") {
     CHECK(frsh::parse_size("4096") == 4096U);
     CHECK(frsh::parse_size("64K") == 65536U);
     CHECK(frsh::parse_size("16M") == 16U << 20);
@@ -31,7 +31,7 @@ TEST_CASE("text: sizes are binary units, and overflow is refused") {
     }
 }
 
-TEST_CASE("text: UTF-8 is judged as RFC 3629 does") {
+TEST_CASE("text: UTF-8 is judged by RFC 3629") {
     CHECK(frsh::is_utf8(""));
     CHECK(frsh::is_utf8("a\xC3\xA9\xE7\xB2\x98\xF0\x9F\x90\x9A"));
     CHECK_FALSE(frsh::is_utf8("\xC0\x80"));          // An overlong NUL.
@@ -41,12 +41,39 @@ TEST_CASE("text: UTF-8 is judged as RFC 3629 does") {
     CHECK_FALSE(frsh::is_utf8("\x80"));
 }
 
-TEST_CASE("text: a peer's text cannot move the cursor") {
-    CHECK(frsh::escape_controls("a\x1b[2Jb\r\n\x7f") == "a\\x1b[2Jb\\x0d\\x0a\\x7f");
-    CHECK(frsh::escape_controls("caf\xC3\xA9 \xFF \xC2\x9B") == "caf\xC3\xA9 \\xff \\xc2\\x9b");
+TEST_CASE("text: every control character is escaped, and no other") {
+    const auto encode = [](char32_t c) {
+        std::string bytes;
+        if (c < 0x80) {
+            bytes += static_cast<char>(c);
+        } else if (c < 0x800) {
+            bytes += static_cast<char>(0xC0 | c >> 6);
+        } else {
+            bytes += static_cast<char>(0xE0 | c >> 12);
+            bytes += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+        }
+        if (c >= 0x80) bytes += static_cast<char>(0x80 | (c & 0x3F));
+        return bytes;
+    };
+    for (char32_t c = 0; c < 0x10000; ++c) {
+        if (c >= 0xD800 && c < 0xE000) continue;  // UTF-8 has no surrogates.
+        const bool is_control = c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E ||
+                                c == 0x200F || (c >= 0x2028 && c <= 0x202E) ||
+                                (c >= 0x2066 && c <= 0x206F);
+        const std::string bytes = encode(c);
+        CAPTURE(bytes);
+        REQUIRE((frsh::escape_controls(bytes) != bytes) == is_control);
+        REQUIRE(frsh::first_character(bytes).value == c);
+    }
 }
 
-TEST_CASE("text: base64 goes there and back, and has one spelling") {
+TEST_CASE("text: escaped text cannot move the cursor") {
+    CHECK(frsh::escape_controls("a\x1b[2Jb\r\n\x7f") == "a\\x1b[2Jb\\x0d\\x0a\\x7f");
+    CHECK(frsh::escape_controls("caf\xC3\xA9 \xFF \xC2\x9B") == "caf\xC3\xA9 \\xff \\xc2\\x9b");
+    CHECK(frsh::escape_controls("\xE2\x80\xAEtxt.exe") == "\\xe2\\x80\\xaetxt.exe");
+}
+
+TEST_CASE("text: base64 survives a round trip and has one form") {
     for (const char* plain : {"", "f", "fo", "foo", "foob", "fooba", "foobar"}) {
         CHECK(frsh::base64_decode(frsh::base64_encode(plain)) == plain);
     }
@@ -57,7 +84,7 @@ TEST_CASE("text: base64 goes there and back, and has one spelling") {
     }
 }
 
-TEST_CASE("text: a quoted word survives a shell") {
+TEST_CASE("text: a shell reads a quoted word back unchanged") {
     CHECK(frsh::shell_quote("plain-1.0") == "plain-1.0");
     CHECK(frsh::shell_quote("") == "''");
     CHECK(frsh::shell_quote("it's $HOME") == "'it'\\''s $HOME'");

@@ -29,7 +29,7 @@ class Askpass {
 
 }  // namespace
 
-TEST_CASE("key file: ssh-keygen reads the key that we make, and so do we") {
+TEST_CASE("key file: frsh and ssh-keygen read a key that frsh made") {
     const frsh::test::TempFolder folder;
     const PrivateKey key = PrivateKey::generate_ed25519();
     CHECK(frsh::write_key_file(folder / "id", key, "me@here"));
@@ -52,7 +52,7 @@ TEST_CASE("key file: ssh-keygen reads the key that we make, and so do we") {
     CHECK(listed.output.find(key.public_key().fingerprint()) != std::string::npos);
 }
 
-TEST_CASE("key file: a key that exists is never written over, and nothing is left behind") {
+TEST_CASE("key file: an existing key is never overwritten") {
     const frsh::test::TempFolder folder;
     CHECK(frsh::write_key_file(folder / "id", PrivateKey::generate_ed25519(), ""));
     const std::string before = folder.read("id");
@@ -62,13 +62,13 @@ TEST_CASE("key file: a key that exists is never written over, and nothing is lef
     CHECK(std::distance(begin(entries), end(entries)) == 2);
 }
 
-TEST_CASE("key file: what is not there is no error") {
+TEST_CASE("key file: a missing file is not an error") {
     const frsh::test::TempFolder folder;
     CHECK_FALSE(frsh::load_key_file(folder / "none"));
     CHECK_FALSE(frsh::load_key_file(folder / "none/either"));
 }
 
-TEST_CASE("key file: a private key that others can read is refused, in words") {
+TEST_CASE("key file: a private key that others can read is refused") {
     const frsh::test::TempFolder folder;
     const std::string path = folder / "id";
     CHECK(frsh::write_key_file(path, PrivateKey::generate_ed25519(), ""));
@@ -154,7 +154,7 @@ TEST_CASE("key file: a FIFO, a folder and a file of something else are refused a
     CHECK_THROWS_AS(static_cast<void>(frsh::load_key_file(text)), UserError);
 }
 
-TEST_CASE("key file: a private half that is not its public half's is refused") {
+TEST_CASE("key file: a private half of another key is refused") {
     const frsh::test::TempFolder folder;
     CHECK(frsh::write_key_file(folder / "a", PrivateKey::generate_ed25519(), ""));
     CHECK(frsh::write_key_file(folder / "b", PrivateKey::generate_ed25519(), ""));
@@ -189,7 +189,7 @@ TEST_CASE("key file: encrypted and PEM keys sign through ssh-keygen") {
     }
 }
 
-TEST_CASE("key file: a wrong passphrase is no signature, and no exception") {
+TEST_CASE("key file: a wrong passphrase gives no signature") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     const std::string path = frsh::test::make_key(folder, "encrypted", "ed25519", "", "secret");

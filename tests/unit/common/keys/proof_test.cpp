@@ -59,7 +59,7 @@ struct Connection {
 
 }  // namespace
 
-TEST_CASE("proof: each side believes the other over one TLS connection") {
+TEST_CASE("proof: both sides accept proofs over one TLS connection") {
     const Connection connection;
     const std::string nonce = frsh::random_bytes(16);
     const ProofContext at_server{connection.server.exporter(), nonce};
@@ -78,7 +78,7 @@ TEST_CASE("proof: each side believes the other over one TLS connection") {
     CHECK(frsh::is_proven(login, at_server, host.public_key()));
 }
 
-TEST_CASE("proof: a relay between two TLS connections passes on nothing of worth") {
+TEST_CASE("proof: proofs relayed to another TLS connection are refused") {
     const Connection to_client;  // The relay is the server of this one,
     const Connection to_server;  // and the client of that one.
     const std::string nonce = frsh::random_bytes(16);
@@ -91,7 +91,7 @@ TEST_CASE("proof: a relay between two TLS connections passes on nothing of worth
                                 host.public_key()));
 }
 
-TEST_CASE("proof: a login is for one connection, one host and one user") {
+TEST_CASE("proof: a login holds for one connection, host and user") {
     const ProofContext context = some_context();
     const PrivateKey key = PrivateKey::generate_ed25519();
     const auto host = PrivateKey::generate_ed25519().public_key();
@@ -109,7 +109,7 @@ TEST_CASE("proof: a login is for one connection, one host and one user") {
     CHECK_FALSE(frsh::is_proven(other, context, host));
 }
 
-TEST_CASE("proof: what a host signs is no login, and a login is no host's proof") {
+TEST_CASE("proof: a host's proof and a login cannot be exchanged") {
     const ProofContext context = some_context();
     const PrivateKey key = PrivateKey::generate_ed25519();
     const std::string message = frsh::user_proof_message(context, key.public_key(), "alice");
@@ -128,7 +128,7 @@ TEST_CASE("proof: what a host signs is no login, and a login is no host's proof"
         HostProof{key.public_key(), key.sign(frsh::host_proof_message(context))}, context));
 }
 
-TEST_CASE("proof: payloads are cut to size, or refused") {
+TEST_CASE("proof: a payload of a wrong size or content is refused") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     const std::string blob = key.public_key().blob();
     const std::string good = frsh::encode(UserProof{"alice", key.public_key(), "signature"});
@@ -151,7 +151,7 @@ TEST_CASE("proof: payloads are cut to size, or refused") {
     CHECK_THROWS_AS(static_cast<void>(frsh::parse_host_proof(host + "x")), ProtocolError);
 }
 
-TEST_CASE("proof: a probe lists one to six keys, in the order they were given") {
+TEST_CASE("proof: a probe lists one to six keys in their order") {
     frsh::UserProbe probe{"alice", {}};
     for (int i = 0; i < 6; ++i)
         probe.keys.push_back(PrivateKey::generate_ed25519().public_key());

@@ -31,7 +31,7 @@ std::string odd_modulus(std::size_t bytes) {
 
 }  // namespace
 
-TEST_CASE("ssh key: every type ssh-keygen makes is read, and shown with its fingerprint") {
+TEST_CASE("ssh key: every type is read and has ssh-keygen's fingerprint") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     struct Made {
@@ -59,7 +59,7 @@ TEST_CASE("ssh key: every type ssh-keygen makes is read, and shown with its fing
     }
 }
 
-TEST_CASE("ssh key: whatever follows a blob, or is missing from it, makes it none") {
+TEST_CASE("ssh key: a blob that is too long or too short is refused") {
     const std::string blob = PrivateKey::generate_ed25519().public_key().blob();
     CHECK_THROWS_AS(PublicKey::from_blob(blob + "\0"s), ProtocolError);
     for (std::size_t size = 0; size < blob.size(); ++size) {
@@ -67,7 +67,7 @@ TEST_CASE("ssh key: whatever follows a blob, or is missing from it, makes it non
     }
 }
 
-TEST_CASE("ssh key: RSA that is too short, too long or not RSA at all is refused") {
+TEST_CASE("ssh key: an RSA key of a wrong size or form is refused") {
     const std::string e = "\x01\0\x01"s;
     CHECK_NOTHROW(PublicKey::from_blob(rsa_blob(e, odd_modulus(256))));
     CHECK_NOTHROW(PublicKey::from_blob(rsa_blob(e, odd_modulus(2048))));
@@ -82,7 +82,7 @@ TEST_CASE("ssh key: RSA that is too short, too long or not RSA at all is refused
     CHECK_THROWS_AS(PublicKey::from_blob(rsa_blob(e, even)), ProtocolError);
 }
 
-TEST_CASE("ssh key: a point off its curve, compressed or at infinity is refused") {
+TEST_CASE("ssh key: an invalid or compressed point is refused") {
     const auto blob = [](std::string_view point) {
         return WireWriter().string("ecdsa-sha2-nistp256").string("nistp256").string(point).take();
     };
@@ -92,7 +92,7 @@ TEST_CASE("ssh key: a point off its curve, compressed or at infinity is refused"
     CHECK_THROWS_AS(PublicKey::from_blob(blob("\0"s)), ProtocolError);
 }
 
-TEST_CASE("ssh key: ed25519 points that fit any message, or have two spellings, are refused") {
+TEST_CASE("ssh key: weak and non-canonical ed25519 points are refused") {
     using namespace std::string_literals;
     const std::string zero(32, '\0');
     const std::string one = "\1"s + std::string(31, '\0');
@@ -106,7 +106,7 @@ TEST_CASE("ssh key: ed25519 points that fit any message, or have two spellings, 
     }
 }
 
-TEST_CASE("ssh key: the word in front must be the type of the blob") {
+TEST_CASE("ssh key: the first word must be the type of the blob") {
     const std::string text = PrivateKey::generate_ed25519().public_key().text();
     CHECK_NOTHROW(PublicKey::from_text(text));
     const std::string blob = text.substr(text.find(' '));
@@ -116,7 +116,7 @@ TEST_CASE("ssh key: the word in front must be the type of the blob") {
     CHECK_THROWS_AS(PublicKey::from_text(text + "!"), ProtocolError);
 }
 
-TEST_CASE("ssh key: a signature is believed for its message only, and in one spelling only") {
+TEST_CASE("ssh key: a changed message or signature is refused") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     const PublicKey& known = key.public_key();
     const std::string signature = key.sign("message");
@@ -133,7 +133,7 @@ TEST_CASE("ssh key: a signature is believed for its message only, and in one spe
     }
 }
 
-TEST_CASE("ssh key: a FIDO signature counts only if the token was touched, or unlocked if asked") {
+TEST_CASE("ssh key: a FIDO signature needs a touch, or PIN if required") {
     // A token of ours: PROTOCOL.u2f says what it signs, so any ed25519 key can play its part.
     const PrivateKey key = PrivateKey::generate_ed25519();
     const std::string point = key.public_key().blob().substr(4 + 11 + 4);

@@ -9,7 +9,7 @@ using frsh::ProtocolError;
 using frsh::WireReader;
 using frsh::WireWriter;
 
-TEST_CASE("ssh wire: what is written is read back, and nothing is left") {
+TEST_CASE("ssh wire: written values are read back to the last byte") {
     const std::string bytes = WireWriter()
                                   .u8(7)
                                   .u32(0xDEADBEEF)
@@ -28,14 +28,14 @@ TEST_CASE("ssh wire: what is written is read back, and nothing is left") {
     CHECK_NOTHROW(reader.finish());
 }
 
-TEST_CASE("ssh wire: numbers are spelt as RFC 4251 spells its examples") {
+TEST_CASE("ssh wire: numbers are encoded as in RFC 4251's examples") {
     CHECK(WireWriter().mpint("").bytes() == "\0\0\0\0"s);
     CHECK(WireWriter().mpint("\x09\xA3\x78\xF9\xB2\xE3\x32\xA7"s).bytes() ==
           "\0\0\0\x08\x09\xA3\x78\xF9\xB2\xE3\x32\xA7"s);
     CHECK(WireWriter().mpint("\x80"s).bytes() == "\0\0\0\x02\0\x80"s);
 }
 
-TEST_CASE("ssh wire: a length beyond the bytes is refused, however large it says it is") {
+TEST_CASE("ssh wire: a length beyond the bytes is refused") {
     for (const std::string& bad :
          {""s, "\0\0\0"s, "\0\0\0\x01"s, "\xFF\xFF\xFF\xFF"s, "\x80\0\0\0zyx"s}) {
         WireReader reader(bad, "test");
@@ -46,7 +46,7 @@ TEST_CASE("ssh wire: a length beyond the bytes is refused, however large it says
     CHECK_THROWS_WITH_AS(limited.string(2), "test: a string is too long", ProtocolError);
 }
 
-TEST_CASE("ssh wire: a number has one spelling, and is above zero") {
+TEST_CASE("ssh wire: a number has one encoding and is above zero") {
     for (const std::string& bad : {"\0\0\0\0"s, "\0\0\0\x01\0"s, "\0\0\0\x01\x80"s,
                                    "\0\0\0\x02\0\x7F"s, "\0\0\0\x02\0\0"s}) {
         WireReader reader(bad, "test");

@@ -22,7 +22,7 @@ constexpr Made kTypes[] = {
 
 }  // namespace
 
-TEST_CASE("sshsig: ssh-keygen believes our signatures, for every type of key") {
+TEST_CASE("sshsig: ssh-keygen accepts frsh's signatures of any key type") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     for (const Made& made : kTypes) {
@@ -49,7 +49,7 @@ TEST_CASE("sshsig: ssh-keygen believes our signatures, for every type of key") {
     }
 }
 
-TEST_CASE("sshsig: we believe ssh-keygen's signatures, for our namespace only") {
+TEST_CASE("sshsig: ssh-keygen's signatures count in one namespace only") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     folder.write("message", "a message");
@@ -74,7 +74,7 @@ TEST_CASE("sshsig: we believe ssh-keygen's signatures, for our namespace only") 
     }
 }
 
-TEST_CASE("sshsig: ssh-keygen and we agree on what a FIDO token signs") {
+TEST_CASE("sshsig: frsh and ssh-keygen agree on the bytes a token signs") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     // A token made of software: PROTOCOL.u2f says what it signs, any ed25519 key can do it.
@@ -101,7 +101,7 @@ TEST_CASE("sshsig: ssh-keygen and we agree on what a FIDO token signs") {
     CHECK_MESSAGE(verified.exit_code == 0, verified.output);
 }
 
-TEST_CASE("sshsig: a signature over the bare message, as SSH logins make them, is none of ours") {
+TEST_CASE("sshsig: a signature of the bare message is refused") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     CHECK_FALSE(frsh::verify_sshsig(key.public_key(), "auth-v1@frsh", "m", key.sign("m")));
 }
@@ -125,7 +125,7 @@ TEST_CASE("sshsig: RSA signatures are SHA-2 and as long as their key") {
     }
 }
 
-TEST_CASE("sshsig: SHA-1 signatures are refused even where they are good") {
+TEST_CASE("sshsig: a valid SHA-1 signature is refused") {
     if (frsh::test::is_missing("openssl") || frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     const auto made = frsh::test::run_tool(
@@ -145,7 +145,7 @@ TEST_CASE("sshsig: SHA-1 signatures are refused even where they are good") {
     CHECK_FALSE(frsh::verify_sshsig(known, "git", "m", sign("-sha1", "rsa-sha2-256")));
 }
 
-TEST_CASE("sshsig: the armored form is one structure with nothing around it") {
+TEST_CASE("sshsig: the armored form has nothing around it") {
     const PrivateKey key = PrivateKey::generate_ed25519();
     const std::string text =
         frsh::armor({key.public_key(), "git", frsh::sign_sshsig(key, "git", "m")});

@@ -31,7 +31,7 @@ struct Shown {
 
 }  // namespace
 
-TEST_CASE("wire log: a frame is taken apart into its length, header and payload") {
+TEST_CASE("wire log: a frame is shown as length, header and payload") {
     Shown shown;
     shown.log->on_write(kData);
     CHECK(shown.text ==
@@ -43,14 +43,14 @@ TEST_CASE("wire log: a frame is taken apart into its length, header and payload"
           "     0000001b  68 65 6c 6c 6f 0a                                |hello.|\n");
 }
 
-TEST_CASE("wire log: frames that stuck together are told apart, with the call that brought them") {
+TEST_CASE("wire log: frames of one read are shown apart, with that read") {
     Shown shown;
     shown.log->on_read(kHello + kData);
     CHECK(shown.has("<- frame 1: hello, 20 bytes from 0: recv 1 (20)\n"));
     CHECK(shown.has("<- frame 2: data, 33 bytes from 20: recv 1 (33)\n"));
 }
 
-TEST_CASE("wire log: a frame that was split says which call brought which piece") {
+TEST_CASE("wire log: a split frame lists the calls and their pieces") {
     Shown shown;
     shown.log->on_read(kHello + kData.substr(0, 2));
     CHECK(shown.has("     2 bytes of frame 2 so far\n"));
@@ -83,7 +83,7 @@ TEST_CASE("wire log: the two directions are counted apart") {
     CHECK(shown.has("<- frame 1: hello"));
 }
 
-TEST_CASE("wire log: a long payload is cut short, and what a terminal would obey is escaped") {
+TEST_CASE("wire log: a long payload is cut and controls are escaped") {
     Shown shown;
     shown.log->on_read(frame(R"({"type":"data","len":1000})", std::string(1000, '\x1b')));
     CHECK(shown.has("payload   1000 bytes, the first 64 of them\n"));
@@ -92,7 +92,7 @@ TEST_CASE("wire log: a long payload is cut short, and what a terminal would obey
     CHECK(shown.text.find("\xC2\x9B") == std::string::npos);
 }
 
-TEST_CASE("wire log: what is no frame is said to be none, and then only counted") {
+TEST_CASE("wire log: bytes that are not frames are only counted") {
     Shown shown;
     shown.log->on_read(kHello + "SSH-2.0-OpenSSH\r\n");
     CHECK(shown.has("<- not a frame, at 20: a header of 1397966893 bytes"));
@@ -101,14 +101,14 @@ TEST_CASE("wire log: what is no frame is said to be none, and then only counted"
     CHECK_FALSE(shown.has("frame 2"));
 }
 
-TEST_CASE("wire log: a frame that was cut off by the end is said") {
+TEST_CASE("wire log: a frame cut off at the end is reported") {
     Shown shown;
     shown.log->on_read(kData.substr(0, 5));
     shown.log.reset();
     CHECK(shown.has("<- cut off: 5 bytes of frame 1, which never became whole\n"));
 }
 
-TEST_CASE("wire log: one that cannot be written is given up, and the connection goes on") {
+TEST_CASE("wire log: after a failed write the log ends without an error") {
     int tries = 0;
     WireLog log([&](std::string_view) {
         ++tries;
@@ -119,7 +119,7 @@ TEST_CASE("wire log: one that cannot be written is given up, and the connection 
     CHECK(tries == 1);
 }
 
-TEST_CASE("tapped transport: tells what moved, and only that") {
+TEST_CASE("tapped transport: it reports exactly the bytes that moved") {
     auto [ours, theirs] = make_socketpair();
     Shown shown;
     TappedTransport transport(std::make_unique<FdTransport>(std::move(ours)), std::move(shown.log));

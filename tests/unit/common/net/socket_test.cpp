@@ -8,7 +8,7 @@
 using namespace std::chrono_literals;
 using namespace frsh;
 
-TEST_CASE("socket: silence is bytes without an answer for 45 seconds, and nothing else") {
+TEST_CASE("socket: a peer is silent after 45 s of unanswered bytes only") {
     CHECK(is_silence(1, 45'001ms));
     CHECK(is_silence(100, 600s));
     // The last answer is not that old.
@@ -22,7 +22,7 @@ TEST_CASE("socket: silence is bytes without an answer for 45 seconds, and nothin
     CHECK_FALSE(is_silence(1, 2s, KeepAlive{1s, 2}));
 }
 
-TEST_CASE("socket: a peer that does not read is not silent, its kernel answers") {
+TEST_CASE("socket: a peer that does not read is not silent") {
     const Fd listening = listen_tcp(resolve({"127.0.0.1", 0}, true).at(0));
     const Fd near = connect_tcp(local_address(listening.get()), EventLoop::kNever);
     tune_tcp(near.get());

@@ -105,7 +105,7 @@ void shake_hands(TlsTransport& server, const OtherTls& other) {
 
 }  // namespace
 
-TEST_CASE("tls: the greeting arrives with the server's first flight, before the client's proof") {
+TEST_CASE("tls: the greeting arrives with the server's first flight") {
     Pair pair;
     REQUIRE(pair.client.handshake() == Handshake::WantsRead);
     REQUIRE(pair.server.handshake() == Handshake::Greet);
@@ -133,7 +133,7 @@ TEST_CASE("tls: two connections never share a channel binding") {
     CHECK(one.client.exporter() != two.client.exporter());
 }
 
-TEST_CASE("tls: the first flights are one write each, and the greeting costs none") {
+TEST_CASE("tls: each first flight is one write, the greeting included") {
     Pair pair;
     REQUIRE(pair.client.handshake() == Handshake::WantsRead);
     REQUIRE(pair.server.handshake() == Handshake::Greet);
@@ -145,7 +145,7 @@ TEST_CASE("tls: the first flights are one write each, and the greeting costs non
     CHECK(waiting > 0);
 }
 
-TEST_CASE("tls: a handshake survives being delivered byte by byte") {
+TEST_CASE("tls: a handshake that arrives byte by byte succeeds") {
     auto [server_end, to_server] = frsh::make_socketpair();
     auto [client_end, to_client] = frsh::make_socketpair();
     TlsTransport server(std::move(server_end), server_context());
@@ -167,7 +167,7 @@ TEST_CASE("tls: a handshake survives being delivered byte by byte") {
     CHECK(is_done);
 }
 
-TEST_CASE("tls: what the kernel does not take is counted, bounded and sent later") {
+TEST_CASE("tls: unsent bytes are bounded and sent later") {
     Pair pair;
     pair.shake_hands();
     std::string sent;
@@ -191,7 +191,7 @@ TEST_CASE("tls: what the kernel does not take is counted, bounded and sent later
     CHECK(received == sent);
 }
 
-TEST_CASE("tls: one call reads many records, and tells of those that poll cannot see") {
+TEST_CASE("tls: one call reads many records and reports buffered ones") {
     Pair pair;
     pair.shake_hands();
     CHECK(read_all(pair.client) == "hello");
@@ -208,7 +208,7 @@ TEST_CASE("tls: one call reads many records, and tells of those that poll cannot
     CHECK(total == 200);
 }
 
-TEST_CASE("tls: half a record is nothing to spin on") {
+TEST_CASE("tls: half a record is not reported as buffered") {
     auto [server_end, near] = frsh::make_socketpair();
     auto [client_end, far] = frsh::make_socketpair();
     TlsTransport server(std::move(server_end), server_context());
@@ -242,7 +242,7 @@ TEST_CASE("tls: half a record is nothing to spin on") {
     CHECK(client.read(buffer, sizeof buffer).bytes == 1000);
 }
 
-TEST_CASE("tls: a goodbye is told apart from a connection that was cut") {
+TEST_CASE("tls: a clean end differs from a connection that was cut") {
     char buffer[16];
     SUBCASE("a goodbye") {
         Pair pair;
@@ -268,7 +268,7 @@ TEST_CASE("tls: a goodbye is told apart from a connection that was cut") {
     }
 }
 
-TEST_CASE("tls: closing waits for the peer, within reason") {
+TEST_CASE("tls: closing waits for the peer up to the time limit") {
     Pair pair;
     pair.shake_hands();
     const auto before = std::chrono::steady_clock::now();
@@ -279,7 +279,7 @@ TEST_CASE("tls: closing waits for the peer, within reason") {
     pair.client.close_and_wait(1h);
 }
 
-TEST_CASE("tls: changed bytes break the connection, and what came before them is delivered") {
+TEST_CASE("tls: a changed byte fails, bytes before it are delivered") {
     auto [server_end, near] = frsh::make_socketpair();
     auto [client_end, far] = frsh::make_socketpair();
     TlsTransport server(std::move(server_end), server_context());
@@ -310,7 +310,7 @@ TEST_CASE("tls: changed bytes break the connection, and what came before them is
     CHECK_THROWS_AS(client.read(buffer, sizeof buffer), TlsError);
 }
 
-TEST_CASE("tls: a peer of another protocol is named") {
+TEST_CASE("tls: the error names the other protocol of a peer") {
     const auto client_meets = [](const std::string& bytes) {
         auto [near, far] = frsh::make_socketpair();
         CHECK(::write(far.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
@@ -333,7 +333,7 @@ TEST_CASE("tls: a peer of another protocol is named") {
           "TLS: the client does not speak TLS; it said \"\\x00\\x00\\x00\\x02{}\"");
 }
 
-TEST_CASE("tls: a peer that closes without a word is told apart from one that closes half-way") {
+TEST_CASE("tls: a close before the first byte has its own error") {
     for (const bool is_half_way : {false, true}) {
         auto [near, far] = frsh::make_socketpair();
         if (is_half_way) CHECK(::write(far.get(), "\x16\x03\x01", 3) == 3);
@@ -363,7 +363,7 @@ TEST_CASE("tls: a busy server's plain refusal can be read") {
     CHECK(received == frame);
 }
 
-TEST_CASE("tls: clients that speak TLS in another way than frsh are refused") {
+TEST_CASE("tls: a client with other TLS parameters is refused") {
     const auto meet = [](const std::function<void(SSL*)>& adapt) {
         auto [near, far] = frsh::make_socketpair();
         TlsTransport server(std::move(near), server_context());
@@ -391,7 +391,7 @@ TEST_CASE("tls: clients that speak TLS in another way than frsh are refused") {
           }) == "TLS: the peer speaks TLS, but not as frsh does");
 }
 
-TEST_CASE("tls: a server that does not say frsh/1 is not spoken to") {
+TEST_CASE("tls: a server without ALPN frsh/1 is refused") {
     auto [near, far] = frsh::make_socketpair();
     TlsTransport client(std::move(near), client_context());
     CHECK(client.handshake() == Handshake::WantsRead);
@@ -403,7 +403,7 @@ TEST_CASE("tls: a server that does not say frsh/1 is not spoken to") {
     CHECK(reason_of(client) == "TLS: the peer speaks TLS, but not frsh/1");
 }
 
-TEST_CASE("tls: a certificate is sent to those alone who do not know frsh's key of zeros") {
+TEST_CASE("tls: only a client without frsh's PSK gets a certificate") {
     const auto first_flight = [](const std::function<void(int)>& greet_server) {
         auto [near, far] = frsh::make_socketpair();
         TlsTransport server(std::move(near), server_context());
@@ -429,7 +429,7 @@ TEST_CASE("tls: a certificate is sent to those alone who do not know frsh's key 
     CHECK(to_others >= to_ours + certificate);
 }
 
-TEST_CASE("tls: with a key that everybody knows, there is still a secret of the two alone") {
+TEST_CASE("tls: the public PSK is never used without X25519") {
     // A client that would do without X25519 is answered with it, or not at all.
     for (const bool may_have_both : {true, false}) {
         auto [near, far] = frsh::make_socketpair();
@@ -475,7 +475,7 @@ TEST_CASE("tls: no session can be resumed") {
     CHECK(SSL_SESSION_is_resumable(SSL_get0_session(other.ssl)) == 0);
 }
 
-TEST_CASE("tls: a peer that asks for new keys without end is cut off, not served from memory") {
+TEST_CASE("tls: a peer that floods with key updates is cut off") {
     auto [near, far] = frsh::make_socketpair();
     TlsTransport server(std::move(near), server_context());
     const OtherTls other(far.get());
@@ -495,7 +495,7 @@ TEST_CASE("tls: a peer that asks for new keys without end is cut off, not served
     CHECK(was_cut);
 }
 
-TEST_CASE("tls: warming up leaves a context that works") {
+TEST_CASE("tls: a context works after warm-up") {
     const TlsContext context(TlsContext::Side::Server);
     context.warm_up();
     context.warm_up();
@@ -506,7 +506,7 @@ TEST_CASE("tls: warming up leaves a context that works") {
     CHECK(server.handshake() == Handshake::Greet);
 }
 
-TEST_CASE("tls: all short records are of one length") {
+TEST_CASE("tls: all short records have one length") {
     Pair pair;
     pair.shake_hands();
     CHECK(read_all(pair.client) == "hello");

@@ -17,7 +17,7 @@ std::string frame(const std::string& header, const std::string& payload = "") {
 
 }  // namespace
 
-TEST_CASE("frame: two frames arriving in one read are both delivered") {
+TEST_CASE("frame: two frames that arrive in one read are both delivered") {
     FrameDecoder decoder;
     decoder.feed(frame(R"({"type":"a","len":3})", "one") + frame(R"({"type":"b"})"));
     const auto first = decoder.next();
@@ -30,7 +30,7 @@ TEST_CASE("frame: two frames arriving in one read are both delivered") {
     CHECK(decoder.buffered() == 0);
 }
 
-TEST_CASE("frame: one frame cut at any byte is delivered once, at its last byte") {
+TEST_CASE("frame: a frame in two pieces is delivered at its last byte") {
     const std::string bytes = frame(R"({"type":"a","len":4})", std::string("\0\xFF\n{", 4));
     for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
         CAPTURE(cut);
@@ -44,7 +44,7 @@ TEST_CASE("frame: one frame cut at any byte is delivered once, at its last byte"
     }
 }
 
-TEST_CASE("frame: many frames arriving byte by byte come out whole and in order") {
+TEST_CASE("frame: frames cut into single bytes are whole and in order") {
     std::string bytes;
     for (int i = 0; i < 50; ++i) {
         const std::string payload(static_cast<std::size_t>(i), static_cast<char>('a' + i % 26));
@@ -64,7 +64,7 @@ TEST_CASE("frame: many frames arriving byte by byte come out whole and in order"
     CHECK(expected == 50);
 }
 
-TEST_CASE("frame: a length beyond the limit is refused before any of its bytes arrive") {
+TEST_CASE("frame: a length above the limit is refused before its bytes") {
     for (const std::string& length : {std::string("\0\1\0\1", 4), std::string("\x80\0\0\0", 4),
                                       std::string("\xFF\xFF\xFF\xFF", 4), std::string(4, '\0')}) {
         FrameDecoder decoder;
@@ -76,7 +76,7 @@ TEST_CASE("frame: a length beyond the limit is refused before any of its bytes a
     CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
 }
 
-TEST_CASE("frame: a stranger gets smaller limits than a peer that is known") {
+TEST_CASE("frame: an unauthenticated peer gets smaller limits") {
     FrameDecoder decoder(frsh::kStrangerLimits);
     decoder.feed(frame(R"({"len":16385})"));
     CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
@@ -86,7 +86,7 @@ TEST_CASE("frame: a stranger gets smaller limits than a peer that is known") {
     CHECK(later.next());
 }
 
-TEST_CASE("frame: a header that lies is refused") {
+TEST_CASE("frame: a malformed header is refused") {
     for (const char* header : {"[]",
                                "1",
                                "null",
@@ -117,13 +117,13 @@ TEST_CASE("frame: a header that lies is refused") {
     }
 }
 
-TEST_CASE("frame: nothing may hide behind a NUL in the header") {
+TEST_CASE("frame: a header with a NUL is refused") {
     FrameDecoder decoder;
     decoder.feed(frame(std::string("{}\0{\"len\":5}", 12)));
     CHECK_THROWS_AS((void)decoder.next(), ProtocolError);
 }
 
-TEST_CASE("frame: nesting to the limit, unknown keys and an empty object are fine") {
+TEST_CASE("frame: nesting to the limit and unknown keys are accepted") {
     for (const char* header : {"{}", R"({"a":[[[[[[[1]]]]]]]})", R"({"later":{"x":[1.5,-2,null]}})",
                                R"({"len":0})", " {\"a\" : \"\\u7c98\\u5305\"} "}) {
         CAPTURE(header);
@@ -133,7 +133,7 @@ TEST_CASE("frame: nesting to the limit, unknown keys and an empty object are fin
     }
 }
 
-TEST_CASE("frame: a frame of the largest size passes, read straight into the decoder") {
+TEST_CASE("frame: the largest frame passes, read into the decoder") {
     FrameDecoder decoder;
     const std::string payload(1024 * 1024, 'p');
     const std::string bytes = frame(R"({"len":1048576})", payload);

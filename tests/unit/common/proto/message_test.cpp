@@ -42,7 +42,7 @@ frsh::StreamSummary summary(bool capped) {
     return result;
 }
 
-// One of each, with every optional key there.
+// One message of each type, with every optional key present.
 std::vector<Message> one_of_each() {
     msg::Open open;
     open.channel = 4294967295;
@@ -144,7 +144,7 @@ const JsonValue::object_t& members(const JsonValue& object) {
     return object.get_ref<const JsonValue::object_t&>();
 }
 
-// The header and payload of a message that fits into one frame.
+// Returns the header and payload of a message that fits into one frame.
 std::pair<JsonValue, std::string> parts(const std::string& bytes) {
     frsh::FrameDecoder decoder;
     decoder.feed(bytes);
@@ -169,7 +169,7 @@ bool refuses(const JsonValue& header, const std::string& payload) {
     return is_refused(frsh::write_json(header), payload);
 }
 
-// Absent means something, so leaving them out is no error.
+// Optional keys: leaving them out is not an error.
 bool is_optional(const std::string& type, const std::string& key) {
     static const std::map<std::string, std::set<std::string>> kOptional = {
         {"hello", {"user", "host", "session"}},
@@ -221,7 +221,7 @@ TEST_CASE("message: data carries any bytes, up to 64 KiB") {
                      std::string(65537, 'x')));
 }
 
-TEST_CASE("message: a key that is missing, unless it may be, is refused") {
+TEST_CASE("message: a missing key is refused unless it is optional") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
         const std::string type = header["type"].get<std::string>();
@@ -231,7 +231,7 @@ TEST_CASE("message: a key that is missing, unless it may be, is refused") {
                 *frsh::as_whole(value) == 0) {
                 continue;
             }
-            // A flag that is absent is false; what it promised is then left over.
+            // An absent flag is false, and the payload that it announced is left over.
             if (value.is_boolean() && type == "end") continue;
             JsonValue without = header;
             members(without).erase(key);
@@ -241,7 +241,7 @@ TEST_CASE("message: a key that is missing, unless it may be, is refused") {
     }
 }
 
-TEST_CASE("message: a key of the wrong type or range is refused, whichever it is") {
+TEST_CASE("message: any key of the wrong type or range is refused") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
         const std::string type = header["type"].get<std::string>();
@@ -261,7 +261,7 @@ TEST_CASE("message: a key of the wrong type or range is refused, whichever it is
                 hostile.emplace_back(std::uint64_t{1} << 53);
             }
             if (value.is_string()) hostile.emplace_back(std::string(9000, 'x'));
-            // Here null means something.
+            // Null is a valid value here.
             const bool may_be_null = key == "usage" || type == "attach";
             if (!may_be_null) hostile.emplace_back(nullptr);
             for (const JsonValue& bad : hostile) {
@@ -276,7 +276,7 @@ TEST_CASE("message: a key of the wrong type or range is refused, whichever it is
     }
 }
 
-TEST_CASE("message: a repeated key is refused, whichever it is") {
+TEST_CASE("message: any repeated key is refused") {
     for (const Message& message : one_of_each()) {
         const auto [header, payload] = parts(encoded(message));
         for (const auto& [key, value] : members(header)) {
@@ -288,7 +288,7 @@ TEST_CASE("message: a repeated key is refused, whichever it is") {
     }
 }
 
-TEST_CASE("message: a key that is not known is ignored") {
+TEST_CASE("message: an unknown key is ignored") {
     for (const Message& message : one_of_each()) {
         const std::string bytes = encoded(message);
         auto [header, payload] = parts(bytes);
@@ -303,7 +303,7 @@ TEST_CASE("message: a key that is not known is ignored") {
     }
 }
 
-TEST_CASE("message: a payload where none belongs is refused") {
+TEST_CASE("message: a payload on a message without one is refused") {
     for (const char* const type :
          {"eof",     "gap",      "credit",  "stop",        "signal",      "cancel",   "resize",
           "end_ack", "started",  "refused", "shell_ended", "shell_close", "bye",      "error",
@@ -318,7 +318,7 @@ TEST_CASE("message: a payload where none belongs is refused") {
     }
 }
 
-TEST_CASE("message: what is no message is refused") {
+TEST_CASE("message: a frame that is not a message is refused") {
     for (const char* const header :
          {"{}", R"({"type":null})", R"({"type":1})", R"({"type":"nothing"})", R"({"type":""})",
           R"({"type":"Bye"})", R"({"type":["bye"]})", R"({"type":"more","ch":1})"}) {
@@ -327,7 +327,7 @@ TEST_CASE("message: what is no message is refused") {
     }
 }
 
-TEST_CASE("message: a stream that is none, and a run id that is no file name, are refused") {
+TEST_CASE("message: an unknown stream or an invalid run id is refused") {
     for (const char* const stream : {"", "Stdin", "stdin ", "stdlog", "0"}) {
         CHECK(is_refused(R"({"type":"stop","ch":1,"stream":")" + std::string(stream) + "\"}", ""));
     }
@@ -341,7 +341,7 @@ TEST_CASE("message: a stream that is none, and a run id that is no file name, ar
     CHECK(frsh::is_run_id(std::string(64, 'x')));
 }
 
-TEST_CASE("message: strings that are fewer or more than promised are refused") {
+TEST_CASE("message: too few or too many strings are refused") {
     const auto open = [](const std::string& rest) {
         return R"({"type":"open","ch":1,"run":"r","mode":"argv",)" + rest + "}";
     };
@@ -385,7 +385,7 @@ TEST_CASE("message: the number of arguments must fit the mode") {
     CHECK_FALSE(open("command", "1", one, R"(,"shell":1)"));
 }
 
-TEST_CASE("message: a terminal that makes no sense is refused") {
+TEST_CASE("message: a terminal with invalid values is refused") {
     const auto pty = [](const std::string& members, const std::string& more = "") {
         return is_refused(R"({"type":"open","ch":1,"run":"r","mode":"command","args":1,"len":2,)" +
                               more + R"("pty":{)" + members + "}}",
@@ -429,7 +429,7 @@ TEST_CASE("message: a terminal that makes no sense is refused") {
     CHECK(pty(size, R"("shell":1,)"));  // A shell's runs have streams of their own kind.
 }
 
-TEST_CASE("message: an open larger than a frame travels in several, cut at any byte") {
+TEST_CASE("message: an open larger than a frame is sent in several") {
     msg::Open open;
     open.channel = 3;
     open.run = "r";
@@ -465,7 +465,7 @@ TEST_CASE("message: other messages may come between the frames of an open") {
     CHECK(std::get<msg::Open>(*two).args == std::vector<std::string>{"a", "b"});
 }
 
-TEST_CASE("message: what is more of nothing, of another open, or too much, is refused") {
+TEST_CASE("message: a \"more\" without its open, or too long, is refused") {
     const std::string first =
         R"({"type":"open","ch":1,"run":"r","mode":"argv","args":2,"env":0,"len":2,"more":true})";
     for (const char* const second :
@@ -504,14 +504,14 @@ TEST_CASE("message: more than 524288 strings in one open are refused") {
     CHECK_THROWS_AS((void)decode(512 * 1024 + 1), ProtocolError);
 }
 
-TEST_CASE("message: a hello of another version is read, whatever else it says") {
+TEST_CASE("message: a hello of another version is read") {
     const Message message = decoded(encoded(msg::Hello{2, "", {}, "", ""}));
     CHECK(std::get<msg::Hello>(message).proto == 2);
     CHECK_FALSE(is_refused(R"({"type":"hello","proto":9,"software":{},"features":1})", ""));
     CHECK(is_refused(R"({"type":"hello","proto":"1","software":"","features":[]})", ""));
 }
 
-TEST_CASE("message: an end with a lie in one of its parts is refused") {
+TEST_CASE("message: an end with an invalid part is refused") {
     msg::End end;
     end.run = "r";
     end.outcome = frsh::Exited{1};
@@ -556,7 +556,7 @@ TEST_CASE("message: an end with a lie in one of its parts is refused") {
     CHECK(refuses(with("holders", frsh::write_json(JsonValue(many))), payload));
 }
 
-TEST_CASE("message: a run is kept, or in a shell, or on a terminal: not two of these") {
+TEST_CASE("message: kept, shell and terminal exclude each other") {
     const auto open = [](const std::string& rest) {
         return is_refused(
             R"({"type":"open","ch":1,"run":"r","mode":"command","args":1,"len":2,)" + rest + "}",
@@ -575,7 +575,7 @@ TEST_CASE("message: a run is kept, or in a shell, or on a terminal: not two of t
     CHECK(open(R"("shell_name":"x","pty":{"columns":1,"rows":1})"));
 }
 
-TEST_CASE("message: an attach to where the streams are now says so with null") {
+TEST_CASE("message: an attach to the current offsets is written as null") {
     const std::string bytes = encoded(msg::Attach{1, "r", std::nullopt, std::nullopt, false});
     CHECK(bytes.find(R"("stdout":null,"stderr":null)") != std::string::npos);
     CHECK_FALSE(std::get<msg::Attach>(decoded(bytes)).out);

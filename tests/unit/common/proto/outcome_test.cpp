@@ -37,7 +37,7 @@ TEST_CASE("outcome: each kind has its exit code") {
     CHECK(frsh::exit_code(frsh::Running{}) == 124);
 }
 
-TEST_CASE("outcome: every kind survives the way through JSON") {
+TEST_CASE("outcome: every kind survives a round trip through JSON") {
     for (const Outcome& outcome :
          {Outcome(Exited{0}), Outcome(Exited{255}), Outcome(Signaled{"SEGV", 11, true}),
           Outcome(Signaled{"40", 40, false}), Outcome(TimedOut{"wall", Exited{3}}),
@@ -52,7 +52,7 @@ TEST_CASE("outcome: every kind survives the way through JSON") {
     }
 }
 
-TEST_CASE("outcome: the words are safe for a terminal") {
+TEST_CASE("outcome: the description is safe for a terminal") {
     for (const Outcome& outcome :
          {Outcome(Signaled{"\x1b[2J", 9, false}), Outcome(NotStarted{"exec", 1, "\x1b[2J"}),
           Outcome(Lost{"\x1b[2J"}), Outcome(TimedOut{"wall", Signaled{"\x1b[2J", 9, false}}),
@@ -61,7 +61,7 @@ TEST_CASE("outcome: the words are safe for a terminal") {
     }
 }
 
-TEST_CASE("checksum: the known vectors of CRC-32") {
+TEST_CASE("checksum: CRC-32 gives the known values") {
     const auto crc = [](std::string_view bytes) {
         frsh::Crc32 sum;
         sum.update(bytes);
@@ -75,7 +75,7 @@ TEST_CASE("checksum: the known vectors of CRC-32") {
     CHECK(crc(std::string(32, '\xFF')) == 0xFF6CAB0B);
 }
 
-TEST_CASE("checksum: in pieces it is the same, and it goes on from a value") {
+TEST_CASE("checksum: pieces give the same sum, also from a stored value") {
     const std::string bytes = "the pieces of a stream, whatever their sizes";
     frsh::Crc32 whole;
     whole.update(bytes);

@@ -60,7 +60,7 @@ std::vector<std::string> example_frames() {
 
 }  // namespace
 
-TEST_CASE("PROTOCOL.md: every example is a whole frame and a correct message") {
+TEST_CASE("PROTOCOL.md: every example is one whole, valid message") {
     const auto frames = example_frames();
     CHECK(frames.size() >= 15);
     for (const std::string& frame : frames) {
@@ -73,7 +73,7 @@ TEST_CASE("PROTOCOL.md: every example is a whole frame and a correct message") {
     }
 }
 
-TEST_CASE("PROTOCOL.md: the example's counts and checksums are those of its bytes") {
+TEST_CASE("PROTOCOL.md: the example's counts and checksums are right") {
     frsh::MessageDecoder decoder;
     std::optional<frsh::msg::End> end;
     std::string out;
@@ -114,7 +114,7 @@ TEST_CASE("PROTOCOL.md: the list of all messages is the code's") {
     CHECK(listed == expected);
 }
 
-TEST_CASE("message list: nested, optional and payload keys are told apart") {
+TEST_CASE("message list: nested, optional and payload keys are marked") {
     CHECK(frsh::message_list_item("credit") == "- `credit`: `ch`, `stream`, `consumed`, `limit`\n");
     CHECK(frsh::message_list_item("acceptable") == "- `acceptable`: `key`?\n");
     CHECK(frsh::message_list_item("auth_pending") == "- `auth_pending`\n");

@@ -185,7 +185,7 @@ class Model {
         }
         if (back_.empty()) return;
         sender_.credit(back_.front().offset, back_.front().to);
-        // Saying it twice is harmless.
+        // A repeated credit is harmless.
         if (pick(4) == 0) sender_.credit(back_.front().offset, back_.front().to);
         back_.pop_front();
     }
@@ -200,7 +200,7 @@ class Model {
 
     void check_invariants() {
         if (sender_.is_stopped()) return;
-        // Both sides are bounded, whatever the other does.
+        // Both sides stay within their bounds.
         REQUIRE(sender_.held() <= kWindow);
         REQUIRE(unconsumed_ <= kWindow);
         REQUIRE(sender_.sent() <= sender_.end());
@@ -220,7 +220,7 @@ class Model {
 
 }  // namespace
 
-TEST_CASE("stream: random schedules deliver every byte, in order, within the windows") {
+TEST_CASE("stream: random schedules deliver every byte in order") {
     const bool full = std::getenv("FRSH_TEST_FULL") != nullptr;
     const Offset sizes[] = {
         0,           1,       kInitialWindow - 1, kInitialWindow,     kInitialWindow + 1,
@@ -237,14 +237,14 @@ TEST_CASE("stream: random schedules deliver every byte, in order, within the win
     }
 }
 
-TEST_CASE("stream: random schedules with a stop end, and send nothing after it") {
+TEST_CASE("stream: random schedules send nothing after a stop") {
     for (unsigned seed = 1; seed <= 20; ++seed) {
         CAPTURE(seed);
         Model(seed).run(3 * kWindow, false, false, true);
     }
 }
 
-TEST_CASE("stream: an empty stream says its end once") {
+TEST_CASE("stream: the end of an empty stream is sent once") {
     SendStream stream;
     CHECK_FALSE(stream.is_eof_due());
     stream.finish();
@@ -254,7 +254,7 @@ TEST_CASE("stream: an empty stream says its end once") {
     CHECK_FALSE(stream.next());
 }
 
-TEST_CASE("stream: nothing is sent beyond the credit, and a full window has no room") {
+TEST_CASE("stream: nothing is sent beyond the credit") {
     SendStream stream;
     stream.append(std::string(kWindow, 'x'));
     CHECK(stream.room() == 0);
@@ -269,7 +269,7 @@ TEST_CASE("stream: nothing is sent beyond the credit, and a full window has no r
     CHECK(stream.room() == 10);
 }
 
-TEST_CASE("stream: credit that lies is refused, credit that is old is not") {
+TEST_CASE("stream: invalid credit is refused, old credit is accepted") {
     SendStream stream;
     stream.append("0123456789");
     CHECK_THROWS_AS(stream.credit(1, 100), ProtocolError);
@@ -281,7 +281,7 @@ TEST_CASE("stream: credit that lies is refused, credit that is old is not") {
     CHECK(stream.consumed() == 4);
 }
 
-TEST_CASE("stream: a new connection goes on where the receiver is, and nowhere else") {
+TEST_CASE("stream: a new connection starts at the receiver's offset") {
     SendStream stream;
     stream.append("0123456789");
     (void)stream.next(8);
@@ -294,11 +294,11 @@ TEST_CASE("stream: a new connection goes on where the receiver is, and nowhere e
     CHECK(piece->offset == 5);
     CHECK(piece->bytes == "56789");
     stream.resume(5);
-    stream.credit(7, 100);  // It may be said of what the old connection carried.
+    stream.credit(7, 100);  // Credit for bytes that the old connection carried.
     CHECK(stream.next()->offset == 7);
 }
 
-TEST_CASE("stream: the end is said again on a new connection, and once only is it heard twice") {
+TEST_CASE("stream: a new connection repeats the end, accepted once") {
     SendStream stream;
     stream.append("x");
     stream.finish();
@@ -316,7 +316,7 @@ TEST_CASE("stream: the end is said again on a new connection, and once only is i
     CHECK_THROWS_AS(other.finish(1), ProtocolError);
 }
 
-TEST_CASE("stream: a gap is said again on a new connection, with what came before it") {
+TEST_CASE("stream: a new connection repeats a gap and bytes before it") {
     SendStream stream;
     stream.append("head");
     stream.skip_to(100);
@@ -346,7 +346,7 @@ TEST_CASE("stream: a gap is said again on a new connection, with what came befor
     CHECK(stream.next()->bytes == "il");
 }
 
-TEST_CASE("stream: credit is said again on a new connection, and never takes any back") {
+TEST_CASE("stream: a new connection repeats credit and never lowers it") {
     ReceiveStream stream;
     stream.credit_sent(*stream.due_credit(), {});
     stream.accept(0, 10, {});
@@ -359,7 +359,7 @@ TEST_CASE("stream: credit is said again on a new connection, and never takes any
     CHECK_FALSE(stream.due_credit());
 }
 
-TEST_CASE("stream: a stopped stream forgets, takes nothing, and still accepts old credit") {
+TEST_CASE("stream: a stopped stream has ended and accepts old credit") {
     SendStream stream;
     stream.append("0123456789");
     (void)stream.next(3);
@@ -374,7 +374,7 @@ TEST_CASE("stream: a stopped stream forgets, takes nothing, and still accepts ol
     CHECK_THROWS_AS(stream.credit(4, 100), ProtocolError);
 }
 
-TEST_CASE("stream: data out of place, beyond the limit or after the end is refused") {
+TEST_CASE("stream: data at a wrong offset or after the end is refused") {
     ReceiveStream stream;
     stream.accept(0, 10, {});
     CHECK_THROWS_AS(stream.accept(0, 10, {}), ProtocolError);
@@ -393,7 +393,7 @@ TEST_CASE("stream: data out of place, beyond the limit or after the end is refus
     CHECK_FALSE(stream.due_credit());
 }
 
-TEST_CASE("stream: credit is due once half of the window was used, and not for every byte") {
+TEST_CASE("stream: credit is due when half of the window is used") {
     ReceiveStream stream;
     const auto first = stream.due_credit();
     REQUIRE(first);
@@ -437,16 +437,16 @@ Offset window_after(Offset size, std::chrono::milliseconds round_trip) {
 
 }  // namespace
 
-TEST_CASE("stream: the window grows where the sender waits for credit, and not without end") {
+TEST_CASE("stream: the window grows to its maximum if the sender waits") {
     CHECK(window_after(256 * kWindow, 100ms) > frsh::kLargestWindow / 2);
     CHECK(window_after(1024 * kWindow, 100ms) <= frsh::kLargestWindow);
 }
 
-TEST_CASE("stream: the window stays where credit comes in time") {
+TEST_CASE("stream: the window stays if credit arrives in time") {
     CHECK(window_after(256 * kWindow, 1ms) <= kWindow);
 }
 
-TEST_CASE("stream: a pause of the reader's is no reason for a larger window") {
+TEST_CASE("stream: a slow reader does not enlarge the window") {
     ReceiveStream stream;
     ReceiveStream::Time now{};
     Offset limit = kInitialWindow;
@@ -456,7 +456,7 @@ TEST_CASE("stream: a pause of the reader's is no reason for a larger window") {
                 static_cast<std::size_t>(std::min<Offset>(65536, limit - stream.received()));
             stream.accept(stream.received(), piece, now);
         }
-        now += 10s;  // It reads a page of it, and goes on.
+        now += 10s;  // The user reads one page, then continues.
         stream.consume(static_cast<std::size_t>(stream.received() - stream.consumed()));
         if (const auto credit = stream.due_credit()) {
             stream.credit_sent(*credit, now);
@@ -466,7 +466,7 @@ TEST_CASE("stream: a pause of the reader's is no reason for a larger window") {
     CHECK(limit - stream.consumed() <= kWindow);
 }
 
-TEST_CASE("stream: a sender holds as much as a grown window, and a terminal's no more than ever") {
+TEST_CASE("stream: a sender's room follows the window up to its maximum") {
     SendStream stream;
     stream.credit(0, 4 * kWindow);
     CHECK(stream.room() == 4 * kWindow);

@@ -15,7 +15,7 @@ auto soon() {
 
 }  // namespace
 
-TEST_CASE("event loop: a reader is called when there is something to read") {
+TEST_CASE("event loop: a reader is called when bytes can be read") {
     EventLoop loop;
     const frsh::Pipe pipe = frsh::make_pipe();
     int called = 0;
@@ -30,7 +30,7 @@ TEST_CASE("event loop: a reader is called when there is something to read") {
     CHECK_MESSAGE(called == 2, "what was not dealt with is reported again");
 }
 
-TEST_CASE("event loop: a reader with no room asks for nothing and is not called") {
+TEST_CASE("event loop: a watch that wants no event is not called") {
     EventLoop loop;
     frsh::Pipe pipe = frsh::make_pipe();
     frsh::write_all(pipe.write_end.get(), "x");
@@ -49,7 +49,7 @@ TEST_CASE("event loop: a reader with no room asks for nothing and is not called"
     CHECK(called == 1);
 }
 
-TEST_CASE("event loop: where nothing can ever happen it says so instead of waiting") {
+TEST_CASE("event loop: without any possible event it returns at once") {
     EventLoop loop;
     CHECK_FALSE(loop.run_once());
     const frsh::Pipe pipe = frsh::make_pipe();
@@ -59,7 +59,7 @@ TEST_CASE("event loop: where nothing can ever happen it says so instead of waiti
     CHECK(loop.run_once(EventLoop::Clock::now()));
 }
 
-TEST_CASE("event loop: a deadline that has passed does not wait") {
+TEST_CASE("event loop: it does not wait for a past deadline") {
     EventLoop loop;
     const frsh::Pipe pipe = frsh::make_pipe();
     const auto watch = loop.watch(
@@ -69,7 +69,7 @@ TEST_CASE("event loop: a deadline that has passed does not wait") {
     CHECK(EventLoop::Clock::now() - before < 5s);
 }
 
-TEST_CASE("event loop: dropping a watch during a callback stops its pending event") {
+TEST_CASE("event loop: a watch dropped in a callback gets no event") {
     EventLoop loop;
     const frsh::Pipe one = frsh::make_pipe();
     const frsh::Pipe two = frsh::make_pipe();
@@ -93,7 +93,7 @@ TEST_CASE("event loop: dropping a watch during a callback stops its pending even
     CHECK(called == 2);
 }
 
-TEST_CASE("event loop: a watch may drop itself from within its callback") {
+TEST_CASE("event loop: a watch may drop itself in its callback") {
     EventLoop loop;
     const frsh::Pipe pipe = frsh::make_pipe();
     frsh::write_all(pipe.write_end.get(), "x");
@@ -111,7 +111,7 @@ TEST_CASE("event loop: a watch may drop itself from within its callback") {
     CHECK_FALSE(loop.run_once());
 }
 
-TEST_CASE("event loop: a watch added during a callback is served in the next turn") {
+TEST_CASE("event loop: a watch added in a callback waits for a turn") {
     EventLoop loop;
     const frsh::Pipe one = frsh::make_pipe();
     frsh::write_all(one.write_end.get(), "x");
@@ -128,7 +128,7 @@ TEST_CASE("event loop: a watch added during a callback is served in the next tur
     CHECK(called == 1);
 }
 
-TEST_CASE("event loop: a peer that hangs up is noticed by who wants to read") {
+TEST_CASE("event loop: a hang-up wakes a watch that wants to read") {
     EventLoop loop;
     frsh::Pipe pipe = frsh::make_pipe();
     pipe.write_end.close();

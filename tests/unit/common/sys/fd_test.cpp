@@ -21,7 +21,7 @@ bool is_open(int fd) {
 
 }  // namespace
 
-TEST_CASE("fd: it closes once, when its last owner goes") {
+TEST_CASE("fd: a descriptor is closed once, by its last owner") {
     int number = -1;
     {
         frsh::Pipe pipe = frsh::make_pipe();
@@ -38,7 +38,7 @@ TEST_CASE("fd: it closes once, when its last owner goes") {
     CHECK_FALSE(is_open(number));
 }
 
-TEST_CASE("fd: what we make is close-on-exec") {
+TEST_CASE("fd: every new descriptor is close-on-exec") {
     const frsh::Pipe pipe = frsh::make_pipe();
     const auto [one, two] = frsh::make_socketpair();
     for (const int fd : {pipe.read_end.get(), pipe.write_end.get(), one.get(), two.get()}) {
@@ -65,7 +65,7 @@ TEST_CASE("fd: a closed peer is end-of-file, not an error") {
     CHECK(frsh::write_some(ours.get(), "x").status == IoResult::Status::EndOfFile);
 }
 
-TEST_CASE("fd: nothing to read, and no room to write, are would-block") {
+TEST_CASE("fd: an empty or a full pipe gives WouldBlock") {
     frsh::Pipe pipe = frsh::make_pipe();
     frsh::set_nonblocking(pipe.read_end.get());
     frsh::set_nonblocking(pipe.write_end.get());
@@ -77,7 +77,7 @@ TEST_CASE("fd: nothing to read, and no room to write, are would-block") {
     CHECK(frsh::write_some(pipe.write_end.get(), "x").status == IoResult::Status::WouldBlock);
 }
 
-TEST_CASE("fd: everything else is an error with its reason") {
+TEST_CASE("fd: any other failure is an error with its reason") {
     char buffer[8];
     CHECK_THROWS_AS((void)frsh::read_some(-1, buffer, sizeof buffer), frsh::SysError);
     const Fd folder(::open("/", O_RDONLY | O_CLOEXEC));
@@ -92,7 +92,7 @@ TEST_CASE("fd: everything else is an error with its reason") {
     CHECK_THROWS_AS(frsh::write_all(full.get(), "x"), frsh::SysError);
 }
 
-TEST_CASE("fd: a file is read whole, or refused when it is too large") {
+TEST_CASE("fd: a file is read whole or refused as too large") {
     char name[] = "/tmp/frsh-fd-test-XXXXXX";
     const Fd file(::mkostemp(name, O_CLOEXEC));
     const std::string content(50'000, 'x');
@@ -103,7 +103,7 @@ TEST_CASE("fd: a file is read whole, or refused when it is too large") {
     CHECK_THROWS_AS((void)frsh::read_file(name, 1), frsh::SysError);
 }
 
-TEST_CASE("fd: a terminal opened anew does not wait, and the one that was lent still does") {
+TEST_CASE("fd: only the terminal that is opened anew is non-blocking") {
     const frsh::Pty pty = frsh::open_pty();
     REQUIRE((::fcntl(pty.slave.get(), F_GETFL) & O_NONBLOCK) == 0);
     const Fd anew = frsh::open_anew(pty.slave.get(), O_RDONLY);
@@ -118,7 +118,7 @@ TEST_CASE("fd: a terminal opened anew does not wait, and the one that was lent s
     CHECK(::fcntl(anew.get(), F_GETFD) == FD_CLOEXEC);
 }
 
-TEST_CASE("fd: a pipe opened anew is the same pipe, and what cannot be opened is not open") {
+TEST_CASE("fd: a pipe opened anew is the same pipe, a socket fails") {
     const frsh::Pipe pipe = frsh::make_pipe();
     const Fd anew = frsh::open_anew(pipe.read_end.get(), O_RDONLY);
     char buffer[8];
@@ -131,7 +131,7 @@ TEST_CASE("fd: a pipe opened anew is the same pipe, and what cannot be opened is
     CHECK_FALSE(frsh::open_anew(one.get(), O_RDONLY).is_open());
 }
 
-TEST_CASE("transport: the end of writing leaves reading as it is") {
+TEST_CASE("transport: reading continues after the end of writing") {
     auto [ours, theirs] = frsh::make_socketpair();
     frsh::FdTransport transport(std::move(ours));
     CHECK(transport.read_fd() == transport.write_fd());
@@ -144,7 +144,7 @@ TEST_CASE("transport: the end of writing leaves reading as it is") {
     CHECK(transport.write("x").status == IoResult::Status::EndOfFile);
 }
 
-TEST_CASE("transport: two pipes make one, and the end of writing closes the second") {
+TEST_CASE("transport: over two pipes, the end of writing closes one") {
     frsh::Pipe in = frsh::make_pipe();
     frsh::Pipe out = frsh::make_pipe();
     frsh::FdTransport transport(std::move(in.read_end), std::move(out.write_end));
@@ -158,7 +158,7 @@ TEST_CASE("transport: two pipes make one, and the end of writing closes the seco
     CHECK(transport.read(buffer, sizeof buffer).bytes == 1);
 }
 
-TEST_CASE("fd passing: the receiver has the same open file under a number of its own") {
+TEST_CASE("fd passing: the receiver gets the same open file") {
     const auto [near, far] = frsh::make_socketpair();
     const frsh::Pipe pipe = frsh::make_pipe();
     char buffer[8];
@@ -174,7 +174,7 @@ TEST_CASE("fd passing: the receiver has the same open file under a number of its
     CHECK(frsh::read_some(pipe.read_end.get(), buffer, sizeof buffer).bytes == 1);
 }
 
-TEST_CASE("fd passing: nobody there is a plain answer on both sides") {
+TEST_CASE("fd passing: a closed peer is reported on both sides") {
     auto [near, far] = frsh::make_socketpair();
     far.close();
     CHECK_FALSE(frsh::pass_descriptors(near.get(), "a", {0}));

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-TEST_CASE("oom kills: the number is found in each of the files that have it, and nowhere else") {
+TEST_CASE("oom kills: the number is read from each known file format") {
     using frsh::oom_kills_in;
     CHECK(oom_kills_in("low 0\nhigh 0\nmax 4\noom 2\noom_kill 3\noom_group_kill 1\n") == 3);
     CHECK(oom_kills_in("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n") == 7);
@@ -14,7 +14,7 @@ TEST_CASE("oom kills: the number is found in each of the files that have it, and
     }
 }
 
-TEST_CASE("oom kills: this kernel counts them, and none of ours happens here") {
+TEST_CASE("oom kills: this kernel has a count that does not fall") {
     const frsh::OomKills kills;
     const auto before = kills.count();
     REQUIRE(before);

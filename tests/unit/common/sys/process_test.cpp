@@ -80,7 +80,7 @@ bool wait_until(const std::function<bool()>& condition) {
 
 }  // namespace
 
-TEST_CASE("process: death by signal is told apart from an exit code") {
+TEST_CASE("process: death by a signal differs from an exit code") {
     const ExitStatus exited = run(shell("exit 137"));
     CHECK_FALSE(exited.signaled);
     CHECK(exited.code == 137);
@@ -115,7 +115,7 @@ TEST_CASE("process: PATH is searched as execvp(3) does") {
     CHECK(failure_of(request).error == EACCES);
 }
 
-TEST_CASE("process: a folder that is not there fails at its own stage") {
+TEST_CASE("process: a missing folder fails at the stage cwd") {
     SpawnRequest request = shell("true");
     request.cwd = "/no/such/folder";
     const SpawnFailure failure = failure_of(request);
@@ -126,14 +126,14 @@ TEST_CASE("process: a folder that is not there fails at its own stage") {
     CHECK(output_of(request) == "/usr\n");
 }
 
-TEST_CASE("process: the child inherits its three descriptors and nothing else") {
+TEST_CASE("process: the child inherits exactly its three descriptors") {
     // One that is not close-on-exec, as a careless parent would leave it to us.
     const Fd careless(::open("/dev/null", O_RDONLY));
     REQUIRE(::fcntl(careless.get(), F_SETFD, 0) == 0);
     CHECK(output_of(request_for({"ls", "/proc/self/fd"})) == "0\n1\n2\n3\n");
 }
 
-TEST_CASE("process: an extra descriptor is lent under the number asked for") {
+TEST_CASE("process: an extra descriptor has the requested number") {
     frsh::Pipe pipe = frsh::make_pipe();
     SpawnRequest request = shell("echo lent >&7; ls /proc/self/fd");
     request.extra = {{pipe.write_end.get(), 7}};
@@ -142,7 +142,7 @@ TEST_CASE("process: an extra descriptor is lent under the number asked for") {
     CHECK(frsh::read_some(pipe.read_end.get(), buffer, sizeof buffer).bytes == 5);
 }
 
-TEST_CASE("process: standard streams that the parent numbered otherwise do not collide") {
+TEST_CASE("process: any of the parent's descriptors may be a stream") {
     frsh::Pipe pipe = frsh::make_pipe();
     SpawnRequest request = shell("echo out; echo err >&2");
     // stdout and stderr are one pipe; stdin is this process's stdout.
@@ -153,7 +153,7 @@ TEST_CASE("process: standard streams that the parent numbered otherwise do not c
     CHECK(frsh::read_some(pipe.read_end.get(), buffer, sizeof buffer).bytes == 4);
 }
 
-TEST_CASE("process: signals are at their default, the mask is empty, the session is its own") {
+TEST_CASE("process: the child has default signals and its own session") {
     sigset_t mask;
     sigset_t before;
     sigfillset(&mask);
@@ -173,7 +173,7 @@ TEST_CASE("process: signals are at their default, the mask is empty, the session
     CHECK(lines[1] == std::string(lines[0]) + " " + std::string(lines[0]));
 }
 
-TEST_CASE("process: reaping never blocks, and tells what was used") {
+TEST_CASE("process: reaping never blocks and returns the usage") {
     CHECK_FALSE(frsh::reap());
     auto result = frsh::spawn(shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; read x"));
     frsh::Spawned& child = std::get<Spawned>(result);
@@ -193,7 +193,7 @@ std::string own_mark() {
     return "FRSH_TEST_MARK=" + std::to_string(::getpid()) + ".";
 }
 
-TEST_CASE("process table: what a program started is found by tree, session and mark") {
+TEST_CASE("process table: descendants are found by tree, session, mark") {
     frsh::Pipe pipe = frsh::make_pipe();
     SpawnRequest request = shell(
         "sleep 70 & (setsid sleep 71 &) ; (sleep 72 &) ; (FRSH_TEST_MARK=other setsid sleep 73 &) "
@@ -258,7 +258,7 @@ TEST_CASE(
     CHECK(wait_until([&] { return frsh::started_by(origin).processes.empty(); }));
 }
 
-TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
+TEST_CASE("process table: a signal never reaches another process's pid") {
     auto result = frsh::spawn(shell("exec sleep 60"));
     const pid_t pid = std::get<Spawned>(result).pid;
     std::optional<frsh::ProcessInfo> found;
@@ -277,7 +277,7 @@ TEST_CASE("process table: a signal never reaches a stranger who got the pid") {
     CHECK(frsh::send_signal(*found, SIGKILL) == frsh::Delivery::Gone);
 }
 
-TEST_CASE("process table: its arguments, its group, and what it ignores") {
+TEST_CASE("process table: arguments, group and ignored signals are read") {
     auto result = frsh::spawn(shell("trap '' INT; exec sleep 60"));
     const pid_t pid = std::get<Spawned>(result).pid;
     CHECK(wait_until([&] { return frsh::arguments_of(pid) == std::string("sleep\00060\0", 9); }));
@@ -295,7 +295,7 @@ TEST_CASE("process table: its arguments, its group, and what it ignores") {
     CHECK_FALSE(frsh::ignores_signal(pid, SIGINT));
 }
 
-TEST_CASE("process table: once a pid was waited for, its session counts by who was in it before") {
+TEST_CASE("process table: a reaped pid's session counts by start time") {
     auto result = frsh::spawn(shell("sleep 70 & echo; wait"));
     const pid_t pid = std::get<Spawned>(result).pid;
     REQUIRE(wait_until([&] { return frsh::started_by({pid, {}}).processes.size() == 2; }));
@@ -316,7 +316,7 @@ TEST_CASE("process table: once a pid was waited for, its session counts by who w
     CHECK(frsh::send_signal(left[0], SIGKILL) == frsh::Delivery::Sent);
 }
 
-TEST_CASE("process table: a name with blanks and parentheses is read whole") {
+TEST_CASE("process table: a name with blanks and parentheses is whole") {
     SpawnRequest request =
         shell("printf ') R 1 (' > /proc/self/comm; cat /proc/self/stat > /dev/null; read x");
     frsh::Pipe in = frsh::make_pipe();
@@ -334,7 +334,7 @@ TEST_CASE("process table: a name with blanks and parentheses is read whole") {
     frsh::wait_for(pid);
 }
 
-TEST_CASE("signals: names and numbers") {
+TEST_CASE("signals: a name and its number convert both ways") {
     CHECK(frsh::signal_name(SIGINT) == "INT");
     CHECK(frsh::signal_name(40) == "40");
     CHECK(frsh::signal_number("INT") == SIGINT);

@@ -17,7 +17,7 @@ termios usual() {
 
 }  // namespace
 
-TEST_CASE("terminal modes: what a terminal has survives the way, and ends as it was") {
+TEST_CASE("terminal modes: all modes survive a round trip") {
     termios from = usual();
     from.c_cc[VINTR] = 7;
     from.c_cc[VEOL2] = _POSIX_VDISABLE;
@@ -43,7 +43,7 @@ TEST_CASE("terminal modes: what a terminal has survives the way, and ends as it 
     CHECK(frsh::modes_of(to) == modes);
 }
 
-TEST_CASE("terminal modes: each flag is set and cleared by its name alone") {
+TEST_CASE("terminal modes: each flag is set and cleared by its name") {
     for (const auto& [name, value] : frsh::modes_of(usual())) {
         CAPTURE(name);
         if (name.starts_with("TTY_OP") || name.starts_with("CS")) continue;
@@ -58,7 +58,7 @@ TEST_CASE("terminal modes: each flag is set and cleared by its name alone") {
     }
 }
 
-TEST_CASE("terminal modes: what means nothing here changes nothing") {
+TEST_CASE("terminal modes: an unknown mode changes nothing") {
     termios modes = usual();
     const auto before = frsh::modes_of(modes);
     frsh::set_modes(modes, {{"VDSUSP", 25},
@@ -71,7 +71,7 @@ TEST_CASE("terminal modes: what means nothing here changes nothing") {
     CHECK(frsh::modes_of(modes) == before);
 }
 
-TEST_CASE("pty: a size and modes that were set on it are there, and its EOF character is known") {
+TEST_CASE("pty: its size, modes and EOF character can be read back") {
     const frsh::Pty pty = frsh::open_pty();
     frsh::set_window_size(pty.slave.get(), {132, 43, 1000, 800});
     CHECK(frsh::window_size(pty.master.get()) == frsh::WindowSize{132, 43, 1000, 800});

@@ -32,7 +32,7 @@ struct Home : frsh::test::TempFolder {
 
 }  // namespace
 
-TEST_CASE("trusted file: a tidy one is read, a missing one is no offence") {
+TEST_CASE("trusted file: a private one is read, a missing one absent") {
     const Home home;
     CHECK(home.read_trusted().kind == Kind::Read);
     CHECK(home.read_trusted().content == "content");
@@ -42,7 +42,7 @@ TEST_CASE("trusted file: a tidy one is read, a missing one is no offence") {
     CHECK(home.read_trusted("home/.ssh/authorized_keys", 6).kind == Kind::Refused);
 }
 
-TEST_CASE("trusted file: what others can write is refused, at every step up to the home") {
+TEST_CASE("trusted file: any part that others can write is refused") {
     for (const char* name : {"home/.ssh/authorized_keys", "home/.ssh", "home"}) {
         for (const mode_t loose : {0020U, 0002U}) {
             const Home home;
@@ -60,7 +60,7 @@ TEST_CASE("trusted file: what others can write is refused, at every step up to t
     CHECK(home.read_trusted().kind == Kind::Read);
 }
 
-TEST_CASE("trusted file: a file of another user is refused, one of root is read, as root") {
+TEST_CASE("trusted file: root reads its own file, not another user's") {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can give files away");
         return;
@@ -79,7 +79,7 @@ TEST_CASE("trusted file: a file of another user is refused, one of root is read,
     }
 }
 
-TEST_CASE("trusted file: a link is followed to a tidy place, and nowhere else") {
+TEST_CASE("trusted file: a link is followed to a trusted place only") {
     const Home home;
     namespace fs = std::filesystem;
     fs::create_directory(home / "home/dotfiles");
@@ -106,7 +106,7 @@ TEST_CASE("trusted file: a link is followed to a tidy place, and nowhere else") 
     CHECK(through.kind == Kind::Read);
 }
 
-TEST_CASE("trusted file: neither a FIFO nor a device, a socket or a folder holds anyone up") {
+TEST_CASE("trusted file: anything but a regular file is refused") {
     const Home home;
     REQUIRE(::mkfifo((home / "home/.ssh/fifo").c_str(), 0600) == 0);
     CHECK(home.read_trusted("home/.ssh/fifo").why ==
