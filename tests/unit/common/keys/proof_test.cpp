@@ -5,6 +5,9 @@
 #include "common/keys/sshsig.hpp"
 #include "common/net/tls.hpp"
 
+#include <fstream>
+#include <map>
+
 #include <doctest/doctest.h>
 
 using namespace std::string_literals;
@@ -57,7 +60,78 @@ struct Connection {
     TlsTransport client;
 };
 
+// Returns the values of PROTOCOL.md's test vectors by their names.
+std::map<std::string, std::string> vectors_of_the_page() {
+    std::ifstream page(std::string(FRSH_SOURCE_DIR) + "/common/proto/PROTOCOL.md");
+    REQUIRE(page);
+    constexpr std::size_t kNameWidth = 15;
+    std::map<std::string, std::string> vectors;
+    std::string name;
+    std::string line;
+    while (std::getline(page, line) && line != "```vectors")
+        continue;
+    while (std::getline(page, line) && line != "```") {
+        // A long value continues on the next line, which has no name.
+        const std::string column = line.substr(0, kNameWidth);
+        if (line[0] != ' ') name = column.substr(0, column.find_last_not_of(' ') + 1);
+        for (std::size_t at = kNameWidth; at < line.size(); at += 2)
+            vectors[name] += static_cast<char>(std::stoi(line.substr(at, 2), nullptr, 16));
+    }
+    return vectors;
+}
+
+// `key` is the public half of the private key that `seed` is (RFC 8032).
+PrivateKey key_from_seed(const std::string& seed, const std::string& blob) {
+    const auto key = frsh::PublicKey::from_blob(blob);
+    const std::string point = blob.substr(blob.size() - 32);
+    const std::string fields = WireWriter().string(point).string(seed + point).take();
+    return PrivateKey::from_openssh_fields(key, fields);
+}
+
 }  // namespace
+
+TEST_CASE("proof: the test vectors of PROTOCOL.md are made byte for byte") {
+    auto page = vectors_of_the_page();
+    REQUIRE(page.size() == 13);
+    const ProofContext context{page["E"], page["nonce"]};
+    const PrivateKey host = key_from_seed(page["host seed"], page["host key"]);
+    const PrivateKey user = key_from_seed(page["user seed"], page["user key"]);
+    const std::string host_message = frsh::host_proof_message(context);
+    CHECK(host_message == page["proof message"]);
+    CHECK(frsh::sshsig_signed_data("host-v1@frsh", host_message) == page["proof signed"]);
+    CHECK(frsh::encode(prove_host(host, context)) == page["proof payload"]);
+    const std::string user_message =
+        frsh::user_proof_message(context, host.public_key(), page["user"]);
+    CHECK(user_message == page["auth message"]);
+    CHECK(frsh::sshsig_signed_data("auth-v1@frsh", user_message) == page["auth signed"]);
+    CHECK(frsh::encode(prove_user(user, context, host.public_key(), page["user"])) ==
+          page["auth payload"]);
+}
+
+TEST_CASE("proof: the test vectors of PROTOCOL.md are accepted, and no changed byte is") {
+    auto page = vectors_of_the_page();
+    const ProofContext context{page["E"], page["nonce"]};
+    const auto host_key = frsh::PublicKey::from_blob(page["host key"]);
+    const auto is_good = [&](const std::string& host, const std::string& user) {
+        try {
+            return frsh::is_proven(frsh::parse_host_proof(host), context) &&
+                   frsh::is_proven(frsh::parse_user_proof(user), context, host_key);
+        } catch (const ProtocolError&) {
+            return false;
+        }
+    };
+    const std::string& host = page["proof payload"];
+    const std::string& user = page["auth payload"];
+    CHECK(is_good(host, user));
+    for (const bool is_host : {true, false}) {
+        for (std::size_t at = 0; at < (is_host ? host : user).size(); ++at) {
+            CAPTURE(at);
+            std::string changed = is_host ? host : user;
+            changed[at] = static_cast<char>(changed[at] ^ 1);
+            CHECK_FALSE(is_good(is_host ? changed : host, is_host ? user : changed));
+        }
+    }
+}
 
 TEST_CASE("proof: both sides accept proofs over one TLS connection") {
     const Connection connection;
