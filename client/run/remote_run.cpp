@@ -216,9 +216,14 @@ void RemoteRun::on_end(const msg::End& end) {
     if (end.run != id_) throw ProtocolError("the end of another run");
     end_ = end;
     link_.send(msg::EndAck{channel_, id_});
+    const bool has_run = was_observed(end.outcome);
+    if (has_run && !has_started_) return lose("its end arrived, but not its start");
     for (const auto& [in, told, name] :
          {std::tuple(&out_, &end.out, "stdout"), std::tuple(&err_, &end.err, "stderr")}) {
         if (const auto why = mismatch(*in, *told, name)) return lose(*why);
+        if (has_run && told->eof && !in->stream.is_finished() && !in->stop_sent) {
+            return lose(std::string(name) + ": its end of file did not arrive");
+        }
     }
     outcome_ = end.outcome;
 }

@@ -162,7 +162,7 @@ JsonValue parse_json(std::string_view text) {
     if (!is_utf8(text)) throw ProtocolError("JSON is not valid UTF-8");
     // RFC 8259, section 8.1, forbids a byte order mark; the library would skip it.
     if (text.starts_with("\xEF\xBB\xBF")) throw ProtocolError("JSON begins with a byte order mark");
-    // The library takes a NUL for the end of the text and would ignore what follows.
+    // The library ends the text at a NUL and would ignore the bytes behind it.
     if (text.find('\0') != std::string_view::npos) throw ProtocolError("JSON has a NUL in it");
     Builder builder;
     const bool parsed = JsonValue::sax_parse(text.begin(), text.end(), &builder);

@@ -56,6 +56,19 @@ Outcome as_outcome(const RealEnd& end) {
     return std::visit([](const auto& one) { return Outcome(one); }, end);
 }
 
+bool was_observed(const Outcome& outcome) {
+    return std::visit(Overloaded{
+                          [](const Exited&) { return true; },
+                          [](const Signaled&) { return true; },
+                          [](const TimedOut& end) { return end.real.has_value(); },
+                          [](const Canceled& end) { return end.real.has_value(); },
+                          [](const NotStarted&) { return false; },
+                          [](const Lost&) { return false; },
+                          [](const Running&) { return false; },
+                      },
+                      outcome);
+}
+
 int exit_code(const Outcome& outcome) {
     return std::visit(Overloaded{
                           [](const Exited& end) { return end.code; },

@@ -63,6 +63,9 @@ using Outcome = std::variant<Exited, Signaled, TimedOut, Canceled, NotStarted, L
 // Returns the outcome of a process that frsh did not end.
 [[nodiscard]] Outcome as_outcome(const RealEnd& end);
 
+// Returns true if a process ran and its end was observed.
+[[nodiscard]] bool was_observed(const Outcome& outcome);
+
 // Returns the client's exit status: the command's own code; 128+n for signal n; 124 if it timed out
 // or still runs; 130 if canceled; 127 if not found, 126 if not executable; 255 for every failure of
 // frsh itself.

@@ -298,12 +298,20 @@ TEST_CASE("hostile server: a broken rule makes the run lost") {
     const StreamSummary three{3, 0x352441C2, true, std::nullopt, std::nullopt};  // "abc"
     const std::string started = said(msg::Started{1, "run", 7});
     const std::string eof = said(msg::Eof{1, StreamId::Stdout, 3});
+    const std::string ends =
+        said(msg::Eof{1, StreamId::Stdout, 0}) + said(msg::Eof{1, StreamId::Stderr, 0});
 
     std::vector<std::string> sayings = {
         "",
         end(none, none),
         hello() + started,
         hello() + started + data(0, "abc") + eof,
+        hello() + end(none, none),
+        hello() + ends + end(none, none),
+        hello() + started + end(none, none),
+        hello() + started + end(none, none) + ends,
+        hello() + started + data(0, "abc") + end(three, none),
+        hello() + started + data(0, "abc") + eof + end(three, none),
         hello() + started + data(0, "ab") + end(three, none),
         hello() + started + data(0, "abd") + eof + end(three, none),
         hello() + started + data(0, "abc") + eof + end(three, three),
@@ -354,6 +362,31 @@ TEST_CASE("hostile server: a broken rule makes the run lost") {
             CHECK(std::holds_alternative<Lost>(run.outcome()));
             CHECK(exit_code(run.outcome()) == 255);
         }
+    }
+}
+
+TEST_CASE("hostile server: an end without a process needs no end of a stream") {
+    const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
+    for (const Outcome& outcome : {Outcome(NotStarted{"exec", ENOENT, "no such program"}),
+                                   Outcome(Canceled{}), Outcome(TimedOut{"wall", {}})}) {
+        EventLoop loop;
+        const Watchdog watchdog(loop);
+        auto [ours, theirs] = make_socketpair();
+        RawPeer server(
+            loop, std::move(theirs),
+            hello() + said(msg::Started{1, "run", 0}) +
+                said(msg::End{1, "run", outcome, none, none, std::nullopt, {}, {}, std::nullopt}));
+        Memory out;
+        Memory err;
+        ServerConnection link(loop, Connection{.transport = cut(std::move(ours), {})});
+        msg::Open open = BothEnds::command("true");
+        open.run = "run";
+        RemoteRun& run = link.open(open, out, err);
+        while (!run.is_finished()) {
+            link.link().flush();
+            loop.run_once();
+        }
+        CHECK((run.outcome() == outcome));
     }
 }
 

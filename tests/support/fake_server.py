@@ -15,6 +15,7 @@ class Peer:
 
     def __init__(self, connection, features):
         self.socket = connection
+        self.offsets = {}  # The end of each stream so far, by channel and name.
         self.say("hello", proto=1, software="fake/1", features=features, user="u", host="h")
 
     def say(self, kind, payload=b"", **header):
@@ -44,14 +45,19 @@ class Peer:
                 return header, payload
 
     def attached(self, request, run=None, out=0, err=0, out_sum=0, err_sum=0, pid=1):
+        self.offsets[request["ch"], "stdout"], self.offsets[request["ch"], "stderr"] = out, err
         self.say("attached", ch=request["ch"], run=run or request["run"], pid=pid,
                  stdout={"at": out, "crc32": out_sum}, stderr={"at": err, "crc32": err_sum})
 
     def data(self, request, stream, offset, data):
+        self.offsets[request["ch"], stream] = offset + len(data)
         self.say("data", data, ch=request["ch"], stream=stream, off=offset, t=0)
 
     def end(self, request, out=b"", err=b"", outcome=None, run=None, **more):
-        """`out` and `err`: all that was ever produced."""
+        """Ends both streams where they are. `out` and `err`: all that was ever produced."""
+        for stream in ("stdout", "stderr"):
+            self.say("eof", ch=request["ch"], stream=stream,
+                     off=self.offsets.get((request["ch"], stream), 0))
         streams = {name: {"bytes": len(all), "crc32": zlib.crc32(all), "eof": True}
                    for name, all in (("stdout", out), ("stderr", err))}
         self.say("end", ch=request["ch"], run=run or request["run"],
