@@ -98,8 +98,15 @@ void Audit::write(const char* event, const std::function<void(JsonObject&)>& add
 }
 
 void Audit::connected() const {
-    log::info(who() + ": connected");
-    write("connected");
+    const auto& tls = subject_.tls;
+    log::info(who() + ": connected" + (tls ? ", " + tls->group + ", " + tls->cipher : ""));
+    write("connected", [&](JsonObject& line) {
+        if (!tls) return;
+        JsonObject parameters;
+        parameters.add_text("group", tls->group);
+        parameters.add_text("cipher", tls->cipher);
+        line.add_object("tls", parameters);
+    });
 }
 
 void Audit::write(const char* event, const std::string& why,

@@ -3,6 +3,7 @@
 // number of bytes. It never has the content of stdin, stdout or stderr.
 #pragma once
 
+#include "common/net/tls.hpp"
 #include "common/proto/json.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
@@ -10,6 +11,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@ struct AuditSubject {
     std::string from;     // "192.0.2.1:4711", "unix", "stdio"
     std::string user;     // Empty if the peer has not sent it.
     std::string key;      // A fingerprint; empty if the kernel reported the user (SO_PEERCRED).
+    std::optional<TlsParameters> tls = {};  // As the gate reports them; absent without TLS.
 };
 
 class Audit {

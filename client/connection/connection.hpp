@@ -2,6 +2,7 @@
 // it, and the login that must be sent first. connect_to() makes one, ServerConnection uses it.
 #pragma once
 
+#include "client/run/run_record.hpp"
 #include "common/net/socket.hpp"
 #include "common/net/tls.hpp"
 #include "common/net/transport.hpp"
@@ -21,8 +22,9 @@ namespace frsh {
 struct Login {
     msg::Auth auth;
     EventLoop::Time deadline = EventLoop::kNever;  // For the server's answer.
-    std::string name;   // "alice@host:7722", for a message about a refusal.
-    std::string tried;  // The key that was used, for the same message.
+    std::string name;      // "alice@host:7722", for a message about a refusal.
+    std::string tried;     // The key that was used, for the same message.
+    std::string key = {};  // Its fingerprint.
     std::function<void()> on_accepted = {};
     std::function<void()> on_refused = {};
 };
@@ -40,6 +42,7 @@ struct Connection {
     std::optional<Login> login = {};
     // Run on this machine once the server has accepted the login.
     std::optional<std::string> local_command = {};
+    std::optional<TlsRecord> tls = {};  // Absent without TLS.
     // For TLS over a socket of the network: when a silent peer counts as dead.
     std::optional<KeepAlive> keep_alive = {};
     Connector connector = {};  // Empty if there is no way to reconnect.

@@ -73,6 +73,8 @@ class ServerConnection : private Link::Handler {
     [[nodiscard]] const std::string& problem() const { return problem_; }
     // Returns the first hello of the server, once it has arrived.
     [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
+    // Returns how TLS protects the connection, the last one after a reconnect; nothing without TLS.
+    [[nodiscard]] const std::optional<TlsRecord>& tls() const { return connection_.tls; }
     // Returns true if the server has sent its features and this one is not among them.
     [[nodiscard]] bool is_known_to_lack(std::string_view feature) const;
 

@@ -79,7 +79,12 @@ class TlsDialer {
             judge_host(route_.host_key, route_.target, is_loopback_, host_proof_->key);
         if (trust == Trust::Unknown) return std::nullopt;
         Connection connection;
-        if (purpose_ == Purpose::Login) connection.login = prepare_login(trust);
+        if (purpose_ == Purpose::Login) {
+            connection.login = prepare_login(trust);
+            auto [group, cipher] = tls_->parameters();
+            connection.tls = TlsRecord{std::move(group), std::move(cipher),
+                                       host_proof_->key.fingerprint(), connection.login->key};
+        }
         connection.tls_context = std::move(context_);
         connection.transport = std::move(tls_);
         connection.keep_alive = route_.keep_alive;
@@ -295,6 +300,7 @@ class TlsDialer {
             login.auth = msg::Auth{encode(UserProof{user, chosen.key, *signature})};
             login.name = target_name();
             login.tried = "tried " + describe(chosen);
+            login.key = chosen.key.fingerprint();
             if (identities.candidates().size() > 1) {
                 remember_result(chosen, choice->was_recalled, login);
             }

@@ -185,7 +185,8 @@ class Batch {
             fail(255, where + "output: " + std::strerror(sink->failure()));
         }
         if (!options_.json) return;
-        out_.write(record_of(*job.run, outcome, {options_.target, {job.command}, false},
+        out_.write(record_of(*job.run, outcome,
+                             {options_.target, {job.command}, false, true, server_.tls()},
                              &job.out.held(), &job.err.held()) +
                    "\n");
     }

@@ -327,6 +327,7 @@ class OneShot {
     }
 
     bool write_records(const Outcome& end) {
+        asked_.tls = server_.tls();
         try {
             if (options_.status_fd >= 0) {
                 InheritedOutput status(loop_, "the record", options_.status_fd,

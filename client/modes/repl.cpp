@@ -413,7 +413,8 @@ class Repl {
     void note_outcome(const RemoteRun& run, const std::string& text) {
         const Outcome& outcome = run.outcome();
         last_code_ = exit_code(outcome);
-        last_record_ = record_of(run, outcome, {options_.target, {text}, false}, nullptr, nullptr);
+        last_record_ = record_of(
+            run, outcome, {options_.target, {text}, false, true, server_.tls()}, nullptr, nullptr);
         const bool needs_words = !std::holds_alternative<Exited>(outcome) && !shell_may_have_died_;
         if (needs_words || std::holds_alternative<NotStarted>(outcome)) {
             if (!at_line_start_) screen_out_.say("\n");

@@ -73,6 +73,14 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
     if (end && end->is_unseen) record.add_flag("unseen", true);
     if (end && end->generation) record.add_whole("shell_generation", *end->generation);
     if (end && end->journal) record.add_text("journal", *end->journal);
+    if (asked.tls) {
+        JsonObject tls;
+        tls.add_text("group", asked.tls->group);
+        tls.add_text("cipher", asked.tls->cipher);
+        tls.add_text("host_key", asked.tls->host_key);
+        tls.add_text("key", asked.tls->key);
+        record.add_object("tls", tls);
+    }
     return record.dump();
 }
 

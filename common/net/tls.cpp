@@ -254,6 +254,15 @@ std::string TlsTransport::exporter() const {
     return {reinterpret_cast<const char*>(value), sizeof value};
 }
 
+TlsParameters TlsTransport::parameters() const {
+    SSL* const ssl = state_->ssl;
+    // A known group has an id of OpenSSL; another one has its number in TLS, with a flag.
+    const auto id = static_cast<int>(SSL_get_negotiated_group(ssl));
+    const char* const group =
+        (id & TLSEXT_nid_unknown) == 0 ? OBJ_nid2sn(id) : SSL_group_to_name(ssl, id);
+    return {group != nullptr ? group : "unknown", SSL_get_cipher_name(ssl)};
+}
+
 std::string TlsTransport::description() const {
     return std::string(SSL_get_version(state_->ssl)) + " " + SSL_get_cipher_name(state_->ssl);
 }

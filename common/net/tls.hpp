@@ -70,6 +70,13 @@ class TlsContext {
     ssl_ctx_st* context_ = nullptr;
 };
 
+// What a handshake agreed on.
+struct TlsParameters {
+    std::string group;   // "X25519"
+    std::string cipher;  // "TLS_AES_128_GCM_SHA256"
+    bool operator==(const TlsParameters&) const = default;
+};
+
 class TlsTransport : public Transport {
   public:
     // Takes a connected stream socket and makes it non-blocking. The context must outlive this.
@@ -98,6 +105,8 @@ class TlsTransport : public Transport {
     // Returns the channel binding (RFC 9266), 32 bytes. A server may call it from Greet on, a
     // client from Done on.
     [[nodiscard]] std::string exporter() const;
+    // May be called from the same points on as exporter().
+    [[nodiscard]] TlsParameters parameters() const;
     [[nodiscard]] std::string description() const;  // "TLSv1.3 TLS_AES_128_GCM_SHA256", for logs.
 
     // EndOfFile also covers a peer that vanished: the layer above checks whether all messages came.

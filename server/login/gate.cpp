@@ -89,7 +89,8 @@ bool Gate::shake_hands() {
 }
 
 void Gate::greet() {
-    send_packet(control_.get(), encode(ToMonitor{ToMonitor::Kind::Binding, tls_.exporter()}));
+    send_packet(control_.get(),
+                encode(to_message(GateBinding{tls_.exporter(), tls_.parameters()})));
     const ToGate answer = wait_for_monitor();
     if (answer.kind != ToGate::Kind::HostProof) throw SysError("host proof", ECONNABORTED);
     std::string greeting;

@@ -4,6 +4,8 @@
 #include "common/keys/proof.hpp"
 #include "common/sys/fd_passing.hpp"
 
+#include <algorithm>
+
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -11,6 +13,13 @@ namespace frsh {
 namespace {
 
 constexpr std::size_t kMaxReason = 256;
+constexpr std::size_t kMaxTlsNames = 96;
+
+bool is_tls_name(std::string_view text) {
+    constexpr std::string_view kAllowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+    return !text.empty() && text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
 
 template <typename Message>
 std::string encode_one(const Message& message) {
@@ -27,6 +36,22 @@ std::string_view split_packet(std::string_view packet, char& letter) {
 
 }  // namespace
 
+ToMonitor to_message(const GateBinding& binding) {
+    return {ToMonitor::Kind::Binding,
+            binding.binding + binding.tls.group + " " + binding.tls.cipher};
+}
+
+GateBinding parse_binding(const ToMonitor& message) {
+    const std::string_view names = std::string_view(message.payload).substr(kBindingSize);
+    const std::size_t blank = std::min(names.find(' '), names.size());
+    const std::string_view group = names.substr(0, blank);
+    const std::string_view cipher = names.substr(std::min(blank + 1, names.size()));
+    if (!is_tls_name(group) || !is_tls_name(cipher)) {
+        throw ProtocolError("gate: a binding without the names of its group and cipher");
+    }
+    return {message.payload.substr(0, kBindingSize), {std::string(group), std::string(cipher)}};
+}
+
 std::string encode(const ToMonitor& message) {
     return encode_one(message);
 }
@@ -42,7 +67,7 @@ ToMonitor parse_to_monitor(std::string_view packet) {
     bool fits = false;
     switch (kind) {
         case Kind::Binding:
-            fits = payload.size() == kBindingSize;
+            fits = payload.size() > kBindingSize && payload.size() <= kBindingSize + kMaxTlsNames;
             break;
         case Kind::Probe:
         case Kind::Auth:

@@ -5,6 +5,7 @@
 // monitor.
 #pragma once
 
+#include "common/net/tls.hpp"
 #include "common/sys/fd.hpp"
 
 #include <optional>
@@ -18,7 +19,7 @@ inline constexpr std::size_t kMaxGateMessage = 16 * 1024 + 64;
 
 struct ToMonitor {
     enum class Kind : char {
-        Binding = 'B',  // The channel binding. Requests the host proof.
+        Binding = 'B',  // A GateBinding. Requests the host proof.
         Probe = 'P',    // A user probe.
         Pending = 'W',  // The client waits for its user.
         Auth = 'A',     // A user proof. Requests the verdict. Last message of the gate.
@@ -39,6 +40,15 @@ struct ToGate {
     Kind kind;
     std::string payload;
 };
+
+// The channel binding, and what the handshake agreed on, for the audit: "B" ‖ "GROUP CIPHER".
+struct GateBinding {
+    std::string binding;
+    TlsParameters tls;
+};
+[[nodiscard]] ToMonitor to_message(const GateBinding& binding);
+// Throws ProtocolError unless both names are of letters, digits and underscores.
+[[nodiscard]] GateBinding parse_binding(const ToMonitor& message);
 
 [[nodiscard]] std::string encode(const ToMonitor& message);
 [[nodiscard]] std::string encode(const ToGate& message);

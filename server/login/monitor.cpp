@@ -171,7 +171,7 @@ std::optional<Login> Monitor::admit() {
         std::optional<PrivateKey> host_key = load_host_key(settings_.host_key);
         const auto binding = wait_for_gate();
         if (binding && binding->kind == ToMonitor::Kind::Binding &&
-            prove_host(*std::exchange(host_key, std::nullopt), binding->payload)) {
+            prove_host(*std::exchange(host_key, std::nullopt), parse_binding(*binding))) {
             deadline_ = EventLoop::Clock::now() + settings_.timeouts.login;
             tell_listener(LoginStep::Hello);
             // The gate counts as well, but an attacker in control of it does not.
@@ -208,8 +208,9 @@ std::optional<Login> Monitor::admit() {
     return std::nullopt;
 }
 
-bool Monitor::prove_host(const PrivateKey& key, const std::string& binding) {
-    context_ = {binding, random_bytes(kNonceSize)};
+bool Monitor::prove_host(const PrivateKey& key, const GateBinding& binding) {
+    context_ = {binding.binding, random_bytes(kNonceSize)};
+    tls_ = binding.tls;
     host_key_ = key.public_key();
     const HostProof proof{*host_key_,
                           sign_sshsig(key, kHostNamespace, host_proof_message(context_))};
@@ -243,7 +244,7 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     const auto answer_at = EventLoop::Clock::now() + settings_.timeouts.denial;
     exit_ = LoginStatus::Failed;
     std::string why;  // For the log.
-    AuditSubject subject{settings_.session_mark, peer_, "", ""};
+    AuditSubject subject{settings_.session_mark, peer_, "", "", tls_};
     std::string words = "login refused: no such user here, or not with this key";
     try {
         const UserProof proof = parse_user_proof(payload);

@@ -69,7 +69,7 @@ class Monitor {
     [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
     // Returns the gate's next message; nothing after the deadline or if the gate has ended.
     std::optional<ToMonitor> wait_for_gate();
-    bool prove_host(const PrivateKey& key, const std::string& binding);
+    bool prove_host(const PrivateKey& key, const GateBinding& binding);
     void answer_probe(const std::string& payload);
     std::optional<Login> judge(const std::string& payload);
     void note_end_without_login();
@@ -89,6 +89,7 @@ class Monitor {
     Time started_;
     Time deadline_;
     ProofContext context_;
+    std::optional<TlsParameters> tls_;  // For the audit.
     std::optional<PublicKey> host_key_;
     LoginStatus exit_ = LoginStatus::Silent;
     std::string asked_user_;          // The user of the latest probe, for the log.

@@ -75,11 +75,27 @@ class Records(TlsCase):
         for line in (connected, run, gone, refused):
             self.assertRegex(line["from"], r"^127\.0\.0\.1:\d+$")
             self.assertRegex(line["key"], "^SHA256:")
+        self.assertRegex(connected["tls"]["group"], "^X25519(MLKEM768)?$")
+        self.assertRegex(connected["tls"]["cipher"], "^TLS_[A-Z0-9_]+$")
         self.assertEqual((run["command"], run["outcome"], run["stdout_bytes"]),
                          ("echo secret; exit 3", {"kind": "exited", "code": 3}, 7))
         self.assertEqual((gone["runs"], gone["bytes"], refused["user"]), (1, 7, "nobody"))
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         self.assertIn("stdout 7, stderr 0 bytes", self.server.text())
+
+
+    def test_both_ends_record_the_same_parameters_of_tls(self):
+        client, line = self.trusting()
+        self.authorize(line)
+        result = client.run("--json", self.target, "true")
+        record = json.loads(result.out)
+        with open(os.path.join(self.folder, "audit")) as file:
+            connected = [json.loads(text) for text in file if '"connected"' in text][-1]
+        key = subprocess.run(["ssh-keygen", "-lf", os.path.join(client.home, ".ssh/id_ed25519")],
+                             check=True, capture_output=True, text=True).stdout.split()[1]
+        self.assertEqual({**connected["tls"], "host_key": self.server.fingerprint(), "key": key},
+                         record["tls"])
+        self.assertEqual(key, connected["key"])
 
 
 class ForkedAhead(TlsCase):

@@ -12,7 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     try {
         const ToMonitor message = parse_to_monitor(packet);
         must(encode(message) == packet, "a packet has one spelling");
-        if (message.kind == ToMonitor::Kind::Probe) {
+        if (message.kind == ToMonitor::Kind::Binding) {
+            must(encode(to_message(parse_binding(message))) == packet, "one spelling");
+        } else if (message.kind == ToMonitor::Kind::Probe) {
             must(encode(parse_user_probe(message.payload)) == message.payload, "one spelling");
         } else if (message.kind == ToMonitor::Kind::Auth) {
             must(encode(parse_user_proof(message.payload)) == message.payload, "one spelling");

@@ -12,8 +12,10 @@ using namespace frsh;
 using namespace std::chrono_literals;
 
 TEST_CASE("gate messages: each message is read back as it was written") {
-    const ToMonitor binding{ToMonitor::Kind::Binding, std::string(32, 'b')};
-    CHECK(parse_to_monitor(encode(binding)).payload == binding.payload);
+    const GateBinding sent{std::string(32, 'b'), {"X25519", "TLS_AES_128_GCM_SHA256"}};
+    const GateBinding binding = parse_binding(parse_to_monitor(encode(to_message(sent))));
+    CHECK(binding.binding == sent.binding);
+    CHECK(binding.tls == sent.tls);
     CHECK(parse_to_gate(encode(ToGate{ToGate::Kind::Admitted, ""})).kind == ToGate::Kind::Admitted);
 }
 
@@ -21,10 +23,19 @@ TEST_CASE("gate messages: an unknown packet is refused") {
     for (const std::string& packet :
          {std::string(), std::string("B"), std::string("Bshort"), std::string("Wx"),
           std::string("x"), std::string("Y"), "F" + std::string(257, 'x'),
-          "A" + std::string(16385, 'x'), "B" + std::string(33, 'x'), std::string(20000, 'A')}) {
+          "A" + std::string(16385, 'x'), "B" + std::string(32, 'x'), "B" + std::string(129, 'x'),
+          std::string(20000, 'A')}) {
         CHECK_THROWS_AS((void)parse_to_monitor(packet), ProtocolError);
     }
     CHECK_NOTHROW((void)parse_to_monitor("A" + std::string(16384, 'x')));
+}
+
+TEST_CASE("gate messages: a binding without two plain names is refused") {
+    for (const char* const names : {"x", "x ", " x", "x y z", "x\ny", "x \x1b", "x \"y\""}) {
+        CAPTURE(names);
+        const ToMonitor message = parse_to_monitor("B" + std::string(32, 'b') + names);
+        CHECK_THROWS_AS((void)parse_binding(message), ProtocolError);
+    }
 }
 
 TEST_CASE("gate messages: a packet that is too long is refused whole") {
