@@ -49,6 +49,30 @@ class Record(Case):
                 self.assertEqual(" ".join(words) if "--argv" not in options else words,
                                  printed["command"])
 
+    def test_no_control_of_a_terminal_is_in_what_people_read(self):
+        foreign = "".join(map(chr, (0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200e, 0x202e, 0x2069)))
+        raw = [character.encode() for character in foreign]
+
+        def has_none(text):
+            text = text if isinstance(text, bytes) else text.encode()
+            self.assertEqual([], [control for control in raw if control in text], text)
+
+        folder = self.path("folder" + foreign)
+        os.mkdir(folder)
+        for options, words in ((["--json"], [f"printf %s '{foreign}'"]),
+                               (["--json", "--argv"], ["echo", foreign]),
+                               (["--json", "--cwd", folder + "/none"], ["true"])):
+            result = self.unix.run(options, *words, record=True)
+            has_none(result.out)
+            has_none(result.err)
+        self.assertEqual(foreign, json.loads(self.unix.run(
+            ["--json"], f"printf %s '{foreign}'").out)["stdout"]["text"])
+        for options, words in ((["--cwd", folder + "/none"], ["true"]),
+                               (["--argv"], ["none" + foreign]), (["-F", folder + "/none"], ["true"]),
+                               (["--env", foreign], ["true"]), (["-v", "--argv"], ["/" + foreign]),
+                               (["--wire", "-"], ["true " + foreign])):
+            has_none(self.unix.run(options, *words).err)
+
     def test_usage_is_that_of_the_run(self):
         record = self.unix.run([], "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done",
                                record=True).record
