@@ -11,16 +11,18 @@ namespace {
 // In the protocol, the value 255 means that the character is switched off (RFC 4254, section 8).
 constexpr std::uint32_t kNoCharacter = 255;
 
-struct Character {
+struct SpecialCharacter {
     std::string_view name;
     std::size_t index;  // The index in termios::c_cc.
 };
 constexpr std::array kCharacters = {
-    Character{"VINTR", VINTR},   Character{"VQUIT", VQUIT},       Character{"VERASE", VERASE},
-    Character{"VKILL", VKILL},   Character{"VEOF", VEOF},         Character{"VEOL", VEOL},
-    Character{"VEOL2", VEOL2},   Character{"VSTART", VSTART},     Character{"VSTOP", VSTOP},
-    Character{"VSUSP", VSUSP},   Character{"VREPRINT", VREPRINT}, Character{"VWERASE", VWERASE},
-    Character{"VLNEXT", VLNEXT}, Character{"VDISCARD", VDISCARD},
+    SpecialCharacter{"VINTR", VINTR},       SpecialCharacter{"VQUIT", VQUIT},
+    SpecialCharacter{"VERASE", VERASE},     SpecialCharacter{"VKILL", VKILL},
+    SpecialCharacter{"VEOF", VEOF},         SpecialCharacter{"VEOL", VEOL},
+    SpecialCharacter{"VEOL2", VEOL2},       SpecialCharacter{"VSTART", VSTART},
+    SpecialCharacter{"VSTOP", VSTOP},       SpecialCharacter{"VSUSP", VSUSP},
+    SpecialCharacter{"VREPRINT", VREPRINT}, SpecialCharacter{"VWERASE", VWERASE},
+    SpecialCharacter{"VLNEXT", VLNEXT},     SpecialCharacter{"VDISCARD", VDISCARD},
 };
 
 struct Flag {
@@ -81,7 +83,7 @@ void set_speed(termios& to, std::string_view name, std::uint32_t baud) {
 
 TerminalModes modes_of(const termios& from) {
     TerminalModes modes;
-    for (const Character& one : kCharacters) {
+    for (const SpecialCharacter& one : kCharacters) {
         const cc_t character = from.c_cc[one.index];
         modes[std::string(one.name)] = character == _POSIX_VDISABLE ? kNoCharacter : character;
     }
@@ -96,7 +98,7 @@ TerminalModes modes_of(const termios& from) {
 
 void set_modes(termios& to, const TerminalModes& modes) {
     for (const auto& [name, value] : modes) {
-        for (const Character& one : kCharacters) {
+        for (const SpecialCharacter& one : kCharacters) {
             if (one.name != name || value > kNoCharacter) continue;
             to.c_cc[one.index] =
                 value == kNoCharacter ? cc_t{_POSIX_VDISABLE} : static_cast<cc_t>(value);

@@ -133,7 +133,7 @@ void make_readable(int runs, const std::string& run) {
         const bool is_ours = info.st_uid == ::geteuid();
         const bool has_form = mode == kReadWrite ? S_ISREG(info.st_mode) : S_ISDIR(info.st_mode);
         if (!is_ours || !has_form) return;
-        if ((info.st_mode & mode) != mode) (void)::fchmodat(runs, name.c_str(), mode, 0);
+        if ((info.st_mode & mode) != mode) (void)!::fchmodat(runs, name.c_str(), mode, 0);
     }
 }
 

@@ -124,7 +124,7 @@ TEST_CASE("key file: a public key has no private half, with any mode") {
     CHECK(beside->public_key == direct->public_key);
 }
 
-TEST_CASE("key file: root may hand out a key with any mode") {
+TEST_CASE("key file: a key of root has any mode, as root") {
     if (::geteuid() != 0) {
         MESSAGE("skipped: only root can become another user");
         return;
