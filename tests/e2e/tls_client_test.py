@@ -258,6 +258,7 @@ class Folders(unittest.TestCase):
             self.assertIn("port 7\n", result.stdout)
             os.chown(config, 0, 1)
         else:
+            os.chmod(os.path.dirname(config), 0o755)
             os.chmod(config, 0o666)
         result = self.run_local("-G", "box")
         self.assertEqual(result.returncode, 255, result)
