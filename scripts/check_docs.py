@@ -36,6 +36,7 @@ BESIDE = [
     "server/run/shell", "server/run/termination", "server/session/channel_table",
     "server/session/connection_shells",
     "server/session/outgoing_handoff", "server/session/refused_channel",
+    "server/session/session_claim",
 ]
 
 

@@ -265,9 +265,11 @@ void ServerConnection::come_back(Connection connection) {
     link_.replace(std::move(connection.transport));
     connection_ = std::move(connection);
     greet();
-    msg::Resume resume{session_, {}};
+    msg::Resume resume{session_, {}, std::chrono::milliseconds(0)};
     for (const auto& [channel, run] : runs_) {
-        if (!run->is_finished()) resume.points.push_back(run->point());
+        if (run->is_finished()) continue;
+        if (auto point = run->point()) resume.points.push_back(std::move(*point));
+        resume.age = std::max(*resume.age, run->age());
     }
     link_.send(resume);
 }
@@ -278,16 +280,20 @@ void ServerConnection::on_resumed(const msg::Resumed& resumed) {
     problem_.clear();
     log::info("connected again");
     if (on_other_) on_other_(resumed);
-    std::map<Channel, Offset> known;
+    std::map<Channel, msg::Resumed::Point> known;
     for (const msg::Resumed::Point& point : resumed.points)
-        known.emplace(point.channel, point.in);
+        known.emplace(point.channel, point);
+    std::map<Channel, std::string> lost;
+    for (const msg::Resumed::LostRun& run : resumed.lost)
+        lost.emplace(run.channel, escape_controls(run.message));
     for (const auto& [channel, run] : runs_) {
         if (run->is_finished()) continue;
-        const auto found = known.find(channel);
-        if (found == known.end()) {
-            run->ask();
-        } else {
+        if (const auto why = lost.find(channel); why != lost.end()) {
+            run->lose(why->second);
+        } else if (const auto found = known.find(channel); found != known.end()) {
             run->resume(found->second);
+        } else {
+            run->ask();
         }
     }
 }

@@ -7,10 +7,22 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include <sys/random.h>
 
 namespace frsh {
+
+namespace {
+
+std::chrono::milliseconds boot_time() {
+    timespec now{};
+    check(::clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime");
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
+
+}  // namespace
 
 std::string new_run_id() {
     constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -40,6 +52,7 @@ RemoteRun::RemoteRun(Link& link, msg::Attach attach, OutputSink& out, OutputSink
     : link_(link),
       channel_(attach.channel),
       id_(attach.run),
+      on_disconnect_{OnDisconnect::Kind::Keep, kDefaultGracePeriod},
       is_kept_(true),
       out_{out, ReceiveStream(), {}, 0, 0, {}, false},
       err_{err, ReceiveStream(), {}, 0, 0, {}, false} {
@@ -52,7 +65,10 @@ void RemoteRun::begin(Ask ask) {
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
     is_suspended_ = ask == Ask::Later;
-    if (!is_suspended_) link_.send(request_);
+    if (!is_suspended_) {
+        link_.send(request_);
+        asked_at_ = boot_time();
+    }
     link_.add(*this);
 }
 
@@ -81,24 +97,38 @@ void RemoteRun::cancel() {
     say(msg::Cancel{channel_});
 }
 
-msg::Resume::Point RemoteRun::point() const {
-    return {channel_, id_, out_.stream.received(), err_.stream.received()};
+std::optional<msg::Resume::Point> RemoteRun::point() const {
+    if (is_attached() && !has_started_) return std::nullopt;
+    return msg::Resume::Point{channel_, id_, out_.stream.received(), err_.stream.received()};
 }
 
-void RemoteRun::resume(Offset in) {
-    has_started_ = true;
+std::chrono::milliseconds RemoteRun::age() const {
+    if (has_started_ || !asked_at_) return {};
+    return boot_time() - *asked_at_;
+}
+
+void RemoteRun::resume(const msg::Resumed::Point& point) {
+    // `started` may have been lost with the connection.
+    if (!has_started_) on_started(point.pid);
+    repeat_streams(point.in);
+    go_on();
+}
+
+void RemoteRun::repeat_streams(Offset in) {
     in_.resume(in);
     for (Incoming* const incoming : {&out_, &err_}) {
         incoming->stream.resume();
         incoming->stop_sent = false;
     }
     resize_ = size_;
-    go_on();
 }
 
 void RemoteRun::ask() {
     if (has_started_) return lose("the server does not have it any more");
+    // What followed the request on the lost connection was lost with it: stdin, its end, credit.
+    repeat_streams(0);
     link_.send(request_);
+    if (!asked_at_) asked_at_ = boot_time();
     go_on();
 }
 
@@ -186,7 +216,6 @@ void RemoteRun::on_attached(const msg::Attached& attached) {
     begin_at(out_, asked->out, attached.out, "stdout");
     begin_at(err_, asked->err, attached.err, "stderr");
     id_ = attached.run;
-    on_disconnect_ = {OnDisconnect::Kind::Keep, kDefaultGracePeriod};
     on_started(attached.pid);
 }
 

@@ -7,6 +7,7 @@
 #include "common/link/link.hpp"
 #include "common/proto/checksum.hpp"
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -59,14 +60,19 @@ class RemoteRun : public Link::Source {
 
     // The connection is lost and will be replaced: nothing is sent until resume() or ask().
     void suspend() { is_suspended_ = true; }
-    // Returns the offsets that have arrived, from which the server continues.
-    [[nodiscard]] msg::Resume::Point point() const;
-    // Continues on the new connection. The server has all of stdin below `in`. Throws
-    // ProtocolError.
-    void resume(Offset in);
-    // The server does not know this run. Sends the request again if the run has not started; else
-    // the run is Lost.
+    // Returns the offsets that have arrived, from which the server continues. Returns nothing if
+    // the run is to be requested again in any case: an `attach` without an answer.
+    [[nodiscard]] std::optional<msg::Resume::Point> point() const;
+    // Returns how long ago the request was first sent, if it has no answer yet; else 0. Includes
+    // the time during which the machine slept.
+    [[nodiscard]] std::chrono::milliseconds age() const;
+    // Continues on the new connection, as the server's answer states. Throws ProtocolError.
+    void resume(const msg::Resumed::Point& point);
+    // The server has never seen this run. If the run has not started, sends the request again, and
+    // all of stdin; else the run is Lost.
     void ask();
+    // The run is Lost.
+    void lose(const std::string& why);
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
     // The server closed the connection with an `error`: a run that has not started never will.
     void refused(const std::string& why);
@@ -114,9 +120,10 @@ class RemoteRun : public Link::Source {
     void on_end(const msg::End& end);
     [[nodiscard]] std::optional<std::string> mismatch(const Incoming& in, const StreamSummary& told,
                                                       std::string_view name) const;
+    // Makes stdin continue at `in`, and credit, `stop` and the size be sent again.
+    void repeat_streams(Offset in);
     // Sends what was held back while the connection was down.
     void go_on();
-    void lose(const std::string& why);
     void say(const Message& message);
 
     Link& link_;
@@ -135,7 +142,8 @@ class RemoteRun : public Link::Source {
     std::int64_t pid_ = 0;
     std::optional<std::string> refusal_;
     bool is_suspended_ = false;
-    std::vector<Message> held_back_;  // Signals requested while suspended.
+    std::optional<std::chrono::milliseconds> asked_at_;  // CLOCK_BOOTTIME, of the first request.
+    std::vector<Message> held_back_;                     // Signals requested while suspended.
     std::function<void()> on_start_;
     std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;

@@ -319,16 +319,25 @@ struct Resume {
     };
     std::string session;
     std::vector<Point> points;
+    // How long ago the oldest request without an answer was sent; 0 if there is none. Without a
+    // value, the client does not send a request again.
+    std::optional<std::chrono::milliseconds> age = {};
 };
-// The session's answer: the listed runs that it has, how much stdin of each has arrived, and its
-// shells.
+// The session's answer: the listed runs that it has, how much stdin of each has arrived, its
+// shells, and the listed runs that it had and has ended. It has never seen the other listed runs.
 struct Resumed {
     struct Point {
         Channel channel = 0;
         Offset in = 0;
+        std::int64_t pid = 0;  // As in Started.
+    };
+    struct LostRun {
+        Channel channel = 0;
+        std::string message;
     };
     std::vector<Point> points;
     std::vector<ShellId> shells;
+    std::vector<LostRun> lost = {};
 };
 
 // Client to server: the client leaves. Every run of this link that is not `keep` ends at once.

@@ -147,6 +147,13 @@ template <class Io>
 void fields(Io& io, Seen<Io, msg::Resumed::Point>& m) {
     io.whole("ch", m.channel, kMaxId);
     io.whole("stdin", m.in, kMaxOffset);
+    io.whole_or_zero("pid", m.pid, kMaxPid);
+}
+
+template <class Io>
+void fields(Io& io, Seen<Io, msg::Resumed::LostRun>& m) {
+    io.whole("ch", m.channel, kMaxId);
+    io.text("message", m.message, kMaxMessage);
 }
 
 // ---- hello and login
@@ -381,12 +388,14 @@ void fields(Io& io, Seen<Io, msg::Resume>& m) {
     io.text("session", m.session, 64);
     io.check(is_session_name(m.session), "session", "is no name of a session");
     io.objects("runs", m.points, kMaxChannels);
+    io.maybe_milliseconds("age_ms", m.age);
 }
 
 template <class Io>
 void fields(Io& io, Seen<Io, msg::Resumed>& m) {
     io.objects("runs", m.points, kMaxChannels);
     io.wholes("shells", m.shells, kMaxShells, kMaxId);
+    io.maybe_objects("lost", m.lost, kMaxChannels);
 }
 
 }  // namespace frsh

@@ -150,6 +150,10 @@ class MessageReader {
         for (const JsonValue& item : header_.array(key, most))
             read_object(item, key, values.emplace_back());
     }
+    template <class T>
+    void maybe_objects(std::string_view key, std::vector<T>& values, std::size_t most) {
+        if (header_.has(key)) objects(key, values, most);
+    }
 
     void string(std::string_view, std::string& value) { value = take_string("len"); }
     void maybe_string(std::string_view key, std::optional<std::string>& value) {

@@ -100,6 +100,10 @@ class TablePrinter {
     void objects(const char* key, const T&, std::size_t) {
         note(key, "array of objects");
     }
+    template <class T>
+    void maybe_objects(const char* key, const T&, std::size_t) {
+        note_optional(key, "array of objects");
+    }
     // Strings in the payload have no key of their own unless the header counts them.
     void string(const char*, const std::string&) { note_payload(); }
     template <class T>

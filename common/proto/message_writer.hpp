@@ -126,6 +126,10 @@ class MessageWriter {
         }
         add(key, std::move(items));
     }
+    template <class T>
+    void maybe_objects(const char* key, const std::vector<T>& values, std::size_t most) {
+        if (!values.empty()) objects(key, values, most);
+    }
 
     // Appends to the payload: NUL-terminated strings, whose number is in the header, or raw bytes.
     void string(const char*, const std::string& value) { add_terminated(value); }

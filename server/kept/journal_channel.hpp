@@ -44,7 +44,7 @@ class JournalChannel : public ServerChannel {
     [[nodiscard]] Channel channel() const override { return channel_; }
     [[nodiscard]] const std::string& id() const override { return id_; }
     // Returns 0 if no process of the run is in this session.
-    [[nodiscard]] pid_t pid() const { return kept_ ? kept_->pid() : 0; }
+    [[nodiscard]] pid_t pid() const override { return kept_ ? kept_->pid() : 0; }
     // Returns the offsets at which the channel begins, for the client.
     [[nodiscard]] msg::Attached attached() const;
     // Makes this channel the holder of `run`, which is the job of this channel. The client sends
@@ -71,8 +71,7 @@ class JournalChannel : public ServerChannel {
     // own, so that it can resume.
     [[nodiscard]] OnDisconnect on_disconnect() const override;
     void abandon(Termination::First first, Time now) override;
-    [[nodiscard]] bool is_abandoned() const override { return state_ == State::Abandoned; }
-    [[nodiscard]] bool is_over() const override { return is_abandoned(); }
+    [[nodiscard]] bool is_over() const override { return state_ == State::Abandoned; }
 
     [[nodiscard]] bool has_output() const override;
     void put_control(std::string& out) override;

@@ -32,6 +32,8 @@ class ServerChannel : public Link::Source {
     [[nodiscard]] virtual const std::string& id() const = 0;
     // Returns true if the run of that id ends when this channel is abandoned.
     [[nodiscard]] virtual bool owns_run() const { return false; }
+    // Returns 0 if the run has no process of its own.
+    [[nodiscard]] virtual pid_t pid() const { return 0; }
     // Returns false for a refusal: the client waits for nothing on this channel.
     [[nodiscard]] virtual bool is_active() const { return true; }
 
@@ -60,7 +62,6 @@ class ServerChannel : public Link::Source {
     // Gives the channel up for good, and begins to end its run if it owns one. `first` is the first
     // step of that.
     virtual void abandon(Termination::First first, Time now) = 0;
-    [[nodiscard]] virtual bool is_abandoned() const = 0;
     // Returns true once the channel is abandoned and nothing of it is left to be ended.
     [[nodiscard]] virtual bool is_over() const = 0;
 

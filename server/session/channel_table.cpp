@@ -50,18 +50,20 @@ bool ChannelTable::is_full() const {
 }
 
 bool ChannelTable::is_idle() const {
-    return active() == 0;
+    return active() == 0 && ending_.empty();
 }
 
 bool ChannelTable::owns_runs() const {
-    return std::any_of(channels_.begin(), channels_.end(),
+    return !ending_.empty() ||
+           std::any_of(channels_.begin(), channels_.end(),
                        [](const auto& entry) { return entry.second->owns_run(); });
 }
 
-bool ChannelTable::owns_run(const std::string& id) const {
-    return std::any_of(channels_.begin(), channels_.end(), [&id](const auto& entry) {
-        return entry.second->owns_run() && entry.second->id() == id;
-    });
+bool ChannelTable::has_seen(const std::string& id) const {
+    return lost_.contains(id) ||
+           std::any_of(channels_.begin(), channels_.end(), [&id](const auto& entry) {
+               return entry.second->owns_run() && entry.second->id() == id;
+           });
 }
 
 ChannelTable::Channels::iterator ChannelTable::remove(Channels::iterator entry) {
@@ -72,19 +74,39 @@ ChannelTable::Channels::iterator ChannelTable::remove(Channels::iterator entry) 
 ChannelTable::Channels::iterator ChannelTable::abandon(Channels::iterator entry,
                                                        Termination::First first, Time now) {
     entry->second->abandon(first, now);
-    return entry->second->is_over() ? remove(entry) : std::next(entry);
+    if (!entry->second->is_over()) {
+        link_.remove(*entry->second);
+        ending_.push_back(std::move(entry->second));
+        return channels_.erase(entry);
+    }
+    return remove(entry);
 }
 
-std::vector<msg::Resumed::Point> ChannelTable::resume(const std::vector<msg::Resume::Point>& points,
-                                                      Time now) {
-    std::vector<msg::Resumed::Point> answer;
+void ChannelTable::note_lost(const ServerChannel& channel, const std::string& why) {
+    if (channel.owns_run()) lost_.emplace(channel.id(), why);
+}
+
+void ChannelTable::forget_unlisted(const std::vector<msg::Resume::Point>& points) {
+    std::erase_if(lost_, [&points](const auto& entry) {
+        return std::none_of(points.begin(), points.end(),
+                            [&entry](const auto& point) { return point.run == entry.first; });
+    });
+}
+
+msg::Resumed ChannelTable::resume(const std::vector<msg::Resume::Point>& points, Time now) {
+    msg::Resumed answer;
     std::set<Channel> resumed;
+    forget_unlisted(points);
     for (const msg::Resume::Point& point : points) {
+        if (const auto lost = lost_.find(point.run); lost != lost_.end()) {
+            answer.lost.push_back({point.channel, lost->second});
+            continue;
+        }
         const auto found = channels_.find(point.channel);
         if (found == channels_.end() || found->second->id() != point.run) continue;
         const auto in = found->second->resume(point);
         if (!in) continue;
-        answer.push_back({point.channel, *in});
+        answer.points.push_back({point.channel, *in, found->second->pid()});
         resumed.insert(point.channel);
     }
     // The client has acknowledged the others' ends on the lost connection, or wants them no more.
@@ -95,49 +117,59 @@ std::vector<msg::Resumed::Point> ChannelTable::resume(const std::vector<msg::Res
     return answer;
 }
 
-void ChannelTable::abandon_all(Termination::First first, Time now) {
-    for (auto next = channels_.begin(); next != channels_.end();)
+void ChannelTable::abandon_all(Termination::First first, const std::string& why, Time now) {
+    for (auto next = channels_.begin(); next != channels_.end();) {
+        note_lost(*next->second, why);
         next = abandon(next, first, now);
+    }
 }
 
 void ChannelTable::abandon_expired(const ExpiresAt& expires_at, Time now) {
     for (auto next = channels_.begin(); next != channels_.end();) {
-        const ServerChannel& channel = *next->second;
-        const bool is_due = !channel.is_abandoned() && now >= expires_at(channel.on_disconnect());
-        next = is_due ? abandon(next, Termination::First::HangUp, now) : std::next(next);
+        if (now < expires_at(next->second->on_disconnect())) {
+            ++next;
+            continue;
+        }
+        note_lost(*next->second, "the server ended it when its grace period was over");
+        next = abandon(next, Termination::First::HangUp, now);
     }
 }
 
 EventLoop::Time ChannelTable::next_expiry(const ExpiresAt& expires_at) const {
     Time next = EventLoop::kNever;
-    for (const auto& [number, channel] : channels_) {
-        if (!channel->is_abandoned()) next = std::min(next, expires_at(channel->on_disconnect()));
-    }
+    for (const auto& [number, channel] : channels_)
+        next = std::min(next, expires_at(channel->on_disconnect()));
     return next;
 }
 
 void ChannelTable::remove_finished() {
-    for (auto next = channels_.begin(); next != channels_.end();)
-        next = next->second->is_over() ? remove(next) : std::next(next);
+    std::erase_if(ending_, [](const auto& channel) { return channel->is_over(); });
 }
 
 bool ChannelTable::child_exited(const ExitStatus& status) {
-    for (const auto& [number, channel] : channels_) {
-        if (!channel->awaits(status.pid)) continue;
-        channel->exited(status);
+    const auto take = [&status](ServerChannel& channel) {
+        if (!channel.awaits(status.pid)) return false;
+        channel.exited(status);
         return true;
-    }
-    return false;
+    };
+    return std::any_of(channels_.begin(), channels_.end(),
+                       [&take](const auto& entry) { return take(*entry.second); }) ||
+           std::any_of(ending_.begin(), ending_.end(),
+                       [&take](const auto& channel) { return take(*channel); });
 }
 
 void ChannelTable::tick(Time now) {
     for (const auto& [number, channel] : channels_)
+        channel->tick(now);
+    for (const auto& channel : ending_)
         channel->tick(now);
 }
 
 EventLoop::Time ChannelTable::next_deadline() const {
     Time next = EventLoop::kNever;
     for (const auto& [number, channel] : channels_)
+        next = std::min(next, channel->next_deadline());
+    for (const auto& channel : ending_)
         next = std::min(next, channel->next_deadline());
     return next;
 }

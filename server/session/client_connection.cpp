@@ -22,11 +22,17 @@ using namespace std::chrono_literals;
 constexpr auto kLastBytesTimeout = 2s;
 // A clock that counts nanoseconds overflows with grace periods of centuries.
 constexpr auto kLongestGrace = std::chrono::hours(24 * 365);
+constexpr const char* kGone = "there is no such session any more";
 
 std::string host_name() {
     char name[256] = {};
     (void)::gethostname(name, sizeof name - 1);
     return name;
+}
+
+// The claims of sessions lie beside the folder of the kept runs.
+std::string folder_of_claims(const std::string& kept_folder) {
+    return kept_folder.substr(0, kept_folder.rfind('/')) + "/sessions";
 }
 
 std::unique_ptr<Transport> transport_of(Handoff& arrived) {
@@ -44,6 +50,7 @@ ClientConnection::ClientConnection(EventLoop& loop, std::unique_ptr<Transport> t
       shells_(loop, link_, settings.launch),
       channels_(link_),
       outgoing_handoff_(loop, link_, settings.launch.forced_command),
+      claim_(folder_of_claims(settings.kept_folder)),
       was_handed_off_here_(false),
       state_since_(EventLoop::Clock::now()) {
     // The server does not wait for the client's hello, which saves a round trip.
@@ -63,6 +70,7 @@ ClientConnection::ClientConnection(EventLoop& loop, Handoff arrived, Fd visit,
       shells_(loop, link_, settings.launch),
       channels_(link_),
       outgoing_handoff_(loop, link_, settings.launch.forced_command),
+      claim_(folder_of_claims(settings.kept_folder)),
       visit_(std::move(visit)),
       was_handed_off_here_(true),
       state_since_(EventLoop::Clock::now()) {
@@ -72,6 +80,9 @@ ClientConnection::ClientConnection(EventLoop& loop, Handoff arrived, Fd visit,
 void ClientConnection::change_to(State state, Time now) {
     state_ = state;
     state_since_ = now;
+    if (state_ != State::Over) return;
+    // A client that returns is to learn that there were runs whose ends it does not have.
+    channels_.is_all_acknowledged() ? claim_.release() : claim_.leave();
 }
 
 bool ClientConnection::prepare() {
@@ -186,7 +197,7 @@ void ClientConnection::end_all_runs(Termination::First first) {
     // logout.
     if (!shells_.empty() || channels_.owns_runs()) shells_.end_orphans(first, now);
     shells_.forget_orphans();
-    channels_.abandon_all(first, now);
+    channels_.abandon_all(first, "the server's session was told to end", now);
     shells_.end_all(first, now);
 }
 
@@ -251,7 +262,8 @@ void ClientConnection::bring_to(const std::string& session, Channel channel,
     if (!is_idle() || kept_.can_be_found() || !outgoing_handoff_.may_try()) {
         return refuse(channel, kElsewhere);
     }
-    handoff_point_.reset();  // The other session listens under the same name.
+    handoff_point_.reset();  // The other session listens under the same name, and claims it.
+    claim_.release();
     outgoing_handoff_.begin(session, message, name_);
     change_to(State::HandingOff, EventLoop::Clock::now());
 }
@@ -296,16 +308,18 @@ void ClientConnection::handle(const msg::Resume& resume) {
     const bool is_here = resume.session == name_;
     if (!is_here && !is_idle()) throw ProtocolError("a resume that is not the first request");
     if (is_here) return this->resume(resume);
-    if (!outgoing_handoff_.may_try()) {
-        return refuse_connection("gone", "there is no such session any more");
+    // While the other session lives, it answers. It may be about to listen, or to end.
+    if (outgoing_handoff_.has_tried() && may_begin_anew(resume)) {
+        name_ = resume.session;
+        return this->resume(resume);
     }
+    if (!outgoing_handoff_.may_try()) return refuse_connection("gone", kGone);
     outgoing_handoff_.begin(resume.session, resume, name_);
     change_to(State::HandingOff, EventLoop::Clock::now());
 }
 
 void ClientConnection::resume(const msg::Resume& resume) {
-    msg::Resumed answer;
-    answer.points = channels_.resume(resume.points, EventLoop::Clock::now());
+    msg::Resumed answer = channels_.resume(resume.points, EventLoop::Clock::now());
     answer.shells = shells_.usable();
     link_.send(answer);
     shells_.report_ready();
@@ -342,6 +356,7 @@ void ClientConnection::handle(const msg::Bye& bye) {
     close(signal == SIGTERM  ? Termination::First::Terminate
           : signal == SIGHUP ? Termination::First::AskedHangUp
                              : Termination::First::HangUp);
+    channels_.forget_lost();
 }
 
 void ClientConnection::handle(const msg::Error& error) {

@@ -32,6 +32,7 @@
 #include "server/session/channel_table.hpp"
 #include "server/session/connection_shells.hpp"
 #include "server/session/outgoing_handoff.hpp"
+#include "server/session/session_claim.hpp"
 
 #include <chrono>
 #include <functional>
@@ -130,6 +131,11 @@ class ClientConnection : private Link::Handler {
     void open_handoff_point(const OnDisconnect& wish);
     void take_over(Handoff arrived, Fd visit);
     void resume(const msg::Resume& resume);
+    // Returns true if no session of that name has begun anything, so that this one becomes it.
+    [[nodiscard]] bool may_begin_anew(const msg::Resume& resume);
+    // Makes this the session of the client's name, before it begins what `wish` lets outlive the
+    // connection. Returns false if the client has returned elsewhere; then it is disconnected.
+    [[nodiscard]] bool claim_name(const OnDisconnect& wish);
     void continue_handoff(Time now);
     void finish_handoff(Time now);
     // Hands the connection off to the session that owns what `message` asks for.
@@ -155,6 +161,7 @@ class ClientConnection : private Link::Handler {
     ChannelTable channels_;  // After the shells, which its runs use.
     OutgoingHandoff outgoing_handoff_;
     std::string name_;  // Chosen by the client, to resume by; may be empty.
+    SessionClaim claim_;
     // Open once something may outlive the connection.
     std::unique_ptr<HandoffPoint> handoff_point_;
     // The socket to the session that handed this connection off; closed with the connection.

@@ -4,12 +4,15 @@
 #include "server/session/client_connection.hpp"
 #include "server/session/run_channel.hpp"
 
+#include <chrono>
 #include <ctime>
 #include <utility>
 #include <variant>
 
 namespace frsh {
 namespace {
+
+using namespace std::chrono_literals;
 
 // While this many bytes wait to be read by the client, it gets no further list.
 constexpr std::size_t kMaxListBacklog = 256 * 1024;
@@ -43,7 +46,33 @@ std::unique_ptr<JournalChannel> journal_channel_of(const msg::Attach& attach,
     return std::make_unique<JournalChannel>(attach, std::get<Store::Found>(std::move(answer)));
 }
 
+// Returns how long the machine has been up. Includes the time during which it slept.
+std::chrono::seconds uptime() {
+    timespec now{};
+    check(::clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime");
+    return std::chrono::seconds(now.tv_sec);
+}
+
 }  // namespace
+
+bool ClientConnection::may_begin_anew(const msg::Resume& resume) {
+    // A claim of a time before the machine's last start may not be on the disk.
+    if (was_handed_off_here_ || !name_.empty() || !resume.age || *resume.age >= kLongestAge ||
+        *resume.age + 1s >= uptime()) {
+        return false;
+    }
+    return claim_.take_over(resume.session) == SessionClaim::Result::Taken;
+}
+
+bool ClientConnection::claim_name(const OnDisconnect& wish) {
+    if (wish.kind == OnDisconnect::Kind::Kill || name_.empty()) return true;
+    // A session that hands its client off gives the name back first.
+    const auto result =
+        was_handed_off_here_ && !claim_.is_held() ? claim_.take_over(name_) : claim_.take(name_);
+    if (result != SessionClaim::Result::Refused) return true;
+    refuse_connection("gone", "this client has returned over another connection");
+    return false;
+}
 
 void ClientConnection::require_free(Channel channel) const {
     if (channels_.contains(channel)) throw ProtocolError("a channel that is already open");
@@ -56,8 +85,8 @@ void ClientConnection::refuse(Channel channel, const Registry::Refusal& refusal)
 
 void ClientConnection::handle(const msg::Open& open) {
     require_free(open.channel);
-    if (channels_.owns_run(open.run)) {
-        return refuse(open.channel, {"in_use", "there is a run of that id already"});
+    if (channels_.has_seen(open.run)) {
+        return refuse(open.channel, {"in_use", "there is or was a run of that id"});
     }
     if (channels_.is_full()) return refuse(open.channel, kBusy);
     // A client that was handed off here may use only what lives here: its own login decides what
@@ -67,6 +96,7 @@ void ClientConnection::handle(const msg::Open& open) {
     const auto failure =
         attempt([&] { is_here = is_here || (open.kept ? kept_.knows(id) : kept_.lives(id)); });
     if (failure || !is_here) return refuse(open.channel, failure.value_or(kElsewhere));
+    if (!claim_name(open.on_disconnect)) return;
     if (open.kept || !open.shell_name.empty()) return open_kept(open);
     if (open.shell) {
         Shell* const shell = shells_.find(*open.shell);
@@ -196,6 +226,7 @@ void ClientConnection::handle(const msg::Forget& forget) {
 void ClientConnection::handle(const msg::ShellOpen& open) {
     if (was_handed_off_here_) return shells_.refuse(open, kElsewhere.message);
     if (settings_.launch.forced_command) return shells_.refuse(open, kForcedCommand);
+    if (!claim_name(open.on_disconnect)) return;
     if (shells_.open(open)) open_handoff_point(open.on_disconnect);
 }
 

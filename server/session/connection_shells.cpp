@@ -30,6 +30,11 @@ std::string ConnectionShells::why_missing(ShellId id) const {
 }
 
 bool ConnectionShells::open(const msg::ShellOpen& open) {
+    // A client that has not received `shell_ready` asks again for a shell that is being ended. The
+    // report of its end answers that.
+    if (const Shell* const shell = find(open.shell); shell != nullptr && shell->is_ending()) {
+        return false;
+    }
     if (shells_.contains(open.shell)) throw ProtocolError("a shell that is already open");
     if (shells_.size() >= kMaxShells) {
         refuse(open, "more than " + std::to_string(kMaxShells) + " shells at once");

@@ -40,6 +40,8 @@ class OutgoingHandoff {
     [[nodiscard]] State state() const { return state_; }
     // Returns false once there were too many attempts for the message, or its time has passed.
     [[nodiscard]] bool may_try() const;
+    // Returns true if an attempt for this message was made: no session took the connection.
+    [[nodiscard]] bool has_tried() const { return attempts_ > 0; }
     // Begins an attempt for `message`, which asks for something of `session`. Call it from within
     // the link's handler. `client_name` is sent to a session that does not know the client yet.
     void begin(const std::string& session, const Message& message, const std::string& client_name);

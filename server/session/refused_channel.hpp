@@ -29,7 +29,6 @@ class RefusedChannel : public ServerChannel {
     std::optional<Offset> resume(const msg::Resume::Point&) override { return std::nullopt; }
     [[nodiscard]] OnDisconnect on_disconnect() const override { return {}; }
     void abandon(Termination::First, Time) override { is_abandoned_ = true; }
-    [[nodiscard]] bool is_abandoned() const override { return is_abandoned_; }
     [[nodiscard]] bool is_over() const override { return is_abandoned_; }
 
     [[nodiscard]] bool has_output() const override { return false; }

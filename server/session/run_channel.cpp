@@ -14,10 +14,4 @@ RunChannel::~RunChannel() {
     if (audit_ && run_->record()) audit_->run_ended(*run_->record());
 }
 
-std::optional<Offset> RunChannel::resume(const msg::Resume::Point& point) {
-    // Its grace period has expired, so it is being ended.
-    if (run_->is_disconnected()) return std::nullopt;
-    return run_->resume(point);
-}
-
 }  // namespace frsh

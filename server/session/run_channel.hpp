@@ -19,11 +19,10 @@ class RunChannel : public ServerChannel {
     // Writes the audit record, if the run has ended.
     ~RunChannel() override;
 
-    [[nodiscard]] pid_t pid() const { return run_->pid(); }
-
     [[nodiscard]] Channel channel() const override { return run_->channel(); }
     [[nodiscard]] const std::string& id() const override { return run_->id(); }
     [[nodiscard]] bool owns_run() const override { return true; }
+    [[nodiscard]] pid_t pid() const override { return run_->pid(); }
     void on(const msg::Data& data) override { run_->on(data); }
     void on(const msg::Eof& eof) override { run_->on(eof); }
     void on(const msg::Credit& credit) override { run_->on(credit); }
@@ -32,10 +31,11 @@ class RunChannel : public ServerChannel {
     void on(const msg::Cancel& cancel) override { run_->on(cancel); }
     void on(const msg::Resize& resize) override { run_->on(resize); }
     [[nodiscard]] bool is_told() const override { return run_->is_told(); }
-    std::optional<Offset> resume(const msg::Resume::Point& point) override;
+    std::optional<Offset> resume(const msg::Resume::Point& point) override {
+        return run_->resume(point);
+    }
     [[nodiscard]] OnDisconnect on_disconnect() const override { return run_->on_disconnect(); }
     void abandon(Termination::First first, Time now) override { run_->disconnect(first, now); }
-    [[nodiscard]] bool is_abandoned() const override { return run_->is_disconnected(); }
     [[nodiscard]] bool is_over() const override { return run_->is_over(); }
     [[nodiscard]] bool awaits(pid_t pid) const override { return run_->awaits(pid); }
     void exited(const ExitStatus& status) override { run_->exited(status); }

@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from cutting_proxy import NEVER, WAYS, CuttingProxy, Fate  # noqa: E402
+from cutting_proxy import WAYS, CuttingProxy, Fate  # noqa: E402
 from harness import (FRSH, FULL, PATIENCE, SANITIZED, Case, environment, is_alive, main,  # noqa: E402
                      open_descriptors, resident_kib, wait_until)
 
@@ -95,11 +95,10 @@ class Resume(Case):
             wait_until(lambda: whole.up > 0 and whole.down > 0, "the proxy to have counted")
             return whole.up, whole.down
 
-        cases, asked_up = [], {}
+        cases = []
         # Clients that attach to a kept run resume by another way.
         for grace in (GRACE, "keep"):
             up, down = sizes(grace=grace)
-            asked_up[grace], _ = sizes("-n", grace=grace)  # No less than hello and open.
             step = 1 if FULL else 97 if grace == GRACE else 389
             for number, way in enumerate(WAYS):
                 first = 1 if FULL else 1 + number * 37 % step
@@ -107,28 +106,15 @@ class Resume(Case):
                 cases += [(way, {"down": at}, grace) for at in range(first, down + 1, step)]
         done = collections.Counter()
 
-        def was_asked(at, grace):  # True if hello and open have reached the server.
-            return at.get("up", NEVER) >= asked_up[grace] and at.get("down", 200) >= 200
-
         def one(case):
             way, at, grace = case
-            fates = [Fate(way, stall=0.01, **at)]
-            if was_asked(at, grace):
-                self.check_run(fates, stdin, errors, 3, case, grace)
-                return (way, *at)
-            # It may never have heard of the run: lost, or all of it, never something between.
-            proxy = CuttingProxy(self.server.socket,
-                                 lambda n: fates[n] if n < len(fates) else None,
-                                 near=self.short_path())
-            got, out, _ = self.run_through(proxy, "cat; exit 3", "-q", stdin=stdin)
-            proxy.close()
-            self.assertIn((got, out), [(255, b""), (3, stdin)], case)
-            return "before it was asked"
+            self.check_run([Fate(way, stall=0.01, **at)], stdin, errors, 3, case, grace)
+            return (way, *at)
 
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             for way in pool.map(one, cases):
                 done[way] += 1
-        for kind in ["before it was asked", *itertools.product(WAYS, ("up", "down"))]:
+        for kind in itertools.product(WAYS, ("up", "down")):
             self.assertGreater(done[kind], 0, kind)
         if FULL:
             print("\ncut at every byte:", dict(done))
@@ -151,8 +137,6 @@ class Resume(Case):
                 at = {pick.choice(["up", "down"]): pick.randrange(1, most)}
                 if pick.random() < 0.5:
                     at = {side: min(value, 5000) for side, value in at.items()}
-                if n == 0:  # Before, nothing was asked for.
-                    at = {side: max(value, 1000) for side, value in at.items()}
                 fates.append(Fate(way, stall=pick.choice([0.01, 0.05]), **at))
             grace = pick.choice([GRACE, GRACE, "keep"])
             cuts = self.check_run(fates, stdin, errors, pick.randrange(256), seed, grace)

@@ -131,7 +131,9 @@ std::vector<Message> one_of_each() {
         msg::ShellEnded{1, frsh::Exited{3}},
         msg::ShellClose{1},
         msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
-        msg::Resumed{{{1, 2}, {4, 0}}, {1, 4294967295}},
+        msg::Resume{"0123456789abcdef", {}, 0ms},
+        msg::Resumed{{{1, 2}, {4, 0, 4711}}, {1, 4294967295}},
+        msg::Resumed{{}, {}, {{4, "its grace period is over"}, {5, ""}}},
         msg::Bye{},
         msg::Bye{"TERM"},
         msg::Error{"protocol", "message", 5}};
@@ -182,6 +184,8 @@ bool is_optional(const std::string& type, const std::string& key) {
         {"resize", {"width", "height"}},
         {"data", {"t"}},
         {"shell_open", {"env", "on_disconnect"}},
+        {"resume", {"age_ms"}},
+        {"resumed", {"lost"}},
         {"bye", {"signal"}},
         {"error", {"retry_after"}}};
     const auto found = kOptional.find(type);
