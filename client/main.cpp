@@ -4,7 +4,9 @@
 #include "client/cli/target.hpp"
 #include "client/connection/tls_login.hpp"
 #include "client/modes/batch.hpp"
+#include "client/modes/failure.hpp"
 #include "client/modes/kept_runs.hpp"
+#include "client/modes/login_only.hpp"
 #include "client/modes/one_shot.hpp"
 #include "client/modes/repl.hpp"
 #include "common/base/error.hpp"
@@ -13,6 +15,8 @@
 #include "common/sys/wait.hpp"
 
 #include <csignal>
+#include <exception>
+#include <string>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,12 +31,36 @@ bool is_about_runs(const frsh::ClientOptions& options) {
     return kind == Kind::List || kind == Kind::Kill || kind == Kind::Forget;
 }
 
+// Starts the mode that the options select. Returns the exit code.
+int run_mode(const frsh::ClientOptions& options, const frsh::StandardStreams& streams) {
+    if (options.trust) {
+        frsh::trust_host(options);
+        return 0;
+    }
+    if (is_about_runs(options)) return frsh::run_kept_request(options);
+    if (options.no_command) return frsh::run_without_command(options);
+    if (options.batch) return frsh::run_batch(options, streams);
+    // No command, and a terminal on stdin and stdout.
+    const bool is_prompt = options.words.empty() && !options.request && !options.json &&
+                           options.tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
+                           ::isatty(STDOUT_FILENO) == 1;
+    if (is_prompt && frsh::is_kept(options)) {
+        throw frsh::UserError("--on-disconnect=keep: goes with a command, not with a prompt");
+    }
+    if (is_prompt) return frsh::run_repl(options);
+    return frsh::run_one_shot(options, streams);
+}
+
 // `log_file` must outlive every log message.
 int run(int argc, char** argv, frsh::Fd& log_file) {
     const frsh::StandardStreams streams = frsh::secure_standard_streams();
     int status = 0;
-    auto options = frsh::parse_client_options(argc, argv, status);
-    if (!options) return status;
+    std::string why_refused;
+    auto options = frsh::parse_client_options(argc, argv, status, &why_refused);
+    if (!options) {
+        if (status != 0) frsh::record_usage_error(argc, argv, why_refused);
+        return status;
+    }
     frsh::log::set_level(options->log_level);
     if (!options->log_file.empty()) {
         constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
@@ -40,27 +68,20 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
                                         "-E " + options->log_file));
         frsh::log::set_descriptor(log_file.get());
     }
-    frsh::configure(*options);
-    if (options->print_config) {
-        frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
-        return 0;
+    try {
+        frsh::configure(*options);
+        if (options->print_config) {
+            frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
+            return 0;
+        }
+        return run_mode(*options, streams);
+    } catch (const frsh::Interrupted& interrupted) {
+        frsh::record_failure(*options, interrupted);
+        throw;
+    } catch (const std::exception& error) {
+        frsh::record_failure(*options, error);
+        throw frsh::UserError(frsh::describe_failure(*options, error));
     }
-    if (options->trust) {
-        frsh::trust_host(*options);
-        return 0;
-    }
-    if (is_about_runs(*options)) return frsh::run_kept_request(*options);
-    if (options->no_command) return frsh::run_without_command(*options);
-    if (options->batch) return frsh::run_batch(*options, streams);
-    // No command, and a terminal on stdin and stdout.
-    const bool is_prompt = options->words.empty() && !options->request && !options->json &&
-                           options->tty == frsh::Tty::Automatic && ::isatty(STDIN_FILENO) == 1 &&
-                           ::isatty(STDOUT_FILENO) == 1;
-    if (is_prompt && frsh::is_kept(*options)) {
-        throw frsh::UserError("--on-disconnect=keep: goes with a command, not with a prompt");
-    }
-    if (is_prompt) return frsh::run_repl(*options);
-    return frsh::run_one_shot(*options, streams);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ namespace frsh {
 struct KeptRequest {
     enum class Kind { List, Attach, Logs, Wait, Kill, Forget };
     Kind kind;
-    std::string run;  // The id, or the beginning of one; empty for List.
+    std::string run;                     // The id, or the beginning of one; empty for List.
+    std::vector<std::string> more = {};  // Further ids, for Kill and Forget.
+    bool all_ended = false;              // Forget every run that has ended; `run` is empty.
 };
 
 // The offsets at which the output of a kept run begins; nothing: at the stream's present end.

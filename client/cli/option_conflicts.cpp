@@ -7,7 +7,6 @@
 #include <initializer_list>
 
 namespace frsh {
-namespace {
 
 const char* name_of(KeptRequest::Kind kind) {
     switch (kind) {
@@ -26,6 +25,8 @@ const char* name_of(KeptRequest::Kind kind) {
     }
     return "--forget";
 }
+
+namespace {
 
 struct Said {
     bool is_said;

@@ -48,6 +48,8 @@ constexpr const char* kShort =
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 
+constexpr std::string_view kEnded = "--ended";  // In place of an id, for --forget.
+
 template <typename Value>
 CLI::Option* add_parsed(CLI::App& app, const char* name, std::optional<Value>& into,
                         std::optional<Value> (*parse)(std::string_view), const char* type,
@@ -73,6 +75,24 @@ void add_id(CLI::App& app, const char* name, const char* help,
            },
            help)
         ->type_name("ID");
+}
+
+// Declares an option that takes several ids: "a,b", or the option repeated.
+void add_ids(CLI::App& app, const char* name, const char* help,
+             std::function<void(std::vector<std::string>)> take) {
+    app.add_option_function<std::vector<std::string>>(
+           name,
+           [take = std::move(take)](const std::vector<std::string>& texts) {
+               for (const std::string& text : texts) {
+                   const bool is_known = is_run_id(text) || (text == kEnded && texts.size() == 1);
+                   if (!is_known) throw CLI::ValidationError("'" + text + "' is no run id");
+               }
+               take(texts);
+           },
+           help)
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("ID[,ID...]");
 }
 
 void want(ClientOptions& options, KeptRequest::Kind kind, const std::string& run) {
@@ -105,12 +125,29 @@ void declare_kept(CLI::App& app, ClientOptions& options) {
     for (const Verb& verb :
          {Verb{"--attach", Kind::Attach, "Follow this run to its end, and exit as it does"},
           Verb{"--logs", Kind::Logs, "Print what there is of its output (0 if that was all right)"},
-          Verb{"--wait", Kind::Wait, "Print nothing, and exit as this run does"},
-          Verb{"--kill", Kind::Kill, "End this run, or shell, and wait for that"},
-          Verb{"--forget", Kind::Forget, "Remove what is kept of this run, which has ended"}}) {
+          Verb{"--wait", Kind::Wait, "Print nothing, and exit as this run does"}}) {
         add_id(app, verb.name, verb.help,
                [&options, kind = verb.kind](const std::string& id) { want(options, kind, id); });
     }
+    const auto want_several = [&options](Kind kind, std::vector<std::string> ids) {
+        want(options, kind, ids.front());
+        options.request->more.assign(ids.begin() + 1, ids.end());
+    };
+    add_ids(app, "--kill", "End this run, or shell, and wait for that; takes several ids",
+            [want_several](std::vector<std::string> ids) {
+                if (ids.front() == kEnded)
+                    throw CLI::ValidationError("--ended: goes with --forget");
+                want_several(Kind::Kill, std::move(ids));
+            });
+    add_ids(app, "--forget",
+            "Remove what is kept of this run, which has ended; takes several ids, or --ended: of "
+            "every run that has ended",
+            [&options, want_several](std::vector<std::string> ids) {
+                const bool all_ended = ids.front() == kEnded;
+                want_several(Kind::Forget, std::move(ids));
+                options.request->all_ended = all_ended;
+                if (all_ended) options.request->run.clear();
+            });
     add_parsed(app, "--from", options.from, parse_from, "end|OFFSET[,OFFSET]",
                "With --attach and --logs: where in stdout, and in stderr, to begin");
     app.add_option_function<std::string>(
@@ -235,6 +272,12 @@ std::string way_of(const ClientOptions& options) {
     return way;
 }
 
+std::string text_for_no_target(const ClientOptions& options) {
+    if (!options.request || options.request->run.empty()) return "no target; try frsh --help";
+    return "no target; first the option with the id of the run, then the target: " +
+           std::string(name_of(options.request->kind)) + " " + options.request->run + " TARGET";
+}
+
 bool is_named_ssh(std::string_view program) {
     return program.substr(program.rfind('/') + 1) == "ssh";
 }
@@ -247,13 +290,15 @@ std::string version_line(bool is_called_ssh) {
 
 }  // namespace
 
-std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status) {
+std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status,
+                                                  std::string* why_refused) {
     ClientOptions options;
     CLI::App app{kUsage, "frsh"};
     declare(app, options);
     options.is_called_ssh = argc > 0 && is_named_ssh(argv[0]);
     const auto refuse = [&](const std::string& why) {
         log::error(escape_controls(why));
+        if (why_refused != nullptr) *why_refused = why;
         const bool is_usage = why.starts_with("unknown option") || why.starts_with("no target");
         if (is_usage && options.is_called_ssh) write_all(STDERR_FILENO, kSshUsage);
         status = 255;
@@ -285,7 +330,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     apply(std::move(said), options);
     options.way = way_of(options);
-    if (options.target.empty()) return refuse("no target; try frsh --help");
+    if (options.target.empty()) return refuse(text_for_no_target(options));
     if (options.is_called_ssh) take_sshs_rules(options);
     if (options.trust) {
         if (!is_host(options.target) || options.words.size() > 1) {

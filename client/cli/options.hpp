@@ -9,7 +9,9 @@
 namespace frsh {
 
 // Parses the command line. Returns nothing if the program should exit with `status`: after --help
-// or --version, and after an error, which is one line on stderr.
-[[nodiscard]] std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status);
+// or --version, and after an error, which is one line on stderr. `why`, if given, receives its
+// text.
+[[nodiscard]] std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& status,
+                                                                std::string* why = nullptr);
 
 }  // namespace frsh

@@ -1,6 +1,7 @@
 #include "client/connection/connect.hpp"
 
 #include "client/cli/route.hpp"
+#include "client/connection/stage_error.hpp"
 #include "client/connection/tls_login.hpp"
 #include "client/connection/via.hpp"
 #include "common/base/error.hpp"
@@ -68,7 +69,8 @@ Connection connect_by(const LocalRoute&, const WaitLimit& limit) {
 
 Connection connect_by(const PlaintextRoute& route, const WaitLimit& limit) {
     std::optional<SysError> last;
-    for (const Address& address : resolve(route.where, false)) {
+    const auto addresses = at_stage("resolve", [&] { return resolve(route.where, false); });
+    for (const Address& address : addresses) {
         if (!address.is_loopback()) {
             throw UserError(address.text() + ": --plaintext is for loopback only");
         }
@@ -116,9 +118,11 @@ std::shared_ptr<Fd> open_wire_file(const std::string& name) {
 
 Connection connect_to(const ClientOptions& options) {
     const auto wire_file = open_wire_file(options.wire);
-    const auto route = std::make_shared<const Route>(resolve_route(options));
-    auto local_command = resolve_local_command(options);
-    Connection connection = connect_once(*route, EventLoop::kNever, wire_file);
+    const auto route =
+        at_stage("usage", [&] { return std::make_shared<const Route>(resolve_route(options)); });
+    auto local_command = at_stage("usage", [&] { return resolve_local_command(options); });
+    Connection connection =
+        at_stage("connect", [&] { return connect_once(*route, EventLoop::kNever, wire_file); });
     connection.local_command = std::move(local_command);
     connection.connector = [route, wire_file](const WaitLimit& limit) {
         return connect_once(*route, limit, wire_file);

@@ -1,5 +1,6 @@
 #include "client/connection/server_connection.hpp"
 
+#include "client/connection/stage_error.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -20,6 +21,9 @@
 
 namespace frsh {
 namespace {
+
+// The reason of a refusal by this client: a server of another protocol version has taken nothing.
+constexpr const char* kOtherVersion = "other version";
 
 bool has_feature(const msg::Hello& hello, std::string_view feature) {
     return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
@@ -155,8 +159,11 @@ void ServerConnection::run_local_command(const msg::Hello& hello) {
 void ServerConnection::on_hello(const msg::Hello& hello) {
     if (is_greeted()) throw ProtocolError("a second hello");
     if (hello.proto != kProtocolVersion) {
-        throw ProtocolError("the server speaks protocol " + std::to_string(hello.proto) +
-                            ", this client " + std::to_string(kProtocolVersion));
+        refusal_ = msg::Error{kOtherVersion,
+                              "the server speaks protocol " + std::to_string(hello.proto) +
+                                  ", this client " + std::to_string(kProtocolVersion),
+                              std::nullopt};
+        throw ProtocolError(refusal_->message);
     }
     if (state_ == State::Greeting) state_ = State::Up;
     if (state_ == State::GreetingAgain) state_ = State::Resuming;
@@ -206,7 +213,7 @@ std::string ServerConnection::refusal_text() {
         text = login.name + ": Permission denied (publickey): " + words + "; " + login.tried;
         if (login.on_refused) login.on_refused();
     } else {
-        text = "the server says: " + words;
+        text = refusal_->reason == kOtherVersion ? words : "the server says: " + words;
     }
     if (refusal_->retry_after) {
         text += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";
@@ -223,7 +230,8 @@ void ServerConnection::on_link_down(const std::string& problem) {
     }
     if (state_ != State::GreetingAgain && state_ != State::Resuming) return;
     // Other refusals are temporary, a full server for example.
-    const bool is_final = refusal_ && (refusal_->reason == "gone" || refusal_->reason == "denied");
+    const bool is_final = refusal_ && (refusal_->reason == "gone" || refusal_->reason == "denied" ||
+                                       refusal_->reason == kOtherVersion);
     if (is_final) return go_down(problem_ + "; " + why);
     state_ = State::Away;
     refusal_.reset();
@@ -306,7 +314,8 @@ void ServerConnection::go_down(const std::string& problem) {
     problem_ = problem;
     for (const auto& [channel, run] : runs_) {
         if (refusal_ && was_attached) {
-            run->refused(problem_);
+            run->refused(problem_, stage_of_refusal(*refusal_, server_.has_value()),
+                         refusal_->retry_after);
         } else {
             run->link_down(problem_);
         }

@@ -33,10 +33,6 @@
 
 namespace frsh {
 
-// The grace period between the decision to leave (a signal, or the reader of the output has gone)
-// and the exit.
-inline constexpr std::chrono::seconds kLeaveGracePeriod{2};
-
 class ServerConnection : private Link::Handler {
   public:
     // Called for messages that belong to no run: those of shells, and the answers on a channel of
@@ -71,6 +67,8 @@ class ServerConnection : private Link::Handler {
     // Returns why the connection is down or was lost; empty if the server closed it without a
     // reason.
     [[nodiscard]] const std::string& problem() const { return problem_; }
+    // Returns the error with which the server closed this connection, if it sent one.
+    [[nodiscard]] const std::optional<msg::Error>& refusal() const { return refusal_; }
     // Returns the first hello of the server, once it has arrived.
     [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
     // Returns how TLS protects the connection, the last one after a reconnect; nothing without TLS.

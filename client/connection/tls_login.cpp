@@ -2,6 +2,7 @@
 
 #include "client/connection/host_trust.hpp"
 #include "client/connection/identities.hpp"
+#include "client/connection/stage_error.hpp"
 #include "client/connection/via.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -75,12 +76,13 @@ class TlsDialer {
     std::optional<Connection> log_in() {
         shake_hands();
         read_greeting();
-        const Trust trust =
-            judge_host(route_.host_key, route_.target, is_loopback_, host_proof_->key);
+        const Trust trust = at_stage("trust", [this] {
+            return judge_host(route_.host_key, route_.target, is_loopback_, host_proof_->key);
+        });
         if (trust == Trust::Unknown) return std::nullopt;
         Connection connection;
         if (purpose_ == Purpose::Login) {
-            connection.login = prepare_login(trust);
+            connection.login = at_stage("login", [&] { return prepare_login(trust); });
             auto [group, cipher] = tls_->parameters();
             connection.tls = TlsRecord{std::move(group), std::move(cipher),
                                        host_proof_->key.fingerprint(), connection.login->key};
@@ -108,8 +110,10 @@ class TlsDialer {
 
     void connect_to_any() {
         std::optional<SysError> last;
-        for (const Address& address :
-             look_up(route_.target.where, socket_family(route_.family), limit_)) {
+        const auto addresses = at_stage("resolve", [this] {
+            return look_up(route_.target.where, socket_family(route_.family), limit_);
+        });
+        for (const Address& address : addresses) {
             try {
                 Fd socket = begin_connect_from_own(address);
                 // The TLS context is made while the packets of the TCP handshake are under way.
@@ -178,7 +182,7 @@ class TlsDialer {
                 if (error->retry_after) {
                     words += " (try again in " + std::to_string(*error->retry_after) + " s)";
                 }
-                throw UserError(words);
+                throw StageError(stage_of_refusal(*error, false), words, error->retry_after);
             }
             std::size_t size = 0;
             char* const room = decoder_.frames().room(16384, size);
@@ -211,9 +215,10 @@ class TlsDialer {
         if (proof == nullptr) throw ProtocolError("the second message was not proof");
         host_proof_ = parse_host_proof(proof->payload);
         if (!is_proven(*host_proof_, channel_)) {
-            throw UserError(target_name() +
-                            ": the server's proof does not belong to this connection: the "
-                            "connection may be intercepted");
+            throw StageError("trust",
+                             target_name() +
+                                 ": the server's proof does not belong to this connection: the "
+                                 "connection may be intercepted");
         }
     }
 
@@ -367,7 +372,7 @@ Connection dial(const TlsRoute& route, const WaitLimit& limit, TlsDialer::Purpos
         unknown = dialer.host_key();
     }
     // The connection is closed while the user is asked: the server need not wait for the answer.
-    ask_about(route.host_key, route.target, *unknown, limit.cancel_fd);
+    at_stage("trust", [&] { ask_about(route.host_key, route.target, *unknown, limit.cancel_fd); });
     // The second attempt gets as much time as the first.
     WaitLimit again = limit;
     if (again.deadline != EventLoop::kNever) {

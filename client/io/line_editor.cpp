@@ -1,6 +1,7 @@
 #include "client/io/line_editor.hpp"
 
 #include "client/io/inherited_input.hpp"
+#include "client/io/screen.hpp"
 #include "common/base/error.hpp"
 
 #include <clocale>
@@ -41,7 +42,32 @@ std::string history_entry(const std::string& line) {
     return entry + "\n";
 }
 
+// Switches bracketed paste on or off, unless the terminal obeys no escape sequences.
+void set_bracketed_paste(const char* sequence) {
+    if (!has_escapes()) return;
+    std::fputs(sequence, stdout);
+    std::fflush(stdout);
+}
+
 }  // namespace
+
+std::string history_path() {
+    const char* const state = std::getenv("XDG_STATE_HOME");
+    const char* const home = std::getenv("HOME");
+    std::string folder;
+    if (state != nullptr && state[0] == '/') {
+        folder = state;
+    } else if (home != nullptr && home[0] == '/') {
+        folder = std::string(home) + "/.local/state";
+        (void)::mkdir((std::string(home) + "/.local").c_str(), 0755);
+    } else {
+        return "";
+    }
+    (void)::mkdir(folder.c_str(), 0700);
+    folder += "/frsh";
+    (void)::mkdir(folder.c_str(), 0700);
+    return ::access(folder.c_str(), W_OK) == 0 ? folder + "/history" : "";
+}
 
 struct LineEditor::State {
     EventLoop& loop;
@@ -206,12 +232,10 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
         [&state](short) { state.take_input(); });
     // libedit would do this after it shows the prompt; the first key may come before.
     ::el_set(state.editor, EL_PREP_TERM, 1);
-    std::fputs("\x1b[?2004h", stdout);
-    std::fflush(stdout);
+    set_bracketed_paste("\x1b[?2004h");
     int count = 0;
     const char* const text = ::el_gets(state.editor, &count);
-    std::fputs("\x1b[?2004l", stdout);
-    std::fflush(stdout);
+    set_bracketed_paste("\x1b[?2004l");
     if (state.interrupted) return Result::Interrupted;
     if (text == nullptr || count <= 0) return Result::EndOfFile;
     line.assign(text, static_cast<std::size_t>(count));

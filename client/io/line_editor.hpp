@@ -13,6 +13,10 @@
 
 namespace frsh {
 
+// Returns $XDG_STATE_HOME/frsh/history, else ~/.local/state/frsh/history; empty if the folder
+// cannot be created: the history then stays in memory.
+[[nodiscard]] std::string history_path();
+
 class LineEditor {
   public:
     enum class Result {

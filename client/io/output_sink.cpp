@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 
 #include <cstdlib>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -16,9 +17,13 @@ constexpr std::size_t kMaxInMemory = 1024 * 1024;
 // pipe(7): a pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting.
 constexpr std::size_t kCautious = 4096;
 
-Fd open_unnamed_file() {
+std::string spool_folder() {
     const char* const given = std::getenv("TMPDIR");
-    const std::string folder = given != nullptr && given[0] == '/' ? given : "/tmp";
+    return given != nullptr && given[0] == '/' ? given : "/tmp";
+}
+
+Fd open_unnamed_file() {
+    const std::string folder = spool_folder();
     Fd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (file.is_open()) return file;
     // Some file systems do not support O_TMPFILE.
@@ -148,6 +153,11 @@ void SpooledOutput::write(std::string_view bytes) {
 
 Offset SpooledOutput::take_used() {
     return std::exchange(used_, 0);
+}
+
+std::string SpooledOutput::problem() const {
+    return "the output could not be stored in " + spool_folder() + ": " + std::strerror(failure_) +
+           "; set TMPDIR to a folder with more room, or use --max-output";
 }
 
 std::string SpooledOutput::content() const {

@@ -81,6 +81,8 @@ class SpooledOutput : public OutputSink {
     Offset take_used() override;
     [[nodiscard]] bool is_drained() const override { return true; }
     [[nodiscard]] int failure() const override { return failure_; }
+    // Returns a text for the user about the failure: which folder is full, and what to do.
+    [[nodiscard]] std::string problem() const;
 
     // Returns all bytes.
     [[nodiscard]] std::string content() const;

@@ -1,8 +1,10 @@
 #include "client/modes/batch.hpp"
 
-#include "client/connection/connect.hpp"
 #include "client/connection/remote_shell.hpp"
+#include "client/connection/renewable_connection.hpp"
+#include "client/io/deferred_sink.hpp"
 #include "client/io/line_reader.hpp"
+#include "client/run/interrupt_ladder.hpp"
 #include "client/run/run_record.hpp"
 #include "client/run/run_report.hpp"
 #include "client/run/run_request.hpp"
@@ -11,10 +13,18 @@
 #include "common/base/text.hpp"
 #include "common/sys/signals.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
 
+#include <poll.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -22,49 +32,7 @@ namespace {
 
 using Time = EventLoop::Time;
 
-// DeferredSink stores output until let_through(), then passes it on to the real sink.
-class DeferredSink : public OutputSink {
-  public:
-    void write(std::string_view bytes) override {
-        if (sink_ != nullptr) {
-            sink_->write(bytes);
-        } else {
-            held_.write(bytes);
-        }
-    }
-    // Stored bytes count as used: they are spooled to a file.
-    Offset take_used() override {
-        return held_.take_used() + (sink_ != nullptr ? sink_->take_used() : 0);
-    }
-    [[nodiscard]] bool is_drained() const override { return true; }
-    [[nodiscard]] int failure() const override {
-        return held_.failure() != 0 || sink_ == nullptr ? held_.failure() : sink_->failure();
-    }
-
-    // Passes on only as much as the sink takes now, so that stored output stays out of memory.
-    // Returns true once all stored output has been passed on.
-    bool let_through(OutputSink& sink) {
-        if (sink_ != nullptr) return true;
-        std::string buffer(kPiece, '\0');
-        while (passed_on_ < held_.size() && sink.is_drained()) {
-            const std::string_view piece = held_.piece(passed_on_, buffer).substr(0, kPiece);
-            if (piece.empty()) break;  // Storing failed; failure() has the reason.
-            sink.write(piece);
-            passed_on_ += piece.size();
-        }
-        if (!sink.is_drained()) return false;
-        (void)sink.take_used();  // These bytes were counted when they were stored.
-        sink_ = &sink;
-        return true;
-    }
-    [[nodiscard]] const SpooledOutput& held() const { return held_; }
-
-  private:
-    static constexpr std::size_t kPiece = 256 * 1024;
-    SpooledOutput held_;
-    Offset passed_on_ = 0;
-    OutputSink* sink_ = nullptr;  // Set once all stored output has been passed on.
-};
+constexpr int kFailure = 255;
 
 struct Job {
     std::size_t line;
@@ -74,21 +42,32 @@ struct Job {
     RemoteRun* run = nullptr;
 };
 
+// A shell keeps its state in one session, so a batch in a shell cannot go on in another session.
+std::chrono::milliseconds renewal_grace(const ClientOptions& options) {
+    return options.one_shell ? std::chrono::milliseconds{0} : on_disconnect_of(options).grace;
+}
+
 class Batch {
   public:
     Batch(const ClientOptions& options, const StandardStreams& streams)
         : options_(options),
-          signals_({SIGINT, SIGTERM, SIGHUP}),
+          signals_(without_ignored({SIGINT, SIGTERM, SIGHUP})),
           out_(loop_, "stdout", STDOUT_FILENO,
                streams.was_open[1] ? InheritedOutput::WasOpen::Yes : InheritedOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, InheritedOutput::WasOpen::Yes),
-          server_(loop_, connect_to(options),
-                  [this](const Message& message) {
-                      if (shell_) shell_->on_message(message);
-                  }),
+          session_(
+              loop_, options,
+              [this](const Message& message) {
+                  if (shell_) shell_->on_message(message);
+              },
+              renewal_grace(options)),
           lines_(loop_, STDIN_FILENO, [this] { return may_read(); }) {
+        if (options.status_fd >= 0) {
+            records_.emplace(loop_, "the records", options.status_fd,
+                             InheritedOutput::WasOpen::Yes);
+        }
         if (options.one_shell) {
-            shell_.emplace(server_, options.env, options.cwd, on_disconnect_of(options));
+            shell_.emplace(session_.server(), options.env, options.cwd, on_disconnect_of(options));
         }
         signal_watch_ = loop_.watch(
             "signals: for the commands", signals_.fd(), [] { return short{POLLIN}; },
@@ -99,51 +78,62 @@ class Batch {
     }
 
     int run() {
-        while (!left_) {
+        while (state_ != State::Left) {
             start_jobs();
             if (is_done()) break;
-            server_.turn(leave_at_);
+            session_.server().turn(leave_at_);
             conclude_jobs();
             if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
-            if (EventLoop::Clock::now() >= leave_at_) left_ = true;
+            if (EventLoop::Clock::now() >= leave_at_) state_ = State::Left;
         }
-        if (!left_ && !stopping_ && server_.is_down() && !lines_.is_at_end()) {
-            const std::string& why = server_.problem();
-            fail(255, (why.empty() ? "the server closed the connection" : why) +
-                          "; the lines after " + std::to_string(line_number_) + " were not run");
+        if (state_ == State::Running && session_.is_closed() && has_more_lines()) {
+            give_up(session_.server().problem());
         }
-        if (!left_ && !flush_output()) code_ = 255;
-        if (!left_ && shell_) shell_->close(EventLoop::Clock::now() + kLeaveGracePeriod);
-        server_.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
+        if (state_ != State::Left && !flush_output()) code_ = kFailure;
+        const Time deadline = EventLoop::Clock::now() + kLeaveGracePeriod;
+        if (state_ != State::Left && shell_) shell_->close(deadline);
+        session_.server().finish(deadline);
         return code_;
     }
 
   private:
-    // Reads at most one line ahead of the running jobs.
-    [[nodiscard]] bool may_read() const {
-        return !stopping_ && jobs_.size() < options_.jobs && !server_.is_down();
+    // Running ── SIGINT, or the shell is lost ──▶ Stopping: no further line is started
+    // Running, Stopping ── another signal, stdout has no reader, the grace period is over ──▶ Left
+    enum class State { Running, Stopping, Left };
+
+    // Reads at most one line ahead of the running jobs. A new session is begun only for a line.
+    [[nodiscard]] bool may_read() {
+        return state_ == State::Running && jobs_.size() < options_.jobs && !next_line_ &&
+               !session_.is_closed();
     }
 
-    [[nodiscard]] bool is_done() const {
-        const bool no_more = stopping_ || server_.is_down() || lines_.is_at_end();
-        return no_more && jobs_.empty() && out_.is_drained() && err_.is_drained();
+    [[nodiscard]] bool has_more_lines() const { return next_line_ || !lines_.is_at_end(); }
+
+    [[nodiscard]] bool is_done() {
+        const bool no_more = state_ != State::Running || session_.is_closed() || !has_more_lines();
+        return no_more && jobs_.empty() && is_drained();
+    }
+
+    [[nodiscard]] bool is_drained() const {
+        return out_.is_drained() && err_.is_drained() && (!records_ || records_->is_drained());
     }
 
     void start_jobs() {
-        while (may_read()) {
-            auto line = lines_.take();
-            if (!line) break;
+        for (;;) {
+            if (may_read()) next_line_ = lines_.take();
+            if (!next_line_ || state_ != State::Running || session_.is_closed()) return;
+            if (!session_.is_open()) {
+                if (jobs_.empty()) session_.renew();
+                return;
+            }
             ++line_number_;
-            if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
-            start(std::move(*line));
+            std::string line = *std::exchange(next_line_, std::nullopt);
+            if (line.find_first_not_of(" \t\r") != std::string::npos) start(std::move(line));
         }
     }
 
     void start(std::string line) {
-        if (shell_ && shell_->ended()) {
-            log::error("the shell ended (" + describe(*shell_->ended()) + "); another takes over");
-            shell_->reopen();
-        }
+        if (shell_ && shell_->ended() && !replace_shell()) return;
         auto job = std::make_unique<Job>();
         job->line = line_number_;
         job->command = line;
@@ -151,11 +141,30 @@ class Batch {
             msg::Open open = open_for(options_, {std::move(line)});
             open.stdin_null = true;
             if (shell_) shell_->place(open);
-            job->run = &server_.open(std::move(open), job->out, job->err);
+            job->run = &session_.server().open(std::move(open), job->out, job->err);
         } catch (const UserError& error) {
-            return fail(255, "line " + std::to_string(line_number_) + ": " + error.what());
+            fail(kFailure, "line " + std::to_string(line_number_) + ": " + error.what());
+            const NotStarted why{"usage", 0, error.what()};
+            write_record(failure_record(asked(*job), why, std::nullopt),
+                         failure_record(asked(*job), why, std::nullopt));
+            return;
         }
         jobs_.push_back(std::move(job));
+    }
+
+    // A shell that a line has ended is replaced. A shell that was lost with the connection is not:
+    // the lines after it would run without its variables and folder.
+    bool replace_shell() {
+        const Outcome how = *shell_->ended();
+        if (std::holds_alternative<Lost>(how)) {
+            --line_number_;
+            give_up(describe(how));
+            state_ = State::Stopping;
+            return false;
+        }
+        log::error("the shell ended (" + describe(how) + "); another takes over");
+        shell_->reopen();
+        return true;
     }
 
     void conclude_jobs() {
@@ -164,11 +173,11 @@ class Batch {
             const bool out_is_through = options_.json || first.out.let_through(out_);
             const bool err_is_through = options_.json || first.err.let_through(err_);
             // Its output is written before any message about it.
-            if (!out_is_through || !err_is_through || !first.run->is_finished() ||
-                !out_.is_drained() || !err_.is_drained())
+            if (!out_is_through || !err_is_through || !first.run->is_finished() || !is_drained()) {
                 return;
+            }
             conclude(first);
-            server_.forget(*first.run);
+            session_.server().forget(*first.run);
             jobs_.pop_front();
         }
     }
@@ -179,25 +188,49 @@ class Batch {
         const std::string where = "line " + std::to_string(job.line) + ": ";
         const int code = exit_code(outcome);
         if (code != 0) fail(code, where + describe(outcome));
+        // An unknown outcome counts more than the exit code of an earlier line.
+        if (std::holds_alternative<Lost>(outcome)) code_ = kFailure;
         report_processes(*job.run, where);
         for (const DeferredSink* const sink : {&job.out, &job.err}) {
             if (sink->failure() == 0 || sink->failure() == EPIPE) continue;
-            fail(255, where + "output: " + std::strerror(sink->failure()));
+            const bool is_spool = sink->held().failure() != 0;
+            fail(kFailure,
+                 where + (is_spool ? sink->held().problem()
+                                   : "output: " + std::string(std::strerror(sink->failure()))));
         }
-        if (!options_.json) return;
-        out_.write(record_of(*job.run, outcome,
-                             {options_.target, {job.command}, false, true, server_.tls()},
-                             &job.out.held(), &job.err.held()) +
-                   "\n");
+        if (!options_.json && !records_) return;
+        write_record(record_of(*job.run, outcome, asked(job), nullptr, nullptr),
+                     record_of(*job.run, outcome, asked(job), spooled(job.out), spooled(job.err)));
+    }
+
+    [[nodiscard]] Asked asked(const Job& job) {
+        return {options_.target, {job.command}, false, true, session_.server().tls()};
+    }
+
+    void write_record(const std::string& record, const std::string& record_with_output) {
+        if (records_) records_->write(record + "\n");
+        if (options_.json) out_.write(record_with_output + "\n");
+    }
+
+    // Returns the output for the record; nullptr if it could not be stored.
+    static const SpooledOutput* spooled(const DeferredSink& sink) {
+        return sink.held().failure() == 0 ? &sink.held() : nullptr;
     }
 
     bool flush_output() {
-        while (!left_ && (!out_.is_drained() || !err_.is_drained()))
+        while (state_ != State::Left && !is_drained())
             loop_.run_once();
         out_.close();
-        if (out_.failure() == 0 || out_.failure() == EPIPE) return true;
-        log::error(std::string("stdout: ") + std::strerror(out_.failure()));
-        return false;
+        bool is_written = true;
+        const auto check_output = [&is_written](const InheritedOutput& output, const char* name) {
+            if (output.failure() == 0 || output.failure() == EPIPE) return;
+            log::error(std::string(name) + ": " + std::strerror(output.failure()));
+            is_written = false;
+        };
+        check_output(out_, "stdout");
+        if (records_) check_output(*records_, "--status-fd");
+        // A record that was not written is a failure also if its reader has gone.
+        return is_written && !(records_ && records_->failure() != 0);
     }
 
     void fail(int code, const std::string& why) {
@@ -205,44 +238,54 @@ class Batch {
         if (code_ == 0) code_ = code;
     }
 
+    // Reports that lines are left which cannot be run any more.
+    void give_up(const std::string& why) {
+        log::error((why.empty() ? "the server closed the connection" : why) +
+                   (shell_ ? "; the shell is gone" : "") + "; the lines after " +
+                   std::to_string(line_number_) + " were not run");
+        code_ = kFailure;
+    }
+
     void leave(int code, std::optional<std::string> signal = {}) {
         code_ = code;
-        server_.link().send(msg::Bye{std::move(signal)});
-        left_ = true;
+        session_.server().link().send(msg::Bye{std::move(signal)});
+        state_ = State::Left;
     }
 
     // Treats signals as one_shot.cpp does, for every running job. No more jobs are started.
     void on_signal(int number) {
-        stopping_ = true;
-        if (number != SIGINT) return leave(128 + number, signal_name(number));
-        ++interrupts_;
+        if (state_ == State::Running) state_ = State::Stopping;
+        const auto step = interrupts_.on_signal(number, EventLoop::Clock::now());
+        if (step == InterruptLadder::Step::Leave) return leave(128 + number, signal_name(number));
         bool any_runs = false;
         for (const auto& job : jobs_) {
             if (job->run->is_finished()) continue;
-            job->run->interrupt(interrupts_);
+            job->run->interrupt(step);
             any_runs = true;
         }
         if (!any_runs) return leave(128 + number);  // Only pending output or the next line is left.
         if (code_ == 0) code_ = 128 + SIGINT;
-        if (interrupts_ == 3) leave_at_ = EventLoop::Clock::now() + kLeaveGracePeriod;
+        leave_at_ = std::min(leave_at_, interrupts_.leave_at());
     }
 
+    // One member more than usual: each stream of the batch, and each part of its life, is one.
     const ClientOptions& options_;
     EventLoop loop_;
     Signals signals_;
     InheritedOutput out_;
     InheritedOutput err_;
+    std::optional<InheritedOutput> records_;  // --status-fd
     std::optional<RemoteShell> shell_;
     std::deque<std::unique_ptr<Job>> jobs_;
-    ServerConnection server_;  // Declared after the jobs: its runs use their sinks.
+    RenewableConnection session_;  // Declared after the jobs: its runs use their sinks.
     LineReader lines_;
+    std::optional<std::string> next_line_;  // Read, and not started yet.
     EventLoop::Watch signal_watch_;
-    std::size_t line_number_ = 0;
+    std::size_t line_number_ = 0;  // The line that was started last.
     int code_ = 0;
-    int interrupts_ = 0;
+    InterruptLadder interrupts_;
     Time leave_at_ = EventLoop::kNever;
-    bool stopping_ = false;
-    bool left_ = false;
+    State state_ = State::Running;
 };
 
 }  // namespace

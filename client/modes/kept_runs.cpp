@@ -152,6 +152,7 @@ class Asker {
   private:
     Channel take_channel() {
         is_answered_ = false;
+        refusal_.reset();
         channel_ = server_.take_channel();
         return channel_;
     }
@@ -231,9 +232,8 @@ int nothing_to_kill(const RemoteRun& run) {
     return kNothingToKill;
 }
 
-int kill_run(const ClientOptions& options) {
-    Asker asker(options);
-    const RemoteRun& before = asker.attach(options.request->run, Asker::Until::Now);
+int kill_run(Asker& asker, const ClientOptions& options, const std::string& run_id) {
+    const RemoteRun& before = asker.attach(run_id, Asker::Until::Now);
     const std::string id = before.id();
     if (!std::holds_alternative<Running>(before.outcome())) return nothing_to_kill(before);
     const RemoteRun& run = asker.attach(id, Asker::Until::Attached);
@@ -247,6 +247,39 @@ int kill_run(const ClientOptions& options) {
     asker.run().cancel();
     log::info(id + ": " + describe(asker.follow()));
     return 0;
+}
+
+// Applies `act` to each run, also after one of them failed. Returns the exit code of the first
+// failure, or 0.
+template <typename Act>
+int for_each_run(const std::vector<std::string>& runs, Act&& act) {
+    int code = 0;
+    for (const std::string& run : runs) {
+        int result = 0;
+        try {
+            result = act(run);
+        } catch (const UserError& error) {
+            if (runs.size() == 1) throw;
+            log::error(error.what());
+            result = 255;
+        }
+        if (code == 0) code = result;
+    }
+    return code;
+}
+
+std::vector<std::string> requested_runs(Asker& asker, const KeptRequest& request) {
+    std::vector<std::string> runs;
+    if (request.all_ended) {
+        for (const msg::Kept& kept : asker.list().kept) {
+            const bool is_over = !std::holds_alternative<Running>(kept.outcome);
+            if (is_over) runs.push_back(kept.run);
+        }
+        return runs;
+    }
+    runs.push_back(request.run);
+    runs.insert(runs.end(), request.more.begin(), request.more.end());
+    return runs;
 }
 
 }  // namespace
@@ -287,12 +320,19 @@ int run_kept_request(const ClientOptions& options) {
     switch (options.request->kind) {
         case KeptRequest::Kind::List:
             return print_runs(options);
-        case KeptRequest::Kind::Kill:
-            return kill_run(options);
         default:
-            Asker(options).forget(options.request->run);
-            return 0;
+            break;
     }
+    Asker asker(options);
+    const auto runs = requested_runs(asker, *options.request);
+    if (options.request->kind == KeptRequest::Kind::Kill) {
+        return for_each_run(runs,
+                            [&](const std::string& run) { return kill_run(asker, options, run); });
+    }
+    return for_each_run(runs, [&asker](const std::string& run) {
+        asker.forget(run);
+        return 0;
+    });
 }
 
 }  // namespace frsh

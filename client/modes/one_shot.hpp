@@ -7,10 +7,6 @@
 
 namespace frsh {
 
-// Logs in, runs nothing, and stays until the connection closes or a signal arrives (-N). Returns
-// the exit code.
-int run_without_command(const ClientOptions& options);
-
 // Executes a command, or --attach, --logs, --wait. Returns the program's exit code.
 int run_one_shot(const ClientOptions& options, const StandardStreams& streams);
 

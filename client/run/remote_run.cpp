@@ -138,9 +138,11 @@ void RemoteRun::go_on() {
         link_.send(message);
 }
 
-void RemoteRun::interrupt(int time) {
-    if (time > 2) return cancel();
-    signal(time == 1 ? "INT" : "TERM");
+void RemoteRun::interrupt(InterruptLadder::Step step) {
+    using Step = InterruptLadder::Step;
+    if (step == Step::Interrupt) signal("INT");
+    if (step == Step::Terminate) signal("TERM");
+    if (step == Step::Kill) cancel();
 }
 
 void RemoteRun::on_message(const Message& message) {
@@ -203,6 +205,7 @@ void RemoteRun::begin_at(Incoming& in, std::optional<Offset> wanted,
     in.sum = Crc32(point.crc32);
     in.begun_at = std::max(point.at, wanted.value_or(0));
     if (wanted && *wanted < point.at) {
+        in.gap_at = *wanted;
         log::error(std::string(name) + ": bytes " + std::to_string(*wanted) + " to " +
                    std::to_string(point.at) + " were not kept");
     }
@@ -262,10 +265,12 @@ void RemoteRun::link_down(const std::string& problem) {
     lose((problem.empty() ? "the connection closed" : problem) + " before the end was told");
 }
 
-void RemoteRun::refused(const std::string& why) {
+void RemoteRun::refused(const std::string& why, const char* stage,
+                        std::optional<std::uint64_t> retry_after) {
     if (is_finished()) return;
+    retry_after_ = retry_after;
     if (has_started() || is_attached()) return lose(why);
-    outcome_ = NotStarted{"server", 0, why};
+    outcome_ = NotStarted{stage, 0, why};
 }
 
 void RemoteRun::lose(const std::string& why) {
@@ -284,6 +289,12 @@ StreamSummary RemoteRun::received(StreamId stream) const {
 
 Offset RemoteRun::begun_at(StreamId stream) const {
     return (stream == StreamId::Stdout ? out_ : err_).begun_at;
+}
+
+bool RemoteRun::lacks_bytes() const {
+    const auto* const open = std::get_if<msg::Open>(&request_);
+    if (open != nullptr && open->max_output) return false;
+    return out_.gap_at || err_.gap_at;
 }
 
 bool RemoteRun::has_output() const {

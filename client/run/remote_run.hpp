@@ -4,10 +4,12 @@
 #pragma once
 
 #include "client/io/output_sink.hpp"
+#include "client/run/interrupt_ladder.hpp"
 #include "common/link/link.hpp"
 #include "common/proto/checksum.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -47,8 +49,8 @@ class RemoteRun : public Link::Source {
 
     void signal(const std::string& name);
     void cancel();
-    // Reacts to the `time`th Ctrl-C: sends INT, then TERM, then KILL.
-    void interrupt(int time);
+    // Sends INT, sends TERM or cancels the run. Step::Leave concerns the connection: it is ignored.
+    void interrupt(InterruptLadder::Step step);
 
     // Sets the size of the run's terminal. Of several pending sizes only the last is sent.
     void resize(const WindowSize& size) { resize_ = size_ = size; }
@@ -75,7 +77,11 @@ class RemoteRun : public Link::Source {
     void lose(const std::string& why);
     [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
     // The server closed the connection with an `error`: a run that has not started never will.
-    void refused(const std::string& why);
+    // `retry_after` is in seconds.
+    void refused(const std::string& why, const char* stage,
+                 std::optional<std::uint64_t> retry_after);
+    // The seconds after which a repetition may succeed, if the server named them.
+    [[nodiscard]] const std::optional<std::uint64_t>& retry_after() const { return retry_after_; }
 
     [[nodiscard]] bool has_started() const { return has_started_; }
     // The process id on the server's machine; 0 if there is none, or none was received yet.
@@ -87,12 +93,19 @@ class RemoteRun : public Link::Source {
     // Returns true once the outcome is final and checked. Sinks may still hold output.
     [[nodiscard]] bool is_finished() const { return outcome_.has_value(); }
     [[nodiscard]] const Outcome& outcome() const { return *outcome_; }
+    // Returns true if the command ended by itself: it was not killed, lost or left.
+    [[nodiscard]] bool has_exited() const {
+        return outcome_ && std::holds_alternative<Exited>(*outcome_);
+    }
     // The server's record; empty if the connection was lost before it arrived.
     [[nodiscard]] const std::optional<msg::End>& end() const { return end_; }
     // What this client counted, for the record of a lost run.
     [[nodiscard]] StreamSummary received(StreamId stream) const;
     // The offset at which the received output begins.
     [[nodiscard]] Offset begun_at(StreamId stream) const;
+
+    // Returns true if a gap was received that this request did not ask for (--max-output).
+    [[nodiscard]] bool lacks_bytes() const;
 
     bool has_output() const override;
     void put_control(std::string& out) override;
@@ -141,6 +154,7 @@ class RemoteRun : public Link::Source {
     bool has_started_ = false;
     std::int64_t pid_ = 0;
     std::optional<std::string> refusal_;
+    std::optional<std::uint64_t> retry_after_;
     bool is_suspended_ = false;
     std::optional<std::chrono::milliseconds> asked_at_;  // CLOCK_BOOTTIME, of the first request.
     std::vector<Message> held_back_;                     // Signals requested while suspended.

@@ -19,6 +19,12 @@ JsonObject stream_json(const RemoteRun& run, StreamId stream, const StreamSummar
     return json;
 }
 
+JsonObject outcome_json(const Outcome& outcome, std::optional<std::uint64_t> retry_after) {
+    JsonObject json = to_json(outcome);
+    if (retry_after) json.add_whole("retry_after", *retry_after);
+    return json;
+}
+
 }  // namespace
 
 std::string join_words(const std::vector<std::string>& words) {
@@ -41,6 +47,20 @@ void add_command(JsonObject& record, const Asked& asked) {
     record.add_texts(is_text ? "command" : "command_b64", is_text ? asked.words : encoded);
 }
 
+std::string failure_record(const Asked& asked, const NotStarted& why,
+                           std::optional<std::uint64_t> retry_after) {
+    JsonObject record;
+    record.add_bytes("target", asked.target);
+    if (asked.is_known) add_command(record, asked);
+    record.add_object("outcome", outcome_json(why, retry_after));
+    for (const StreamId id : {StreamId::Stdout, StreamId::Stderr})
+        record.add_object(name_of(id), to_json(StreamSummary{}));
+    record.add_null("usage");
+    for (const char* const name : {"holders", "survivors"})
+        record.add_objects(name, std::vector<JsonObject>());
+    return record.dump();
+}
+
 std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked& asked,
                       const SpooledOutput* out, const SpooledOutput* err) {
     const auto& end = run.end();
@@ -50,7 +70,7 @@ std::string record_of(const RemoteRun& run, const Outcome& outcome, const Asked&
     record.add_text("run", run.id());
     record.add_bytes("target", asked.target);
     if (asked.is_known) add_command(record, asked);
-    record.add_object("outcome", to_json(outcome));
+    record.add_object("outcome", outcome_json(outcome, run.retry_after()));
     for (const auto& [id, told, held] : {std::tuple(StreamId::Stdout, &msg::End::out, out),
                                          {StreamId::Stderr, &msg::End::err, err}}) {
         const StreamSummary summary = is_lost ? run.received(id) : (*end).*told;

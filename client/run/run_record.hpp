@@ -4,6 +4,7 @@
 #include "client/run/remote_run.hpp"
 #include "common/proto/json.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,5 +42,10 @@ void add_command(JsonObject& record, const Asked& asked);
 [[nodiscard]] std::string record_of(const RemoteRun& run, const Outcome& outcome,
                                     const Asked& asked, const SpooledOutput* out,
                                     const SpooledOutput* err);
+
+// Returns the record of a request that failed before a run could be started: the same keys, with
+// counts of 0. "retry_after" (seconds) is added to the outcome if the server named a time.
+[[nodiscard]] std::string failure_record(const Asked& asked, const NotStarted& why,
+                                         std::optional<std::uint64_t> retry_after);
 
 }  // namespace frsh

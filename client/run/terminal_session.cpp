@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/pty.hpp"
+#include "common/sys/signals.hpp"
 #include "common/sys/terminal_modes.hpp"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ void give_back_at_any_end() {
     struct sigaction action {};
     action.sa_handler = give_back;
     action.sa_flags = SA_RESETHAND | SA_ONSTACK;
-    for (const int number : kEnds)
+    for (const int number : without_ignored({kEnds.begin(), kEnds.end()}))
         (void)::sigaction(number, &action, nullptr);
 }
 

@@ -62,19 +62,28 @@ constexpr std::string_view kBase64 =
 }  // namespace
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-    if (text.empty() || !(text[0] >= '0' && text[0] <= '9')) return std::nullopt;
-    double value = 0;
-    const auto [rest, error] =
-        std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-    if (error != std::errc{}) return std::nullopt;
-    const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
-    double scale = unit.empty() ? 1e3 : 0;
-    for (const Unit& known : kDurations) {
-        if (unit == known.name) scale = known.milliseconds;
-    }
-    const double result = value * scale;
-    if (scale == 0 || !(result <= kLongestDuration)) return std::nullopt;
-    return std::chrono::milliseconds(std::llround(result));
+    double sum = 0;
+    double last_scale = 0;  // The unit of the part before; 0: this is the first part.
+    do {
+        if (text.empty() || !(text[0] >= '0' && text[0] <= '9')) return std::nullopt;
+        double value = 0;
+        const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value,
+                                                   std::chars_format::fixed);
+        if (error != std::errc{}) return std::nullopt;
+        text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+        const std::string_view unit = text.substr(0, text.find_first_of("0123456789"));
+        text.remove_prefix(unit.size());
+        // Only a number that stands alone may lack its unit.
+        double scale = unit.empty() && last_scale == 0 && text.empty() ? 1e3 : 0;
+        for (const Unit& known : kDurations) {
+            if (unit == known.name) scale = known.milliseconds;
+        }
+        if (scale == 0 || (last_scale != 0 && scale >= last_scale)) return std::nullopt;
+        sum += value * scale;
+        last_scale = scale;
+    } while (!text.empty());
+    if (!(sum <= kLongestDuration)) return std::nullopt;
+    return std::chrono::milliseconds(std::llround(sum));
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {

@@ -11,8 +11,8 @@
 
 namespace frsh {
 
-// Parses "250ms", "10s", "1.5m", "2h", "3d" or "90" (seconds). Returns nothing for any other text,
-// also for one with a sign or a space.
+// Parses "250ms", "1.5m", "2h", "90" (seconds) or "1m30s" (the largest unit first). Returns nothing
+// for any other text, also for one with a sign or a space.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 // Parses "4096", "64K", "16M" or "2G" (powers of 1024) to bytes. Returns nothing for other texts.

@@ -11,6 +11,14 @@
 
 namespace frsh {
 
+std::vector<int> without_ignored(std::vector<int> numbers) {
+    std::erase_if(numbers, [](int number) {
+        struct sigaction now {};
+        return ::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+    });
+    return numbers;
+}
+
 Signals::Signals(const std::vector<int>& numbers) {
     sigset_t set;
     sigemptyset(&set);

@@ -13,6 +13,11 @@
 
 namespace frsh {
 
+// Returns `numbers` without the signals that this process ignores. A signal that the parent ignores
+// (nohup(1), cron(8), `trap ''`) is ignored by every program that it starts. If such a signal were
+// blocked, signalfd(2) would deliver it all the same.
+[[nodiscard]] std::vector<int> without_ignored(std::vector<int> numbers);
+
 class Signals {
   public:
     // Blocks these signals for the process and delivers them through `fd()` from now on. Also

@@ -354,6 +354,7 @@ void JournalChannel::put_end(std::string& out) {
         add_gaps(*stream, *summary);
         if (stream->damage.empty()) continue;
         record.outcome = Lost{stream->damage};
+        record.journal = stream->damage;
         *summary = {stream->reader.at(), stream->reader.sum(), false, summary->delivered,
                     summary->gap_at};
     }

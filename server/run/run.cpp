@@ -6,6 +6,8 @@
 #include "server/run/shell_executor.hpp"
 
 #include <algorithm>
+#include <array>
+#include <csignal>
 #include <utility>
 
 namespace frsh {
@@ -15,6 +17,8 @@ using std::chrono::milliseconds;
 
 // How long a pipe may stay open once all processes of the run have been ended.
 constexpr milliseconds kLingerAfterEnding{200};
+// Replaces an endless linger once the client has sent a signal that ends most programs.
+constexpr milliseconds kLingerAfterInterrupt{2000};
 
 }  // namespace
 
@@ -115,7 +119,13 @@ void Run::on(const msg::Stop& stop) {
 
 void Run::on(const msg::Signal& signal) {
     const auto number = signal_number(signal.name);
-    if (!number || state_ != State::Running) return;  // This machine may not have that signal.
+    if (!number) return;  // This machine may not have that signal.
+    // The user wants the prompt back. A process that ignores the signal may hold the output open.
+    constexpr std::array kInterrupts = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGKILL};
+    const bool is_interrupt =
+        std::find(kInterrupts.begin(), kInterrupts.end(), *number) != kInterrupts.end();
+    if (is_interrupt && !limits_.linger) limits_.linger = kLingerAfterInterrupt;
+    if (state_ != State::Running) return check_progress(EventLoop::Clock::now());
     executor_->signal(*number);
 }
 

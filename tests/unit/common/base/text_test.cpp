@@ -10,6 +10,12 @@ TEST_CASE("text: a duration without a unit is in seconds") {
     CHECK(frsh::parse_duration("1.5m") == 90s);
     CHECK(frsh::parse_duration("2h") == 2h);
     CHECK(frsh::parse_duration("0") == 0ms);
+    CHECK(frsh::parse_duration("1m30s") == 90s);
+    CHECK(frsh::parse_duration("1d2h3m4s5ms") == 26h + 3min + 4s + 5ms);
+    CHECK(frsh::parse_duration("1.5h1.5s") == 90min + 1500ms);
+    for (const char* const wrong : {"1m30", "30s1m", "1m1m", "1 m", "1m 30s", "m", "1m-3s", "1x"}) {
+        CHECK(!frsh::parse_duration(wrong));
+    }
 }
 
 TEST_CASE("text: an invalid duration is refused") {

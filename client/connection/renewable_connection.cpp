@@ -1,0 +1,76 @@
+#include "client/connection/renewable_connection.hpp"
+
+#include "client/connection/connect.hpp"
+#include "common/base/log.hpp"
+
+#include <utility>
+
+namespace frsh {
+
+RenewableConnection::RenewableConnection(EventLoop& loop, const ClientOptions& options,
+                                         ServerConnection::OnOther on_other,
+                                         std::chrono::milliseconds grace)
+    : loop_(loop), grace_(grace) {
+    Connection first = connect_to(options);
+    connector_ = first.connector;
+    server_ = std::make_unique<ServerConnection>(loop, std::move(first), std::move(on_other));
+}
+
+bool RenewableConnection::is_open() {
+    update();
+    return state_ == State::Open && !server_->is_down();
+}
+
+bool RenewableConnection::is_closed() {
+    update();
+    return state_ == State::Closed;
+}
+
+void RenewableConnection::update() {
+    if (state_ == State::Renewing && !is_attempting_ && !server_->is_down() && server_->server()) {
+        state_ = State::Open;
+        reconnect_.reset();
+        log::info("a new session goes on");
+    }
+    if (state_ != State::Closed && !is_attempting_ && server_->is_down() && !may_renew()) {
+        state_ = State::Closed;
+        reconnect_.reset();
+    }
+}
+
+// A refusal stays the same, except of a session that has ended and of a server that restarts.
+bool RenewableConnection::may_renew() const {
+    if (grace_.count() == 0 || !connector_) return false;
+    if (state_ == State::Open && !server_->server()) return false;  // It never was reachable.
+    const auto& refusal = server_->refusal();
+    return !refusal || refusal->reason == "gone" || refusal->reason == "shutdown" ||
+           refusal->retry_after.has_value();
+}
+
+void RenewableConnection::renew() {
+    update();
+    if (state_ == State::Closed || is_attempting_ || !server_->is_down()) return;
+    const std::string why =
+        server_->problem().empty() ? "the server closed the connection" : server_->problem();
+    is_attempting_ = true;
+    if (state_ == State::Renewing) return reconnect_->again(why);
+    state_ = State::Renewing;
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(grace_).count();
+    log::error(why + "; trying to begin a new session for " + std::to_string(seconds) + " s");
+    reconnect_ = std::make_unique<Reconnect>(
+        loop_, connector_, EventLoop::Clock::now() + grace_,
+        [this](Connection connection) { take(std::move(connection)); },
+        [this](const std::string&) {
+            is_attempting_ = false;
+            state_ = State::Closed;
+        });
+}
+
+void RenewableConnection::take(Connection connection) {
+    is_attempting_ = false;
+    connection.connector = connector_;
+    server_->finish(EventLoop::Clock::now());
+    server_ = std::make_unique<ServerConnection>(loop_, std::move(connection));
+}
+
+}  // namespace frsh

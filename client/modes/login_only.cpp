@@ -1,0 +1,58 @@
+#include "client/modes/login_only.hpp"
+
+#include "client/connection/connect.hpp"
+#include "client/connection/server_connection.hpp"
+#include "client/run/interrupt_ladder.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/proto/message.hpp"
+#include "common/sys/event_loop.hpp"
+#include "common/sys/signals.hpp"
+
+#include <csignal>
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace frsh {
+
+void leave_terminal() {
+    if (check(::fork(), "fork") != 0) ::_exit(0);
+    check(::setsid(), "setsid");
+}
+
+int run_without_command(const ClientOptions& options) {
+    EventLoop loop;
+    Signals signals(without_ignored({SIGINT, SIGTERM, SIGHUP}));
+    int told = 0;
+    const auto watch = loop.watch(
+        "signals: to leave", signals.fd(), [] { return short{POLLIN}; },
+        [&](short) {
+            for (const int number : signals.take())
+                told = number;
+        });
+    ServerConnection server(loop, connect_to(options));
+    bool is_background = false;
+    while (told == 0 && !server.is_down()) {
+        server.turn();
+        if (!options.background || is_background || !server.server()) continue;
+        if (options.wants_sharing) {
+            // No other client can use this connection, so a process that keeps it is of no use.
+            log::info("-M: connections are not shared; the login works, and none is kept");
+            server.link().send(msg::Bye{});
+            server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
+            return 0;
+        }
+        leave_terminal();
+        is_background = true;
+    }
+    if (told != 0) {
+        server.link().send(msg::Bye{});
+        server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
+        return 128 + told;
+    }
+    log::error(server.problem().empty() ? "the connection closed" : server.problem());
+    return 255;
+}
+
+}  // namespace frsh

@@ -1,0 +1,49 @@
+// What the prompt shows, and what it knows about a typed command before that runs. No descriptor
+// and no link: the mode passes in what it has observed.
+#pragma once
+
+#include "common/proto/message.hpp"
+#include "common/proto/outcome.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace frsh {
+
+struct PromptFacts {
+    std::string user;
+    std::string host;
+    std::string cwd;
+    std::string home;
+    int last_code = 0;
+    bool has_colour = false;
+};
+// Returns the prompt. Bytes between two \1 have no width on the screen.
+[[nodiscard]] std::string prompt_text(const PromptFacts& facts);
+
+// Returns the text of :help.
+[[nodiscard]] std::string_view prompt_help();
+
+// Returns true if the text may be incomplete (an open quote, a here-document, a compound command).
+// Only then a shell is run to check it, so that a plain line costs nothing.
+[[nodiscard]] bool may_be_incomplete(const std::string& text);
+// Returns true if the text ends in a backslash that continues the line.
+[[nodiscard]] bool ends_in_continuation(std::string_view text);
+
+// Returns the request for `SHELL -n`, which reads the command from its stdin. The caller sets the
+// run id.
+[[nodiscard]] msg::Open completeness_request(const std::string& shell);
+// What `SHELL -n` found out about a command.
+enum class Completeness {
+    Complete,
+    Incomplete,
+    Unknown,  // The check itself did not run to its end.
+};
+[[nodiscard]] Completeness completeness_of(const Outcome& check, std::string_view its_stderr);
+
+// Returns the entries of `env -0` that a program on a terminal gets from the shell: all but those
+// that each program or frsh sets itself.
+[[nodiscard]] std::vector<std::string> variables_in(std::string_view env_output);
+
+}  // namespace frsh

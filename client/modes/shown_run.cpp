@@ -1,0 +1,74 @@
+#include "client/modes/shown_run.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace frsh {
+
+ShownRun::ShownRun(EventLoop& loop, Screen& screen, std::optional<char> escape)
+    : loop_(loop), screen_(screen), escape_(escape), terminal_(STDIN_FILENO) {
+    watch_ = loop.watch(
+        "terminal: input for the command", terminal_.fd(),
+        [this]() -> short {
+            const bool wanted = run_ != nullptr && input_ == Input::Lines;
+            return wanted && run_->stdin_room() > 0 ? POLLIN : short{0};
+        },
+        [this](short) { on_lines(); });
+}
+
+void ShownRun::show(RemoteRun& run, Input input) {
+    run_ = &run;
+    input_ = input;
+    interrupts_ = {};
+    if (input == Input::Keys) keys_.emplace(loop_, STDIN_FILENO, run, escape_);
+}
+
+void ShownRun::hide() {
+    keys_.reset();
+    run_ = nullptr;
+    input_ = Input::None;
+}
+
+void ShownRun::interrupt() {
+    screen_.note_typed(false);  // The terminal has shown ^C.
+    run_->interrupt(interrupts_.on_signal(SIGINT, EventLoop::Clock::now()));
+}
+
+void ShownRun::quit() {
+    run_->signal("QUIT");
+}
+
+void ShownRun::on_terminal_signal(int number) {
+    if (keys_) return keys_->on_signal(number);
+    // The prompt ignores SIGTSTP. SIGSTOP cannot be ignored.
+    if (number == SIGTSTP) stop_here(Stopped::Us);
+}
+
+bool ShownRun::check_keys() {
+    using Wish = TerminalSession::Wish;
+    if (!keys_) return false;
+    if (keys_->wish() == Wish::HungUp) return true;
+    if (keys_->wish() == Wish::Stay || interrupts_.has_begun()) return false;
+    (void)interrupts_.on_signal(SIGINT, EventLoop::Clock::now());
+    run_->signal("HUP");  // An interactive shell ignores TERM and ends on HUP.
+    run_->cancel();
+    return false;
+}
+
+void ShownRun::on_lines() {
+    char buffer[4096];
+    const std::size_t size = std::min(sizeof buffer, run_->stdin_room());
+    const IoResult result = terminal_.read(buffer, size);
+    if (result.status == IoResult::Status::EndOfFile) {
+        input_ = Input::None;
+        run_->finish_stdin();
+    } else if (result.status == IoResult::Status::Done) {
+        run_->append_stdin({buffer, result.bytes});
+        screen_.note_typed(buffer[result.bytes - 1] == '\n');
+    }
+}
+
+}  // namespace frsh

@@ -1,0 +1,59 @@
+// ShownRun is the run that has the user's terminal at the prompt: it gets the typed input and the
+// interrupts. At most one run is shown at a time.
+//
+//     Input    what the run gets of the terminal
+//     None     nothing: typed text waits for the prompt
+//     Lines    lines, as the terminal edits them; becomes None at Ctrl-D
+//     Keys     every key (:tty); see TerminalSession
+#pragma once
+
+#include "client/io/inherited_input.hpp"
+#include "client/io/screen.hpp"
+#include "client/run/interrupt_ladder.hpp"
+#include "client/run/remote_run.hpp"
+#include "client/run/terminal_session.hpp"
+#include "common/sys/event_loop.hpp"
+
+#include <optional>
+
+namespace frsh {
+
+class ShownRun {
+  public:
+    enum class Input { None, Lines, Keys };
+
+    // All are lent. `escape` begins an escape at the start of a line with Input::Keys.
+    ShownRun(EventLoop& loop, Screen& screen, std::optional<char> escape);
+
+    // `run` is lent until hide().
+    void show(RemoteRun& run, Input input);
+    void hide();
+    [[nodiscard]] bool is_shown() const { return run_ != nullptr; }
+    [[nodiscard]] bool has_keys() const { return keys_.has_value(); }
+
+    // Passes a Ctrl-C on; see InterruptLadder.
+    void interrupt();
+    // Returns true once a Ctrl-C has arrived since show().
+    [[nodiscard]] bool was_interrupted() const { return interrupts_.has_begun(); }
+    // Passes Ctrl-\ on.
+    void quit();
+    // Handles SIGWINCH, SIGTSTP and SIGCONT while a run is shown.
+    void on_terminal_signal(int number);
+    // Ends the run if the user typed the escape. Returns true if the terminal has hung up.
+    [[nodiscard]] bool check_keys();
+
+  private:
+    void on_lines();
+
+    EventLoop& loop_;
+    Screen& screen_;
+    std::optional<char> escape_;
+    InheritedInput terminal_;
+    RemoteRun* run_ = nullptr;
+    Input input_ = Input::None;
+    InterruptLadder interrupts_;
+    std::optional<TerminalSession> keys_;
+    EventLoop::Watch watch_;
+};
+
+}  // namespace frsh

@@ -1,0 +1,234 @@
+"""A record for every end, and what the modes do with a server that fails in the middle."""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from fake_server import FakeServer  # noqa: E402
+from harness import Case, FRSH, PATIENCE, environment, main, open_descriptors, wait_until  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+LOST = {"kind": "lost", "message": "the session died"}
+
+
+class Records(Case):
+    def environment(self, **more):
+        return environment(self.unix.runtime, HOME=self.folder, **more)
+
+    def frsh(self, *words, stdin=b""):
+        """Returns exit code, stdout, stderr and the lines of --status-fd."""
+        reader, writer = os.pipe()
+        try:
+            result = subprocess.run([FRSH, "--status-fd", str(writer), *words], input=stdin,
+                                    capture_output=True, timeout=PATIENCE, pass_fds=[writer],
+                                    env=self.environment())
+        finally:
+            os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            records = [json.loads(line) for line in file.read().splitlines()]
+        return result.returncode, result.stdout, result.stderr, records
+
+    def fake(self, serve, **more):
+        server = FakeServer(self.short_path(), serve, **more)
+
+        def close():
+            server.close()
+            self.assertEqual([], server.problems)
+
+        self.addCleanup(close)
+        return "unix:" + server.path
+
+    def check_not_started(self, stage, *words, stdin=b"", **outcome):
+        for quiet in ([], ["-q"]):
+            code, out, err, records = self.frsh(*quiet, "--json", *words, stdin=stdin)
+            self.assertEqual(255, code, err)
+            self.assertEqual(1, len(records), (out, err))
+            self.assertEqual(records, [json.loads(out)])
+            found = records[0]["outcome"]
+            self.assertEqual(("not_started", stage), (found["kind"], found["stage"]), found)
+            self.assertNotEqual("", found["message"])
+            for key, value in outcome.items():
+                self.assertEqual(value, found[key])
+
+    def test_e9_a_request_that_fails_before_its_run_has_a_record_with_the_stage(self):
+        self.check_not_started("usage", "--no-such-option", "host", "true")
+        self.check_not_started("usage", "--timeout=never", "host", "true")
+        self.check_not_started("usage", "--cwd=/", "--batch", "--attach=abc", "host")
+        self.check_not_started("usage", f"unix:{self.server.socket}", "--argv", "true", "a\nb",
+                               "--env=broken")
+        self.check_not_started("connect", f"unix:{self.folder}/absent", "true")
+        self.check_not_started("connect", "--batch", f"unix:{self.folder}/absent", stdin=b"true\n")
+        self.check_not_started("connect", "--plaintext", "127.0.0.1:1", "true")
+        self.check_not_started("resolve", "--plaintext", "host.invalid:7722", "true")
+
+    def test_a_refusal_has_its_stage_and_the_time_to_wait(self):
+        def busy(peer):
+            peer.hear("open")
+            peer.say("error", reason="busy", message="too many", retry_after=7)
+
+        self.check_not_started("busy", self.fake(busy), "true", retry_after=7)
+
+    def test_a_server_of_another_version_has_taken_nothing(self):
+        path = self.short_path()
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(path)
+        listening.listen()
+
+        def serve():
+            hello = json.dumps({"type": "hello", "proto": 99, "software": "x/9", "features": [],
+                                "user": "u", "host": "h"}).encode()
+            for _ in range(2):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.sendall(struct.pack(">I", len(hello)) + hello)
+                    while connection.recv(4096):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            self.check_not_started("connect", "--run-id=abc", "unix:" + path, "true")
+            thread.join()
+        finally:
+            listening.close()
+
+    def test_a_batch_writes_one_record_a_line(self):
+        code, out, err, records = self.frsh("--batch", f"unix:{self.server.socket}",
+                                            stdin=b"echo one\n\nexit 3\nkill -9 $$\n")
+        self.assertEqual((3, b"one\n"), (code, out), err)
+        self.assertEqual([{"kind": "exited", "code": 0}, {"kind": "exited", "code": 3}],
+                         [one["outcome"] for one in records[:2]])
+        self.assertEqual("KILL", records[2]["outcome"]["signal"])
+        self.assertEqual(["echo one", "exit 3", "kill -9 $$"], [one["command"] for one in records])
+
+    def test_a_batch_goes_on_with_a_new_session_after_a_loss_between_lines(self):
+        sessions = []
+
+        def serve(peer):
+            sessions.append(peer)
+            request, _ = peer.hear("open")
+            peer.say("started", ch=request["ch"], run=request["run"], pid=7)
+            output = b"session %d\n" % len(sessions)
+            peer.data(request, "stdout", 0, output)
+            peer.end(request, output)
+            peer.hear("end_ack")
+
+        process = subprocess.Popen(
+            [FRSH, "-q", "--on-disconnect=grace:20s", "--batch", self.fake(serve)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment())
+        with self.running(process):
+            for number in (1, 2, 3):
+                process.stdin.write(b"true\n")
+                process.stdin.flush()
+                self.assertEqual(b"session %d\n" % number, process.stdout.readline())
+                wait_until(lambda: not self.is_connected(process.pid), "the loss to be noticed")
+            process.stdin.close()
+            self.assertEqual(0, process.wait(PATIENCE))
+
+    @staticmethod
+    def is_connected(pid):
+        return any(name.startswith("socket:") for name in open_descriptors(pid).values())
+
+    def test_e11_a_batch_with_an_unknown_line_exits_with_255(self):
+        def serve(peer):
+            for code in (3, None, 0):
+                request, _ = peer.hear("open")
+                peer.say("started", ch=request["ch"], run=request["run"], pid=7)
+                outcome = LOST if code is None else {"kind": "exited", "code": code}
+                peer.end(request, outcome=outcome)
+
+            peer.hear("bye")
+
+        code, _, err, records = self.frsh("--batch", self.fake(serve), stdin=b"a\nb\nc\n")
+        self.assertEqual(255, code, err)
+        self.assertEqual(["exited", "lost", "exited"],
+                         [one["outcome"]["kind"] for one in records])
+
+    def test_a_batch_in_one_shell_reports_that_the_shell_is_gone(self):
+        def serve(peer):
+            request, _ = peer.hear("open")
+            peer.say("started", ch=request["ch"], run=request["run"], pid=0)
+            peer.end(request)
+            peer.hear("end_ack")
+
+        code, _, err, _ = self.frsh("--batch", "--one-shell", self.fake(serve),
+                                    stdin=b"a\n" + b"b\n" * 3)
+        self.assertEqual(255, code, err)
+        self.assertIn(b"the shell is gone; the lines after", err)
+
+    def test_e10_missing_bytes_of_a_kept_run_are_never_0(self):
+        def gap(peer):
+            request, _ = peer.hear("attach")
+            peer.attached(request)
+            peer.say("gap", ch=request["ch"], stream="stdout", off=0, to=4, crc32=0x0bad)
+            streams = {"bytes": 4, "crc32": 0x0bad, "eof": True, "delivered": 0, "gap_at": 0}
+            peer.end(request, stdout=streams)
+            peer.hear("end_ack")
+
+        def damage(peer):
+            request, _ = peer.hear("attach")
+            peer.attached(request)
+            peer.end(request, outcome=LOST, journal="the checksum differs")
+            peer.hear("end_ack")
+
+        for serve in (gap, damage):
+            for options in (["--logs=abc"], ["--attach=abc"], ["-q", "--logs=abc"],
+                            ["--json", "--logs=abc"]):
+                code, _, err, records = self.frsh(*options, self.fake(serve))
+                self.assertEqual(255, code, (serve, options, err))
+                self.assertEqual(1, len(records))
+
+    def at_fake_prompt(self, checks):
+        """A prompt whose checks of a typed command end in these ways; None: the session died."""
+        opened = []
+
+        def serve(peer):
+            shell, _ = peer.hear("shell_open")
+            peer.say("shell_ready", b"/\0/home\0", shell=shell["shell"], pid=7, kind="bash")
+            left = list(checks)
+            while True:
+                request, payload = peer.hear("open")
+                opened.append(payload)
+                peer.say("started", ch=request["ch"], run=request["run"], pid=0)
+                if "shell" in request:
+                    peer.end(request)
+                    continue
+                found = left.pop(0)
+                if found is None:
+                    peer.end(request, outcome=LOST)
+                else:
+                    peer.data(request, "stderr", 0, found)
+                    peer.end(request, err=found, outcome={"kind": "exited", "code": 2})
+
+        words = [FRSH, self.fake(serve)]
+        return Terminal(self, words, self.environment(TERM="xterm")), opened
+
+    def test_a_check_without_an_answer_is_repeated(self):
+        terminal, opened = self.at_fake_prompt([None, None, b"unexpected end of file"])
+        with terminal as t:
+            t.prompt()
+            t.enter("for q in 1 2 3; do")
+            self.assertEqual(">", t.prompt())
+            self.assertEqual(3, len(opened))
+            t.keys(b"\x03")
+            t.prompt()
+            t.leave()
+
+    def test_a_command_that_was_never_checked_is_not_run(self):
+        terminal, opened = self.at_fake_prompt([None, None, None])
+        with terminal as t:
+            t.prompt()
+            t.enter("for q in 1 2 3; do")
+            t.wait_for(rb"the command was not run", "the message")
+            t.prompt()
+            self.assertEqual(3, len(opened))
+            t.leave()
+
+
+if __name__ == "__main__":
+    main()
