@@ -76,8 +76,7 @@ RunFacts::Mode mode_of(const ClientOptions& options) {
     return RunFacts::Mode::Attach;
 }
 
-// Throws StageError if the server lacks a feature that was requested. An old server would ignore
-// the unknown key and run the command on pipes, or end it with the connection.
+// Throws StageError if the server lacks a requested feature: it would ignore the unknown key.
 void check_features(const ServerConnection& server, const ClientOptions& options, TerminalUse use) {
     if (use != TerminalUse::None && server.is_known_to_lack("ptys")) {
         throw StageError("server", "-t: this server gives no terminals");
@@ -349,8 +348,7 @@ class OneShot {
         return out.failure() == 0 || out.failure() == EPIPE;
     }
 
-    // Blocks until the reader has taken all output, or until a signal. If the client has left,
-    // blocks until leave_.at at most.
+    // Blocks until the reader has taken all output, a signal, or leave_.at if the client has left.
     void wait_for_reader(const InheritedOutput& output) {
         const State before = state_;
         const auto until = [this] { return has_left() ? leave_.at : EventLoop::kNever; };
@@ -358,8 +356,7 @@ class OneShot {
             loop_.run_once(until());
     }
 
-    // Writes all received output before the first message about the run. If the client has left,
-    // blocks until leave_.at at most, as wait_for_reader() does.
+    // Writes all output before the first message about the run. Blocks as wait_for_reader() does.
     void wait_for_readers() {
         const State before = state_;
         const auto until = [this] { return has_left() ? leave_.at : EventLoop::kNever; };

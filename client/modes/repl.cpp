@@ -289,7 +289,6 @@ class Repl {
         server_.forget(run);
     }
 
-    // Passes signals and input to the run meanwhile. Returns early if frsh is to leave.
     void run_until_end(RemoteRun& run, ShownRun::Input input) {
         shown_.show(run, input);
         while (is_here() && !(run.is_finished() && screen_.is_drained())) {
