@@ -12,7 +12,7 @@ namespace {
 using Client = RunFacts::Client;
 using Mode = RunFacts::Mode;
 
-constexpr int kFailure = 255;
+constexpr int kFailureCode = 255;
 
 // "30s", "250ms"
 std::string in_words(std::chrono::milliseconds time) {
@@ -37,11 +37,11 @@ bool is_incomplete(const RunFacts& facts) {
 int code_for(const RunFacts& facts) {
     if (has_left(facts)) return facts.leave_code;
     if (facts.mode == Mode::Logs) {
-        return facts.is_end_known && !is_incomplete(facts) ? 0 : kFailure;
+        return facts.is_end_known && !is_incomplete(facts) ? 0 : kFailureCode;
     }
     if (facts.mode == Mode::Detach && is_started(facts)) return 0;
     const int code = exit_code(facts.outcome);
-    return code == 0 && is_incomplete(facts) ? kFailure : code;
+    return code == 0 && is_incomplete(facts) ? kFailureCode : code;
 }
 
 // Returns a hint for a run whose end did not arrive.
@@ -108,7 +108,7 @@ ExitReport report_exit(const RunFacts& facts) {
 
 int code_after_failures(int code, int stdout_error, int other_error) {
     const auto is_fatal = [](int error) { return error != 0 && error != EPIPE; };
-    if (is_fatal(stdout_error) || is_fatal(other_error)) return kFailure;
+    if (is_fatal(stdout_error) || is_fatal(other_error)) return kFailureCode;
     return stdout_error == EPIPE && code == 0 ? 128 + SIGPIPE : code;
 }
 
