@@ -10,6 +10,7 @@
 #include "common/sys/trusted_file.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <ctime>
 
@@ -17,6 +18,7 @@
 #include <poll.h>
 #include <shadow.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -224,6 +226,13 @@ std::optional<FoundGrant> find_grant(const User& user, const std::vector<PublicK
     });
     if (answer.empty()) return std::nullopt;
     return decode_found(answer, keys);
+}
+
+void leave_session_keyring() {
+    constexpr long kJoinSessionKeyring = 1;  // KEYCTL_JOIN_SESSION_KEYRING, without a name.
+    if (::syscall(SYS_keyctl, kJoinSessionKeyring, nullptr) != -1) return;
+    // A kernel without keys, or a container that forbids keyctl(2), gives the user no keys either.
+    if (errno != ENOSYS && errno != EPERM) throw SysError("keyctl");
 }
 
 void become_user(const User& user) {

@@ -46,6 +46,11 @@ struct FoundGrant {
                                                    const std::vector<PublicKey>& keys,
                                                    const std::string& address);
 
+// Puts this process into a new session keyring (keyctl(2)). The old one belongs to the shell or the
+// service that started the server, and a process that has it can read its keys as any user. Call it
+// as root: the new keyring then counts towards root's quota, which is large. Throws SysError.
+void leave_session_keyring();
+
 // Becomes the user for good: sets groups, gid and uid, and checks that there is no way back. Does
 // nothing if the process runs as that user, except root. Throws SysError.
 void become_user(const User& user);

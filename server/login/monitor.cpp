@@ -263,6 +263,7 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             why = *refusal;
             words = "login refused: " + *refusal;  // The peer has proved to own the account.
         } else {
+            if (::geteuid() == 0) leave_session_keyring();
             become_user(*user);
             tell_listener(LoginStep::Admitted);  // The listener reads the user of this process.
             steps_.close();

@@ -164,5 +164,45 @@ class Shells(AccountCase):
             self.assertEqual(result.code == 0, is_plain)
 
 
+class Keyring(AccountCase):
+    """The server is started in a session keyring that holds a key, as a service manager does."""
+
+    # The numbers of system calls: those of x86-64, and those of newer architectures.
+    KEYS = """
+import ctypes, platform
+libc = ctypes.CDLL(None, use_errno=True)
+ADD_KEY, KEYCTL = (248, 250) if platform.machine() == "x86_64" else (217, 219)
+"""
+    JOIN = KEYS + """
+import os, sys
+if libc.syscall(KEYCTL, 1, None) == -1: sys.exit("keyctl is not permitted here")
+libc.syscall(ADD_KEY, b"user", b"frsh-secret", b"secret", 6, -3)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+    LOOK = KEYS + """
+print(libc.syscall(KEYCTL, 0, -3, 0), libc.syscall(KEYCTL, 10, -3, b"user", b"frsh-secret", 0))
+"""
+
+    def test_each_login_has_a_session_keyring_of_its_own_as_root(self):
+        needs_root(self)
+        self.account("/bin/sh")
+        if subprocess.run([sys.executable, "-c", self.JOIN, "true"]).returncode != 0:
+            self.skipTest("keyctl is not permitted here")
+        prefix = self.users.prefix
+        type(self).users.prefix = [sys.executable, "-c", self.JOIN, *prefix]
+        try:
+            server = self.start("keyring", "")
+        finally:
+            type(self).users.prefix = prefix
+        seen = set()
+        for _ in range(2):
+            result = self.client.run("--argv", f"{NAME}@{server.name}", "/usr/bin/python3", "-c", self.LOOK)
+            keyring, secret = map(int, result.out.split())
+            self.assertGreater(keyring, 0)
+            self.assertEqual(secret, -1, "the key of the server's keyring is found")
+            seen.add(keyring)
+        self.assertEqual(len(seen), 2, seen)
+
+
 if __name__ == "__main__":
     main()
