@@ -32,7 +32,7 @@ namespace {
 
 using Time = EventLoop::Time;
 
-constexpr int kFailure = 255;
+constexpr int kBatchFailure = 255;
 
 struct Job {
     std::size_t line;
@@ -89,7 +89,7 @@ class Batch {
         if (state_ == State::Running && session_.is_closed() && has_more_lines()) {
             give_up(session_.server().problem());
         }
-        if (state_ != State::Left && !flush_output()) code_ = kFailure;
+        if (state_ != State::Left && !flush_output()) code_ = kBatchFailure;
         const Time deadline = EventLoop::Clock::now() + kLeaveGracePeriod;
         if (state_ != State::Left && shell_) shell_->close(deadline);
         session_.server().finish(deadline);
@@ -143,7 +143,7 @@ class Batch {
             if (shell_) shell_->place(open);
             job->run = &session_.server().open(std::move(open), job->out, job->err);
         } catch (const UserError& error) {
-            fail(kFailure, "line " + std::to_string(line_number_) + ": " + error.what());
+            fail(kBatchFailure, "line " + std::to_string(line_number_) + ": " + error.what());
             const NotStarted why{"usage", 0, error.what()};
             write_record(failure_record(asked(*job), why, std::nullopt),
                          failure_record(asked(*job), why, std::nullopt));
@@ -189,12 +189,12 @@ class Batch {
         const int code = exit_code(outcome);
         if (code != 0) fail(code, where + describe(outcome));
         // An unknown outcome counts more than the exit code of an earlier line.
-        if (std::holds_alternative<Lost>(outcome)) code_ = kFailure;
+        if (std::holds_alternative<Lost>(outcome)) code_ = kBatchFailure;
         report_processes(*job.run, where);
         for (const DeferredSink* const sink : {&job.out, &job.err}) {
             if (sink->failure() == 0 || sink->failure() == EPIPE) continue;
             const bool is_spool = sink->held().failure() != 0;
-            fail(kFailure,
+            fail(kBatchFailure,
                  where + (is_spool ? sink->held().problem()
                                    : "output: " + std::string(std::strerror(sink->failure()))));
         }
@@ -243,7 +243,7 @@ class Batch {
         log::error((why.empty() ? "the server closed the connection" : why) +
                    (shell_ ? "; the shell is gone" : "") + "; the lines after " +
                    std::to_string(line_number_) + " were not run");
-        code_ = kFailure;
+        code_ = kBatchFailure;
     }
 
     void leave(int code, std::optional<std::string> signal = {}) {
