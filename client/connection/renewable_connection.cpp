@@ -32,9 +32,14 @@ void RenewableConnection::update() {
         reconnect_.reset();
         log::info("a new session goes on");
     }
-    if (state_ != State::Closed && !is_attempting_ && server_->is_down() && !may_renew()) {
+    const bool has_ended = !is_attempting_ && server_->is_down();
+    if (!has_ended || state_ == State::Closed || state_ == State::Lost) return;
+    if (!may_renew()) {
         state_ = State::Closed;
         reconnect_.reset();
+    } else if (state_ == State::Open) {
+        state_ = State::Lost;
+        server_->finish(EventLoop::Clock::now());  // Closes the socket.
     }
 }
 

@@ -2,7 +2,7 @@
 // Between two commands the server keeps nothing for the client, so its session ends with a lost
 // connection. A new session then takes its place.
 //
-//     Open ── the session has ended, and renew() was called ──▶ Renewing
+//     Open ── the session has ended ──▶ Lost ── renew() ──▶ Renewing
 //     Renewing ── connected, and the server's hello has arrived ──▶ Open
 //     Open ── the server refused, or there is no grace period ──▶ Closed
 //     Renewing ── the server refused, or the grace period is over ──▶ Closed
@@ -38,7 +38,7 @@ class RenewableConnection {
     void renew();
 
   private:
-    enum class State { Open, Renewing, Closed };
+    enum class State { Open, Lost, Renewing, Closed };
 
     // Moves the state on if the session was greeted or has ended.
     void update();

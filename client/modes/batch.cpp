@@ -194,6 +194,7 @@ class Batch {
         for (const DeferredSink* const sink : {&job.out, &job.err}) {
             if (sink->failure() == 0 || sink->failure() == EPIPE) continue;
             const bool is_spool = sink->held().failure() != 0;
+            code_ = kBatchFailure;  // The run may have been ended by this failure.
             fail(kBatchFailure,
                  where + (is_spool ? sink->held().problem()
                                    : "output: " + std::string(std::strerror(sink->failure()))));

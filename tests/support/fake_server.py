@@ -18,7 +18,7 @@ class Peer:
         self.offsets = {}  # The end of each stream so far, by channel and name.
         self.say("hello", proto=1, software="fake/1", features=features, user="u", host="h")
 
-    def say(self, kind, payload=b"", **header):
+    def say(self, kind, payload=b"", /, **header):
         header = {"type": kind, **header}
         if payload:
             header["len"] = len(payload)
