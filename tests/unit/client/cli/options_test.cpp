@@ -26,7 +26,10 @@ auto parse(Parse function, const char* program, std::vector<std::string> words, 
 
 auto client(const std::vector<std::string>& words) {
     int status = -1;
-    auto options = parse(frsh::parse_client_options, "frsh", words, status);
+    const auto function = [](int argc, char** argv, int& code) {
+        return frsh::parse_client_options(argc, argv, code);
+    };
+    auto options = parse(function, "frsh", words, status);
     CHECK((options.has_value() || status == 255));
     return options;
 }
@@ -41,6 +44,32 @@ auto server(const std::vector<std::string>& words) {
 using Strings = std::vector<std::string>;
 
 }  // namespace
+
+TEST_CASE("options: --kill and --forget take several ids") {
+    const auto kill = client({"--kill", "a,b", "--kill", "c", "host"});
+    REQUIRE(kill);
+    CHECK(kill->request->run == "a");
+    CHECK(kill->request->more == std::vector<std::string>{"b", "c"});
+    const auto forget = client({"--forget", "--ended", "host"});
+    REQUIRE(forget);
+    CHECK(forget->request->all_ended);
+    CHECK(forget->request->run.empty());
+    CHECK_FALSE(client({"--forget", "a,--ended", "host"}));
+    CHECK_FALSE(client({"--kill", "--ended", "host"}));
+    CHECK_FALSE(client({"--kill", "a,,b", "host"}));
+    CHECK_FALSE(client({"--attach", "a,b", "host"}));
+}
+
+TEST_CASE("options: a run without a target is answered with the order of both") {
+    int status = 0;
+    std::string why;
+    std::string words[] = {"frsh", "--attach", "abc"};
+    char* argv[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+    frsh::log::set_level(frsh::log::Level::Quiet);
+    CHECK_FALSE(frsh::parse_client_options(3, argv, status, &why));
+    frsh::log::set_level(frsh::log::Level::Error);
+    CHECK(why.find("--attach abc TARGET") != std::string::npos);
+}
 
 TEST_CASE("options: everything after the target belongs to the command") {
     const auto options = client({"-q", "host", "ls", "-l", "--json", "--", "-n"});
