@@ -24,12 +24,13 @@ auto parse(Parse function, const char* program, std::vector<std::string> words, 
     return options;
 }
 
+std::optional<frsh::ClientOptions> parse_client(int argc, char** argv, int& status) {
+    return frsh::parse_client_options(argc, argv, status);
+}
+
 auto client(const std::vector<std::string>& words) {
     int status = -1;
-    const auto function = [](int argc, char** argv, int& code) {
-        return frsh::parse_client_options(argc, argv, code);
-    };
-    auto options = parse(function, "frsh", words, status);
+    auto options = parse(parse_client, "frsh", words, status);
     CHECK((options.has_value() || status == 255));
     return options;
 }
@@ -235,11 +236,10 @@ TEST_CASE("options: a kept run outlives its client by default") {
 
 TEST_CASE("options: called as ssh, kept runs are requested as usual") {
     int status = -1;
-    const auto options =
-        parse(frsh::parse_client_options, "ssh", {"--detach", "host", "x"}, status);
+    const auto options = parse(parse_client, "ssh", {"--detach", "host", "x"}, status);
     REQUIRE(options);
     CHECK(frsh::on_disconnect_of(*options).kind == frsh::OnDisconnect::Kind::Keep);
-    CHECK(parse(frsh::parse_client_options, "ssh", {"--attach", "x", "host"}, status));
+    CHECK(parse(parse_client, "ssh", {"--attach", "x", "host"}, status));
 }
 
 TEST_CASE("options: requests about kept runs are parsed") {

@@ -11,14 +11,14 @@ using namespace frsh;
 
 namespace {
 
-std::string frame(std::string_view header, std::string_view payload = {}) {
+std::string raw_frame(std::string_view header, std::string_view payload = {}) {
     std::string bytes;
     append_frame(bytes, header, payload);
     return bytes;
 }
 
-const std::string kHello = frame(R"({"type":"hello"})");
-const std::string kData = frame(R"({"type":"data","len":6})", "hello\n");
+const std::string kHello = raw_frame(R"({"type":"hello"})");
+const std::string kData = raw_frame(R"({"type":"data","len":6})", "hello\n");
 
 struct Shown {
     std::string text;
@@ -85,9 +85,9 @@ TEST_CASE("wire log: the two directions are counted apart") {
 
 TEST_CASE("wire log: a long payload is cut and controls are escaped") {
     Shown shown;
-    shown.log->on_read(frame(R"({"type":"data","len":1000})", std::string(1000, '\x1b')));
+    shown.log->on_read(raw_frame(R"({"type":"data","len":1000})", std::string(1000, '\x1b')));
     CHECK(shown.has("payload   1000 bytes, the first 64 of them\n"));
-    shown.log->on_read(frame("{\"type\":\"e\xC2\x9B\"}"));
+    shown.log->on_read(raw_frame("{\"type\":\"e\xC2\x9B\"}"));
     CHECK(shown.text.find('\x1b') == std::string::npos);
     CHECK(shown.text.find("\xC2\x9B") == std::string::npos);
 }
