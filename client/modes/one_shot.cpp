@@ -309,7 +309,8 @@ class OneShot {
 
     void report_missing(const RunFacts& facts) const {
         report_processes(run_, "");
-        if (facts.journal) {
+        // A lost run has given its reason already.
+        if (facts.journal && !std::holds_alternative<Lost>(facts.outcome)) {
             log::error("not all of its output was kept: " + escape_controls(*facts.journal));
         }
     }

@@ -151,11 +151,12 @@ class Record(Case):
         self.assertEqual(255, result.code, result)
         self.assertIn(b"the record: write: Broken pipe", result.err)
 
-    def test_a_run_without_a_server_has_no_record_and_is_255(self):
+    def test_a_run_without_a_server_is_recorded_as_not_started(self):
         place = Place("nowhere", self.folder, ["unix:/no/such/socket"])
         result = place.run([], "true", record=True)
         self.assertEqual(255, result.code)
-        self.assertIsNone(result.record)
+        self.assertEqual(("not_started", "connect"),
+                         (result.record["outcome"]["kind"], result.record["outcome"]["stage"]))
 
     def test_the_exit_code_of_every_outcome(self):
         self.assertEqual(

@@ -68,7 +68,7 @@ class Records(TlsCase):
                 return [json.loads(line) for line in file][before:]
 
         before = 0
-        before = len(lines())  # Of the tests before this one.
+        before = len(lines())  # Other tests have written these.
         self.own.run(self.target, "echo secret; exit 3")
         self.own.run("nobody@" + self.target, "true")
 
