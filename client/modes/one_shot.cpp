@@ -310,9 +310,8 @@ class OneShot {
     void report_missing(const RunFacts& facts) const {
         report_processes(run_, "");
         // A lost run has given its reason already.
-        if (facts.journal && !std::holds_alternative<Lost>(facts.outcome)) {
-            log::error("not all of its output was kept: " + escape_controls(*facts.journal));
-        }
+        if (!facts.journal || std::holds_alternative<Lost>(facts.outcome)) return;
+        log::error("not all of its output was kept: " + escape_controls(*facts.journal));
     }
 
     bool write_records(const Outcome& end) {
