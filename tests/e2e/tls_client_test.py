@@ -13,7 +13,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import BIN, FRSH, environment, main, wait_until  # noqa: E402
+from harness import BIN, environment, main, programs_for_others, wait_until  # noqa: E402
 from tls import ROOT, TlsCase, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 
@@ -82,7 +82,7 @@ class Keys(TlsCase):
         for folder in (client.home, client.runtime, os.path.dirname(client.home), os.path.dirname(key)):
             os.chmod(folder, 0o755)
         result = subprocess.run(
-            [FRSH, "-l", "root", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-i", key, self.target,
+            [programs_for_others(self) + "/frsh", "-l", "root", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-i", key, self.target,
              "echo hi"], capture_output=True, user=65534, group=65534, extra_groups=[], stdin=subprocess.DEVNULL,
             env=environment("/nowhere", HOME="/nonexistent"))
         self.assertEqual((result.returncode, result.stdout), (0, b"hi\n"), result)
@@ -208,10 +208,10 @@ class Folders(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.home = make_folder(self.folder, "home")
 
-    def run_local(self, *words, prefix=(), **env):
+    def run_local(self, *words, prefix=(), programs=BIN, **env):
         # Where the state of other tests cannot be seen.
-        return subprocess.run([*prefix, FRSH, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                              env={"PATH": BIN + ":/usr/bin:/bin", "HOME": self.home, **env}, timeout=60)
+        return subprocess.run([*prefix, programs + "/frsh", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              env={"PATH": programs + ":/usr/bin:/bin", "HOME": self.home, **env}, timeout=60)
 
     def test_a_runtime_folder_of_another_form_is_not_used(self):
         long_folder = make_folder(self.folder, "x" * 80, "y" * 20)
@@ -240,10 +240,11 @@ class Folders(unittest.TestCase):
         # The home must not be below /tmp, which is hidden.
         self.home = make_folder("/var/tmp", os.path.basename(self.folder))
         self.addCleanup(shutil.rmtree, self.home, True)
+        programs = programs_for_others(self)
         for squat in ("folder", "file", "link"):
             prefix = ["unshare", "--mount", "sh", "-c", script, "sh", "/tmp/x", squat]
             for words in (["local", "echo hi"], ["--batch", "--one-shell", "local"]):
-                result = self.run_local(*words, prefix=prefix, XDG_RUNTIME_DIR="/nonexistent")
+                result = self.run_local(*words, prefix=prefix, programs=programs, XDG_RUNTIME_DIR="/nonexistent")
                 self.assertEqual((result.returncode, result.stderr), (0, ""), (squat, words, result))
 
     def test_a_group_of_ones_own_may_write_the_configuration(self):
@@ -277,8 +278,9 @@ class Folders(unittest.TestCase):
     def test_a_user_without_an_entry_has_the_given_home_as_root(self):
         os.chmod(self.folder, 0o755)
         os.chown(self.home, 54321, 54321)
-        result = subprocess.run([FRSH, "local", "pwd; echo $HOME"], capture_output=True, text=True,
-                                env={"PATH": BIN + ":/usr/bin:/bin", "HOME": self.home}, user=54321, group=54321,
+        programs = programs_for_others(self)
+        result = subprocess.run([programs + "/frsh", "local", "pwd; echo $HOME"], capture_output=True, text=True,
+                                env={"PATH": programs + ":/usr/bin:/bin", "HOME": self.home}, user=54321, group=54321,
                                 extra_groups=[], stdin=subprocess.DEVNULL, cwd="/")
         self.assertEqual((result.returncode, result.stdout), (0, f"{self.home}\n{self.home}\n"), result)
 

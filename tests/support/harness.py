@@ -294,6 +294,17 @@ def needs_root(test):
         test.skipTest("needs root")
 
 
+def programs_for_others(test):
+    """Returns a folder with copies of frsh and frshd that every user may run, and that is not in
+    /tmp. The folder of the build may be closed to other users."""
+    folder = tempfile.mkdtemp(prefix="frsh-programs-", dir="/var/tmp")
+    test.addCleanup(shutil.rmtree, folder, True)
+    os.chmod(folder, 0o755)
+    for program in (FRSH, FRSHD):
+        shutil.copy(program, folder)
+    return folder
+
+
 class Case(unittest.TestCase):
     """Has a server for the class and three places to reach one. Fails if a process is left over."""
 
