@@ -1,5 +1,6 @@
 #include "client/modes/prompt_text.hpp"
 
+#include "common/base/environment.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>
@@ -13,17 +14,12 @@ namespace {
 
 constexpr std::chrono::seconds kCheckTimeout{5};
 
-// Variables that each program sets itself, and those that the server refuses from every client;
-// see is_dangerous_variable() in server/run/account_shell.hpp.
-constexpr std::array<std::string_view, 13> kLeftOut = {
-    "TERM",           "_",         "SHLVL",    "OLDPWD", "BASH_ENV", "ENV", "ZDOTDIR", "IFS",
-    "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "PS4",    "FPATH"};
-constexpr std::array<std::string_view, 3> kLeftOutPrefixes = {"LD_", "FRSH_", "BASH_FUNC_"};
-
+// Returns true for the variables that each program sets itself, and for those that the server
+// refuses.
 bool is_left_out(std::string_view name) {
-    return std::find(kLeftOut.begin(), kLeftOut.end(), name) != kLeftOut.end() ||
-           std::any_of(kLeftOutPrefixes.begin(), kLeftOutPrefixes.end(),
-                       [name](std::string_view prefix) { return name.starts_with(prefix); });
+    constexpr std::array<std::string_view, 4> kOfEachProgram = {"TERM", "_", "SHLVL", "OLDPWD"};
+    return std::find(kOfEachProgram.begin(), kOfEachProgram.end(), name) != kOfEachProgram.end() ||
+           is_dangerous_variable(name);
 }
 
 }  // namespace

@@ -208,12 +208,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return bytes;
 }
 
-std::string shell_quote(std::string_view word) {
-    constexpr std::string_view kPlain =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^";
-    if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) {
-        return std::string(word);
-    }
+std::string shell_quote_always(std::string_view word) {
     std::string quoted = "'";
     for (const char c : word) {
         if (c == '\'') {
@@ -223,6 +218,15 @@ std::string shell_quote(std::string_view word) {
         }
     }
     return quoted + "'";
+}
+
+std::string shell_quote(std::string_view word) {
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^";
+    if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) {
+        return std::string(word);
+    }
+    return shell_quote_always(word);
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

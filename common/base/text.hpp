@@ -46,6 +46,8 @@ std::optional<std::string> base64_decode(std::string_view text);
 
 // Quotes a word, if needed, so that a POSIX shell reads it back unchanged.
 [[nodiscard]] std::string shell_quote(std::string_view word);
+// Quotes a word in any case.
+[[nodiscard]] std::string shell_quote_always(std::string_view word);
 
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
 

@@ -1,5 +1,6 @@
 #include "server/run/account_shell.hpp"
 
+#include "common/base/environment.hpp"
 #include "common/base/text.hpp"
 #include "common/keys/host_pattern.hpp"
 
@@ -22,10 +23,6 @@ constexpr std::array<std::string_view, 7> kSystemFolders = {"/bin",
                                                             "/usr/sbin",
                                                             "/run/current-system/sw/bin",
                                                             "/opt/homebrew/bin"};
-
-constexpr std::array<std::string_view, 9> kDangerous = {
-    "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "IFS", "PS4", "FPATH"};
-constexpr std::array<std::string_view, 3> kDangerousPrefixes = {"LD_", "FRSH_", "BASH_FUNC_"};
 
 constexpr std::array<std::string_view, 41> kRestricted = {"PATH",
                                                           "HOME",
@@ -82,18 +79,6 @@ bool has_prefix(const std::array<std::string_view, size>& prefixes, std::string_
                        [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-std::string quote_always(std::string_view word) {
-    std::string quoted = "'";
-    for (const char c : word) {
-        if (c == '\'') {
-            quoted += "'\\''";
-        } else {
-            quoted += c;
-        }
-    }
-    return quoted + "'";
-}
-
 // Returns whether no shell takes the word for anything but a command: no keyword of a shell has a
 // dash or a slash in it.
 bool is_bare_command(std::string_view word) {
@@ -115,10 +100,6 @@ bool is_plain_shell(std::string_view shell,
         if (pattern.find('/') != std::string::npos) return matches_pattern(shell, pattern);
         return is_of_system && matches_pattern(name, pattern);
     });
-}
-
-bool is_dangerous_variable(std::string_view name) {
-    return contains(kDangerous, name) || has_prefix(kDangerousPrefixes, name);
 }
 
 bool is_restricted_variable(std::string_view name) {
@@ -144,7 +125,7 @@ std::string quote_program(const std::vector<std::string>& argv) {
     for (const std::string& word : argv) {
         const bool is_first = command.empty();
         if (!is_first) command += ' ';
-        command += is_first && is_bare_command(word) ? word : quote_always(word);
+        command += is_first && is_bare_command(word) ? word : shell_quote_always(word);
     }
     return command;
 }

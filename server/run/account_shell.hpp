@@ -18,10 +18,6 @@ namespace frsh {
 [[nodiscard]] bool is_plain_shell(std::string_view shell,
                                   const std::optional<std::vector<std::string>>& patterns);
 
-// Returns whether a variable controls the dynamic linker, makes a shell run code before the
-// command, or is frsh's own. No client may set such a variable.
-[[nodiscard]] bool is_dangerous_variable(std::string_view name);
-
 // Returns whether a variable is kept from a bound key and a restricted shell, whatever a pattern
 // permits: a dangerous one, or one that makes common programs run or load something else.
 [[nodiscard]] bool is_restricted_variable(std::string_view name);

@@ -1,5 +1,6 @@
 #include "server/run/launch.hpp"
 
+#include "common/base/environment.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/keys/host_pattern.hpp"
