@@ -145,9 +145,9 @@ class Batch {
         } catch (const UserError& error) {
             fail(kBatchFailure, "line " + std::to_string(line_number_) + ": " + error.what());
             const NotStarted why{"usage", 0, error.what()};
-            write_record(failure_record(asked(*job), why, std::nullopt),
-                         failure_record(asked(*job), why, std::nullopt));
-            return;
+            return write_record([&](const SpooledOutput*, const SpooledOutput*) {
+                return failure_record(asked(*job), why, std::nullopt);
+            });
         }
         jobs_.push_back(std::move(job));
     }
@@ -199,18 +199,23 @@ class Batch {
                  where + (is_spool ? sink->held().problem()
                                    : "output: " + std::string(std::strerror(sink->failure()))));
         }
-        if (!options_.json && !records_) return;
-        write_record(record_of(*job.run, outcome, asked(job), nullptr, nullptr),
-                     record_of(*job.run, outcome, asked(job), spooled(job.out), spooled(job.err)));
+        write_record(
+            [&](const SpooledOutput* out, const SpooledOutput* err) {
+                return record_of(*job.run, outcome, asked(job), out, err);
+            },
+            spooled(job.out), spooled(job.err));
     }
 
     [[nodiscard]] Asked asked(const Job& job) {
         return {options_.target, {job.command}, false, true, session_.server().tls()};
     }
 
-    void write_record(const std::string& record, const std::string& record_with_output) {
-        if (records_) records_->write(record + "\n");
-        if (options_.json) out_.write(record_with_output + "\n");
+    // Calls `record_with` for each place that gets a record; only the one on stdout has the output.
+    template <typename RecordWith>
+    void write_record(const RecordWith& record_with, const SpooledOutput* out = nullptr,
+                      const SpooledOutput* err = nullptr) {
+        if (records_) records_->write(record_with(nullptr, nullptr) + "\n");
+        if (options_.json) out_.write(record_with(out, err) + "\n");
     }
 
     // Returns the output for the record; nullptr if it could not be stored.
