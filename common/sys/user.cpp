@@ -139,11 +139,16 @@ std::string home_runtime_folder() {
 // Returns /tmp/frsh-UID, unless another user has taken that name. A folder that is in use already
 // comes first, so that server and client agree after the other user has given the name free.
 std::string fallback_folder() {
-    const std::string common = "/tmp/frsh-" + std::to_string(::geteuid());
-    const std::string own = home_runtime_folder();
+    std::string common = "/tmp/frsh-" + std::to_string(::geteuid());
+    std::string own = home_runtime_folder();
     const Place place = look_at(common);
     if (place == Place::Own || own.size() > kMaxRuntimeFolder) return common;
     return look_at(own) == Place::Own || place == Place::Taken ? own : common;
+}
+
+void make_own_folder(const std::string& folder) {
+    if (folder == home_runtime_folder()) make_folders(folder);
+    make_private_folder(folder);
 }
 
 }  // namespace
@@ -153,7 +158,7 @@ std::string runtime_folder() {
     const char* const given = std::getenv("XDG_RUNTIME_DIR");
     const std::string user_runtime = "/run/user/" + uid;
     for (const std::string& folder : {std::string(given == nullptr ? "" : given), user_runtime}) {
-        const std::string own = folder + "/frsh";
+        std::string own = folder + "/frsh";
         const bool is_usable = folder.starts_with('/') && is_own_folder(folder) &&
                                own.size() <= kMaxRuntimeFolder && look_at(own) != Place::Taken;
         if (is_usable) return own;
@@ -164,8 +169,7 @@ std::string runtime_folder() {
 std::string make_runtime_folder() {
     std::string folder = runtime_folder();
     try {
-        if (folder == home_runtime_folder()) make_folders(folder);
-        make_private_folder(folder);
+        make_own_folder(folder);
         return folder;
     } catch (const SysError&) {
         // logind removes /run/user/UID when the user's last login ends.
@@ -174,8 +178,7 @@ std::string make_runtime_folder() {
         if (look_at(folder) == Place::Own) throw;
     }
     folder = fallback_folder();
-    if (folder == home_runtime_folder()) make_folders(folder);
-    make_private_folder(folder);
+    make_own_folder(folder);
     return folder;
 }
 

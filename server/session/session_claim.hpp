@@ -10,8 +10,8 @@
 // that one may still have a late `open`. It renames the file to NAME.free, which only the next
 // session that takes over may rename back.
 //
-// The file is empty. Its time is that of the last run's begin. Files that are older than
-// kClaimAge are removed when another one is left behind.
+// The file is empty. Its time is that of the last run's begin. Files that are older than twice
+// kLongestAge are removed when another one is left behind.
 #pragma once
 
 #include "common/sys/fd.hpp"
