@@ -13,7 +13,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import BIN, environment, main, programs_for_others, wait_until  # noqa: E402
+from harness import BIN, environment, main, needs_root, programs_for_others, wait_until  # noqa: E402
 from tls import ROOT, TlsCase, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 
@@ -71,8 +71,8 @@ class Keys(TlsCase):
             self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
             self.assertEqual(result.err, f"frsh: warning: {missing}: no such key file\n")
 
-    @unittest.skipUnless(ROOT, "SKIP: only root can give a file to root and become another user")
     def test_a_key_of_root_that_the_group_may_read_is_used_as_root(self):
+        needs_root(self)
         client, line = self.trusting()
         self.authorize(line)
         key = os.path.join(client.home, ".ssh/id_ed25519")
@@ -221,8 +221,8 @@ class Folders(unittest.TestCase):
             result = self.run_local("--runs", "local", XDG_RUNTIME_DIR=runtime, XDG_STATE_HOME=self.folder)
             self.assertEqual((result.returncode, result.stderr), (0, ""), (runtime, result))
 
-    @unittest.skipUnless(ROOT, "SKIP: only root has folders of two users")
     def test_the_runtime_folder_of_another_user_is_neither_used_nor_filled_as_root(self):
+        needs_root(self)
         theirs = make_folder(self.folder, "theirs")
         os.chown(theirs, 65534, 65534)
         result = self.run_local("--shell", "x", "local", "echo hi", XDG_RUNTIME_DIR=theirs, XDG_STATE_HOME=self.folder)
@@ -230,8 +230,8 @@ class Folders(unittest.TestCase):
         self.assertEqual(os.listdir(theirs), [])
         self.run_local("--kill", "x", "local", XDG_RUNTIME_DIR=theirs, XDG_STATE_HOME=self.folder)
 
-    @unittest.skipUnless(ROOT, "SKIP: only root can give a folder away")
     def test_a_squatted_name_in_tmp_takes_nothing_away_as_root(self):
+        needs_root(self)
         if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
             self.skipTest("SKIP: no mount namespaces here")
         script = ('mount -t tmpfs none /tmp && mkdir -p "$1" && shift && '
@@ -274,8 +274,8 @@ class Folders(unittest.TestCase):
         write(config, "[hosts.build.example.com]\nprot = 7\n")
         self.assertIn("config.toml:2: unknown key: prot", self.run_local("-G", "x").stderr)
 
-    @unittest.skipUnless(ROOT, "SKIP: only root becomes a user without a name")
     def test_a_user_without_an_entry_has_the_given_home_as_root(self):
+        needs_root(self)
         os.chmod(self.folder, 0o755)
         os.chown(self.home, 54321, 54321)
         programs = programs_for_others(self)

@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import FULL, main, needs_root, wait_until  # noqa: E402
+from harness import FULL, main, needs_root, programs_for_others, wait_until  # noqa: E402
 from tls import Relay, TlsCase, TlsServer, Users, make_folder, make_key, ssh_agent, write  # noqa: E402
 
 
@@ -423,12 +423,10 @@ class OtherUsers(TlsCase):
 
     def test_another_user_of_this_machine_is_refused_as_root(self):
         needs_root(self)
-        from harness import FRSH
         home = os.path.join("/tmp", os.path.basename(self.folder) + "-nobody")
         os.mkdir(home, 0o700)
         self.addCleanup(shutil.rmtree, home, True)
-        program = os.path.join(home, "frsh")
-        shutil.copy(FRSH, program)
+        program = programs_for_others(self) + "/frsh"
         os.chown(home, 65534, 65534)
         result = self.as_nobody(program, self.target, "id", home=home)
         self.assertEqual(result.returncode, 255, result)

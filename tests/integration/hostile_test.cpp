@@ -370,44 +370,14 @@ TEST_CASE("hostile server: a broken rule makes the run lost") {
     }
 }
 
-TEST_CASE("hostile server: an end without a process needs no end of a stream") {
-    const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
-    for (const Outcome& outcome : {Outcome(NotStarted{"exec", ENOENT, "no such program"}),
-                                   Outcome(Canceled{}), Outcome(TimedOut{"wall", {}})}) {
-        EventLoop loop;
-        const Watchdog watchdog(loop);
-        auto [ours, theirs] = make_socketpair();
-        RawPeer server(
-            loop, std::move(theirs),
-            hello() + said(msg::Started{1, "run", 0}) +
-                said(msg::End{1, "run", outcome, none, none, std::nullopt, {}, {}, std::nullopt}));
-        Memory out;
-        Memory err;
-        ServerConnection link(loop, Connection{.transport = cut(std::move(ours), {})});
-        msg::Open open = BothEnds::command("true");
-        open.run = "run";
-        RemoteRun& run = link.open(open, out, err);
-        while (!run.is_finished()) {
-            link.link().flush();
-            loop.run_once();
-        }
-        CHECK((run.outcome() == outcome));
-    }
-}
+namespace {
 
-TEST_CASE("hostile server: a correct exchange by hand is accepted") {
-    const StreamSummary three{3, 0x352441C2, true, std::nullopt, std::nullopt};
-    const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
+// Returns the outcome of a run at a server that sends `saying`, whole.
+Outcome outcome_of_run(const std::string& saying, Memory& out) {
     EventLoop loop;
     const Watchdog watchdog(loop);
     auto [ours, theirs] = make_socketpair();
-    const std::string saying =
-        hello() + said(msg::Started{1, "run", 7}) +
-        said(msg::Data{1, StreamId::Stdout, 0, 0, "abc"}) + said(msg::Eof{1, StreamId::Stdout, 3}) +
-        said(msg::Eof{1, StreamId::Stderr, 0}) +
-        said(msg::End{1, "run", Exited{0}, three, none, std::nullopt, {}, {}, std::nullopt});
     RawPeer server(loop, std::move(theirs), saying);
-    Memory out;
     Memory err;
     ServerConnection link(loop, Connection{.transport = cut(std::move(ours), {})});
     msg::Open open = BothEnds::command("true");
@@ -417,6 +387,32 @@ TEST_CASE("hostile server: a correct exchange by hand is accepted") {
         link.link().flush();
         loop.run_once();
     }
-    CHECK((run.outcome() == Outcome(Exited{0})));
+    return run.outcome();
+}
+
+}  // namespace
+
+TEST_CASE("hostile server: an end without a process needs no end of a stream") {
+    const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
+    for (const Outcome& outcome : {Outcome(NotStarted{"exec", ENOENT, "no such program"}),
+                                   Outcome(Canceled{}), Outcome(TimedOut{"wall", {}})}) {
+        const std::string saying =
+            hello() + said(msg::Started{1, "run", 0}) +
+            said(msg::End{1, "run", outcome, none, none, std::nullopt, {}, {}, std::nullopt});
+        Memory out;
+        CHECK((outcome_of_run(saying, out) == outcome));
+    }
+}
+
+TEST_CASE("hostile server: a correct exchange by hand is accepted") {
+    const StreamSummary three{3, 0x352441C2, true, std::nullopt, std::nullopt};
+    const StreamSummary none{0, 0, true, std::nullopt, std::nullopt};
+    const std::string saying =
+        hello() + said(msg::Started{1, "run", 7}) +
+        said(msg::Data{1, StreamId::Stdout, 0, 0, "abc"}) + said(msg::Eof{1, StreamId::Stdout, 3}) +
+        said(msg::Eof{1, StreamId::Stderr, 0}) +
+        said(msg::End{1, "run", Exited{0}, three, none, std::nullopt, {}, {}, std::nullopt});
+    Memory out;
+    CHECK((outcome_of_run(saying, out) == Outcome(Exited{0})));
     CHECK(out.all == "abc");
 }

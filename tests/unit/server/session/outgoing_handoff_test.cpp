@@ -129,6 +129,14 @@ std::string unique_name(const char* what) {
     return std::string("testhandoff") + what + std::to_string(::getpid());
 }
 
+Fd accept_visit(StalledSession& owner, Asking& asking) {
+    while (asking.handoff.state() != OutgoingHandoff::State::Asking)
+        asking.turn();
+    Fd visit = owner.accept();
+    REQUIRE(visit.is_open());
+    return visit;
+}
+
 }  // namespace
 
 TEST_CASE("handoff: a session that does not answer is given up at one deadline") {
@@ -156,10 +164,7 @@ TEST_CASE("handoff: a withdrawn connection cannot be taken any more") {
     const std::string name = unique_name("withdrawn");
     StalledSession owner(name);
     Asking asking(name, 10s);
-    while (asking.handoff.state() != OutgoingHandoff::State::Asking)
-        asking.turn();
-    const Fd visit = owner.accept();
-    REQUIRE(visit.is_open());
+    const Fd visit = accept_visit(owner, asking);
     while (asking.handoff.state() == OutgoingHandoff::State::Asking) {
         pollfd polled{visit.get(), POLLIN, 0};
         if (::poll(&polled, 1, 0) == 1) break;
@@ -176,10 +181,7 @@ TEST_CASE("handoff: an answer sent before the withdrawal counts") {
     const std::string name = unique_name("answered");
     StalledSession owner(name);
     Asking asking(name, 10s);
-    while (asking.handoff.state() != OutgoingHandoff::State::Asking)
-        asking.turn();
-    const Fd visit = owner.accept();
-    REQUIRE(visit.is_open());
+    const Fd visit = accept_visit(owner, asking);
     for (int i = 0; i < 5; ++i)
         asking.turn();
     REQUIRE(::send(visit.get(), "+", 1, MSG_NOSIGNAL) == 1);
