@@ -4,8 +4,11 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 
 #include <fcntl.h>
 

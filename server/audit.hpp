@@ -9,6 +9,8 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>

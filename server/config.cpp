@@ -6,6 +6,8 @@
 #include "common/sys/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
+#include <optional>
+
 #include <unistd.h>
 
 namespace frsh {

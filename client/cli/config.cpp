@@ -8,6 +8,9 @@
 #include "common/sys/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
+#include <optional>
+#include <utility>
+
 #include <unistd.h>
 
 namespace frsh {

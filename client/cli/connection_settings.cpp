@@ -3,6 +3,8 @@
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 
+#include <utility>
+
 namespace frsh {
 namespace {
 

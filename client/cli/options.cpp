@@ -8,6 +8,11 @@
 #include "common/sys/signals.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>

@@ -5,6 +5,7 @@
 #include "client/cli/client_options.hpp"
 
 #include <optional>
+#include <string>
 
 namespace frsh {
 

@@ -10,8 +10,12 @@
 #include "common/sys/user.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
+#include <variant>
+#include <vector>
 
 #include <poll.h>
 #include <sys/stat.h>

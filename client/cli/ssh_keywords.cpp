@@ -5,6 +5,11 @@
 #include "common/keys/host_pattern.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace frsh {
 namespace {

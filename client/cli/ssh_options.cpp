@@ -4,6 +4,7 @@
 #include "common/base/text.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace frsh {
 namespace {

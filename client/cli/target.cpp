@@ -6,6 +6,9 @@
 #include "common/sys/user.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

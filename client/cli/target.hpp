@@ -6,6 +6,7 @@
 #include "common/net/address.hpp"
 #include "common/net/socket.hpp"
 
+#include <chrono>
 #include <string>
 
 namespace frsh {

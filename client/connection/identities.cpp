@@ -7,6 +7,7 @@
 #include "common/sys/user.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <thread>
 

@@ -6,6 +6,9 @@
 #include "common/keys/host_pattern.hpp"
 #include "common/sys/fd.hpp"
 
+#include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>

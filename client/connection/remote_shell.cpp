@@ -1,6 +1,8 @@
 #include "client/connection/remote_shell.hpp"
 
 #include <algorithm>
+#include <variant>
+#include <vector>
 
 namespace frsh {
 

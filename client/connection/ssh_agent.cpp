@@ -4,6 +4,7 @@
 #include "common/keys/ssh_wire.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 

@@ -2,8 +2,12 @@
 
 #include "common/base/error.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>

@@ -7,7 +7,10 @@
 #include "client/demo/story.hpp"
 #include "common/sys/fd.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include <netinet/in.h>
 

@@ -3,6 +3,9 @@
 
 #include "client/demo/story.hpp"
 
+#include <string>
+#include <string_view>
+
 namespace frsh::demo {
 
 [[nodiscard]] std::string escape_html(std::string_view text);

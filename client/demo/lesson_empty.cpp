@@ -6,6 +6,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <string>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -5,6 +5,11 @@
 #include "client/demo/lessons.hpp"
 #include "common/base/error.hpp"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>

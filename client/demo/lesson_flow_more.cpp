@@ -6,10 +6,17 @@
 #include "common/sys/process.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <netinet/tcp.h>
 #include <stdlib.h>

@@ -5,9 +5,14 @@
 #include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <random>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -6,6 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

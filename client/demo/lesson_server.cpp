@@ -10,6 +10,11 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 #include <sys/wait.h>

@@ -4,7 +4,12 @@
 #include "client/demo/lessons.hpp"
 #include "common/proto/frame.hpp"
 
+#include <cerrno>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -4,8 +4,14 @@
 #include "client/demo/lessons.hpp"
 #include "common/base/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <netinet/in.h>
 #include <sys/socket.h>

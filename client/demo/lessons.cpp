@@ -1,5 +1,7 @@
 #include "client/demo/lessons.hpp"
 
+#include <vector>
+
 namespace frsh::demo {
 
 const std::vector<Lesson>& lessons() {

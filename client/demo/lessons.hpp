@@ -3,6 +3,8 @@
 
 #include "client/demo/story.hpp"
 
+#include <vector>
+
 namespace frsh::demo {
 
 struct Lesson {

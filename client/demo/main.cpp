@@ -14,7 +14,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <random>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <unistd.h>
 

@@ -3,6 +3,9 @@
 #include "common/base/error.hpp"
 #include "common/sys/process.hpp"
 
+#include <string>
+#include <variant>
+
 #include <unistd.h>
 
 namespace frsh::demo {

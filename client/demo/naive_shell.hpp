@@ -5,6 +5,8 @@
 
 #include "client/demo/actor.hpp"
 
+#include <string>
+
 namespace frsh::demo {
 
 // The output of a command, both streams together, and its exit code. /bin/sh runs it.

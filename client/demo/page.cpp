@@ -8,6 +8,8 @@
 #include "common/sys/fd.hpp"
 
 #include <cstdio>
+#include <string>
+#include <variant>
 
 #include <fcntl.h>
 

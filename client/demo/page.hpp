@@ -3,6 +3,8 @@
 
 #include "client/demo/story.hpp"
 
+#include <string>
+
 namespace frsh::demo {
 
 class Page : public Teller {

@@ -3,6 +3,10 @@
 #include "client/demo/cells.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace frsh::demo {
 namespace {

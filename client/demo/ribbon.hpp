@@ -6,7 +6,11 @@
 
 #include "client/demo/story.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace frsh::demo {
 

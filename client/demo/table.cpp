@@ -3,6 +3,9 @@
 #include "client/demo/cells.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
 
 namespace frsh::demo {
 namespace {

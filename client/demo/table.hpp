@@ -3,6 +3,10 @@
 
 #include "client/demo/story.hpp"
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 namespace frsh::demo {
 
 // Returns lines of at most `width` cells: a head, a rule, and the rows. Cells are wrapped if the

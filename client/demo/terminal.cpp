@@ -11,6 +11,10 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <fcntl.h>
 #include <termios.h>

@@ -3,6 +3,10 @@
 
 #include "client/demo/story.hpp"
 
+#include <cstddef>
+#include <string>
+#include <string_view>
+
 namespace frsh::demo {
 
 class Terminal : public Teller {

@@ -2,6 +2,8 @@
 
 #include "common/base/error.hpp"
 
+#include <cerrno>
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/socket.h>

@@ -3,6 +3,9 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace frsh {
 
 LineReader::LineReader(EventLoop& loop, int fd, std::function<bool()> wanted) : input_(fd) {

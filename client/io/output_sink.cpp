@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 

@@ -5,6 +5,7 @@
 #include "client/cli/client_options.hpp"
 #include "common/proto/message.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace frsh {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
 
 #include <poll.h>
 #include <unistd.h>

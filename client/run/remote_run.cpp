@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <tuple>
+#include <utility>
+#include <variant>
 
 #include <sys/random.h>
 

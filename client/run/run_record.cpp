@@ -2,6 +2,10 @@
 
 #include "common/base/text.hpp"
 
+#include <tuple>
+#include <utility>
+#include <variant>
+
 namespace frsh {
 namespace {
 

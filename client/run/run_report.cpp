@@ -3,6 +3,8 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 
+#include <vector>
+
 namespace frsh {
 namespace {
 

@@ -5,7 +5,9 @@
 #include "common/base/error.hpp"
 #include "common/keys/host_pattern.hpp"
 
+#include <cstdint>
 #include <string_view>
+#include <utility>
 
 extern char** environ;
 

@@ -4,6 +4,8 @@
 #include "common/base/log.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
 
 namespace frsh {
 

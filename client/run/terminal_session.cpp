@@ -10,6 +10,10 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include <unistd.h>
 

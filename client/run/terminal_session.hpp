@@ -6,6 +6,9 @@
 #include "client/io/inherited_input.hpp"
 #include "client/run/remote_run.hpp"
 
+#include <optional>
+#include <vector>
+
 #include <termios.h>
 
 namespace frsh {

@@ -2,6 +2,9 @@
 
 #include "common/keys/openssl_owned.hpp"
 
+#include <cstdint>
+#include <cstdio>
+
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -5,6 +5,7 @@
 #include "common/keys/ssh_wire.hpp"
 
 #include <array>
+#include <utility>
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>

@@ -4,6 +4,8 @@
 #include "common/keys/ssh_wire.hpp"
 #include "common/keys/sshsig.hpp"
 
+#include <utility>
+
 namespace frsh {
 namespace {
 

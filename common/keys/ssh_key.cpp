@@ -7,6 +7,8 @@
 #include "common/keys/ssh_wire.hpp"
 
 #include <array>
+#include <cstdint>
+#include <utility>
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>

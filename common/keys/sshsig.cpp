@@ -5,6 +5,9 @@
 #include "common/keys/crypto.hpp"
 #include "common/keys/ssh_wire.hpp"
 
+#include <cstdint>
+#include <utility>
+
 namespace frsh {
 namespace {
 

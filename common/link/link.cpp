@@ -4,6 +4,7 @@
 #include "common/net/tls.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 #include <utility>
 

@@ -7,6 +7,7 @@
 #include "common/proto/frame.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 namespace frsh {
 namespace {

@@ -20,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <string>
+#include <utility>
 
 namespace frsh {
 

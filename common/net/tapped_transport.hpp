@@ -6,6 +6,11 @@
 
 #include "common/net/transport.hpp"
 
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <utility>
+
 namespace frsh {
 
 // Called after each call that moved bytes, with those bytes.

@@ -4,6 +4,9 @@
 #include "common/keys/crypto.hpp"
 #include "common/net/tls_wire.hpp"
 
+#include <cerrno>
+#include <cstdio>
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>

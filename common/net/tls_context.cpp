@@ -3,7 +3,9 @@
 #include "common/net/tls.hpp"
 
 #include <array>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>

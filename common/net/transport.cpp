@@ -1,5 +1,8 @@
 #include "common/net/transport.hpp"
 
+#include <cstddef>
+#include <string_view>
+
 #include <sys/socket.h>
 
 namespace frsh {

@@ -6,7 +6,9 @@
 
 #include "common/sys/fd.hpp"
 
+#include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include <poll.h>
 

@@ -11,7 +11,9 @@
 #include "common/proto/object_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

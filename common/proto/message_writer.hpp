@@ -7,7 +7,9 @@
 #include "common/proto/json_value.hpp"
 #include "common/proto/message_fields.hpp"
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

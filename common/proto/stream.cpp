@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace frsh {
 namespace {

@@ -4,6 +4,7 @@
 #include "common/base/log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 namespace frsh {

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,7 +3,9 @@
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 
+#include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -5,6 +5,7 @@
 #include "common/sys/fd.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>

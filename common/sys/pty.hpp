@@ -5,6 +5,7 @@
 #include "common/sys/fd.hpp"
 
 #include <optional>
+#include <string>
 
 #include <sys/types.h>
 

@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 
 #include <sys/signalfd.h>

@@ -1,6 +1,8 @@
 #include "common/sys/terminal_modes.hpp"
 
 #include <array>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include <unistd.h>

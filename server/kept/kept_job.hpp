@@ -7,6 +7,7 @@
 #include "server/kept/store.hpp"
 #include "server/run/termination.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

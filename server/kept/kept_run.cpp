@@ -3,7 +3,11 @@
 #include "server/kept/journal_channel.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
 
 namespace frsh {
 namespace {

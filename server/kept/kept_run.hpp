@@ -6,6 +6,8 @@
 #include "server/kept/kept_job.hpp"
 #include "server/run/run.hpp"
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 

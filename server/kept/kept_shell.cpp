@@ -1,5 +1,9 @@
 #include "server/kept/kept_shell.hpp"
 
+#include <cstdint>
+#include <memory>
+#include <utility>
+
 namespace frsh {
 namespace {
 

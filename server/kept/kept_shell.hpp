@@ -5,6 +5,9 @@
 #include "server/kept/kept_job.hpp"
 #include "server/run/shell.hpp"
 
+#include <cstdint>
+#include <memory>
+
 namespace frsh {
 
 class KeptShell : public KeptJob {

@@ -7,8 +7,11 @@
 #include "server/kept/kept_run.hpp"
 #include "server/kept/kept_shell.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include <unistd.h>
 

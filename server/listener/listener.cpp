@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <stdexcept>
 #include <string_view>
 #include <utility>

@@ -5,6 +5,8 @@
 #include "common/sys/fd.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 
 #include <arpa/inet.h>

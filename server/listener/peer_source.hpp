@@ -6,6 +6,7 @@
 
 #include "common/sys/event_loop.hpp"
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>

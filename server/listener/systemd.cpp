@@ -6,10 +6,12 @@
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>

@@ -11,8 +11,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
+#include <exception>
+#include <utility>
 
 #include <grp.h>
 #include <poll.h>

@@ -6,7 +6,11 @@
 #include "common/net/socket.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <optional>
+#include <variant>
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -5,6 +5,8 @@
 #include "common/sys/fd_passing.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>

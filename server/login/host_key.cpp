@@ -6,7 +6,9 @@
 #include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
 
+#include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -15,8 +15,12 @@
 #include "server/login/sandbox.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <exception>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>

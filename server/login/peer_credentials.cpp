@@ -4,6 +4,7 @@
 #include "common/base/text.hpp"
 #include "common/net/socket.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <vector>

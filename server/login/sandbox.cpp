@@ -5,8 +5,11 @@
 #include "common/sys/process.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 #include <grp.h>

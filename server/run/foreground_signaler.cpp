@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <string>
 
 namespace frsh {
 namespace {

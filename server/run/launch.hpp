@@ -7,6 +7,7 @@
 #include "common/sys/user.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>

@@ -3,6 +3,11 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 #include <fcntl.h>
 

@@ -12,8 +12,12 @@
 #include "common/proto/message.hpp"
 #include "server/run/output_consumer.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace frsh {
 

@@ -7,6 +7,7 @@
 #include "server/run/executor.hpp"
 #include "server/run/launch.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

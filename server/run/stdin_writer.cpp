@@ -3,6 +3,10 @@
 #include "common/base/error.hpp"
 #include "common/sys/pty.hpp"
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include <fcntl.h>
 
 namespace frsh {

@@ -7,6 +7,9 @@
 #include "common/link/link.hpp"
 #include "common/proto/message.hpp"
 
+#include <string>
+#include <string_view>
+
 namespace frsh {
 
 class StdinWriter {

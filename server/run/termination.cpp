@@ -1,6 +1,7 @@
 #include "server/run/termination.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 namespace frsh {

@@ -15,9 +15,12 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/process_table.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace frsh {

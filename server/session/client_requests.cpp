@@ -5,7 +5,12 @@
 #include "server/session/run_channel.hpp"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <ctime>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 

@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <exception>
+#include <string>
+#include <utility>
 
 #include <sys/prctl.h>
 

@@ -15,7 +15,10 @@
 #include "common/sys/fd.hpp"
 
 #include <cstdio>
+#include <exception>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include <poll.h>
 #include <spawn.h>

@@ -14,6 +14,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {

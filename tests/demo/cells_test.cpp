@@ -1,5 +1,9 @@
 #include "client/demo/cells.hpp"
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using namespace frsh::demo;

@@ -2,6 +2,9 @@
 
 #include "client/demo/cells.hpp"
 
+#include <cstddef>
+#include <string>
+
 #include <doctest/doctest.h>
 
 using namespace frsh::demo;

@@ -6,6 +6,8 @@
 #include "client/demo/sources.hpp"
 #include "client/demo/table.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 
 using namespace frsh::demo;

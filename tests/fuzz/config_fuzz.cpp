@@ -7,7 +7,10 @@
 #include "common/keys/host_pattern.hpp"
 #include "server/config.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace {
 

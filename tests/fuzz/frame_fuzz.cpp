@@ -4,6 +4,7 @@
 #include "common/proto/frame.hpp"
 #include "tests/fuzz/must_hold.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -3,7 +3,9 @@
 #include "common/keys/proof.hpp"
 #include "server/login/gate_protocol.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 using namespace frsh;
 

@@ -4,8 +4,10 @@
 #include "common/proto/message.hpp"
 #include "tests/fuzz/must_hold.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace {

@@ -3,7 +3,10 @@
 #include "common/keys/ssh_key.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace {
 

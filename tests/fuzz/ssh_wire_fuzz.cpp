@@ -2,7 +2,9 @@
 #include "common/base/error.hpp"
 #include "common/keys/ssh_wire.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);

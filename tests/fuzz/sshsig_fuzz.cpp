@@ -3,7 +3,9 @@
 #include "common/base/text.hpp"
 #include "common/keys/sshsig.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::string input(reinterpret_cast<const char*>(data), size);

@@ -3,7 +3,10 @@
 #include "common/net/tls.hpp"
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include <sys/socket.h>
 

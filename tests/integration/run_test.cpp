@@ -2,6 +2,14 @@
 #include "tests/support/both_ends.hpp"
 #include "tests/support/memory_use.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
 using namespace std::chrono_literals;
 using namespace frsh;
 using namespace frsh::test;

@@ -1,6 +1,15 @@
 // Runs on a terminal, over every cutting of the transport.
 #include "tests/support/both_ends.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
 using namespace frsh;
 using namespace frsh::test;
 

@@ -7,9 +7,14 @@
 #include "server/session/session.hpp"
 #include "tests/support/cutting_transport.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>

@@ -6,6 +6,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <string_view>
+#include <utility>
 
 #include <poll.h>
 #include <unistd.h>

@@ -5,6 +5,10 @@
 #include "common/base/log.hpp"
 #include "server/options.hpp"
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

@@ -2,6 +2,12 @@
 
 #include "client/cli/ssh_names.hpp"
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using frsh::AddressFamily;

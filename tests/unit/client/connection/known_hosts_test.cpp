@@ -5,6 +5,10 @@
 #include "common/keys/private_key.hpp"
 #include "tests/support/ssh_tools.hpp"
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <sys/stat.h>
 
 using frsh::HostKeySources;

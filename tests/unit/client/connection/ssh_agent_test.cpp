@@ -7,7 +7,11 @@
 #include "tests/support/ssh_tools.hpp"
 
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <signal.h>
 #include <sys/socket.h>

@@ -1,5 +1,8 @@
 #include "client/io/escape_keys.hpp"
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <doctest/doctest.h>

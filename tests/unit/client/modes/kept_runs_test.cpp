@@ -1,5 +1,9 @@
 #include "client/modes/kept_runs.hpp"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using frsh::kept_json;

@@ -1,6 +1,10 @@
 #include "common/base/byte_queue.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <random>
+#include <string>
+#include <string_view>
 
 #include <doctest/doctest.h>
 

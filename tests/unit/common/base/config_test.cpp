@@ -6,6 +6,11 @@
 #include "common/base/error.hpp"
 #include "server/config.hpp"
 
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using namespace frsh;

@@ -1,5 +1,7 @@
 #include "common/base/hex.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 
 TEST_CASE("hex: a line has an offset, 16 bytes and no control bytes") {

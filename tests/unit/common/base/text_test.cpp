@@ -1,5 +1,7 @@
 #include "common/base/text.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

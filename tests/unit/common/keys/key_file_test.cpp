@@ -4,6 +4,12 @@
 #include "common/keys/sshsig.hpp"
 #include "tests/support/ssh_tools.hpp"
 
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <string>
+
 #include <sys/stat.h>
 #include <unistd.h>
 

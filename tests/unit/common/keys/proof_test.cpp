@@ -5,8 +5,12 @@
 #include "common/keys/sshsig.hpp"
 #include "common/net/tls.hpp"
 
+#include <cstddef>
 #include <fstream>
 #include <map>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <doctest/doctest.h>
 

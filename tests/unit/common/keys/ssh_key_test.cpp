@@ -5,6 +5,11 @@
 #include "common/keys/ssh_wire.hpp"
 #include "tests/support/ssh_tools.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 using namespace std::string_literals;
 using frsh::KeyType;
 using frsh::PrivateKey;

@@ -2,6 +2,8 @@
 
 #include "common/base/error.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 
 using namespace std::string_literals;

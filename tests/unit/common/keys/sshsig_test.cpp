@@ -5,6 +5,10 @@
 #include "common/keys/ssh_wire.hpp"
 #include "tests/support/ssh_tools.hpp"
 
+#include <filesystem>
+#include <string>
+#include <string_view>
+
 using namespace std::string_literals;
 using frsh::PrivateKey;
 using frsh::ProtocolError;

@@ -3,7 +3,10 @@
 #include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
 
+#include <cstddef>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,12 @@
 
 #include "common/base/error.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>

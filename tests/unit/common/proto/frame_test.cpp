@@ -2,6 +2,12 @@
 
 #include "common/base/error.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include <doctest/doctest.h>
 
 using frsh::FrameDecoder;

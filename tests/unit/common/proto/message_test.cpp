@@ -4,8 +4,15 @@
 #include "common/proto/json_value.hpp"
 #include "common/proto/object_reader.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <doctest/doctest.h>
 

@@ -6,6 +6,7 @@
 #include "common/proto/object_reader.hpp"
 
 #include <cerrno>
+#include <optional>
 #include <string>
 
 #include <doctest/doctest.h>

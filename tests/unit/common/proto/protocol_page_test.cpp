@@ -3,8 +3,14 @@
 #include "common/proto/message.hpp"
 #include "common/proto/message_table.hpp"
 
+#include <cstddef>
 #include <fstream>
+#include <optional>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,12 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <deque>
 #include <random>
+#include <string>
+#include <utility>
 
 #include <doctest/doctest.h>
 

@@ -2,6 +2,9 @@
 
 #include "common/sys/fd.hpp"
 
+#include <string>
+#include <vector>
+
 #include <doctest/doctest.h>
 
 using namespace std::chrono_literals;

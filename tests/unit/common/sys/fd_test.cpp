@@ -5,6 +5,9 @@
 #include "common/sys/fd_passing.hpp"
 #include "common/sys/pty.hpp"
 
+#include <string>
+#include <utility>
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/socket.h>

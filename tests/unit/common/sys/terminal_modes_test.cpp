@@ -2,6 +2,8 @@
 
 #include "common/sys/pty.hpp"
 
+#include <cstdint>
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 

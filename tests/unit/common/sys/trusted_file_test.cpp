@@ -2,6 +2,10 @@
 
 #include "tests/support/ssh_tools.hpp"
 
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>

@@ -5,7 +5,17 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <optional>
 #include <random>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/mount.h>

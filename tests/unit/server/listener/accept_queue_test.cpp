@@ -5,6 +5,11 @@
 #include "server/login/gate_protocol.hpp"
 #include "server/run/launch.hpp"
 
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 

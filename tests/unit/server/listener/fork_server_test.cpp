@@ -4,6 +4,7 @@
 #include "common/sys/process.hpp"
 
 #include <csignal>
+#include <string>
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>

@@ -1,6 +1,7 @@
 #include "server/listener/login_limits.hpp"
 
 #include <set>
+#include <string>
 
 #include <doctest/doctest.h>
 

@@ -3,6 +3,11 @@
 #include "common/keys/private_key.hpp"
 #include "tests/support/ssh_tools.hpp"
 
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
 using namespace std::string_literals;
 using frsh::AuthorizedKey;
 using frsh::parse_authorized_keys;

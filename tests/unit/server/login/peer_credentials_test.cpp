@@ -4,6 +4,8 @@
 #include "common/net/address.hpp"
 #include "common/net/socket.hpp"
 
+#include <string>
+
 #include <doctest/doctest.h>
 #include <unistd.h>
 

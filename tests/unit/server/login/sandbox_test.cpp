@@ -3,9 +3,12 @@
 
 #include "common/sys/process.hpp"
 
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
