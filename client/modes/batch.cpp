@@ -275,6 +275,8 @@ class Batch {
     }
 
     // One member more than usual: each stream of the batch, and each part of its life, is one.
+    // 17 members: ten of them are objects with a class of their own; the rest is where the batch
+    // is.
     const ClientOptions& options_;
     EventLoop loop_;
     Signals signals_;

@@ -67,8 +67,8 @@ void RemoteRun::begin(Ask ask) {
     // Bytes that a sink used before this run are not credited to it.
     (void)out_.sink.take_used();
     (void)err_.sink.take_used();
-    is_suspended_ = ask == Ask::Later;
-    if (!is_suspended_) {
+    suspension_.is_on = ask == Ask::Later;
+    if (!suspension_.is_on) {
         link_.send(request_);
         asked_at_ = boot_time();
     }
@@ -85,8 +85,8 @@ RemoteRun::Incoming& RemoteRun::incoming(StreamId stream) {
 }
 
 void RemoteRun::say(const Message& message) {
-    if (is_suspended_) {
-        held_back_.push_back(message);
+    if (suspension_.is_on) {
+        suspension_.held_back.push_back(message);
     } else {
         link_.send(message);
     }
@@ -101,18 +101,18 @@ void RemoteRun::cancel() {
 }
 
 std::optional<msg::Resume::Point> RemoteRun::point() const {
-    if (is_attached() && !has_started_) return std::nullopt;
+    if (is_attached() && !answer_.has_started) return std::nullopt;
     return msg::Resume::Point{channel_, id_, out_.stream.received(), err_.stream.received()};
 }
 
 std::chrono::milliseconds RemoteRun::age() const {
-    if (has_started_ || !asked_at_) return {};
+    if (answer_.has_started || !asked_at_) return {};
     return boot_time() - *asked_at_;
 }
 
 void RemoteRun::resume(const msg::Resumed::Point& point) {
     // `started` may have been lost with the connection.
-    if (!has_started_) on_started(point.pid);
+    if (!answer_.has_started) on_started(point.pid);
     repeat_streams(point.in);
     go_on();
 }
@@ -123,11 +123,11 @@ void RemoteRun::repeat_streams(Offset in) {
         incoming->stream.resume();
         incoming->stop_sent = false;
     }
-    resize_ = size_;
+    window_.to_send = window_.wanted;
 }
 
 void RemoteRun::ask() {
-    if (has_started_) return lose("the server does not have it any more");
+    if (answer_.has_started) return lose("the server does not have it any more");
     // What followed the request on the lost connection was lost with it: stdin, its end, credit.
     repeat_streams(0);
     link_.send(request_);
@@ -136,8 +136,8 @@ void RemoteRun::ask() {
 }
 
 void RemoteRun::go_on() {
-    is_suspended_ = false;
-    for (const Message& message : std::exchange(held_back_, {}))
+    suspension_.is_on = false;
+    for (const Message& message : std::exchange(suspension_.held_back, {}))
         link_.send(message);
 }
 
@@ -152,7 +152,7 @@ void RemoteRun::on_message(const Message& message) {
     if (is_finished()) throw ProtocolError("a message of a run that has ended");
     const bool is_answer = std::holds_alternative<msg::Attached>(message) ||
                            std::holds_alternative<msg::Refused>(message);
-    if (is_attached() && !has_started_ && !is_answer) {
+    if (is_attached() && !answer_.has_started && !is_answer) {
         throw ProtocolError("a message of a run before it was attached to");
     }
     if (const auto* const data = std::get_if<msg::Data>(&message)) {
@@ -193,8 +193,8 @@ void RemoteRun::on_message(const Message& message) {
 }
 
 void RemoteRun::on_started(std::int64_t pid) {
-    has_started_ = true;
-    pid_ = pid;
+    answer_.has_started = true;
+    answer_.pid = pid;
     log::info("run " + id_ + (is_attached() ? " found" : " started") + ", pid " +
               std::to_string(pid));
     if (on_start_) on_start_();
@@ -217,7 +217,7 @@ void RemoteRun::begin_at(Incoming& in, std::optional<Offset> wanted,
 // Bytes below these points went to another client: they enter the checksum, not the count.
 void RemoteRun::on_attached(const msg::Attached& attached) {
     const auto* const asked = std::get_if<msg::Attach>(&request_);
-    if (asked == nullptr || has_started_) throw ProtocolError("an unrequested attached");
+    if (asked == nullptr || answer_.has_started) throw ProtocolError("an unrequested attached");
     if (!attached.run.starts_with(asked->run)) throw ProtocolError("attached to another run");
     begin_at(out_, asked->out, attached.out, "stdout");
     begin_at(err_, asked->err, attached.err, "stderr");
@@ -226,9 +226,9 @@ void RemoteRun::on_attached(const msg::Attached& attached) {
 }
 
 void RemoteRun::on_refused(const msg::Refused& refused) {
-    if (has_started_) throw ProtocolError("a refusal of what had begun");
+    if (answer_.has_started) throw ProtocolError("a refusal of what had begun");
     link_.send(msg::EndAck{channel_, id_});
-    refusal_ = refused.message;
+    answer_.refusal = refused.message;
     if (is_attached()) {
         outcome_ = Lost{refused.message};
     } else {
@@ -249,10 +249,10 @@ std::optional<std::string> RemoteRun::mismatch(const Incoming& in, const StreamS
 
 void RemoteRun::on_end(const msg::End& end) {
     if (end.run != id_) throw ProtocolError("the end of another run");
-    end_ = end;
+    answer_.end = end;
     link_.send(msg::EndAck{channel_, id_});
     const bool has_run = was_observed(end.outcome);
-    if (has_run && !has_started_) return lose("its end arrived, but not its start");
+    if (has_run && !answer_.has_started) return lose("its end arrived, but not its start");
     for (const auto& [in, told, name] :
          {std::tuple(&out_, &end.out, "stdout"), std::tuple(&err_, &end.err, "stderr")}) {
         if (const auto why = mismatch(*in, *told, name)) return lose(*why);
@@ -271,7 +271,7 @@ void RemoteRun::link_down(const std::string& problem) {
 void RemoteRun::refused(const std::string& why, const char* stage,
                         std::optional<std::uint64_t> retry_after) {
     if (is_finished()) return;
-    retry_after_ = retry_after;
+    answer_.retry_after = retry_after;
     if (has_started() || is_attached()) return lose(why);
     outcome_ = NotStarted{stage, 0, why};
 }
@@ -301,8 +301,8 @@ bool RemoteRun::lacks_bytes() const {
 }
 
 bool RemoteRun::has_output() const {
-    if (is_finished() || is_suspended_) return false;
-    if (in_.has_piece() || in_.is_eof_due() || resize_) return true;
+    if (is_finished() || suspension_.is_on) return false;
+    if (in_.has_piece() || in_.is_eof_due() || window_.to_send) return true;
     for (const Incoming* const in : {&out_, &err_}) {
         if (in->sink.failure() != 0 && !in->stop_sent) return true;
         if (in->stream.due_credit()) return true;
@@ -311,8 +311,8 @@ bool RemoteRun::has_output() const {
 }
 
 void RemoteRun::put_control(std::string& out) {
-    if (is_finished() || is_suspended_) return;
-    if (const auto size = std::exchange(resize_, std::nullopt)) {
+    if (is_finished() || suspension_.is_on) return;
+    if (const auto size = std::exchange(window_.to_send, std::nullopt)) {
         encode(out, msg::Resize{channel_, *size});
     }
     for (const auto& [in, id] :
@@ -330,7 +330,7 @@ void RemoteRun::put_control(std::string& out) {
 }
 
 void RemoteRun::put_chunk(std::string& out, std::size_t most) {
-    if (is_finished() || is_suspended_) return;
+    if (is_finished() || suspension_.is_on) return;
     if (const auto piece = in_.next(most)) {
         encode_data(out, {channel_, StreamId::Stdin, piece->offset, 0, piece->bytes});
     } else if (in_.is_eof_due()) {

@@ -56,7 +56,7 @@ class RemoteRun : public Link::Source {
     void interrupt(InterruptLadder::Step step);
 
     // Sets the size of the run's terminal. Of several pending sizes only the last is sent.
-    void resize(const WindowSize& size) { resize_ = size_ = size; }
+    void resize(const WindowSize& size) { window_.to_send = window_.wanted = size; }
 
     // Handles a message for this channel. Throws ProtocolError.
     void on_message(const Message& message);
@@ -64,7 +64,7 @@ class RemoteRun : public Link::Source {
     void link_down(const std::string& problem);
 
     // The connection is lost and will be replaced: nothing is sent until resume() or ask().
-    void suspend() { is_suspended_ = true; }
+    void suspend() { suspension_.is_on = true; }
     // Returns the offsets that have arrived, from which the server continues. Returns nothing if
     // the run is to be requested again in any case: an `attach` without an answer.
     [[nodiscard]] std::optional<msg::Resume::Point> point() const;
@@ -84,13 +84,15 @@ class RemoteRun : public Link::Source {
     void refused(const std::string& why, const char* stage,
                  std::optional<std::uint64_t> retry_after);
     // The seconds after which a repetition may succeed, if the server named them.
-    [[nodiscard]] const std::optional<std::uint64_t>& retry_after() const { return retry_after_; }
+    [[nodiscard]] const std::optional<std::uint64_t>& retry_after() const {
+        return answer_.retry_after;
+    }
 
-    [[nodiscard]] bool has_started() const { return has_started_; }
+    [[nodiscard]] bool has_started() const { return answer_.has_started; }
     // The process id on the server's machine; 0 if there is none, or none was received yet.
-    [[nodiscard]] std::int64_t pid() const { return pid_; }
+    [[nodiscard]] std::int64_t pid() const { return answer_.pid; }
     // The server's reason for refusing this run, if it refused.
-    [[nodiscard]] const std::optional<std::string>& refusal() const { return refusal_; }
+    [[nodiscard]] const std::optional<std::string>& refusal() const { return answer_.refusal; }
     // `callback` is called once, when the run has started and before its first output.
     void on_start(std::function<void()> callback) { on_start_ = std::move(callback); }
     // Returns true once the outcome is final and checked. Sinks may still hold output.
@@ -101,7 +103,7 @@ class RemoteRun : public Link::Source {
         return outcome_ && std::holds_alternative<Exited>(*outcome_);
     }
     // The server's record; empty if the connection was lost before it arrived.
-    [[nodiscard]] const std::optional<msg::End>& end() const { return end_; }
+    [[nodiscard]] const std::optional<msg::End>& end() const { return answer_.end; }
     // What this client counted, for the record of a lost run.
     [[nodiscard]] StreamSummary received(StreamId stream) const;
     // The offset at which the received output begins.
@@ -123,6 +125,23 @@ class RemoteRun : public Link::Source {
         Offset delivered = 0;  // Bytes.
         std::optional<Offset> gap_at;
         bool stop_sent = false;
+    };
+
+    struct Window {
+        std::optional<WindowSize> to_send;
+        std::optional<WindowSize> wanted;  // Sent again after a resume.
+    };
+    // What the server sent about the run.
+    struct Answer {
+        bool has_started = false;
+        std::int64_t pid = 0;
+        std::optional<std::string> refusal;
+        std::optional<std::uint64_t> retry_after;  // Seconds.
+        std::optional<msg::End> end;
+    };
+    struct Suspension {
+        bool is_on = false;
+        std::vector<Message> held_back;  // Signals requested while it is on.
     };
 
     void begin(Ask ask);
@@ -152,17 +171,11 @@ class RemoteRun : public Link::Source {
     SendStream in_;
     Incoming out_;
     Incoming err_;
-    std::optional<WindowSize> resize_;  // To be sent.
-    std::optional<WindowSize> size_;    // The size that was sent last.
-    bool has_started_ = false;
-    std::int64_t pid_ = 0;
-    std::optional<std::string> refusal_;
-    std::optional<std::uint64_t> retry_after_;
-    bool is_suspended_ = false;
+    Window window_;
+    Answer answer_;
+    Suspension suspension_;
     std::optional<std::chrono::milliseconds> asked_at_;  // CLOCK_BOOTTIME, of the first request.
-    std::vector<Message> held_back_;                     // Signals requested while suspended.
     std::function<void()> on_start_;
-    std::optional<msg::End> end_;
     std::optional<Outcome> outcome_;
 };
 

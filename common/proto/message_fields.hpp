@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/proto/message.hpp"
+#include "common/proto/message_limits.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,22 +21,6 @@
 
 namespace frsh {
 
-inline constexpr std::uint64_t kMaxOffset = (1ULL << 53) - 1;  // JavaScript's largest exact whole.
-inline constexpr std::uint64_t kMaxId = UINT32_MAX;
-inline constexpr std::uint64_t kMaxPid = INT32_MAX;
-inline constexpr std::uint64_t kMaxCrc32 = UINT32_MAX;
-inline constexpr std::uint64_t kMaxMilliseconds = 32'000'000'000'000;
-inline constexpr std::uint64_t kMaxRetrySeconds = 86400;
-inline constexpr std::uint64_t kMaxCells = 65535;  // struct winsize has 16 bits for each.
-inline constexpr std::size_t kNonce = 16;          // Bytes.
-inline constexpr std::size_t kMaxProbedKeys = 6;
-inline constexpr std::size_t kMaxTerm = 128;
-inline constexpr std::size_t kMaxModes = 128;
-inline constexpr std::size_t kMaxModeName = 32;
-inline constexpr std::size_t kMaxNames = 64;  // Holders, and survivors, that one end names.
-inline constexpr std::size_t kMaxStrings = 512 * 1024;  // Strings that one header counts.
-inline constexpr std::size_t kMaxFeatures = 64;
-inline constexpr std::size_t kMaxMessage = 8192;  // Bytes of text for a person.
 inline constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
 inline constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login",
                                                                "subsystem"};

@@ -40,8 +40,7 @@ constexpr auto kTerminationGrace = 2s;
                     ": plain TCP is for loopback only (127.0.0.1 or [::1])");
 }
 
-// Returns the peer's address for the log, or "gone" if the peer has already disconnected
-// (getpeername(2) fails).
+// Returns the peer's address for the log, or "gone" if getpeername(2) fails.
 std::string name_of_peer(int socket) {
     try {
         const Address peer = peer_address(socket);

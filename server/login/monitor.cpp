@@ -97,11 +97,11 @@ void Monitor::take(Fd peer) {
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Peer, ""}), peer.get());
     const Address theirs = peer_address(peer.get());
     const Address own = local_address(peer.get());
-    peer_ = theirs.text();
-    address_ = theirs.host_text();
+    attempt_.peer = theirs.text();
+    attempt_.address = theirs.host_text();
     const std::string from = describe_as_ssh(theirs);
-    ssh_connection_ = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
-    ssh_client_ = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
+    attempt_.ssh_connection = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
+    attempt_.ssh_client = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
 }
 
 void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
@@ -150,7 +150,7 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
             if (packet->empty()) return std::nullopt;
             ToMonitor message = parse_to_monitor(*packet);
             if (message.kind == ToMonitor::Kind::Failure) {
-                refusal_ = escape_controls(message.payload);
+                attempt_.refusal = escape_controls(message.payload);
                 return std::nullopt;
             }
             return message;
@@ -158,8 +158,8 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline_ - EventLoop::Clock::now());
         if (left.count() <= 0) {
-            refusal_ = "no login within the time given";
-            refuse("timeout", refusal_);
+            attempt_.refusal = "no login within the time given";
+            refuse("timeout", attempt_.refusal);
             return std::nullopt;
         }
         pollfd polled{control_.get(), POLLIN, 0};
@@ -200,14 +200,14 @@ std::optional<Login> Monitor::admit() {
             }
         }
     } catch (const ProtocolError& error) {
-        log::error(peer_ + ": " + error.what());
-        refusal_ = error.what();
+        log::error(attempt_.peer + ": " + error.what());
+        attempt_.refusal = error.what();
         exit_ = LoginStatus::Crashed;
     } catch (const std::exception& error) {
-        log::error(peer_ + ": " + error.what());
-        refusal_ = error.what();
+        log::error(attempt_.peer + ": " + error.what());
+        attempt_.refusal = error.what();
     }
-    if (!is_noted_) note_end_without_login();
+    if (!attempt_.is_logged) note_end_without_login();
     part_from_gate();
     return std::nullopt;
 }
@@ -227,18 +227,18 @@ void Monitor::answer_probe(const std::string& payload) {
     std::string answer;
     try {
         const UserProbe probe = parse_user_probe(payload);
-        asked_user_ = probe.user;
+        attempt_.user = probe.user;
         for (const PublicKey& key : probe.keys)
-            tried_.push_back(key.fingerprint());
+            attempt_.keys.push_back(key.fingerprint());
         const auto user = find_account(probe.user);
         // An account that is closed at the moment refuses the login itself, which has a reason.
         if (user) {
-            if (const auto found = find_grant(*user, probe.keys, address_)) {
+            if (const auto found = find_grant(*user, probe.keys, attempt_.address)) {
                 answer = std::string(1, static_cast<char>(found->index));
             }
         }
     } catch (const ProtocolError& error) {
-        log::info(peer_ + ": " + error.what());
+        log::info(attempt_.peer + ": " + error.what());
     }
     if (answer.empty()) std::this_thread::sleep_until(answer_at);
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Acceptable, answer}));
@@ -248,14 +248,14 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     const auto answer_at = EventLoop::Clock::now() + settings_.timeouts.denial;
     exit_ = LoginStatus::Failed;
     std::string why;  // For the log.
-    AuditSubject subject{settings_.session_mark, peer_, "", "", tls_};
+    AuditSubject subject{settings_.session_mark, attempt_.peer, "", "", tls_};
     std::string words = "login refused: no such user here, or not with this key";
     try {
         const UserProof proof = parse_user_proof(payload);
         subject.user = proof.user;
         subject.key = proof.key.fingerprint();
         const auto user = find_account(proof.user);
-        auto found = user ? find_grant(*user, {proof.key}, address_) : std::nullopt;
+        auto found = user ? find_grant(*user, {proof.key}, attempt_.address) : std::nullopt;
         const Presence presence = found ? found->grant.key.presence : Presence::Touched;
         if (!is_proven(proof, context_, *host_key_, presence)) {
             why = "the signature is not valid";
@@ -276,28 +276,33 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             }
             control_.close();
             exit_ = LoginStatus::Fine;
-            log::info(peer_ + ": key of " + found->grant.where);
+            log::info(attempt_.peer + ": key of " + found->grant.where);
             if (!settings_.policy.permit_user_environment) found->grant.key.environment.clear();
-            return Login{
-                *user,           std::move(subject), std::move(found->grant), std::move(session_),
-                ssh_connection_, ssh_client_};
+            return Login{*user,
+                         std::move(subject),
+                         std::move(found->grant),
+                         std::move(session_),
+                         attempt_.ssh_connection,
+                         attempt_.ssh_client};
         }
     } catch (const ProtocolError& error) {
         why = error.what();
     }
-    is_noted_ = true;
-    Audit(settings_.audit_file, subject).refused(why, tried_);
+    attempt_.is_logged = true;
+    Audit(settings_.audit_file, subject).refused(why, attempt_.keys);
     std::this_thread::sleep_until(answer_at);
     refuse("denied", words);
     return std::nullopt;
 }
 
 void Monitor::note_end_without_login() {
-    const Audit audit(settings_.audit_file, {settings_.session_mark, peer_, asked_user_, ""});
-    if (refusal_.empty()) {
-        audit.left(tried_.empty() ? "without a login" : "no key was acceptable", tried_);
+    const Audit audit(settings_.audit_file,
+                      {settings_.session_mark, attempt_.peer, attempt_.user, ""});
+    if (attempt_.refusal.empty()) {
+        audit.left(attempt_.keys.empty() ? "without a login" : "no key was acceptable",
+                   attempt_.keys);
     } else {
-        audit.turned_away(refusal_, tried_);
+        audit.turned_away(attempt_.refusal, attempt_.keys);
     }
 }
 
@@ -321,7 +326,7 @@ void Monitor::part_from_gate() {
     if (!is_over) ::kill(gate_, SIGKILL);
     const ExitStatus status = wait_for(gate_);
     if (is_over && (status.signaled || status.code != 0)) {
-        log::error(peer_ + ": the gate died" +
+        log::error(attempt_.peer + ": the gate died" +
                    (status.signaled ? " by signal " + signal_name(status.signal) : ""));
         exit_ = LoginStatus::Crashed;
     }

@@ -66,6 +66,17 @@ class Monitor {
 
   private:
     using Time = EventLoop::Time;
+    // What the log and the environment say about this login.
+    struct Attempt {
+        std::string peer;     // "192.0.2.1:4711".
+        std::string address;  // The same without the port.
+        std::string ssh_connection;
+        std::string ssh_client;
+        std::string user;               // Of the latest probe.
+        std::vector<std::string> keys;  // Of all probes.
+        std::string refusal;            // Why the server ended the login; empty if the peer did.
+        bool is_logged = false;         // The end of the login is already in the log.
+    };
 
     [[noreturn]] void become_gate(const TlsContext& context, Fd control, Fd session);
     // Returns the gate's next message; nothing after the deadline or if the gate has ended.
@@ -79,10 +90,7 @@ class Monitor {
     void tell_listener(LoginStep step);
 
     MonitorSettings settings_;
-    std::string peer_;     // "192.0.2.1:4711", for the log.
-    std::string address_;  // The same without the port.
-    std::string ssh_connection_;
-    std::string ssh_client_;
+    Attempt attempt_;
     Fd steps_;
     pid_t gate_ = -1;
     Fd control_;
@@ -93,10 +101,6 @@ class Monitor {
     std::optional<TlsParameters> tls_;  // For the audit.
     std::optional<PublicKey> host_key_;
     LoginStatus exit_ = LoginStatus::Silent;
-    std::string asked_user_;          // The user of the latest probe, for the log.
-    std::vector<std::string> tried_;  // The keys of the probes, for the log.
-    std::string refusal_;             // Why the server ended the login; empty if the peer did.
-    bool is_noted_ = false;           // The end of the login is already in the log.
 };
 
 }  // namespace frsh

@@ -139,6 +139,8 @@ class Run : public Link::Source, private Executor::Owner {
     [[nodiscard]] std::optional<Usage> usage(Time now) const;
     [[nodiscard]] std::vector<ProcessName> find_holders() const;
 
+    // 17 members: identity, state and times, the executor with its result, and three streams. Each
+    // group alone has no function that does not need another one.
     Channel channel_;
     std::string id_;
     OnDisconnect on_disconnect_;

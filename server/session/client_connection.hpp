@@ -153,6 +153,7 @@ class ClientConnection : private Link::Handler {
     // Returns true if no run or shell of the client is running or being ended.
     [[nodiscard]] bool is_idle() const;
 
+    // 17 members: three are lent, the others are owners with classes of their own, and the state.
     EventLoop& loop_;
     const SessionSettings& settings_;
     Registry& kept_;
