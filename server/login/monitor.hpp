@@ -72,8 +72,8 @@ class Monitor {
         std::string address;  // The same without the port.
         std::string ssh_connection;
         std::string ssh_client;
-        std::string user;               // Of the latest probe.
-        std::vector<std::string> keys;  // Of all probes.
+        std::string user;               // The latest probe's.
+        std::vector<std::string> keys;  // All probes'.
         std::string refusal;            // Why the server ended the login; empty if the peer did.
         bool is_logged = false;         // The end of the login is already in the log.
     };
