@@ -109,7 +109,7 @@ def only_loopback_and_only_its_own_user():
     stranger = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     done = frsh("id", prefix=stranger)
     assert done.returncode == 255 and b"only processes of my own user" in done.stderr, done
-    # Sends a whole run and closes at once: its end is in no table row with an owner any more.
+    # Sends a whole run and closes at once. The kernel's table then shows no owner for its socket.
     script = f"""
 import json, socket, struct
 def frame(payload=b"", **header):
@@ -122,7 +122,7 @@ for _ in range(20):
                       args=1, env=0))
     s.close()
 """
-    # Whichever of them the stranger may execute.
+    # The first of them that the other user may execute.
     tried = [subprocess.run([*stranger, python, "-c", script], check=False, timeout=30,
                             capture_output=True).returncode
              for python in (sys.executable, "/usr/bin/python3") if os.path.exists(python)]

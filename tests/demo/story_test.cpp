@@ -35,7 +35,7 @@ TEST_CASE("story: every lesson has both languages") {
         CAPTURE(lesson.name);
         CHECK_FALSE(lesson.title.en.empty());
         CHECK_FALSE(lesson.question.en.empty());
-        // Something beyond ASCII in each.
+        // Each text has characters beyond ASCII.
         CHECK(width_of(lesson.title.zh) != lesson.title.zh.size());
         CHECK(width_of(lesson.question.zh) != lesson.question.zh.size());
     }

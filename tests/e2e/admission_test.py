@@ -119,7 +119,7 @@ class Admission(Case):
         self.assertFalse(os.path.exists(proof), "a stranger ran something")
 
     def test_a_connection_closed_before_the_check_runs_nothing(self):
-        # Whose it was cannot be known any more, so even our own is refused.
+        # Its owner is unknown now, so even a connection of our own is refused.
         proof = self.path("proof")
         for _ in range(50):
             connection = self.connect("tcp")
@@ -169,7 +169,7 @@ class Admission(Case):
         os.chmod(self.folder, 0o755)
         self.addCleanup(os.chmod, self.folder, 0o700)
         listening = os.path.join(runtime, "trap.sock")
-        # The stranger's listener: a child of ours that only waits.
+        # The other user's listener: a child of this test that only waits.
         ready, told = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -238,7 +238,7 @@ class Admission(Case):
                     self.assertIn(b"below 1024", attempt("--listen", "80", "--plaintext"))
 
     def test_a1_silent_strangers_do_not_keep_others_out(self):
-        # As many as may be unknown at a time, and more: they wait for their ten seconds, then go.
+        # More connections than may be unknown at a time: each is closed after ten seconds.
         silent = [self.connect("tcp") for _ in range(70)]
         try:
             wait_until(lambda: len(self.server.sessions()) == 64, "the unknown to fill up")

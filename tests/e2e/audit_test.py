@@ -79,7 +79,7 @@ class Audited(TlsCase):
 
     def test_a_silent_or_slow_client_is_logged_as_refused(self):
         silent, gone = self.raw(), self.raw(b"\x16")
-        # The start of a ClientHello that is longer than what comes.
+        # The start of a ClientHello. The rest of it never arrives.
         slow = self.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 60)
         accept_gone = self.from_us(gone)
         gone.close()

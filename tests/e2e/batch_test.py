@@ -151,7 +151,7 @@ class Batch(Case):
         for text in (b"", b" ", b"\n"):
             process = self.start([])
             with self.running(process):
-                # By now the server has greeted, and nothing else would wake the client.
+                # The server's greeting has arrived by now, and nothing else would wake the client.
                 time.sleep(0.2)
                 process.stdin.write(text)
                 process.stdin.flush()
@@ -224,10 +224,10 @@ class Batch(Case):
                 process.stdin.close()
                 process.stdin = None
                 wait_until_full(process.stdout)
-                # A record is all that is left; or the command is, which waits for the reader too.
+                # Only a record is left, or the command, which waits for the reader too.
                 for _ in range(1 if options else 3):
                     process.send_signal(signal.SIGINT)
-                    time.sleep(0.3)  # Or three would be one.
+                    time.sleep(0.3)  # Without the pause the kernel merges three signals into one.
                 self.assertEqual(130, process.wait(10))
 
     def test_the_third_ctrl_c_kills_a_run_that_ignores_signals(self):

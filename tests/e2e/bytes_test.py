@@ -174,7 +174,7 @@ class Bytes(Case):
             with self.running(process):
                 os.set_blocking(process.stdin.fileno(), False)
                 written = 0
-                # Until nothing has been taken for a while, once a window was.
+                # Sends until a window is full and the server takes no more.
                 while select.select([], [process.stdin], [], 0.5 if written > WINDOW else PATIENCE)[1]:
                     written += os.write(process.stdin.fileno(), b"x" * 65536)
                 self.assertLess(written, 4 * WINDOW)

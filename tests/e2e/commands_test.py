@@ -91,7 +91,7 @@ class Commands(Case):
 
     def test_c2_a_mebibyte_of_script_runs_in_bash_and_in_dash(self):
         filler = [": " + "x" * 100000 + ";"] * 11
-        count = 'ls -l /proc/self/fd | grep -c " -> ";'  # With the folder that ls reads.
+        count = 'ls -l /proc/self/fd | grep -c " -> ";'  # One is the folder that ls reads.
         for shell in ("/bin/bash", "/bin/dash"):
             if not os.path.exists(shell):
                 self.skipTest(f"no {shell}")
@@ -103,7 +103,7 @@ class Commands(Case):
                 out = f"{shell} /dev/fd/3\n{os.path.realpath(shell)}\n4\n4\n4\nstdin is free\n"
                 self.assertEqual((9, out.encode(), b""), (result.code, result.out, result.err[:500]))
                 self.agrees(result)
-            # A short one sees the same, but for its name.
+            # A short command sees the same environment, except its own name.
             result = place.run([], "echo $SHELL $0;", count, "cat", stdin=b"in")
             self.assertEqual(f"{shell} {os.path.basename(shell)}\n4\nin".encode(), result.out)
 
@@ -127,7 +127,7 @@ class Commands(Case):
                 error = wire.next(lambda one: one["type"] not in ("hello",))[0]
                 self.assertEqual(("error", "protocol"), (error["type"], error["reason"]), payload)
                 self.assertIn("NUL", error["message"])
-        # With one string too many for the NUL it is another variable, which is none.
+        # A NUL inside begins another string, which has no "=" and so is no variable.
         with Wire(self.server.socket) as wire:
             wire.send({"type": "open", "ch": 1, "run": "r", "mode": "command", "args": 1, "env": 2},
                       payload=b"echo\0A=1\0002\0")
@@ -151,7 +151,7 @@ class Commands(Case):
                 result = place.run([], *words, stdin=b"exit 3\n", record=True)
                 self.assertEqual(0, result.code, words)
                 self.assertEqual("exited", result.record["outcome"]["kind"])
-        # The same against a server that is not there.
+        # The same without a server.
         nowhere = Place("nowhere", self.folder, [f"unix:{self.folder}/nobody.sock"])
         self.assertEqual(255, nowhere.run([], " ").code)
 

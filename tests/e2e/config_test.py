@@ -32,7 +32,7 @@ class ClientFile(TlsCase):
         client = self.configured('[defaults]\nuser = "nobody"\nport = 1\n' + self.host())
         result = client.run("box", "echo hi")
         self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
-        # What is said on the command line comes first.
+        # The command line overrides the files.
         self.one_line(client.run("-p", "1", "box", "true"), "127.0.0.1:1", "Connection refused")
         self.one_line(client.run("box:1", "true"), "127.0.0.1:1", "Connection refused")
         self.one_line(client.run("no-such-user@box", "true"), "no-such-user@127.0.0.1", "login refused")
@@ -50,7 +50,7 @@ class ClientFile(TlsCase):
         client = self.configured(self.host('linger = "10ms"\n'))
         began = time.monotonic()
         result = client.run("box", "sleep 20 & echo hi")
-        # So soon it may still be the shell on its way to become it.
+        # The shell may not have executed the program yet.
         self.assertIn("output still held open by ", result.err)
         self.assertLess(time.monotonic() - began, 2)
 
@@ -145,7 +145,7 @@ class SshFile(TlsCase):
         client.env["PATH"] = make_folder(client.home, "empty")
         key = os.path.join(client.home, "held")
         result = client.run("-v", "-i", key, "-p", str(self.server.port), "box.invalid", "true")
-        self.assertNotIn("left aside", result.err)  # It has nothing on that one.
+        self.assertNotIn("left aside", result.err)  # The file has no setting for that host.
         result = client.run("-v", "-p", str(self.server.port), "box", "true")
         self.assertIn("left aside", result.err)
 

@@ -121,7 +121,7 @@ class Loops(ToolCase):
         result = self.shell(f"printf '1\\n2\\n3\\n' | while read i; do {self.rsh} -n 127.0.0.1 echo $i;"
                             " done")
         self.assertEqual(result.out, "1\n2\n3\n")
-        # Without it the first command reads the rest, as with ssh.
+        # Without it the first command reads the rest of stdin, as with ssh.
         result = self.shell(f"printf '1\\n2\\n3\\n' | while read i; do {self.rsh} 127.0.0.1 cat; done")
         self.assertEqual(result.out, "2\n3\n")
 

@@ -88,7 +88,7 @@ class Options(ToolCase):
         client, line = self.trusting()
         self.authorize(line)
         data = os.urandom(1_000_000)
-        # Another name and port: nothing but the command leads there.
+        # The name and port are others: only the proxy command reaches the server.
         proxy = f"ProxyCommand=python3 {self.path('relay.py')} %h %p %r"
         words = ["-o", proxy, "-oHostKeyAlias=127.0.0.1", "-oStrictHostKeyChecking=no", "-p", "9",
                  "far.invalid", "cat; exit 3"]
@@ -118,14 +118,14 @@ class Options(ToolCase):
         result = client.run("-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", *base)
         self.assertEqual((result.code, result.out, result.err), (0, b"hi\n", ""), result)
         self.assertFalse(os.path.exists(own))
-        # Written down where it was said, and known from there on.
+        # The key is written to the file that the option names, and is known from then on.
         known = self.path("known")
         result = client.run("-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={known}",
                             "-oLogLevel=ERROR", *base)
         self.assertEqual((result.code, result.err), (0, ""), result)
         result = client.run("-oStrictHostKeyChecking=yes", f"-oUserKnownHostsFile={known}", *base)
         self.assertEqual((result.code, result.err), (0, ""), result)
-        # Changed is refused whatever was said.
+        # A changed key is refused with each value of the option.
         make_key(self.path("other"))
         with open(self.path("other.pub")) as file:
             key = " ".join(file.read().split()[:2])
@@ -147,7 +147,7 @@ class Options(ToolCase):
         env = {"LC_X": "lc", "GIT_PROTOCOL": "version=2", "SECRET": "s"}
         base = ["-p", self.port]
         self.assertEqual(self.good("frsh", *base, "127.0.0.1", script, env=env).out, "lc,,,\n")
-        # The server has the last word about what a client sends along.
+        # The server decides which variables of a client it accepts.
         result = self.good("frsh", *base, "-oSendEnv=SECRET -LC_*", "-oSetEnv=ASKED=1", "127.0.0.1", script, env=env)
         self.assertEqual(result.out, ",,,1\n")
 
@@ -219,7 +219,7 @@ class Mosh(ToolCase):
     tools = ("mosh", "mosh-server")
 
     def test_its_server_is_started_and_outlives_the_connection(self):
-        # What mosh asks of ssh; its own client needs a terminal and UDP, and nothing of ours.
+        # The way mosh calls ssh. Its own client needs a terminal and UDP, and nothing from frsh.
         result = self.good("frsh", "-n", "-p", self.port, "127.0.0.1", "--",
                            "mosh-server new -i 127.0.0.1 -p 60000:61000 -- sleep 1000",
                            env={"LC_ALL": "C.UTF-8"})

@@ -86,7 +86,7 @@ class KeptLife(Case):
         sequence = b"".join(b"%d\n" % i for i in range(1, 50001))
         wait_until(lambda: len(self.ask("--logs", run).out) == len(sequence), "the first half")
         open(go, "w").close()
-        for _ in range(2):  # As often as one likes.
+        for _ in range(2):  # Each repetition has the same answer.
             result = self.ask("--attach", run, record=True)
             self.assertEqual((7, sequence, sequence), (result.code, result.out, result.err))
             self.agrees(result)
@@ -131,7 +131,7 @@ class KeptLife(Case):
                             part = part[os.write(process.stdin.fileno(), part):]
                         except BlockingIOError:
                             break
-                    time.sleep(patience)  # In the middle of whatever it is at.
+                    time.sleep(patience)  # At any moment of its work.
                     process.kill()
             result = self.run_it("--run-id", run, command, stdin=stdin)
             self.assertEqual(0, result.code, result)
@@ -449,7 +449,7 @@ class KeptLife(Case):
                     after = self.run_it("--shell", name, "echo ${A-none}", record=True)
                     self.assertEqual((0, b"none\n", 2),
                                      (after.code, after.out, after.record["shell_generation"]))
-                # A shell that a client has ended is no surprise.
+                # The end of a shell at a client's request is not reported.
                 self.assertEqual(0, self.ask("--kill", name).code)
                 again = self.run_it("--shell", name, "true", record=True)
                 self.assertEqual((0, 3), (again.code, again.record["shell_generation"]), again)

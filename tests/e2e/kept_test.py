@@ -301,14 +301,14 @@ class Kept(Case):
         for sent, code in ((thrice, 130), ([(signal.SIGTERM, None)], 143),
                            ([(signal.SIGHUP, None)], 129)):
             said = self.leave(["--on-disconnect=keep", "--run-id", "left"], sent, code)
-            # Before it perhaps what the far shell says of its child, which got TERM too.
+            # The far shell may first print that TERM ended its child.
             self.assertEqual("frsh: left; the run goes on: frsh --attach left local",
                              said.splitlines()[-1])
             self.assertEqual("running", self.listed(self.unix, "left")["state"])
             self.assertEqual(0, self.unix.run(["--kill", "left", "--signal", "KILL"]).code)
             followed = self.unix.run(["--attach", "left"])
             self.assertEqual(137, followed.code)
-            # Nothing of what made the client go has reached it.
+            # No signal that ended the client has reached the command.
             self.assertEqual(b"ready\nint\nterm\n" if code == 130 else b"ready\n", followed.out)
             self.end_and_forget(self.unix, "left")
 

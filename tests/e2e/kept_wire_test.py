@@ -191,7 +191,7 @@ class KeptWire(Case):
                 if header["type"] == "end":
                     break
                 told += len(payload)
-                time.sleep(0.05)  # Slower than it is written.
+                time.sleep(0.05)  # Reads more slowly than the command writes.
                 wire.send({"type": "credit", "ch": 1, "stream": "stdout", "consumed": told,
                            "limit": told + 100_000})
             self.assertEqual(("running", told), (header["outcome"]["kind"], header["stdout"]["bytes"]))

@@ -275,7 +275,7 @@ class Life(Case):
             with self.running(process):
                 self.assertEqual(b"one\n", process.stdout.readline())
                 process.send_signal(signal.SIGSTOP)
-                time.sleep(0.5)  # Nothing is waited for: nothing is what shall happen.
+                time.sleep(0.5)  # Waits for the whole time: nothing must happen.
                 process.send_signal(signal.SIGCONT)
                 process.stdin.write(b"\n")
                 process.stdin.close()

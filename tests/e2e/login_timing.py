@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from by_hand import Agent, Connection, auth  # noqa: E402
 from tls import TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
-# Every no takes 0.4 s; what is under this was answered before the deadline.
+# Each negative answer takes 0.4 s, so a shorter one came before its time.
 DEADLINE = 0.39
 AT_ONCE = 6  # One source may have eight.
 

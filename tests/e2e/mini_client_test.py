@@ -14,7 +14,7 @@ CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts
 
 class MiniClient(Case):
     def setUp(self):
-        self.addCleanup(self.no_strays)  # After all that a test itself cleans up.
+        self.addCleanup(self.no_strays)  # Runs after the test's own cleanup.
 
     def tearDown(self):
         pass

@@ -113,10 +113,10 @@ class OverANetwork(unittest.TestCase):
                 break
             tries += 1
             self.assertLess(tries, 10, "for ever")
-        # Five seconds for each, and from fifteen on.
+        # Each adds a penalty of five seconds, and penalties count from fifteen seconds.
         self.assertGreaterEqual(tries, 3)
         self.assertRegex(result.err, r"failed too often of late \(try again in \d+ s\)\n\Z")
-        # Also with the right key; but another source is not meant.
+        # The right key is refused too; another source is not affected.
         result = self.run_client(SERVER, "echo in")
         self.assertEqual(result.code, 255, result)
         wait = int(re.search(r"again in (\d+) s", result.err).group(1))
@@ -192,7 +192,7 @@ class OverANetwork(unittest.TestCase):
         self.network.forward("0")
         cut = time.monotonic()
         found = {}
-        os.kill(processes["silent"].pid, signal.SIGSTOP)  # Gone and stopped: the machine counts.
+        os.kill(processes["silent"].pid, signal.SIGSTOP)  # The machine's kernel still answers.
         # The output of "much" is not read, so it waits for a reader; "silent" is stopped.
         while len(found) < 2 * len(commands) - 2 and time.monotonic() < cut + 150:
             for name in commands:

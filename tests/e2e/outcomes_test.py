@@ -102,7 +102,7 @@ class Outcomes(Case):
     def test_e5_an_exec_that_fails_for_another_reason_is_255(self):
         for place in self.everywhere():
 
-            # ELOOP stands for them all.
+            # ELOOP is one of several reasons; all take the same way.
             loop = self.path("loop" + place.name.replace(" ", ""))
             os.symlink(loop, loop)
             result = place.run(["--argv"], loop, record=True)
@@ -176,7 +176,7 @@ class Outcomes(Case):
         process = self.unix.popen(["--idle-timeout", "300ms"], "head -c 8000000 /dev/zero",
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         with self.running(process):
-            time.sleep(1.0)  # The reader that is slow is us; there is nothing to wait for.
+            time.sleep(1.0)  # This test is the slow reader, so it need not wait for one.
             self.assertEqual(8000000, len(process.stdout.read()))
             self.assertEqual(0, process.wait(20))
 
@@ -230,7 +230,7 @@ class Outcomes(Case):
 
     @unittest.skipIf(SANITIZED, "UBSan looks at memory through a pipe(2), which is not to be had")
     def test_e8_a_server_without_descriptors_reports_it_for_the_run(self):
-        # Somewhere between too few to begin at all and enough for everything.
+        # A limit that allows the start and not everything after it.
         kinds = set()
         for most in range(4, 26):
             server = Place("few", self.folder,

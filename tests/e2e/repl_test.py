@@ -73,7 +73,7 @@ class Repl(Case):
             self.assertEqual("7\n", t.run_all(["(exit 7)", "echo $?"]))
             self.assertEqual("0\n", t.run("echo $?"))
             self.assertEqual("1\n", t.run_all(["false", "x=$?", "echo $x"]))
-            # Neither set -e nor a trap on errors takes that for a failure.
+            # set -e and an ERR trap do not treat that as a failure.
             written = t.run_all(["trap 'echo trapped' ERR", "(exit 3) || ! true", "echo $?"])
             self.assertEqual("1\n", written)
             self.assertEqual("still\n", t.run_all(["set -e", "! true", "echo still"]))
@@ -179,12 +179,12 @@ class Repl(Case):
             t.wait_for_text("term\r\n")
             self.assertRegex(t.prompt(), r"^\[9\] ")
             self.assertEqual("1\n", t.run("echo $kept"))
-            # Nothing but the shell's own end helps against this; it is replaced.
+            # Only the end of the shell helps against this; a new shell replaces it.
             t.enter("trap '' INT TERM; cd /tmp; echo U''P; while :; do :; done")
             t.wait_for_text("UP\r\n")
             for _ in range(3):
                 t.interrupt()
-                time.sleep(0.3)  # Two at once would be one.
+                time.sleep(0.3)  # The kernel would merge two signals at once.
             t.wait_for_text("the shell ended")
             t.prompt()
             self.assertEqual("on\n", t.run("echo on"))
@@ -319,7 +319,7 @@ class Repl(Case):
             t.wait_for_text("first")
             self.assertEqual("first\n", t.run(""))
             t.leave()
-        # Without a place for it there is none, and nothing else is different.
+        # Without a folder for it there is no history; all else is the same.
         with self.at_prompt(env={"XDG_STATE_HOME": "/proc/none"}) as t:
             self.assertEqual("on\n", t.run("echo on"))
             self.assertEqual(0, t.leave())
@@ -399,7 +399,7 @@ class Repl(Case):
             # Nothing in a paste is a key: neither Ctrl-C, Ctrl-D nor a tab.
             t.keys(b"\x1b[200~printf '%q\\n' '\ta\x01b'\x1b[201~")
             self.assertEqual("$'\\ta\\001b'\n", t.run(""))
-            # A marker in pieces, and one that is cut by nothing.
+            # A marker in pieces, and the same marker whole.
             t.keys(b"\x1b[20")
             t.keys(b"0~echo pieces\n\x1b[2")
             t.keys(b"01~")
@@ -416,7 +416,7 @@ class Repl(Case):
             self.assertIn(":status", t.run(":help"))
             self.assertIn("unknown: :nonsense", t.run(":nonsense"))
             self.assertIn("[3] ", t.last_prompt)
-            # The shell's own null command is not ours.
+            # ":" is the shell's null command, and no command of the prompt.
             self.assertEqual("5\n", t.run(": ${x:=5}; echo $x"))
             t.run("(exit 6)")
             t.keys(":quit\r")
@@ -513,7 +513,7 @@ class Repl(Case):
             self.assertNotIn("frsh:", t.run("sleep 60 >/dev/null 2>&1 </dev/null & true"))
             pid = int(t.run("echo $!"))
             self.assertTrue(is_alive(pid))
-            # What it says later goes nowhere, and does not kill it.
+            # Its later output is dropped, and does not end it.
             t.run("(sleep 0.5; echo late; echo late; sleep 60) & late=$!")
             t.run("sleep 0.7; kill -0 $late && echo alive")
             self.assertIn(b"alive", t.raw)

@@ -65,7 +65,7 @@ class Resume(Case):
     def counted(count, errors, code):
         return f"echo once >> {count}; cat; yes error | head -c {errors} >&2; exit {code}"
 
-    # One cut run: how it is cut, what it does, and whether all of it is right.
+    # Runs one command over a connection that is cut as `fates` tell, and checks all of its bytes.
     def check_run(self, fates, stdin, errors, code, name, grace=GRACE):
         proxy = CuttingProxy(self.server.socket, lambda n: fates[n] if n < len(fates) else None,
                              near=self.short_path())

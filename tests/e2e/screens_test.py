@@ -125,7 +125,7 @@ class Screens(Case):
         pair.same("漢字é")
         pair.keys("BSpace", "BSpace")
         pair.type("ok")
-        pair.same("ok")  # The kernel takes each for one column wide, here as there.
+        pair.same("ok")  # Both kernels count each of these as one column.
         pair.keys("Enter")
         pair.ended()
         self.assertEqual("漢ok\n", self.file("there", "typed"))
@@ -160,7 +160,7 @@ class Screens(Case):
         there.wait_for("[ended with 0]")
         there.modes_are_back(self)
         there.type("typed here")
-        there.wait_for("typed here")  # Echoed: it is a terminal as it was.
+        there.wait_for("typed here")  # The terminal echoes again, so its modes are restored.
         self.assertEqual("1", there.flag("cursor_flag"))
         self.assertEqual("0", there.flag("alternate_on"))
 

@@ -61,7 +61,7 @@ class Shells(Case):
             self.assertEqual(b"1048576\n", wire.end(1)[1])
             header, out, _ = self.run_in(wire, 2, "x=1\n" * 50000 + "echo $x")
             self.assertEqual((b"1\n", 0), (out, header["outcome"]["code"]))
-            # Bytes that are no text, in a locale that minds.
+            # Bytes that are invalid in this locale.
             for locale in ("C", "C.UTF-8"):
                 _, out, _ = self.run_in(wire, 3, f"LC_ALL={locale}; printf %s ".encode() +
                                         b"'\xff\xfe\xc3'")
@@ -91,7 +91,7 @@ class Shells(Case):
                 self.assertEqual(("not_started", "shell", b""),
                                  (header["outcome"]["kind"], header["outcome"]["stage"], out))
             self.assertEqual({"kind": "exited", "code": 0}, wire.shell_ended(1))
-            # Nor is one in a shell that was there, or never was.
+            # The same in a shell that has ended, and in one that never existed.
             for number in (1, 77):
                 wire.open(4, "echo", shell=number)
                 self.assertEqual("not_started", wire.end(4)[0]["outcome"]["kind"])
@@ -174,7 +174,7 @@ class Shells(Case):
                 time.sleep(0.8)  # Longer than the last one is looked after.
                 wire.send({"type": "signal", "ch": channel, "name": "USR1"})
                 self.assertEqual(b"end\n", wire.end(channel)[1], command)
-            # What a job has got does not go on to the shell when that has ended of it.
+            # A signal that has ended a job is not sent to the shell as well.
             self.shell(wire, 2)
             for channel in range(10, 20):
                 wire.open(channel, "(trap 'exit 3' USR1; echo up; while :; do :; done)"
@@ -345,7 +345,7 @@ class Shells(Case):
                     return sorted(file.read().split(), key=int)
 
             wait_until(lambda: len(cut_off() or []) >= over, "the oldest to be cut off")
-            time.sleep(0.5)  # Nothing is waited for: nothing more is what shall happen.
+            time.sleep(0.5)  # Waits for the whole time: nothing must follow.
             self.assertEqual(["0", "1", "2"], cut_off())
         self.nothing_is_left()
 
@@ -423,7 +423,7 @@ class Shells(Case):
             wire.send({"type": "signal", "ch": 2, "name": "INT"})
             self.assertEqual(130, wire.end(2)[0]["outcome"]["code"])
             self.assertEqual(f"{pid}\n".encode(), self.run_in(wire, 3, "sleep 1.5; echo $$")[1])
-            # It is the shell's business alone: a program has the signal as it always does.
+            # Only the shell itself ignores it: a program gets the default action.
             header, _, _ = self.run_in(wire, 4, "sh -c 'kill -ALRM $$'")
             self.assertEqual(142, header["outcome"]["code"])
         self.nothing_is_left()

@@ -145,7 +145,7 @@ class StrictModes(unittest.TestCase):
                     else:
                         self.assertEqual((result.code, result.out), (255, b""), result)
                         self.assertIn("login refused", result.err)
-                        # Nothing is waited for but the fixed time.
+                        # The answer takes the fixed time and no longer.
                         self.assertLess(took, 60 if SANITIZED else 4, "held up")
                         if "dangling" not in name and "cannot read" not in name:
                             self.assertIn("not trusted: ", log)
@@ -161,7 +161,7 @@ class StrictModes(unittest.TestCase):
             home = self.make_home(index, CASES[index][1], os.geteuid())
             server = TlsServer(place, home=home)
             try:
-                # A port that comes again is another host: what is known of each stands alone.
+                # Each port counts as a host of its own, with its own known key.
                 known = f"UserKnownHostsFile={place}/known_hosts"
                 return (*self.timed("--accept-new", "-o", known, server.name, "echo in"),
                         server.text())

@@ -30,7 +30,7 @@ print("up", flush=True)
 status = os.waitpid(child, 0)[1]
 print("ended by", os.WTERMSIG(status), flush=True)
 """
-# Prints the size whenever it hears of a new one.
+# Prints the size at each SIGWINCH.
 SIZES = """
 import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
@@ -236,7 +236,7 @@ class AtOurs(Case):
                 t.resize(rows, columns)
                 t.wait_for_text(f"{rows} {columns}\r\n")
             for rows in range(10, 300):
-                t.resize(rows, 77)  # However many of these are passed over, the last is not.
+                t.resize(rows, 77)  # Some of these sizes may be skipped; the last one never is.
             t.wait_for_text("299 77\r\n")
             t.keys("\r~.")
             self.assertEqual(255, t.ended())

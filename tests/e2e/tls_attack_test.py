@@ -111,7 +111,7 @@ class Strangers(TlsCase):
                 self.assertEqual(kinds[-1], "error", frames)
                 self.assertIn(frames[-1][0]["reason"], ("protocol", "denied"))
                 self.assertNotIn("started", kinds)
-        with connect(self.server.port) as connection:  # Shorter than promised, and then the end.
+        with connect(self.server.port) as connection:  # Fewer bytes than promised, then the end.
             connection.sendall(frame(b'{"type":"auth","len":100}') + b"x")
             connection.shutdown(socket.SHUT_WR)
             read_to_end(connection)
@@ -169,7 +169,7 @@ class Strangers(TlsCase):
                 while piece := peer.recv(1000):
                     heard += piece
                 self.assertIn(answer, heard)
-                # It would be ten seconds if we were waited for.
+                # It would take ten seconds if the server waited for this client.
                 self.assertLess(time.monotonic() - began, 5)
                 wait_until(lambda: logged in self.server.text()[seen:], "the log")
         context = client_context()
@@ -304,7 +304,7 @@ class Cut(TlsCase):
                 relay.cut(way, after)
                 result = client.run("--on-disconnect=kill", target, "echo answer")
                 if result.code == 0:
-                    # What was cut were goodbyes.
+                    # The cut bytes were only closing messages.
                     self.assertEqual((result.out, result.err), (b"answer\n", ""), (way, after))
                     whole += 1
                 else:
@@ -414,7 +414,7 @@ class Life(TlsCase):
 class Floods(TlsCase):
     def test_a_hundred_clients_at_once(self):
         count = 20 if SANITIZED else 100
-        for name in ("id_ed25519", "id_ed25519.pub"):  # They make one key, all at once.
+        for name in ("id_ed25519", "id_ed25519.pub"):  # All start at once and make one key.
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.server.home, ".config/frsh", name))
         processes = [self.own.popen(self.target, f"echo {i}") for i in range(count)]
@@ -447,7 +447,7 @@ class Floods(TlsCase):
                 for one in crowd[::3]:
                     with contextlib.suppress(OSError):
                         one.send(b"\x03")
-                if FULL:  # One more byte a second; else as fast as it goes.
+                if FULL:  # Sends one byte a second here, and the rest as fast as possible.
                     time.sleep(max(0, began + 1 - time.monotonic()))
             print(f"beside {count} others the slowest of our logins took {slowest:.2f} s", file=sys.stderr)
         finally:
@@ -477,7 +477,7 @@ class Floods(TlsCase):
 
     def test_a_connection_silent_after_the_handshake_is_evicted(self):
         with contextlib.ExitStack() as crowd:
-            # As many as one source may have; without room made, it is ten seconds for each eight.
+            # As many as one source may have. Without eviction each eight would take ten seconds.
             for _ in range(8):
                 crowd.enter_context(connect(self.server.port))
             began = time.monotonic()

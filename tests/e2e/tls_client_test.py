@@ -160,7 +160,7 @@ class Hosts(TlsCase):
                     self.one_line(result, "HOST KEY HAS CHANGED", known + ":1", "--trust")
                 self.one_line(client.run("--trust", self.target), "HOST KEY HAS CHANGED")
         self.assertFalse(os.path.exists(os.path.join(client.home, ".config/frsh/known_hosts")))
-        # The fingerprint is the user's word.
+        # The given fingerprint is the user's confirmation.
         self.assertEqual(client.run("--trust", self.target, self.server.fingerprint()).code, 0)
         self.assertEqual(client.run("--accept-new", self.target, "echo hi").out, b"hi\n")
 
@@ -209,7 +209,7 @@ class Folders(unittest.TestCase):
         self.home = make_folder(self.folder, "home")
 
     def run_local(self, *words, prefix=(), programs=BIN, **env):
-        # Where the state of other tests cannot be seen.
+        # A folder of its own, without the state of other tests.
         return subprocess.run([*prefix, programs + "/frsh", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               env={"PATH": programs + ":/usr/bin:/bin", "HOME": self.home, **env}, timeout=60)
 

@@ -158,7 +158,7 @@ class Forgery(ByHand):
         self.all_is_well()
 
     def test_correct_proofs_of_each_kind_are_admitted(self):
-        # Else the refusals above would prove nothing.
+        # Without a success, the refusals above would prove nothing.
         for kind, key in self.keys.items():
             with self.subTest(kind), self.connect() as one:
                 one.send(self.log_in(one, key) + HELLO + open_run("echo in"))

@@ -95,7 +95,7 @@ class TlsKept(TlsCase):
         try:
             self.assertEqual(0, client.run("--trust", server.name).code)
             one, other = f"frsh-a@{server.name}", f"frsh-b@{server.name}"
-            # The same id, and each has a run of its own.
+            # Two servers with the same id: each has a run of its own.
             self.assertEqual(b"1\n", client.run("--run-id", "same", one, "echo 1").out)
             self.assertEqual({}, self.runs(client, other))
             self.one_line(client.run("--attach", "same", other), "there is no run")

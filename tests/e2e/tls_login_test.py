@@ -35,7 +35,7 @@ class SameUser(TlsCase):
         ways = []
         relay = Relay(self.server.port, lambda way, piece, number: ways.append((number, way)))
         self.addCleanup(relay.close)
-        # Through the relay the port is another one, which no pin is for.
+        # The relay has another port, and no known_hosts line names that port.
         client, line = self.trusting()
         self.authorize(line)
         self.assertEqual(client.run("--accept-new", f"127.0.0.1:{relay.port}", "true").code, 0)
@@ -121,7 +121,7 @@ class ForkedAhead(TlsCase):
 
     def test_a_missing_host_key_is_reported_at_a_connection(self):
         os.rename(self.server.host_key, self.server.host_key + ".gone")
-        for count in (1, 2):  # The second has practised without one.
+        for count in (1, 2):  # The second monitor has warmed up without a connection.
             self.ready()
             self.one_line(self.own.run(self.target, "true"), "closed the connection")
             wait_until(lambda: self.server.text().count("refused: ") == count, "a line for it")
@@ -273,7 +273,7 @@ class Keys(TlsCase):
             self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
         with open(os.path.join(client.runtime, "state/frsh/keys")) as file:
             self.assertIn(str(self.server.port), file.read())
-        # What worked last time is refused now: said, forgotten, and the next time is fine.
+        # The remembered key is refused now. The client reports that, forgets the key, and logs in.
         with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
             self.authorize(file.read())
         self.one_line(client.run(self.target, "true"), "run it again")
@@ -343,7 +343,7 @@ class Keys(TlsCase):
             subprocess.run(["ssh-add", "-q", "-D"], env=env, check=True)
             subprocess.run(["ssh-add", "-q", "-c", held], env=env, check=True)
             self.one_line(client.run(self.target, "echo hi"), "no key was accepted", "which declined to sign")
-            # That is no reason not to try the next one, however many there are.
+            # The client then offers the next key, however many there are.
             lines = [line, make_key(os.path.join(client.home, ".ssh/id_ecdsa"), kind="ecdsa")]
             for name in ("second", "third"):
                 key = os.path.join(client.home, name)

@@ -67,7 +67,7 @@ inline std::vector<Cutting> coarse_cuttings() {
 class Memory : public OutputSink {
   public:
     std::string all;
-    bool takes = true;  // Else it keeps what came, as a reader that has stopped would have it.
+    bool takes = true;  // Otherwise it keeps what has arrived, like a reader that has stopped.
     int error = 0;
 
     void write(std::string_view bytes) override {

@@ -124,7 +124,7 @@ class Connection:
             while view:
                 view = view[self.process.stdin.write(view):]
         except BrokenPipeError:
-            pass  # The server has said its last word already.
+            pass  # The server has sent its last message already.
 
     def finish(self):
         self.process.stdin.close()

@@ -113,7 +113,7 @@ class CuttingProxy:
         elif fate.way == "half-far":
             self.kept.append(near)
             far.close()
-            # Even a client that hears nothing looks again one day; here that day comes soon.
+            # A client that receives nothing looks again after a time; here that time is short.
             time.sleep(fate.stall)
             near.close()
         else:

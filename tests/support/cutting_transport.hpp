@@ -98,7 +98,7 @@ class CuttingTransport : public Transport {
         return {IoResult::Status::EndOfFile};
     }
 
-    // As much as there is, in one piece, whatever it was sent in.
+    // All that has arrived, in one piece, however it was sent.
     IoResult read_all(char* buffer, std::size_t size) {
         std::size_t total = 0;
         while (total < size) {

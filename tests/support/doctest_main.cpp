@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 int main(int argc, char** argv) {
-    // As every frsh program does: a reader that has gone is a return value, not a death.
+    // As in each frsh program: a write without a reader fails with EPIPE and ends nothing.
     std::signal(SIGPIPE, SIG_IGN);
     return doctest::Context(argc, argv).run();
 }

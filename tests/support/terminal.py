@@ -118,7 +118,7 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), **streams)
         self.pid = self.process.pid
         self.raw = bytearray()
-        self.mark = 0  # What lies before was looked at.
+        self.mark = 0  # The text before this position has been checked.
 
     def __enter__(self):
         return self

@@ -13,7 +13,7 @@ class Wire:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
         self.buffer = b""
-        self.messages = []  # What was not asked for yet: (header, payload).
+        self.messages = []  # Messages that no call has taken yet: (header, payload).
         named = {"session": session} if session else {}
         self.send({"type": "hello", "proto": 1, "software": "test", "features": [], **named})
 

@@ -217,7 +217,7 @@ TEST_CASE("options: a kept run outlives its client by default") {
                               {"--soft-timeout", "2s"},
                               {"--on-disconnect=keep"},
                               {"--run-id", "a", "--detach", "--on-disconnect=keep"}}) {
-        // Said, so that what a file has on the target does not count.
+        // Given on the command line, so the file's value for the target does not count.
         Strings line = words;
         line.insert(line.end(), {"local", "true"});
         CHECK(client(line)->settings.on_disconnect == frsh::OnDisconnect{Kind::Keep, 30s});

@@ -99,7 +99,7 @@ TEST_CASE("ssh options: flags may be bundled, values joined or apart") {
     CHECK(options.settings.connect_timeout == 5s);
     CHECK(options.tty == Tty::Never);
     CHECK(options.stdin_null == true);
-    // What a bundle ends with may take the next word, or what is left of its own.
+    // The last option of a bundle takes the next word, or the rest of its own.
     CHECK(good({"-Tl", "me", "host"}).settings.user == "me");
     CHECK(good({"-Tlme", "host"}).settings.user == "me");
     CHECK(good({"-vvv", "host"}).log_level == Level::Debug);

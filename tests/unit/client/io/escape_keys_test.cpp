@@ -13,8 +13,8 @@ using frsh::EscapeKeys;
 using Action = EscapeKeys::Action;
 
 struct Taken {
-    std::string keys;             // What went to the other side,
-    std::vector<Action> actions;  // and what was asked for here.
+    std::string keys;             // The keys that were sent to the other side,
+    std::vector<Action> actions;  // and the actions that were requested here.
 };
 
 // Typed in pieces of that many bytes.

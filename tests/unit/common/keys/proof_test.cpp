@@ -157,8 +157,8 @@ TEST_CASE("proof: both sides accept proofs over one TLS connection") {
 }
 
 TEST_CASE("proof: proofs relayed to another TLS connection are refused") {
-    const Connection to_client;  // The relay is the server of this one,
-    const Connection to_server;  // and the client of that one.
+    const Connection to_client;  // The victim's connection: the relay is its server.
+    const Connection to_server;  // The relay is the client of this connection.
     const std::string nonce = frsh::random_bytes(16);
     const PrivateKey host = PrivateKey::generate_ed25519();
     const PrivateKey user = PrivateKey::generate_ed25519();

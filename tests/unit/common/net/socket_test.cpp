@@ -11,10 +11,10 @@ using namespace frsh;
 TEST_CASE("socket: a peer is silent after 45 s of unanswered bytes only") {
     CHECK(is_silence(1, 45'001ms));
     CHECK(is_silence(100, 600s));
-    // The last answer is not that old.
+    // The last answer is more recent than that.
     CHECK_FALSE(is_silence(1, 45s));
     CHECK_FALSE(is_silence(100, 0s));
-    // Nothing was asked: a connection may be idle as long as it likes.
+    // No data waits for an acknowledgement: an idle connection has no limit.
     CHECK_FALSE(is_silence(0, 46s));
     CHECK_FALSE(is_silence(0, 24h));
     // Settings may ask for a shorter limit.

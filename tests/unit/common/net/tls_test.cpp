@@ -114,7 +114,7 @@ TEST_CASE("tls: the greeting arrives with the server's first flight") {
     Pair pair;
     REQUIRE(pair.client.handshake() == Handshake::WantsRead);
     REQUIRE(pair.server.handshake() == Handshake::Greet);
-    CHECK(pair.server.handshake() == Handshake::Greet);  // Asked again, it says so again.
+    CHECK(pair.server.handshake() == Handshake::Greet);  // A repeated call has the same answer.
     const std::string bound = pair.server.exporter();
     pair.server.greet("hello and proof");
     CHECK(pair.server.handshake() == Handshake::WantsRead);
@@ -256,7 +256,8 @@ TEST_CASE("tls: a clean end differs from a connection that was cut") {
         CHECK(pair.server.write("last").bytes == 4);
         pair.server.finish_writing();
         CHECK(pair.client.read(buffer, sizeof buffer).bytes == 4);
-        CHECK(pair.client.has_buffered());  // The end is known already: poll might never tell.
+        CHECK(pair.client.has_buffered());  // OpenSSL holds the end already, so poll(2) might never
+                                            // report it.
         CHECK(pair.client.read(buffer, sizeof buffer).status == Status::EndOfFile);
         CHECK(pair.client.closed_cleanly());
         CHECK(pair.client.write("still open this way").status == Status::Done);
@@ -435,7 +436,7 @@ TEST_CASE("tls: only a client without frsh's PSK gets a certificate") {
 }
 
 TEST_CASE("tls: the public PSK is never used without X25519") {
-    // A client that would do without X25519 is answered with it, or not at all.
+    // A client that allows logins without X25519 gets it all the same, or is refused.
     for (const bool may_have_both : {true, false}) {
         auto [near, far] = frsh::make_socketpair();
         TlsTransport server(std::move(near), server_context());
@@ -476,7 +477,8 @@ TEST_CASE("tls: no session can be resumed") {
     shake_hands(server, other);
     char buffer[64];
     CHECK(SSL_read(other.ssl, buffer, sizeof buffer) == 5);
-    CHECK(SSL_read(other.ssl, buffer, sizeof buffer) == -1);  // Would take a ticket, if any came.
+    CHECK(SSL_read(other.ssl, buffer, sizeof buffer) ==
+          -1);  // This client accepts session tickets. None must arrive.
     CHECK(SSL_SESSION_is_resumable(SSL_get0_session(other.ssl)) == 0);
 }
 

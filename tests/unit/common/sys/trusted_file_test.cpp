@@ -58,7 +58,7 @@ TEST_CASE("trusted file: any part that others can write is refused") {
             CHECK(refused.why == (home / name) + ": others can write it");
         }
     }
-    // Above the home it is the administrator's affair, as in ssh.
+    // Folders above the home are not checked, as in ssh: they belong to the administrator.
     const Home home;
     REQUIRE(::chmod(home.path().c_str(), 0777) == 0);
     CHECK(home.read_trusted().kind == Kind::Read);

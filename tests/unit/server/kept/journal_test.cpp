@@ -284,7 +284,7 @@ TEST_CASE("journal: reading from any offset equals reading from the start") {
         JournalReader fresh(folder.path(), StreamId::Stdout);
         for (JournalReader* const reader : {&fresh, &used}) {
             if (random() % 2 == 0) (void)reader->next(1 + random() % 1000);
-            // From the end that was told nothing leads further.
+            // No bytes follow the reported end.
             if (reader->is_at_eof()) reader->seek(0);
             reader->seek(offset);
             CHECK(reader->at() == expected);
@@ -443,7 +443,7 @@ TEST_CASE("journal: cut at any byte, it goes on after its last whole record") {
         CHECK(reading.end % 100 == 0);
         CHECK(reading.saw_eof == (size == content.size()));
         before = reading.end;
-        // What is torn may become whole.
+        // A record that is written in part may be completed later.
         std::ofstream(folder / last, std::ios::binary | std::ios::app) << content.substr(size);
         CHECK(read_on(reader, bytes).end == bytes.size());
         CHECK(reader.is_at_eof());
@@ -518,7 +518,7 @@ TEST_CASE("journal: segments of different journals are damage") {
     replace(folder, second, content_of(other / second));
     const Reading reading = read_all(folder, bytes);
     CHECK(reading.problem.find("checksum") != std::string::npos);
-    // One that begins before the other has ended.
+    // A record that begins before the previous one has ended.
     replace(folder, name_of(0), content_of(other / name_of(0)) + content_of(other / second));
     CHECK(read_all(folder, other_bytes).problem.find("a hole from") != std::string::npos);
 }

@@ -131,7 +131,7 @@ int race_for(const Folder& folder, const std::string& run, frsh::Pipe& start) {
         Store store = folder.store();
         const auto claimed = store.claim(info_of(run));
         const auto found = store.find(run);
-        // Whole, whatever the winner is at; lost as soon as it is gone.
+        // The run is whole while the winner lives, and lost once it is gone.
         if (!found || found->info.args != info_of(run).args) return 2;
         if (claimed && !found->is_running) return 3;
         return claimed ? 1 : 0;
@@ -508,7 +508,7 @@ TEST_CASE("run store: a sweep removes old runs and no running ones") {
     end_run(store, "ended");
     CHECK(store.claim(info_of("lost")));
     CHECK(store.claim(info_of("lost-long-ago")));
-    // One that began long ago was lost just now, for all that is known; until that was seen.
+    // A run's age counts from the moment at which its loss was noticed.
     const timespec long_ago[2] = {{1'000'000, 0}, {1'000'000, 0}};
     REQUIRE(::utimensat(AT_FDCWD, folder.in_runs("lost/asked").c_str(), long_ago, 0) == 0);
     // Leftovers of an interrupted `forget`.
@@ -520,7 +520,8 @@ TEST_CASE("run store: a sweep removes old runs and no running ones") {
     REQUIRE(::utimensat(AT_FDCWD, folder.in_runs("lost-long-ago/lost").c_str(), long_ago, 0) == 0);
     store.sweep(seconds(3600), kAnySize);
     CHECK(runs_of(store) == std::vector<std::string>{"ended", "lost", "running"});
-    store.sweep(seconds(0), kAnySize);  // Not within the same second; then a size does it.
+    // Within the same second the age of 0 removes nothing; the size of 0 then does.
+    store.sweep(seconds(0), kAnySize);
     store.sweep(kAnyAge, 0);
     CHECK(runs_of(store) == std::vector<std::string>{"running"});
 }

@@ -55,7 +55,7 @@ TEST_CASE("fork server: a forked process is a child of the process that started 
     frsh::write_all(in.write_end.get(), "\5");
     CHECK(frsh::wait_for(first).code == 5);
     CHECK(frsh::wait_for(second).code == 5);
-    // They hold nothing of each other's.
+    // Neither process has a descriptor of the other.
     out.write_end.close();
     CHECK(line_from(out.read_end.get()).empty());
     fork_server.stop();

@@ -41,7 +41,7 @@ const std::string kOwn = kIpv4.v4_own;
 
 TEST_CASE("peer credentials: one established row with our uid is admitted") {
     CHECK_FALSE(judge_tables(kHead + row(kPeer, kOwn, "01", "1000", "4711"), kHead, kIpv4, 1000));
-    // Our own end of the same connection is another row, and no matter.
+    // The row of our own end of the connection is ignored.
     CHECK_FALSE(judge_tables(
         kHead + row(kOwn, kPeer, "01", "0", "4712") + row(kPeer, kOwn, "01", "1000", "4711"), kHead,
         kIpv4, 1000));

@@ -176,7 +176,7 @@ TEST_CASE("sandbox: a gate started as root is denied all that is not moving byte
 TEST_CASE("sandbox: a gate may do what it needs, as root too" * doctest::skip(kIsSanitized)) {
     const std::vector<Attempt> needed = {
         {"write", [] { return static_cast<long>(::write(1, "", 0)); }},
-        // Not a socket, says the kernel, and so it was asked.
+        // The kernel answers ENOTSOCK, so the sandbox let the call pass.
         {"send", [] { return ::send(1, "", 0, 0) == -1 && errno == ENOTSOCK ? 0L : -1L; }},
         {"memory",
          [] {
