@@ -140,8 +140,8 @@ std::optional<std::string> find_option_conflict(const ClientOptions& options) {
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
-    if (const auto why = contradiction_of_request(options)) return why;
-    if (const auto why = contradiction_of_kept(options)) return why;
+    if (auto why = contradiction_of_request(options)) return why;
+    if (auto why = contradiction_of_kept(options)) return why;
     if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";
     if (wants_tty(options)) {
         const char* const why = options.json ? "--json" : options.batch ? "--batch" : nullptr;

@@ -129,7 +129,7 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     answer.write_end.close();
     const auto* const ssh = std::get_if<Spawned>(&started);
     if (ssh == nullptr) return std::nullopt;
-    const auto text = read_until(answer.read_end, EventLoop::Clock::now() + kSshTimeout);
+    auto text = read_until(answer.read_end, EventLoop::Clock::now() + kSshTimeout);
     if (!text) ::kill(-ssh->pid, SIGKILL);  // The group: ssh, and what `Match exec` started.
     const ExitStatus status = wait_for(ssh->pid);
     const std::string what = "ssh -G " + escape_controls(host) + ": ";

@@ -220,7 +220,7 @@ class Parser {
                 ended_ = true;
                 return std::nullopt;
             }
-            if (const auto why = word[1] == '-' ? read_long(word) : read_bundle(word)) return why;
+            if (auto why = word[1] == '-' ? read_long(word) : read_bundle(word)) return why;
             if (options_.version || options_.help) return std::nullopt;
         }
         return std::nullopt;
@@ -232,7 +232,7 @@ class Parser {
             const ShortOption* const option = find_short(word[i]);
             if (option == nullptr) return "unknown option " + name;
             if (option->takes == ShortOption::Takes::Nothing) {
-                if (const auto why = option->apply(scan_, "")) return why;
+                if (auto why = option->apply(scan_, "")) return why;
                 continue;
             }
             std::string value = word.substr(i + 1);
