@@ -1,8 +1,11 @@
 #include "client/io/line_editor.hpp"
 
+#include "client/io/history_expansion.hpp"
 #include "client/io/inherited_input.hpp"
 #include "client/io/screen.hpp"
 #include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
 
 #include <clocale>
 #include <csignal>
@@ -19,28 +22,10 @@
 namespace frsh {
 namespace {
 
-constexpr int kHistorySize = 5000;
+constexpr int kHistorySize = 2 * HistoryFile::kMostEntries;
 constexpr std::string_view kPasteBegin = "\x1b[200~";
 constexpr std::string_view kPasteEnd = "\x1b[201~";
-// The format of H_SAVE: this line, then one entry per line, encoded as in vis(3).
-constexpr std::string_view kHistoryHead = "_HiStOrY_V2_\n";
-constexpr off_t kMaxHistoryFile = 4 * 1024 * 1024;
 constexpr char kQuoteNext = 0x16;  // Ctrl-V: libedit inserts the next character literally.
-
-std::string history_entry(const std::string& line) {
-    std::string entry;
-    for (const char c : line) {
-        if (c > ' ' && c < 0x7F && c != '\\') {
-            entry += c;
-            continue;
-        }
-        const auto byte = static_cast<unsigned char>(c);
-        entry += '\\';
-        for (const int shift : {6, 3, 0})
-            entry += static_cast<char>('0' + (byte >> shift & 7));
-    }
-    return entry + "\n";
-}
 
 // Switches bracketed paste on or off, unless the terminal obeys no escape sequences.
 void set_bracketed_paste(const char* sequence) {
@@ -51,31 +36,13 @@ void set_bracketed_paste(const char* sequence) {
 
 }  // namespace
 
-std::string history_path() {
-    const char* const state = std::getenv("XDG_STATE_HOME");
-    const char* const home = std::getenv("HOME");
-    std::string folder;
-    if (state != nullptr && state[0] == '/') {
-        folder = state;
-    } else if (home != nullptr && home[0] == '/') {
-        folder = std::string(home) + "/.local/state";
-        (void)::mkdir((std::string(home) + "/.local").c_str(), 0755);
-    } else {
-        return "";
-    }
-    (void)::mkdir(folder.c_str(), 0700);
-    folder += "/frsh";
-    (void)::mkdir(folder.c_str(), 0700);
-    return ::access(folder.c_str(), W_OK) == 0 ? folder + "/history" : "";
-}
-
 struct LineEditor::State {
     EventLoop& loop;
     std::function<void()> turn;
-    std::string history_path;
+    History entries;
     InheritedInput terminal{STDIN_FILENO};
     EditLine* editor = nullptr;
-    History* history = nullptr;
+    ::History* history = nullptr;
     HistEvent event{};
     std::string prompt;
     std::string raw;         // Read from the terminal, not examined yet.
@@ -85,8 +52,8 @@ struct LineEditor::State {
     bool interrupted = false;
     bool at_end = false;
 
-    State(EventLoop& the_loop, std::function<void()> the_turn, std::string path)
-        : loop(the_loop), turn(std::move(the_turn)), history_path(std::move(path)) {}
+    State(EventLoop& the_loop, std::function<void()> the_turn, History the_entries)
+        : loop(the_loop), turn(std::move(the_turn)), entries(std::move(the_entries)) {}
 
     static State& of(EditLine* editor) {
         void* data = nullptr;
@@ -102,8 +69,8 @@ struct LineEditor::State {
     void sort_input();
     void take_pasted(char byte);
     int next(wchar_t* character);
-    void load_history();
-    void save_entry(const std::string& line);
+    Result take_line(std::string& line);
+    bool expand(std::string& line, std::string_view head);
 };
 
 void LineEditor::State::take_input() {
@@ -167,33 +134,35 @@ int LineEditor::State::next(wchar_t* character) {
     }
 }
 
-void LineEditor::State::load_history() {
-    if (history_path.empty()) return;
-    ::history(history, &event, H_LOAD, history_path.c_str());
-    struct stat info {};
-    if (::stat(history_path.c_str(), &info) == -1 || info.st_size <= kMaxHistoryFile) return;
-    // Keeps at most as many entries as were loaded.
-    const std::string shorter = history_path + ".new";
-    if (::history(history, &event, H_SAVE, shorter.c_str()) != -1) {
-        (void)::rename(shorter.c_str(), history_path.c_str());
+LineEditor::Result LineEditor::State::take_line(std::string& line) {
+    // libedit would do this after it shows the prompt; the first key may come before.
+    ::el_set(editor, EL_PREP_TERM, 1);
+    set_bracketed_paste("\x1b[?2004h");
+    int count = 0;
+    const char* const text = ::el_gets(editor, &count);
+    set_bracketed_paste("\x1b[?2004l");
+    if (interrupted) return Result::Interrupted;
+    if (text == nullptr || count <= 0) return Result::EndOfFile;
+    line.assign(text, static_cast<std::size_t>(count));
+    if (line.ends_with('\n')) line.pop_back();
+    return Result::Line;
+}
+
+// Expands the history marks, and shows the line that results. Returns false if it cannot be run.
+bool LineEditor::State::expand(std::string& line, std::string_view head) {
+    auto expanded = expand_history(line, entries.newest(), head);
+    if (!expanded) {
+        log::error("history: there is no line before this one");
+        return false;
     }
+    if (*expanded != line) std::printf("%s\n", escape_controls(*expanded).c_str());
+    std::fflush(stdout);
+    line = std::move(*expanded);
+    return true;
 }
 
-// Appends the entry at once, so that a crash loses nothing and a second frsh can append, too. A
-// file that cannot be written is ignored: history is a convenience.
-void LineEditor::State::save_entry(const std::string& line) {
-    if (history_path.empty()) return;
-    const Fd file(
-        ::open(history_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
-    struct stat info {};
-    if (!file.is_open() || ::fstat(file.get(), &info) == -1) return;
-    const std::string entry = history_entry(line);
-    const std::string text = info.st_size == 0 ? std::string(kHistoryHead) + entry : entry;
-    (void)!::write(file.get(), text.data(), text.size());
-}
-
-LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string history_path)
-    : state_(std::make_unique<State>(loop, std::move(turn), std::move(history_path))) {
+LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, History history)
+    : state_(std::make_unique<State>(loop, std::move(turn), std::move(history))) {
     // Uses the encoding of the user's locale; if the locale has none, UTF-8.
     const char* const locale = std::setlocale(LC_CTYPE, "");
     if (locale == nullptr || std::string_view(locale) == "C" ||
@@ -206,13 +175,18 @@ LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, std::string 
     state.history = ::history_init();
     ::history(state.history, &state.event, H_SETSIZE, kHistorySize);
     ::history(state.history, &state.event, H_SETUNIQUE, 1);
-    state.load_history();
+    for (std::size_t number = 0; number < state.entries.size(); ++number)
+        ::history(state.history, &state.event, H_ENTER, state.entries[number].c_str());
     ::el_set(state.editor, EL_CLIENTDATA, &state);
     ::el_set(state.editor, EL_PROMPT_ESC, &State::prompt_of, '\1');
     ::el_set(state.editor, EL_EDITOR, "emacs");
     ::el_set(state.editor, EL_SIGNAL, 0);  // The event loop handles signals.
     ::el_set(state.editor, EL_HIST, ::history, state.history);
     ::el_set(state.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    for (const char* const up : {"\\e[A", "\\eOA"})
+        ::el_set(state.editor, EL_BIND, up, "ed-search-prev-history", nullptr);
+    for (const char* const down : {"\\e[B", "\\eOB"})
+        ::el_set(state.editor, EL_BIND, down, "ed-search-next-history", nullptr);
     ::el_set(state.editor, EL_GETCFN, &State::get_character);
 }
 
@@ -222,7 +196,8 @@ LineEditor::~LineEditor() {
     ::el_end(state.editor);
 }
 
-LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line) {
+LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line,
+                                    std::string_view head) {
     State& state = *state_;
     state.prompt = prompt;
     state.interrupted = false;
@@ -230,17 +205,10 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
     const auto watch = state.loop.watch(
         "terminal: a key", state.terminal.fd(), [] { return short{POLLIN}; },
         [&state](short) { state.take_input(); });
-    // libedit would do this after it shows the prompt; the first key may come before.
-    ::el_set(state.editor, EL_PREP_TERM, 1);
-    set_bracketed_paste("\x1b[?2004h");
-    int count = 0;
-    const char* const text = ::el_gets(state.editor, &count);
-    set_bracketed_paste("\x1b[?2004l");
-    if (state.interrupted) return Result::Interrupted;
-    if (text == nullptr || count <= 0) return Result::EndOfFile;
-    line.assign(text, static_cast<std::size_t>(count));
-    if (line.ends_with('\n')) line.pop_back();
-    return Result::Line;
+    for (;;) {
+        const Result result = state.take_line(line);
+        if (result != Result::Line || state.expand(line, head)) return result;
+    }
 }
 
 void LineEditor::interrupt() {
@@ -259,9 +227,9 @@ void LineEditor::resume() {
 }
 
 void LineEditor::remember(const std::string& line) {
-    if (line.empty() || line[0] == ' ') return;
-    ::history(state_->history, &state_->event, H_ENTER, line.c_str());
-    state_->save_entry(line);
+    state_->entries.add(line);
+    const auto newest = state_->entries.newest();
+    if (newest == line) ::history(state_->history, &state_->event, H_ENTER, line.c_str());
 }
 
 }  // namespace frsh

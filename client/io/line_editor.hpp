@@ -5,17 +5,15 @@
 // part of the line, and only the Enter key ends the line.
 #pragma once
 
+#include "client/io/history.hpp"
 #include "common/sys/event_loop.hpp"
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace frsh {
-
-// Returns $XDG_STATE_HOME/frsh/history, else ~/.local/state/frsh/history; empty if the folder
-// cannot be created: the history then stays in memory.
-[[nodiscard]] std::string history_path();
 
 class LineEditor {
   public:
@@ -25,16 +23,16 @@ class LineEditor {
         Interrupted,  // interrupt() was called.
     };
 
-    // `turn` runs the event loop once. While a line is edited, the loop watches stdin. The history
-    // is stored in the file `history_path`; an empty path stores none.
-    LineEditor(EventLoop& loop, std::function<void()> turn, std::string history_path);
+    // `turn` runs the event loop once. While a line is edited, the loop watches stdin.
+    LineEditor(EventLoop& loop, std::function<void()> turn, History history);
     ~LineEditor();
     LineEditor(const LineEditor&) = delete;
     LineEditor& operator=(const LineEditor&) = delete;
 
     // Blocks until a line, the end of input or interrupt(). Bytes between two \1 in the prompt have
     // no width on the screen. `line` has no newline at its end.
-    Result read(const std::string& prompt, std::string& line);
+    // `head` has the lines of the same command that were read before.
+    Result read(const std::string& prompt, std::string& line, std::string_view head = {});
     // Ends read() with Interrupted and drops the typed text. Call it from within `turn`.
     void interrupt();
     // Redraws for a new window size. Call it from within `turn`.
@@ -42,6 +40,7 @@ class LineEditor {
     // Restores the editing mode after SIGCONT: another program may have changed the terminal.
     void resume();
 
+    // Adds the line to the history; see History::add().
     void remember(const std::string& line);
 
   private:

@@ -50,7 +50,7 @@ class Repl {
                   [this](const Message& message) { shell_.on_message(message); }),
           shell_(server_, options.env, options.cwd, on_disconnect_of(options)),
           editor_(
-              loop_, [this] { turn_for_editor(); }, history_path()),
+              loop_, [this] { turn_for_editor(); }, History::of(options.target)),
           shown_(loop_, screen_, options.escape) {
         signal_watch_ = loop_.watch(
             "signals: for the command or the line", signals_.fd(), [] { return short{POLLIN}; },
@@ -143,7 +143,7 @@ class Repl {
             screen_.begin_line();
             drain_screen();
             std::string line;
-            const auto result = editor_.read(text.empty() ? prompt() : "> ", line);
+            const auto result = editor_.read(text.empty() ? prompt() : "> ", line, text);
             if (!is_here() || server_.is_down()) return false;
             if (result == LineEditor::Result::EndOfFile && text.empty()) {
                 screen_.say("\n");
