@@ -82,15 +82,21 @@ def serve(sock):
     if not is_ours(sock):
         return say(sock, type="error", reason="denied", message="only processes of my own user")
     say(sock, type="hello", proto=1, software="mini_server/1", features=["runs"])
+    if hear(sock)[0]["type"] != "hello":  # frshd is as strict: the first frame is hello.
+        return say(sock, type="error", reason="protocol", message="the first frame is not hello")
     while True:
         header, payload = hear(sock)
         if header["type"] == "bye": return
         if header["type"] != "open": continue
         if header.get("more"): sys.exit("a command too long for this server")
+        wanted = header["args"] + bool(header.get("cwd")) + sum(
+            header.get(one, 0) for one in ("env", "forwarded"))
+        if payload.count(b"\0") != wanted or (payload and payload[-1]):
+            return say(sock, type="error", reason="protocol", message="open: wrong strings")
         strings = payload.split(b"\0")
         args, strings = strings[:header["args"]], strings[header["args"]:]
         folder = strings.pop(0) if header.get("cwd") else os.path.expanduser("~")
-        env = {**os.environb, **dict(one.split(b"=", 1) for one in strings[:header["env"]])}
+        env = {**os.environb, **dict(one.split(b"=", 1) for one in strings[:header.get("env", 0)])}
         argv = args if header["mode"] == "argv" else ["/bin/sh", *(["-c"] if args else []), *args]
         run(sock, header["ch"], header["run"], argv, folder, env)
 

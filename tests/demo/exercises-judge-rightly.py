@@ -78,3 +78,12 @@ with tempfile.TemporaryDirectory() as folder:
     naive = CLIENT.replace("    while len(data) < size:", "    if size:")
     assert naive != CLIENT
     is_wrong("client", file("naive", head + naive, 0o755))
+    without_env = CLIENT.replace(" env=0,", "")
+    assert without_env != CLIENT
+    is_right("client", file("without_env", head + without_env, 0o755))
+    for name, part, instead in (
+            ("no_hello", 'say(type="hello", proto=1, software="mini/1", features=[])', ""),
+            ("no_nul", 'encode() + b"\\0"', "encode()")):
+        strict = CLIENT.replace(part, instead)
+        assert strict != CLIENT, name
+        is_wrong("client", file(name, head + strict, 0o755))
