@@ -2,11 +2,11 @@
 //
 // Exit status: 0 if every claim of the lessons was true, 1 if one was false, 2 for a wrong command
 // line, 130 if the user ended the lesson.
-#include "client/demo/cells.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/drawing/cells.hpp"
+#include "client/demo/lessons/lessons.hpp"
 #include "client/demo/options.hpp"
-#include "client/demo/page.hpp"
-#include "client/demo/terminal.hpp"
+#include "client/demo/tellers/page.hpp"
+#include "client/demo/tellers/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/fd.hpp"

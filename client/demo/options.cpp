@@ -1,6 +1,6 @@
 #include "client/demo/options.hpp"
 
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
 #include "common/base/version.hpp"
 
 #include <cstdlib>

@@ -41,7 +41,7 @@ while True:
 
 
 def judge(exercise, answer):
-    done = subprocess.run([sys.executable, f"{ROOT}/client/demo/exercises.py", exercise, answer],
+    done = subprocess.run([sys.executable, f"{ROOT}/client/demo/exercises/exercises.py", exercise, answer],
                           capture_output=True, text=True, check=False, timeout=90)
     assert done.stderr == "", done.stderr
     return done.returncode, done.stdout

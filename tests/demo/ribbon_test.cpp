@@ -1,6 +1,6 @@
-#include "client/demo/ribbon.hpp"
+#include "client/demo/drawing/ribbon.hpp"
 
-#include "client/demo/cells.hpp"
+#include "client/demo/drawing/cells.hpp"
 
 #include <cstddef>
 #include <string>

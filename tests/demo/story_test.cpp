@@ -1,10 +1,10 @@
 #include "client/demo/story.hpp"
 
-#include "client/demo/cells.hpp"
-#include "client/demo/lessons.hpp"
-#include "client/demo/page.hpp"
+#include "client/demo/drawing/cells.hpp"
+#include "client/demo/drawing/table.hpp"
+#include "client/demo/lessons/lessons.hpp"
 #include "client/demo/sources.hpp"
-#include "client/demo/table.hpp"
+#include "client/demo/tellers/page.hpp"
 
 #include <string>
 

@@ -18,7 +18,8 @@ import sys
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+DEMO = os.path.dirname(HERE)
+ROOT = os.path.dirname(os.path.dirname(DEMO))
 
 
 class Wrong(Exception):
@@ -26,7 +27,7 @@ class Wrong(Exception):
 
 
 def stuck(answer):
-    with open(os.path.join(HERE, "LESSONS.md"), encoding="utf-8") as page:
+    with open(os.path.join(DEMO, "LESSONS.md"), encoding="utf-8") as page:
         text = re.search(r"<<'END'\n([0-9a-f\n]+)END", page.read()).group(1)
     stream, total = bytes.fromhex(text.replace("\n", "")), 0
     while stream:

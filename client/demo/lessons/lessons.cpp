@@ -1,4 +1,4 @@
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
 
 #include <vector>
 

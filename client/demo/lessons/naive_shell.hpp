@@ -3,7 +3,7 @@
 // It is wrong on purpose. Lessons 4 and 5 show how; lesson 6 runs the same commands with frames.
 #pragma once
 
-#include "client/demo/actor.hpp"
+#include "client/demo/stage/actor.hpp"
 
 #include <string>
 

@@ -1,7 +1,7 @@
 // Lesson 2: several sends arrive in one recv, whatever TCP does about small packets.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 // Lesson 1: socket, bind, listen, accept, connect, send, recv, close, on both sides, with what the
 // kernel does by itself in between.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/base/error.hpp"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Lesson 5: an empty message is invisible in a stream; what 0 from recv means and does not mean.
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
-#include "client/demo/naive_shell.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/lessons/naive_shell.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/base/error.hpp"
 
 #include <cerrno>

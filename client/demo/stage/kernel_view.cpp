@@ -1,4 +1,4 @@
-#include "client/demo/kernel_view.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"

@@ -1,4 +1,4 @@
-#include "client/demo/actor.hpp"
+#include "client/demo/stage/actor.hpp"
 
 #include "common/base/error.hpp"
 

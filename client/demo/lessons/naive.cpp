@@ -1,7 +1,7 @@
 // Lesson 4: the classic remote shell with recv(1024), and its two ways to go wrong.
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
-#include "client/demo/naive_shell.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/lessons/naive_shell.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
 // Lesson 8: a server for one client at a time, one that forks for each, and what zombies are.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
-#include "client/demo/naive_shell.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/lessons/naive_shell.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/base/error.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"

@@ -1,7 +1,7 @@
 // Lesson 1, continued: ends of connections, the queue before accept, ports, and AF_UNIX.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/base/error.hpp"
 #include "common/sys/process.hpp"
 

@@ -1,4 +1,4 @@
-#include "client/demo/cells.hpp"
+#include "client/demo/drawing/cells.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
-#include "client/demo/drawing.hpp"
+#include "client/demo/drawing/drawing.hpp"
 
-#include "client/demo/cells.hpp"
-#include "client/demo/ribbon.hpp"
+#include "client/demo/drawing/cells.hpp"
+#include "client/demo/drawing/ribbon.hpp"
 
 #include <algorithm>
 #include <array>

@@ -26,7 +26,7 @@ void lesson_frame(Story& story, unsigned seed);
 void lesson_udp(Story& story, unsigned seed);
 void lesson_server(Story& story, unsigned seed);
 
-// The addresses that lesson_flow compares. Defined in lesson_flow_more.cpp.
+// The addresses that lesson_flow compares. Defined in flow_more.cpp.
 void flow_close(Story& story);
 void flow_queue(Story& story);
 void flow_ports(Story& story);

@@ -1,6 +1,6 @@
-#include "client/demo/table.hpp"
+#include "client/demo/drawing/table.hpp"
 
-#include "client/demo/cells.hpp"
+#include "client/demo/drawing/cells.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Lesson 3: one send arrives in many recvs, and even the four length bytes may be cut.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/proto/frame.hpp"
 
 #include <cerrno>

@@ -1,9 +1,10 @@
 // Lesson 6: the cure. The commands of lesson 4 with frames, however the bytes are cut.
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
-#include "client/demo/naive_shell.hpp"
-#include "common/base/error.hpp"
 #include "common/proto/frame.hpp"
+
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/lessons/naive_shell.hpp"
+#include "client/demo/stage/kernel_view.hpp"
+#include "common/base/error.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "client/demo/naive_shell.hpp"
+#include "client/demo/lessons/naive_shell.hpp"
 
 #include "common/base/error.hpp"
 #include "common/sys/process.hpp"

@@ -1,8 +1,8 @@
-#include "client/demo/page.hpp"
+#include "client/demo/tellers/page.hpp"
 
-#include "client/demo/drawing.hpp"
-#include "client/demo/ribbon.hpp"
-#include "client/demo/style.hpp"
+#include "client/demo/drawing/drawing.hpp"
+#include "client/demo/drawing/ribbon.hpp"
+#include "client/demo/drawing/style.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"

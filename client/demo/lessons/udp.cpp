@@ -1,7 +1,7 @@
 // Lesson 7: datagrams. One send is one recv, or none.
-#include "client/demo/actor.hpp"
-#include "client/demo/kernel_view.hpp"
-#include "client/demo/lessons.hpp"
+#include "client/demo/lessons/lessons.hpp"
+#include "client/demo/stage/actor.hpp"
+#include "client/demo/stage/kernel_view.hpp"
 #include "common/base/error.hpp"
 
 #include <algorithm>

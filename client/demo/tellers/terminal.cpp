@@ -1,8 +1,8 @@
-#include "client/demo/terminal.hpp"
+#include "client/demo/tellers/terminal.hpp"
 
-#include "client/demo/cells.hpp"
-#include "client/demo/ribbon.hpp"
-#include "client/demo/table.hpp"
+#include "client/demo/drawing/cells.hpp"
+#include "client/demo/drawing/ribbon.hpp"
+#include "client/demo/drawing/table.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"
