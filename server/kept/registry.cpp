@@ -171,12 +171,12 @@ Registry::Answer Registry::shell(const msg::Open& open) {
         }
         if (auto shell = living(open.shell_name)) return shell;
         if (found->is_running) return Elsewhere{found->info.session};
-        if (!was_ended_on_purpose(*found) && store().note_report(open.shell_name)) {
+        if (!was_ended_on_purpose(*found) && store().note_report(found->info)) {
             return DeadShell{found->info.generation, how_it_ended(*found)};
         }
         generation = found->info.generation + 1;
         try {
-            store().forget(open.shell_name);  // Remove a shell of that name that has ended.
+            store().forget_shell(found->info);  // Remove a shell of that name that has ended.
         } catch (const SysError& error) {
             // Another process is removing it, or has removed it.
             if (error.code().value() != EBUSY && error.code().value() != ENOENT) throw;

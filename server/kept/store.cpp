@@ -72,6 +72,13 @@ void sync_journals(const Fd& folder) {
     });
 }
 
+// Returns true if both are the same claim of a name. Another process may have removed a shell and
+// begun the next one of that name since the first was inspected.
+bool is_same_claim(const KeptRunInfo& one, const KeptRunInfo& other) {
+    return one.session == other.session && one.generation == other.generation &&
+           one.started_at == other.started_at;
+}
+
 // Writes the start record and reserves space for the end record. Returns the locked start record.
 Fd fill_claim(const std::string& path, const KeptRunInfo& info, const MachineBoot& machine) {
     Fd asked = open_path(path + "/asked", O_RDWR | O_CREAT | O_EXCL);
@@ -196,7 +203,7 @@ Offset Store::produced(const std::string& path, StreamId stream) {
 
 // The lock on the run's folder keeps other removals out. So the folder that was inspected is the
 // one that is renamed, and never another process's new claim of the same id.
-Store::Removal Store::remove(int runs, const std::string& run) const {
+Store::Removal Store::remove(int runs, const std::string& run, const KeptRunInfo* only) const {
     if (remove_unless_folder(runs, run)) return Removal::Done;
     make_readable(runs, run);
     const Fd folder = open_in(runs, run, O_RDONLY | O_DIRECTORY);
@@ -210,6 +217,9 @@ Store::Removal Store::remove(int runs, const std::string& run) const {
     if (!has_inode(runs, run, info.st_ino)) return Removal::NoSuchRun;
     const auto inspection = inspect(runs, run);
     if (!inspection) return Removal::NoSuchRun;
+    if (only != nullptr && !is_same_claim(*only, inspection->found.info)) {
+        return Removal::NoSuchRun;
+    }
     if (inspection->found.is_running) return Removal::Busy;
 
     std::string forgotten(kForgottenPrefix);
@@ -223,16 +233,32 @@ Store::Removal Store::remove(int runs, const std::string& run) const {
     return Removal::Done;
 }
 
-bool Store::note_report(const std::string& shell) {
+// The start record and the mark are found through one descriptor of the folder. So the mark never
+// gets into the folder of a later shell, whose own report would be lost by it.
+bool Store::note_report(const KeptRunInfo& shell) {
     const Fd runs = open_folder();
     if (!runs.is_open()) return false;
-    return open_in(runs.get(), shell + "/reported", O_WRONLY | O_CREAT | O_EXCL).is_open();
+    const Fd folder = open_in(runs.get(), shell.run, O_RDONLY | O_DIRECTORY);
+    if (!folder.is_open()) return false;
+    const Fd asked = open_in(folder.get(), "asked", O_RDONLY);
+    if (!asked.is_open()) return false;
+    const auto start = parse_start_record(read_whole(asked, kMaxStartRecord), shell.run);
+    if (!start || !is_same_claim(start->info, shell)) return false;
+    return open_in(folder.get(), "reported", O_WRONLY | O_CREAT | O_EXCL).is_open();
 }
 
 void Store::forget(const std::string& run) {
+    forget(run, nullptr);
+}
+
+void Store::forget_shell(const KeptRunInfo& shell) {
+    forget(shell.run, &shell);
+}
+
+void Store::forget(const std::string& run, const KeptRunInfo* only) {
     const Fd runs = open_folder();
     if (!runs.is_open() || !is_run_id(run)) throw SysError("forget a run", ENOENT);
-    const Removal removal = remove(runs.get(), run);
+    const Removal removal = remove(runs.get(), run, only);
     if (removal == Removal::Busy) throw SysError("forget " + run, EBUSY);
     if (removal == Removal::NoSuchRun) throw SysError("forget " + run, ENOENT);
 }

@@ -87,11 +87,13 @@ class Store {
     // Returns how many bytes a stream has had, from the journal's last record. Fast: reads no data.
     [[nodiscard]] static Offset produced(const std::string& path, StreamId stream);
     // Notes that a client got the report of this shell's death. Returns false if it was noted
-    // before. Throws as claim().
-    [[nodiscard]] bool note_report(const std::string& shell);
+    // before, or if the name now belongs to a later shell. Throws as claim().
+    [[nodiscard]] bool note_report(const KeptRunInfo& shell);
     // Removes a run that is not running, in whatever form it is. Throws SysError: EBUSY if the run
     // is running or another process is removing it, ENOENT if there is none.
     void forget(const std::string& run);
+    // Removes this shell only. ENOENT if the name now belongs to a later shell. Throws as forget().
+    void forget_shell(const KeptRunInfo& shell);
     // Removes each run that ended longer ago than `age`. Then removes the run that ended first, and
     // so on, while all runs take more than `size` bytes on disk. Returns at once if another process
     // is sweeping, or if the last sweep took long and is not long ago. Throws as claim().
@@ -121,7 +123,10 @@ class Store {
     [[nodiscard]] std::string explain_loss(const std::optional<StartRecord>& start) const;
     [[nodiscard]] std::vector<Inspection> inspect_all(int runs) const;
     static std::uint64_t lost_since(int runs, const std::string& run);
-    [[nodiscard]] Removal remove(int runs, const std::string& run) const;
+    void forget(const std::string& run, const KeptRunInfo* only);
+    // If `only` is not null, removes nothing else that has its name now.
+    [[nodiscard]] Removal remove(int runs, const std::string& run,
+                                 const KeptRunInfo* only = nullptr) const;
     void try_remove(int runs, const std::string& run) const;
     static void remove_remains(int runs);
     [[nodiscard]] static bool is_sweep_due(int runs);

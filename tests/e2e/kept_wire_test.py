@@ -172,11 +172,12 @@ class KeptWire(Case):
             wires = [self.wire() for _ in range(5)]
             for wire in wires:
                 wire.open(1, "echo hi", shell_name=self.run)
-            kinds = []
+            ends = []
             for wire in wires:
-                kinds.append(self.drain(wire)[0]["outcome"]["kind"])
+                ends.append(self.drain(wire)[0])
                 wire.socket.close()
-            self.assertEqual(["exited"] * 4 + ["not_started"], sorted(kinds))
+            self.assertEqual(["exited"] * 4 + ["not_started"],
+                             sorted(end["outcome"]["kind"] for end in ends), ends)
 
     def test_logs_of_a_writing_run_end_at_the_present_end(self):
         with self.wire() as wire:
