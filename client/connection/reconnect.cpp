@@ -19,8 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLongestPause = 2000ms;
-
 void signal_event(const Fd& event) {
     constexpr std::uint64_t kOne = 1;
     (void)write_some(event.get(), {reinterpret_cast<const char*>(&kOne), sizeof kOne});
@@ -56,26 +54,54 @@ struct Reconnect::Attempt {
     std::thread thread;  // The last member: it starts when all others are there.
 };
 
-Reconnect::Reconnect(EventLoop& loop, Connector connector, Time deadline, OnConnected on_connected,
-                     OnGivenUp on_given_up)
+Reconnect::Reconnect(EventLoop& loop, Connector connector, Calls calls, const Times& times)
     : loop_(loop),
       connector_(std::move(connector)),
-      deadline_(deadline),
-      on_connected_(std::move(on_connected)),
-      on_given_up_(std::move(on_given_up)),
+      calls_(std::move(calls)),
+      times_(times),
+      pause_(times.first_pause),
+      limit_(times.first_limit),
       timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
     timer_watch_ = loop_.watch(
         "reconnect: pause or deadline", timer_.get(), [] { return short{POLLIN}; },
         [this](short) { on_timer(); });
-    begin();
 }
 
 Reconnect::~Reconnect() = default;
 
+bool Reconnect::lost(std::chrono::milliseconds grace, const std::string& problem,
+                     std::uint64_t carried) {
+    const Time now = EventLoop::Clock::now();
+    if (state_ == State::Idle || carried > times_.useful_bytes) deadline_ = now + grace;
+    if (state_ != State::Idle) {
+        ++losses_;
+        again(problem);
+        return false;
+    }
+    begin();
+    return true;
+}
+
+void Reconnect::works() {
+    state_ = State::OnTrial;
+    arm(EventLoop::Clock::now() + times_.trial);
+}
+
+void Reconnect::become_idle() {
+    state_ = State::Idle;
+    pause_ = times_.first_pause;
+    limit_ = times_.first_limit;
+    calls_.on_settled(std::exchange(losses_, 0));
+}
+
+EventLoop::Time Reconnect::limit() const {
+    return std::min<Time>(deadline_, EventLoop::Clock::now() + limit_);
+}
+
 void Reconnect::begin() {
     state_ = State::Attempting;
     arm(deadline_);
-    attempt_ = std::make_unique<Attempt>(connector_, deadline_);
+    attempt_ = std::make_unique<Attempt>(connector_, limit());
     attempt_watch_ = loop_.watch(
         "reconnect: the attempt has ended", attempt_->ended.get(), [] { return short{POLLIN}; },
         [this](short) { on_attempt_ended(); });
@@ -88,7 +114,8 @@ void Reconnect::on_attempt_ended() {
     attempt_.reset();
     if (!connection) return again(problem);
     state_ = State::Connected;
-    const OnConnected call = on_connected_;  // A copy: the call may destroy this object.
+    arm(limit());
+    const auto call = calls_.on_connected;  // A copy: the call may destroy this object.
     call(std::move(*connection));
 }
 
@@ -98,7 +125,8 @@ void Reconnect::again(const std::string& problem) {
     // A random part keeps the clients of one server from coming back all at the same moment.
     std::minstd_rand random(std::random_device{}());
     const auto pause = pause_ * (75 + random() % 50) / 100;
-    pause_ = std::min<std::chrono::milliseconds>(2 * pause_, kLongestPause);
+    pause_ = std::min<std::chrono::milliseconds>(2 * pause_, times_.longest_pause);
+    limit_ = std::min<std::chrono::milliseconds>(limit_ * 3 / 2, times_.longest_limit);
     arm(std::min<Time>(deadline_, EventLoop::Clock::now() + pause));
 }
 
@@ -113,8 +141,15 @@ void Reconnect::arm(Time when) {
 void Reconnect::on_timer() {
     char expirations[8];
     (void)read_some(timer_.get(), expirations, sizeof expirations);
+    // A connection on trial works, also at the deadline.
+    if (state_ == State::OnTrial) return become_idle();
+    if (state_ == State::Idle) return;
     if (EventLoop::Clock::now() >= deadline_) return give_up();
     if (state_ == State::Pausing) begin();
+    if (state_ == State::Connected) {
+        const auto call = calls_.on_stalled;  // A copy: the call may destroy this object.
+        call();
+    }
 }
 
 void Reconnect::give_up() {
@@ -122,7 +157,7 @@ void Reconnect::give_up() {
     attempt_watch_.reset();
     timer_watch_.reset();
     attempt_.reset();
-    const OnGivenUp call = on_given_up_;  // A copy: the call may destroy this object.
+    const auto call = calls_.on_given_up;  // A copy: the call may destroy this object.
     call(last_problem_);
 }
 

@@ -29,7 +29,7 @@ bool RenewableConnection::is_closed() {
 void RenewableConnection::update() {
     if (state_ == State::Renewing && !is_attempting_ && !server_->is_down() && server_->server()) {
         state_ = State::Open;
-        reconnect_.reset();
+        reconnect_->works();
         log::info("a new session goes on");
     }
     const bool has_ended = !is_attempting_ && server_->is_down();
@@ -60,15 +60,27 @@ void RenewableConnection::renew() {
     is_attempting_ = true;
     if (state_ == State::Renewing) return reconnect_->again(why);
     state_ = State::Renewing;
+    begin_to_renew(why);
+}
+
+// Sessions that end right after they begin are reported once.
+void RenewableConnection::begin_to_renew(const std::string& why) {
+    if (!reconnect_) {
+        reconnect_ = std::make_unique<Reconnect>(
+            loop_, connector_,
+            Reconnect::Calls{[this](Connection connection) { take(std::move(connection)); },
+                             [this] { server_->leave(); },
+                             [this](const std::string&) {
+                                 is_attempting_ = false;
+                                 state_ = State::Closed;
+                             },
+                             [](unsigned) {}});
+    }
+    const bool is_new = reconnect_->lost(grace_, why, server_->carried());
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(grace_).count();
-    log::error(why + "; trying to begin a new session for " + std::to_string(seconds) + " s");
-    reconnect_ = std::make_unique<Reconnect>(
-        loop_, connector_, EventLoop::Clock::now() + grace_,
-        [this](Connection connection) { take(std::move(connection)); },
-        [this](const std::string&) {
-            is_attempting_ = false;
-            state_ = State::Closed;
-        });
+    if (is_new) {
+        log::error(why + "; trying to begin a new session for " + std::to_string(seconds) + " s");
+    }
 }
 
 void RenewableConnection::take(Connection connection) {

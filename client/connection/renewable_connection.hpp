@@ -43,6 +43,7 @@ class RenewableConnection {
     // Moves the state on if the session was greeted or has ended.
     void update();
     [[nodiscard]] bool may_renew() const;
+    void begin_to_renew(const std::string& why);
     void take(Connection connection);
 
     EventLoop& loop_;
@@ -50,7 +51,7 @@ class RenewableConnection {
     std::chrono::milliseconds grace_;
     State state_ = State::Open;
     std::unique_ptr<ServerConnection> server_;
-    std::unique_ptr<Reconnect> reconnect_;  // While Renewing.
+    std::unique_ptr<Reconnect> reconnect_;  // From the first renewal on.
     bool is_attempting_ = false;            // reconnect_ has no new connection yet.
 };
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,9 +25,15 @@ namespace {
 
 // The reason of a refusal by this client: a server of another protocol version has taken nothing.
 constexpr const char* kOtherVersion = "other version";
+// What the end of a run counts in carried(), in bytes.
+constexpr std::uint64_t kWorthOfEnd = 1024 * 1024;
 
 bool has_feature(const msg::Hello& hello, std::string_view feature) {
     return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
+}
+
+std::string in_seconds(std::chrono::milliseconds time) {
+    return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
 }
 
 // Returns the channel that a message belongs to; nothing for a message of the whole link.
@@ -202,7 +209,17 @@ void ServerConnection::on_message(const Message& message) {
         }
         return;
     }
-    found->second->on_message(message);
+    pass_on(*found->second, message);
+}
+
+void ServerConnection::pass_on(RemoteRun& run, const Message& message) {
+    const Offset before = run.progress();
+    run.on_message(message);
+    const bool is_data = std::holds_alternative<msg::Data>(message);
+    if (is_data || std::holds_alternative<msg::Credit>(message)) {
+        carried_ += run.progress() - before;
+    }
+    if (std::holds_alternative<msg::End>(message)) carried_ += kWorthOfEnd;
 }
 
 std::string ServerConnection::refusal_text() {
@@ -249,21 +266,44 @@ std::chrono::milliseconds ServerConnection::grace_period() const {
 
 void ServerConnection::go_away(const std::string& problem) {
     state_ = State::Away;
-    const std::chrono::milliseconds trying_for = grace_period();
     problem_ = "the connection was lost" + (problem.empty() ? "" : " (" + problem + ")");
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(trying_for).count();
-    log::error(problem_ + "; trying to get it back for " + std::to_string(seconds) + " s");
     for (const auto& [channel, run] : runs_) {
         run->suspend();
         if (run->on_disconnect().grace.count() == 0) run->link_down(problem);
     }
-    reconnect_ = std::make_unique<Reconnect>(
-        loop_, connection_.connector, EventLoop::Clock::now() + trying_for,
-        [this](Connection connection) { come_back(std::move(connection)); },
-        [this, seconds](const std::string& why) {
-            const std::string last = why.empty() ? "" : "; the last attempt: " + why;
-            go_down(problem_ + " and not restored within " + std::to_string(seconds) + " s" + last);
-        });
+    begin_to_reconnect(grace_period(), problem);
+}
+
+// A connection that is lost again right after each `resumed` is reported once.
+void ServerConnection::begin_to_reconnect(std::chrono::milliseconds trying_for,
+                                          const std::string& problem) {
+    if (!reconnect_) {
+        reconnect_ = std::make_unique<Reconnect>(
+            loop_, connection_.connector,
+            Reconnect::Calls{[this](Connection connection) { come_back(std::move(connection)); },
+                             [this] { on_peer_silent("the server did not answer in time"); },
+                             [this](const std::string& why) { give_up(why); },
+                             [](unsigned losses) {
+                                 if (losses == 0) return;
+                                 log::error("the connection holds; meanwhile it was lost " +
+                                            std::to_string(losses) + " times more");
+                             }});
+    }
+    const bool is_new = reconnect_->lost(trying_for, problem, std::exchange(carried_, 0));
+    if (!is_new) return log::info(problem_ + " again");
+    trying_for_ = trying_for;
+    log::error(problem_ + "; trying to get it back for " + in_seconds(trying_for));
+}
+
+void ServerConnection::give_up(const std::string& last_problem) {
+    const unsigned losses = reconnect_->losses();
+    std::string text = problem_ + " and not restored within " + in_seconds(trying_for_);
+    if (losses > 0) {
+        text +=
+            "; times that it was lost again right after it was restored: " + std::to_string(losses);
+    }
+    if (!last_problem.empty()) text += "; the last attempt: " + last_problem;
+    go_down(text);
 }
 
 void ServerConnection::come_back(Connection connection) {
@@ -284,7 +324,8 @@ void ServerConnection::come_back(Connection connection) {
 
 void ServerConnection::on_resumed(const msg::Resumed& resumed) {
     state_ = State::Up;
-    reconnect_.reset();
+    reconnect_->works();
+    carried_ = 0;
     problem_.clear();
     log::info("connected again");
     if (on_other_) on_other_(resumed);

@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,8 @@
 
 namespace frsh {
 
+// It has more than 16 members because a connection is one thing in time: what it is made of, what
+// it has learned from the server, and what outlives a loss.
 class ServerConnection : private Link::Handler {
   public:
     // Called for messages that belong to no run: those of shells, and the answers on a channel of
@@ -73,6 +76,9 @@ class ServerConnection : private Link::Handler {
     [[nodiscard]] const std::optional<msg::Hello>& server() const { return server_; }
     // Returns how TLS protects the connection, the last one after a reconnect; nothing without TLS.
     [[nodiscard]] const std::optional<TlsRecord>& tls() const { return connection_.tls; }
+    // Returns how many bytes of its runs this connection has carried. The end of a run counts as
+    // many bytes: a connection that brings ends is useful.
+    [[nodiscard]] std::uint64_t carried() const { return carried_; }
     // Returns true if the server has sent its features and this one is not among them.
     [[nodiscard]] bool is_known_to_lack(std::string_view feature) const;
 
@@ -110,6 +116,10 @@ class ServerConnection : private Link::Handler {
     // Returns the longest grace period that is wanted; 0: no reconnect.
     [[nodiscard]] std::chrono::milliseconds grace_period() const;
     void go_away(const std::string& problem);
+    void begin_to_reconnect(std::chrono::milliseconds trying_for, const std::string& problem);
+    void give_up(const std::string& last_problem);
+    // Passes a message to its run, and counts what it brought.
+    void pass_on(RemoteRun& run, const Message& message);
     void come_back(Connection connection);
     void go_down(const std::string& problem);
 
@@ -128,7 +138,9 @@ class ServerConnection : private Link::Handler {
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     std::unique_ptr<PeerWatch> peer_watch_;
     std::unique_ptr<LocalCommand> local_command_;
-    std::unique_ptr<Reconnect> reconnect_;  // From Away until Up or Down.
+    std::unique_ptr<Reconnect> reconnect_;     // From the first loss on.
+    std::chrono::milliseconds trying_for_{0};  // The grace period at the last loss.
+    std::uint64_t carried_ = 0;                // See carried(). Since the last `resumed`.
 };
 
 }  // namespace frsh

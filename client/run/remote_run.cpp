@@ -100,6 +100,10 @@ void RemoteRun::cancel() {
     say(msg::Cancel{channel_});
 }
 
+Offset RemoteRun::progress() const {
+    return out_.stream.received() + err_.stream.received() + in_.consumed();
+}
+
 std::optional<msg::Resume::Point> RemoteRun::point() const {
     if (is_attached() && !answer_.has_started) return std::nullopt;
     return msg::Resume::Point{channel_, id_, out_.stream.received(), err_.stream.received()};

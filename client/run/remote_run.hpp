@@ -68,6 +68,8 @@ class RemoteRun : public Link::Source {
     // Returns the offsets that have arrived, from which the server continues. Returns nothing if
     // the run is to be requested again in any case: an `attach` without an answer.
     [[nodiscard]] std::optional<msg::Resume::Point> point() const;
+    // Returns how many bytes have arrived at either end: of output here, of stdin there.
+    [[nodiscard]] Offset progress() const;
     // Returns how long ago the request was first sent, if it has no answer yet; else 0. Includes
     // the time during which the machine slept.
     [[nodiscard]] std::chrono::milliseconds age() const;
