@@ -3,6 +3,7 @@
 #include "client/cli/options.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/tls_login.hpp"
+#include "client/holder/shared_link.hpp"
 #include "client/modes/batch.hpp"
 #include "client/modes/failure.hpp"
 #include "client/modes/kept_runs.hpp"
@@ -69,7 +70,9 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
         frsh::log::set_descriptor(log_file.get());
     }
     try {
+        if (options->list_links) return frsh::list_links();
         frsh::configure(*options);
+        if (options->unshare) return frsh::unshare(*options);
         if (options->print_config) {
             frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
             return 0;

@@ -24,9 +24,11 @@ LAYERS = {
     "server/kept": ["common/", "server/kept", "server/run", "server/audit", "server/handoff"],
     "server/run": ["common/", "server/run"],
     "server": ["common/", "server/"],
-    # main -> modes -> connection -> run -> {cli, io}
-    "client/modes": ["common/", "client/modes", "client/connection", "client/run", "client/cli",
+    # main -> modes -> holder -> connection -> run -> {cli, io}
+    "client/modes": ["common/", "client/modes", "client/holder", "client/connection", "client/run", "client/cli",
                      "client/io"],
+    "client/holder": ["common/", "client/holder", "client/connection", "client/run", "client/cli",
+                      "client/io"],
     "client/connection": ["common/", "client/connection", "client/run", "client/cli", "client/io"],
     "client/run": ["common/", "client/run", "client/cli", "client/io"],
     "client/cli": ["common/", "client/cli"],

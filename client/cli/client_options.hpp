@@ -39,6 +39,8 @@ struct ClientOptions {
     ConnectionSettings settings;     // Merged from all sources; see configure().
     std::string way;                 // The connection options, quoted for a shell: " -p 2222".
     bool plaintext = false;
+    bool list_links = false;           // --links: only list the shared links.
+    bool unshare = false;              // --unshare: only end the sharing of the target's links.
     bool trust = false;                // --trust: only record the host's key.
     std::string expected_fingerprint;  // With --trust: the only key to record; empty: any.
     Tty tty = Tty::Automatic;

@@ -47,6 +47,8 @@ struct ConnectionSettings {
     std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
     std::optional<OnDisconnect> on_disconnect;
+    // How long a link holder keeps the connection for further commands; 0: not shared.
+    std::optional<std::chrono::milliseconds> share;
 
     std::optional<AddressFamily> family;
     std::optional<std::string> bind_address;   // The local address to connect from.
@@ -81,6 +83,7 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.connect_timeout...);
     visit(settings.linger...);
     visit(settings.on_disconnect...);
+    visit(settings.share...);
     visit(settings.family...);
     visit(settings.bind_address...);
     visit(settings.proxy_command...);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -166,6 +167,22 @@ void declare_kept(CLI::App& app, ClientOptions& options) {
         ->type_name("NAME");
 }
 
+void declare_sharing(CLI::App& app, ClientOptions& options) {
+    const auto text = std::make_shared<std::string>();
+    app.add_flag("--share{60s}", *text,
+                 "Keep the connection for further commands, until none has used it for this time "
+                 "(60s without a value)")
+        ->each([&options, text](const std::string& value) {
+            options.settings.share = parse_duration(value);
+            if (!options.settings.share) {
+                throw CLI::ValidationError("'" + value + "' is no duration");
+            }
+        });
+    app.add_flag("--links", options.list_links, "Only list the links that are shared");
+    app.add_flag("--unshare", options.unshare,
+                 "Only end the sharing of links to TARGET; commands on them go on to their end");
+}
+
 void declare(CLI::App& app, ClientOptions& options) {
     app.set_version_flag("--version", std::string("frsh ") + kVersion);
     app.footer(kShort);
@@ -205,6 +222,7 @@ void declare(CLI::App& app, ClientOptions& options) {
                "When the connection is lost: end the command at once, or unless a client resumes "
                "within DUR (grace:30s over a network, else kill), or let it run on");
     declare_kept(app, options);
+    declare_sharing(app, options);
     app.add_option("--status-fd", options.status_fd, "Write the record as a line of JSON there")
         ->type_name("N")
         ->check(CLI::Range(0, 1 << 20));
@@ -335,7 +353,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     apply(std::move(said), options);
     options.way = way_of(options);
-    if (options.target.empty()) return refuse(text_for_no_target(options));
+    if (options.target.empty() && !options.list_links) return refuse(text_for_no_target(options));
     if (options.is_called_ssh) take_sshs_rules(options);
     if (options.trust) {
         if (!is_host(options.target) || options.words.size() > 1) {

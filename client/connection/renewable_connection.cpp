@@ -1,18 +1,15 @@
 #include "client/connection/renewable_connection.hpp"
 
-#include "client/connection/connect.hpp"
 #include "common/base/log.hpp"
 
 #include <utility>
 
 namespace frsh {
 
-RenewableConnection::RenewableConnection(EventLoop& loop, const ClientOptions& options,
+RenewableConnection::RenewableConnection(EventLoop& loop, Connection first,
                                          ServerConnection::OnOther on_other,
                                          std::chrono::milliseconds grace)
-    : loop_(loop), grace_(grace) {
-    Connection first = connect_to(options);
-    connector_ = first.connector;
+    : loop_(loop), connector_(first.connector), grace_(grace) {
     server_ = std::make_unique<ServerConnection>(loop, std::move(first), std::move(on_other));
 }
 

@@ -8,7 +8,6 @@
 //     Renewing ── the server refused, or the grace period is over ──▶ Closed
 #pragma once
 
-#include "client/cli/client_options.hpp"
 #include "client/connection/connection.hpp"
 #include "client/connection/reconnect.hpp"
 #include "client/connection/server_connection.hpp"
@@ -22,10 +21,10 @@ namespace frsh {
 
 class RenewableConnection {
   public:
-    // Connects, and blocks meanwhile; see connect_to(). `on_other` is for the first session only.
-    // The grace period limits each renewal; 0: the connection is never renewed.
-    RenewableConnection(EventLoop& loop, const ClientOptions& options,
-                        ServerConnection::OnOther on_other, std::chrono::milliseconds grace);
+    // `on_other` is for the first session only. The grace period limits each renewal; 0, or a first
+    // connection without a connector: the connection is never renewed.
+    RenewableConnection(EventLoop& loop, Connection first, ServerConnection::OnOther on_other,
+                        std::chrono::milliseconds grace);
 
     // The present session. renew() destroys it, and with it all of its runs.
     [[nodiscard]] ServerConnection& server() { return *server_; }

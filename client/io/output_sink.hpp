@@ -6,6 +6,7 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,8 @@ class OutputSink {
     // Takes all bytes. Those that cannot be written yet are stored, and count against the stream's
     // window.
     virtual void write(std::string_view bytes) = 0;
+    // The bytes up to offset `to` were left out; `crc32` is the checksum of all bytes below it.
+    virtual void skip(Offset /*to*/, std::uint32_t /*crc32*/) {}
     // Returns the number of bytes used since the last call.
     virtual Offset take_used() = 0;
     // Returns true if no bytes are stored.

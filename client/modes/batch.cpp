@@ -2,6 +2,7 @@
 
 #include "client/connection/remote_shell.hpp"
 #include "client/connection/renewable_connection.hpp"
+#include "client/holder/shared_link.hpp"
 #include "client/io/deferred_sink.hpp"
 #include "client/io/line_reader.hpp"
 #include "client/run/interrupt_ladder.hpp"
@@ -56,7 +57,7 @@ class Batch {
                streams.was_open[1] ? InheritedOutput::WasOpen::Yes : InheritedOutput::WasOpen::No),
           err_(loop_, "stderr", STDERR_FILENO, InheritedOutput::WasOpen::Yes),
           session_(
-              loop_, options,
+              loop_, connect_or_share(options),
               [this](const Message& message) {
                   if (shell_) shell_->on_message(message);
               },

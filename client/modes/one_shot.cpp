@@ -1,8 +1,8 @@
 #include "client/modes/one_shot.hpp"
 
-#include "client/connection/connect.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/connection/stage_error.hpp"
+#include "client/holder/shared_link.hpp"
 #include "client/modes/login_only.hpp"
 #include "client/run/exit_report.hpp"
 #include "client/run/interrupt_ladder.hpp"
@@ -99,7 +99,7 @@ class OneShot {
           outputs_(loop_, streams, output_for(options),
                    options.is_called_ssh ? RunOutputs::ClosedStdout::Ignored
                                          : RunOutputs::ClosedStdout::Matters),
-          server_(loop_, connect_to(options)),
+          server_(loop_, connect_or_share(options)),
           run_(ask()) {
         if (options.request || options.detach) {
             // Such a run gets no stdin from this client.

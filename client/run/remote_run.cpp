@@ -178,6 +178,7 @@ void RemoteRun::on_message(const Message& message) {
         in.stream.skip(gap->offset, gap->to);
         in.gap_at = gap->offset;
         in.sum = Crc32(gap->crc32);
+        in.sink.skip(gap->to, gap->crc32);
         log::error(std::string(name_of(gap->stream)) + ": " +
                    std::to_string(gap->to - gap->offset) + " bytes left out after the first " +
                    std::to_string(gap->offset) + (is_kept_ ? " (not kept)" : " (output limit)"));

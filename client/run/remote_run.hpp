@@ -47,6 +47,8 @@ class RemoteRun : public Link::Source {
     [[nodiscard]] std::size_t stdin_room() const { return in_.room(); }
     void append_stdin(std::string_view bytes) { in_.append(bytes); }
     void finish_stdin() { in_.finish(); }
+    // Returns how many bytes this connection has carried; fewer than before after a resume.
+    [[nodiscard]] Offset stdin_sent() const { return in_.sent(); }
     // Returns true once the command reads no more; appended bytes are dropped then.
     [[nodiscard]] bool is_stdin_unwanted() const { return in_.is_stopped(); }
 

@@ -73,7 +73,8 @@ class Client:
             out, err = process.communicate(stdin, timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise AssertionError(f"hung: {words} {process.communicate()}")
+            out, err = process.communicate()
+            raise AssertionError(f"hung: {words}, {len(out)} bytes, {out[:300]!r}, {err[:900]!r}")
         return Result(process, out, err)
 
 

@@ -1,0 +1,53 @@
+// LinkPlace is where the holder of one shared link listens, and what distinguishes that link from
+// others: the server, the user, the keys, the way there, the home folder and this program's file.
+//
+// The socket's name is a short hash, because a socket's path has at most 107 bytes. The file beside
+// it has the whole key, so two links with one hash are never confused. The holder locks that file
+// (fcntl(2), F_SETLK); the kernel names the lock's owner, and releases the lock when it dies.
+#pragma once
+
+#include "client/cli/client_options.hpp"
+#include "common/sys/fd.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace frsh {
+
+struct LinkPlace {
+    std::string name;  // "host:port", for a list.
+    std::string key;   // Lines of text: everything that must be equal to share a link.
+    std::string path;  // The socket's, without ".sock".
+
+    [[nodiscard]] std::string socket() const { return path + ".sock"; }
+    [[nodiscard]] std::string file() const { return path + ".link"; }
+};
+
+// What a holder writes into its file.
+struct LinkState {
+    std::string name;
+    std::string key;
+    std::int64_t since = 0;      // Seconds since 1970.
+    std::size_t channels = 0;    // Runs at this time.
+    std::uint64_t borrowed = 0;  // All runs so far.
+};
+
+// Returns the place for these options. Makes no folder. Throws UserError for a malformed target.
+[[nodiscard]] LinkPlace place_of_link(const ClientOptions& options);
+// Makes the folder of all links (0700). Throws SysError or UserError.
+void make_links_folder();
+// Returns the paths of all links, as LinkPlace::path.
+[[nodiscard]] std::vector<std::string> all_links();
+
+// Opens and locks the file. Returns nothing if another process has the lock.
+[[nodiscard]] std::optional<Fd> lock_link(const LinkPlace& place);
+void write_state(int file, const LinkState& state);
+[[nodiscard]] std::optional<LinkState> read_state(const std::string& path);
+// Returns the process that has the lock; 0 if there is none.
+[[nodiscard]] pid_t owner_of_link(const std::string& path);
+
+}  // namespace frsh

@@ -1,0 +1,262 @@
+#include "client/holder/shared_link.hpp"
+
+#include "client/cli/connection_settings.hpp"
+#include "client/connection/connect.hpp"
+#include "client/connection/stage_error.hpp"
+#include "client/holder/link_holder.hpp"
+#include "client/holder/link_place.hpp"
+#include "common/base/error.hpp"
+#include "common/base/log.hpp"
+#include "common/base/text.hpp"
+#include "common/net/socket.hpp"
+#include "common/net/transport.hpp"
+#include "common/sys/process.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace frsh {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A holder that has not answered within this time is not used.
+constexpr auto kAnswerTime = 250ms;
+// How soon a holder notices that its server's machine is silent while data waits for an answer.
+constexpr std::chrono::seconds kAliveInterval{1};
+
+// Connects to the socket without blocking, also if the accept queue is full.
+std::optional<Fd> reach(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return std::nullopt;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket.is_open()) return std::nullopt;
+    const auto* const where = reinterpret_cast<const sockaddr*>(&address);
+    if (::connect(socket.get(), where, sizeof address) == -1) return std::nullopt;
+    return socket;
+}
+
+// Waits for the first bytes of the holder's hello, and leaves them unread.
+bool has_answer(int socket, EventLoop::Time deadline) {
+    for (;;) {
+        char byte = 0;
+        const auto size = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (size > 0) return true;
+        if (size == 0 || (errno != EAGAIN && errno != EINTR)) return false;
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
+        if (left.count() <= 0) return false;
+        pollfd one{socket, POLLIN, 0};
+        (void)::poll(&one, 1, static_cast<int>(left.count()));
+    }
+}
+
+// Returns a connection to a holder that has answered in this instant.
+std::optional<Connection> borrow(const LinkPlace& place) {
+    const auto deadline = EventLoop::Clock::now() + kAnswerTime;
+    auto socket = reach(place.socket());
+    if (!socket) return std::nullopt;
+    const auto state = read_state(place.path);
+    if (!state || state->key != place.key || peer_uid(socket->get()) != ::geteuid()) {
+        return std::nullopt;
+    }
+    if (!has_answer(socket->get(), deadline)) return std::nullopt;
+    Connection connection;
+    connection.transport = std::make_unique<FdTransport>(std::move(*socket));
+    return connection;
+}
+
+// Leaves the standard streams and all other descriptors of the client, except those named.
+void close_all_but(const std::vector<int>& kept) {
+    for (int fd = 3; fd < 1024; ++fd) {
+        if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
+    }
+}
+
+void leave_the_client() {
+    const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null"));
+    for (const int fd : {0, 1, 2})
+        check(::dup2(null.get(), fd), "dup2");
+    (void)::setsid();
+    check(::chdir("/"), "chdir /");
+    ::umask(077);
+    log::set_level(log::Level::Quiet);
+}
+
+// Writes what happened to the client that started this process.
+void report(int way, std::string_view text) {
+    try {
+        write_all(way, text);
+    } catch (const std::exception&) {
+        // That client has gone; other clients may still use the link.
+    }
+}
+
+// The holder's process, from fork(2) to its end.
+void hold(ClientOptions options, const LinkPlace& place, Fd way) {
+    auto file = lock_link(place);
+    if (!file) return;  // Another holder is there, or begins.
+    if (!options.settings.alive_interval) options.settings.alive_interval = kAliveInterval;
+    options.wire.clear();
+    EventLoop loop;
+    ServerConnection server(loop, connect_to(options));
+    server.outlast({OnDisconnect::Kind::Grace, kDefaultGracePeriod});
+    while (!server.server() && !server.is_down())
+        server.turn();
+    if (server.is_down()) {
+        const auto& refusal = server.refusal();
+        const std::string stage = refusal ? stage_of_refusal(*refusal, false) : "connect";
+        const std::string why =
+            server.problem().empty() ? "the server closed the connection" : server.problem();
+        throw StageError(stage, why, refusal ? refusal->retry_after : std::nullopt);
+    }
+    Fd listening = listen_unix(place.socket());
+    leave_the_client();
+    LinkHolder holder(loop, server, place, std::move(*file), std::move(listening),
+                      *options.settings.share);
+    report(way.get(), "+");
+    way.close();
+    holder.run();
+}
+
+[[noreturn]] void become_holder(const ClientOptions& options, const LinkPlace& place, Fd way) {
+    const int kept = way.get();
+    close_all_but({kept});
+    try {
+        hold(options, place, Fd(::fcntl(kept, F_DUPFD_CLOEXEC, 3)));
+    } catch (const Interrupted&) {
+        report(kept, "I");
+    } catch (const StageError& error) {
+        const auto& retry = error.retry_after();
+        report(kept, "-" + error.stage() + "\n" + (retry ? std::to_string(*retry) : "") + "\n" +
+                         error.what());
+    } catch (const std::exception& error) {
+        report(kept, std::string("-connect\n\n") + error.what());
+    }
+    ::_exit(0);
+}
+
+// Starts a holder and waits for the end of its login. Returns false if another holder is there.
+// Throws what the holder's connecting threw.
+bool start_holder(const ClientOptions& options, const LinkPlace& place) {
+    make_links_folder();
+    Pipe answer = make_pipe();
+    if (check(::fork(), "fork") == 0) {
+        answer.read_end.close();
+        become_holder(options, place, std::move(answer.write_end));
+    }
+    answer.write_end.close();
+    std::string text;
+    char buffer[4096];
+    for (;;) {
+        const auto size = ::read(answer.read_end.get(), buffer, sizeof buffer);
+        if (size == -1 && errno == EINTR) continue;
+        if (size <= 0) break;
+        text.append(buffer, static_cast<std::size_t>(size));
+        if (text == "+") return true;
+    }
+    if (text == "I") throw Interrupted();
+    if (text.empty()) return false;
+    const auto stage_end = text.find('\n');
+    const auto retry_end = text.find('\n', stage_end + 1);
+    const std::string retry = text.substr(stage_end + 1, retry_end - stage_end - 1);
+    throw StageError(text.substr(1, stage_end - 1), text.substr(retry_end + 1),
+                     retry.empty() ? std::nullopt : std::optional(std::stoull(retry)));
+}
+
+// Returns the age as "12s", "3m" or "2h".
+std::string age_text(std::int64_t seconds) {
+    if (seconds < 120) return std::to_string(seconds) + "s";
+    if (seconds < 7200) return std::to_string(seconds / 60) + "m";
+    return std::to_string(seconds / 3600) + "h";
+}
+
+// Removes what a holder that was killed has left.
+void remove_stale(const std::string& path) {
+    ::unlink((path + ".sock").c_str());
+    ::unlink((path + ".link").c_str());
+}
+
+}  // namespace
+
+bool may_share(const ClientOptions& options) {
+    const auto& share = options.settings.share;
+    return share && share->count() > 0 && is_host(options.target) && !options.request &&
+           !options.detach && !options.soft_timeout && !is_kept(options) &&
+           options.shell_name.empty() && !options.one_shell && !options.local_command &&
+           !options.no_command && options.wire.empty();
+}
+
+Connection connect_or_share(const ClientOptions& options) {
+    if (!may_share(options)) return connect_to(options);
+    const LinkPlace place = place_of_link(options);
+    if (auto found = borrow(place)) return std::move(*found);
+    bool has_started = false;
+    try {
+        has_started = start_holder(options, place);
+    } catch (const SysError& error) {
+        log::info(std::string("not shared: ") + error.what());
+    } catch (const UserError& error) {
+        log::info(std::string("not shared: ") + error.what());
+    }
+    if (has_started) {
+        if (auto made = borrow(place)) return std::move(*made);
+    }
+    return connect_to(options);
+}
+
+int list_links() {
+    const std::int64_t now = ::time(nullptr);
+    for (const std::string& path : all_links()) {
+        if (owner_of_link(path) == 0) {
+            remove_stale(path);
+            continue;
+        }
+        const auto state = read_state(path);
+        if (!state) continue;
+        write_all(STDOUT_FILENO, escape_controls(state->name) + "  " +
+                                     age_text(std::max<std::int64_t>(0, now - state->since)) +
+                                     "  " + std::to_string(state->channels) +
+                                     (state->channels == 1 ? " channel  " : " channels  ") +
+                                     std::to_string(state->borrowed) + " so far\n");
+    }
+    return 0;
+}
+
+int unshare(const ClientOptions& options) {
+    const HostPort where = place_of(options.target, options.settings);
+    const std::string name = where.host + ":" + std::to_string(where.port);
+    std::size_t ended = 0;
+    for (const std::string& path : all_links()) {
+        const pid_t pid = owner_of_link(path);
+        const auto state = read_state(path);
+        if (pid == 0 || !state || state->name != name) continue;
+        if (::kill(pid, SIGTERM) == 0) ++ended;
+    }
+    if (ended != 0) return 0;
+    log::error(escape_controls(name) + ": no link is shared");
+    return 1;
+}
+
+}  // namespace frsh
