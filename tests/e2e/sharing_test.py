@@ -9,6 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from cutting_proxy import CuttingProxy, Fate  # noqa: E402
 from harness import is_alive, main, wait_until  # noqa: E402
 from tls import TlsCase  # noqa: E402
 
@@ -151,6 +152,21 @@ class Sharing(TlsCase):
     def test_a_failed_login_is_reported_as_without_sharing(self):
         stranger = self.stranger()
         self.one_line(stranger.run("--share", "-oBatchMode=yes", self.target, "true"), "host")
+
+    def test_h1_a_cut_link_resumes_and_its_borrowers_lose_nothing(self):
+        proxy = CuttingProxy(self.server.port,
+                             lambda n: Fate("reset", down=300_000) if n < 4 else None)
+        self.addCleanup(proxy.close)
+        target = f"127.0.0.1:{proxy.port}"
+        self.assertEqual(0, self.client.run("--accept-new", "--share", target, "true").code)
+        processes = [self.client.popen("--share", target, f"seq {n} 100000; exit {n}")
+                     for n in (1, 2)]
+        for n, process in zip((1, 2), processes):
+            out, err = process.communicate(timeout=60)
+            wanted = "".join(f"{i}\n" for i in range(n, 100001)).encode()
+            self.assertEqual((n, b""), (process.returncode, err))
+            self.assertEqual(hashlib.sha256(wanted).digest(), hashlib.sha256(out).digest())
+        self.assertGreater(proxy.count, 3)
 
     def test_the_interrupt_ends_the_command_and_leaves_the_holder(self):
         self.shared("true")
