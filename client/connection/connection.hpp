@@ -16,6 +16,8 @@
 #include <optional>
 #include <string>
 
+#include <sys/types.h>
+
 namespace frsh {
 
 // The login of a TLS connection. It is sent before all else, in one flight with the first requests.
@@ -45,6 +47,7 @@ struct Connection {
     std::optional<TlsRecord> tls = {};  // Absent without TLS.
     // For TLS over a socket of the network: when a silent peer counts as dead.
     std::optional<KeepAlive> keep_alive = {};
+    pid_t holder = 0;          // The link holder at the other end, if there is one.
     Connector connector = {};  // Empty if there is no way to reconnect.
 };
 

@@ -66,6 +66,11 @@ void ServerConnection::greet() {
             loop_, link_, *connection_.keep_alive, deadline,
             [this](const std::string& problem) { on_peer_silent(problem); });
     }
+    if (connection_.holder != 0) {
+        stopped_watch_ = std::make_unique<StoppedWatch>(
+            loop_, connection_.holder,
+            [this](const std::string& problem) { on_peer_silent(problem); });
+    }
     msg::Hello hello{kProtocolVersion,
                      std::string("frsh/") + kVersion,
                      {kFeatures.begin(), kFeatures.end()},

@@ -15,6 +15,7 @@
 #include "client/connection/local_command.hpp"
 #include "client/connection/peer_watch.hpp"
 #include "client/connection/reconnect.hpp"
+#include "client/connection/stopped_watch.hpp"
 #include "client/run/remote_run.hpp"
 #include "common/link/link.hpp"
 #include "common/proto/message.hpp"
@@ -137,6 +138,7 @@ class ServerConnection : private Link::Handler {
     Link link_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     std::unique_ptr<PeerWatch> peer_watch_;
+    std::unique_ptr<StoppedWatch> stopped_watch_;
     std::unique_ptr<LocalCommand> local_command_;
     std::unique_ptr<Reconnect> reconnect_;     // From the first loss on.
     std::chrono::milliseconds trying_for_{0};  // The grace period at the last loss.

@@ -97,7 +97,14 @@ class LinkHolder::Borrower : private Link::Handler {
         }
     }
 
+    // A borrower that has hung up has given this holder up: the holder was stopped meanwhile.
+    [[nodiscard]] bool has_hung_up() const {
+        pollfd socket{link_.transport()->read_fd(), POLLRDHUP, 0};
+        return ::poll(&socket, 1, 0) == 1;
+    }
+
     void begin(const msg::Open& open) {
+        if (has_hung_up()) return;
         if (open.kept || open.shell || !open.shell_name.empty()) {
             throw ProtocolError("not through a shared connection");
         }

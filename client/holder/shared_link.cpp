@@ -83,6 +83,7 @@ std::optional<Connection> borrow(const LinkPlace& place) {
     }
     if (!has_answer(socket->get(), deadline)) return std::nullopt;
     Connection connection;
+    connection.holder = owner_of_link(place.path);
     connection.transport = std::make_unique<FdTransport>(std::move(*socket));
     return connection;
 }

@@ -111,6 +111,18 @@ class Sharing(TlsCase):
         os.kill(holder, signal.SIGCONT)
         self.assertEqual(1, len(self.links()))
 
+    def test_h2_a_command_in_a_stopped_holder_is_lost_and_never_begins_later(self):
+        self.shared("true")
+        holder, = self.holders()
+        process = self.client.popen("--share", self.target, "echo up; exec sleep 63")
+        self.assertEqual(b"up\n", process.stdout.readline())
+        os.kill(holder, signal.SIGSTOP)
+        _, err = process.communicate(timeout=5)
+        self.assertEqual(255, process.returncode)
+        self.assertIn(b"is stopped", err)
+        os.kill(holder, signal.SIGCONT)
+        self.assertEqual(b"on\n", self.shared("echo on").out)
+
     def test_unshare_lets_running_commands_finish(self):
         result = self.client.run("--unshare", self.target)
         self.assertEqual(1, result.code)
@@ -164,7 +176,7 @@ class Sharing(TlsCase):
         for n, process in zip((1, 2), processes):
             out, err = process.communicate(timeout=60)
             wanted = "".join(f"{i}\n" for i in range(n, 100001)).encode()
-            self.assertEqual((n, b""), (process.returncode, err))
+            self.assertEqual(n, process.returncode, err)
             self.assertEqual(hashlib.sha256(wanted).digest(), hashlib.sha256(out).digest())
         self.assertGreater(proxy.count, 3)
 
