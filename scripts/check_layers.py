@@ -45,7 +45,6 @@ DOORS = [
     (r"libdeflate", r"common/proto/checksum\.cpp"),
     (r"toml", r"common/base/config\.cpp"),
     (r"CLI/", r"(client/cli|server|client/demo)/options\.cpp"),
-    (r"histedit", r"client/io/line_editor\.cpp"),
     (r"doctest/", r"tests/.*"),
 ]
 

@@ -29,9 +29,6 @@ foreach(package client:frsh server:frshd)
     set(${group} ${component})
     list(APPEND CPACK_COMPONENTS_ALL ${component}_package)
 endforeach()
-install(FILES ${CMAKE_CURRENT_LIST_DIR}/package/frsh.lintian RENAME frsh
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
-        COMPONENT client_package EXCLUDE_FROM_ALL)
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/package/compress.cmake)
 
 # frsh loads OpenSSL itself, so that dpkg-shlibdeps does not see it.

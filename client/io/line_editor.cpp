@@ -1,235 +1,399 @@
 #include "client/io/line_editor.hpp"
 
+#include "client/io/edit_buffer.hpp"
+#include "client/io/editing_mode.hpp"
 #include "client/io/history_expansion.hpp"
+#include "client/io/history_search.hpp"
+#include "client/io/history_walk.hpp"
 #include "client/io/inherited_input.hpp"
+#include "client/io/key_decoder.hpp"
+#include "client/io/line_view.hpp"
+#include "client/io/output_sink.hpp"
 #include "client/io/screen.hpp"
-#include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/sys/pty.hpp"
 
-#include <clocale>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cwchar>
-#include <deque>
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
 
-#include <fcntl.h>
-#include <histedit.h>
-#include <sys/stat.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace frsh {
 namespace {
 
-constexpr int kHistorySize = 2 * HistoryFile::kMostEntries;
-constexpr std::string_view kPasteBegin = "\x1b[200~";
-constexpr std::string_view kPasteEnd = "\x1b[201~";
-constexpr char kQuoteNext = 0x16;  // Ctrl-V: libedit inserts the next character literally.
+constexpr std::size_t kPageOfHistory = 10;  // Entries that PageUp passes.
+constexpr std::string_view kPasteOn = "\x1b[?2004h";
+constexpr std::string_view kPasteOff = "\x1b[?2004l";
 
-// Switches bracketed paste on or off, unless the terminal obeys no escape sequences.
-void set_bracketed_paste(const char* sequence) {
-    if (!has_escapes()) return;
-    std::fputs(sequence, stdout);
-    std::fflush(stdout);
+// The keys that move through the history.
+bool is_walk(EditKey key) {
+    switch (key) {
+        case EditKey::Up:
+        case EditKey::Down:
+        case EditKey::Older:
+        case EditKey::Newer:
+        case EditKey::PageUp:
+        case EditKey::PageDown:
+        case EditKey::Oldest:
+        case EditKey::Newest:
+            return true;
+        default:
+            return false;
+    }
 }
 
 }  // namespace
 
+// Each part has its own class; this one connects them, so it has a member for each.
 struct LineEditor::State {
+    // Idle ── read() ──▶ Editing ── Enter, Ctrl-D, interrupt() ──▶ Done ── read() returns ──▶ Idle
+    // Editing ── hide() ──▶ Hidden ── show() ──▶ Editing
+    enum class Phase { Idle, Editing, Hidden, Done };
+
     EventLoop& loop;
     std::function<void()> turn;
-    History entries;
-    InheritedInput terminal{STDIN_FILENO};
-    EditLine* editor = nullptr;
-    ::History* history = nullptr;
-    HistEvent event{};
-    std::string prompt;
-    std::string raw;         // Read from the terminal, not examined yet.
-    std::deque<char> ready;  // For libedit.
-    bool in_paste = false;
-    bool newline_pending = false;  // A pasted newline, dropped if no text follows in the paste.
-    bool interrupted = false;
-    bool at_end = false;
+    History history;
+    InheritedInput input{STDIN_FILENO};
+    InheritedOutput output;
+    EditingMode mode{STDIN_FILENO};
+    LineView view{has_escapes() ? LineView::Kind::Escapes : LineView::Kind::Dumb};
+    KeyDecoder keys{};
+    EditBuffer buffer{};
+    HistoryWalk walk{history};
+    HistorySearch search{history};
+    Completer completer{};
+    std::vector<std::string> candidates{};  // Listed below the line.
+    bool is_completing = false;
+    std::string prompt{};
+    std::string note{};
+    bool suggests = true;
+    std::size_t word_begin = 0;  // Where Alt-. has put a word.
+    Phase phase = Phase::Idle;
+    Result result = Result::Line;
 
-    State(EventLoop& the_loop, std::function<void()> the_turn, History the_entries)
-        : loop(the_loop), turn(std::move(the_turn)), entries(std::move(the_entries)) {}
-
-    static State& of(EditLine* editor) {
-        void* data = nullptr;
-        ::el_get(editor, EL_CLIENTDATA, &data);
-        return *static_cast<State*>(data);
-    }
-    static char* prompt_of(EditLine* editor) { return of(editor).prompt.data(); }
-    static int get_character(EditLine* editor, wchar_t* character) {
-        return of(editor).next(character);
-    }
+    State(EventLoop& the_loop, std::function<void()> the_turn, History the_history)
+        : loop(the_loop),
+          turn(std::move(the_turn)),
+          history(std::move(the_history)),
+          output(the_loop, "stdout: the line", STDOUT_FILENO, InheritedOutput::WasOpen::Yes) {}
 
     void take_input();
-    void sort_input();
-    void take_pasted(char byte);
-    int next(wchar_t* character);
-    Result take_line(std::string& line);
+    void work_off_keys();
+    void act(const KeyPress& press);
+    void act_on_line(const KeyPress& press);
+    bool act_on_search(const KeyPress& press);
+    void walk_history(EditKey key);
+    bool take_suggestion(EditKey key);
+    void take_last_word();
+    void begin_completion();
+    void take_candidates(const std::vector<std::string>& found);
+    void drop_completion();
+    [[nodiscard]] std::string suggestion() const;
+    [[nodiscard]] LineContent content(const std::string& suggested) const;
+    void draw();
+    void finish(Result how);
+    void leave_line();
     bool expand(std::string& line, std::string_view head);
+    void write(const std::string& bytes) { output.write(bytes); }
 };
 
 void LineEditor::State::take_input() {
-    char buffer[4096];
-    const IoResult result = terminal.read(buffer, sizeof buffer);
-    if (result.status == IoResult::Status::EndOfFile) at_end = true;
-    raw.append(buffer, result.bytes);
-    sort_input();
+    char bytes[4096];
+    const IoResult got = input.read(bytes, sizeof bytes);
+    keys.feed({bytes, got.bytes});
+    work_off_keys();
+    if (got.status == IoResult::Status::EndOfFile) finish(Result::EndOfFile);
 }
 
-// Passes typed bytes on unchanged. Quotes pasted bytes, so that none acts as a command key.
-void LineEditor::State::sort_input() {
-    while (!raw.empty()) {
-        const std::string_view marker = in_paste ? kPasteEnd : kPasteBegin;
-        if (raw.starts_with(marker)) {
-            in_paste = !in_paste;
-            newline_pending = false;
-            raw.erase(0, marker.size());
-            continue;
-        }
-        // A read may cut the paste marker. A lone Escape is a key and is passed on at once.
-        if (raw.size() >= 2 && marker.starts_with(raw)) return;
-        if (in_paste) {
-            take_pasted(raw[0]);
-        } else {
-            ready.push_back(raw[0]);
-        }
-        raw.erase(0, 1);
+void LineEditor::State::work_off_keys() {
+    bool has_changed = false;
+    while (phase == Phase::Editing) {
+        const auto press = keys.next();
+        if (!press) break;
+        act(*press);
+        has_changed = true;
+    }
+    if (has_changed && phase == Phase::Editing) draw();
+}
+
+void LineEditor::State::act(const KeyPress& press) {
+    drop_completion();
+    if (search.is_on() && act_on_search(press)) return;
+    const std::string before = buffer.text();
+    act_on_line(press);
+    // An entry that was changed is a typed line.
+    if (!is_walk(press.key) && buffer.text() != before) walk.stop();
+    if (press.key != EditKey::LastWord) walk.stop_words();
+}
+
+// Returns false if the key acts on the line that the search has left.
+bool LineEditor::State::act_on_search(const KeyPress& press) {
+    if (search.apply(press)) return true;
+    if (press.key == EditKey::Abort) {
+        buffer.set(search.abort());
+        return true;
+    }
+    const std::size_t match = search.match();
+    const bool has_match = search.match_size() > 0;
+    buffer.set(search.accept());
+    if (has_match) buffer.move_to(match);
+    return press.key == EditKey::None;
+}
+
+void LineEditor::State::act_on_line(const KeyPress& press) {
+    if (take_suggestion(press.key)) return;
+    if (is_walk(press.key)) return walk_history(press.key);
+    switch (press.key) {
+        case EditKey::Enter:
+            return finish(Result::Line);
+        case EditKey::EndOfInput:
+            if (buffer.text().empty()) return finish(Result::EndOfFile);
+            (void)buffer.apply(press);
+            return;
+        case EditKey::SearchOlder:
+        case EditKey::SearchNewer:
+            return search.begin(buffer.text());
+        case EditKey::Complete:
+        case EditKey::CompleteBack:
+            return begin_completion();
+        case EditKey::LastWord:
+            return take_last_word();
+        case EditKey::ClearScreen:
+            return write(view.clear_screen());
+        default:
+            (void)buffer.apply(press);
     }
 }
 
-void LineEditor::State::take_pasted(char byte) {
-    if (byte == '\r' || byte == '\n') {
-        if (newline_pending) ready.insert(ready.end(), {kQuoteNext, '\n'});
-        newline_pending = true;
-        return;
+void LineEditor::State::walk_history(EditKey key) {
+    // Within a line of several, the arrows move the cursor, unless they came from the history.
+    if (key == EditKey::Up && !walk.is_walking() && buffer.line_up()) return;
+    if (key == EditKey::Down && !walk.is_walking() && buffer.line_down()) return;
+    const std::string& text = buffer.text();
+    std::optional<std::string> found;
+    if (key == EditKey::Up || key == EditKey::Older) {
+        found = walk.older(text);
+    } else if (key == EditKey::Down || key == EditKey::Newer) {
+        found = walk.newer(text);
+    } else if (key == EditKey::PageUp) {
+        found = walk.older_by(kPageOfHistory, text);
+    } else if (key == EditKey::PageDown) {
+        found = walk.newer_by(kPageOfHistory, text);
+    } else {
+        found = key == EditKey::Oldest ? walk.oldest(text) : walk.newest();
     }
-    if (newline_pending) ready.insert(ready.end(), {kQuoteNext, '\n'});
-    newline_pending = false;
-    const auto value = static_cast<unsigned char>(byte);
-    if (value < 0x20 || value == 0x7F) ready.push_back(kQuoteNext);
-    ready.push_back(byte);
+    if (found) buffer.set(std::move(*found));
 }
 
-int LineEditor::State::next(wchar_t* character) {
-    std::mbstate_t decoding{};
-    for (;;) {
-        while (ready.empty() && !interrupted && !at_end)
-            turn();
-        if (interrupted) return -1;
-        if (ready.empty()) return 0;
-        const char byte = ready.front();
-        ready.pop_front();
-        const std::size_t size = std::mbrtowc(character, &byte, 1, &decoding);
-        if (size == static_cast<std::size_t>(-2)) continue;  // More of this character follows.
-        if (size == static_cast<std::size_t>(-1)) {
-            decoding = {};
-            continue;  // Not a character.
-        }
-        return 1;
+// Takes the suggestion, or with a key for a word its first word. Returns false if there is none.
+bool LineEditor::State::take_suggestion(EditKey key) {
+    const bool is_word = key == EditKey::WordRight;
+    if (!is_word && key != EditKey::Right && key != EditKey::End) return false;
+    const std::string suggested = suggestion();
+    if (suggested.empty()) return false;
+    std::size_t size = suggested.size();
+    if (is_word) {
+        const std::size_t begin = suggested.find_first_not_of(" \t\n/");
+        size = std::min(size, suggested.find_first_of(" \t\n/", std::min(begin, size)));
     }
+    buffer.insert(suggested.substr(0, size));
+    return true;
 }
 
-LineEditor::Result LineEditor::State::take_line(std::string& line) {
-    // libedit would do this after it shows the prompt; the first key may come before.
-    ::el_set(editor, EL_PREP_TERM, 1);
-    set_bracketed_paste("\x1b[?2004h");
-    int count = 0;
-    const char* const text = ::el_gets(editor, &count);
-    set_bracketed_paste("\x1b[?2004l");
-    if (interrupted) return Result::Interrupted;
-    if (text == nullptr || count <= 0) return Result::EndOfFile;
-    line.assign(text, static_cast<std::size_t>(count));
-    if (line.ends_with('\n')) line.pop_back();
-    return Result::Line;
+void LineEditor::State::take_last_word() {
+    const bool is_first = !walk.has_words();
+    if (is_first) word_begin = buffer.cursor();
+    const auto word = walk.older_last_word();
+    if (word) buffer.replace(word_begin, buffer.cursor(), *word);
+}
+
+void LineEditor::State::begin_completion() {
+    if (!completer.begin) return;
+    is_completing = true;
+    completer.begin(std::string_view(buffer.text()).substr(0, buffer.cursor()),
+                    [this](const std::vector<std::string>& found) { take_candidates(found); });
+}
+
+void LineEditor::State::take_candidates(const std::vector<std::string>& found) {
+    is_completing = false;
+    if (phase != Phase::Editing || found.empty()) return;
+    const auto place =
+        find_completion_place(std::string_view(buffer.text()).substr(0, buffer.cursor()));
+    const auto number = found.size() == 1 ? Candidates::One : Candidates::Several;
+    const std::string common = common_beginning(found);
+    const bool is_further = number == Candidates::One || common.size() > place.value.size();
+    if (is_further && common.starts_with(place.value)) {
+        buffer.replace(place.begin, buffer.cursor(), as_typed(common, place, number));
+    }
+    if (number == Candidates::Several) {
+        const std::size_t room = view.rows() / 2;
+        candidates = list_in_columns(found, view.columns(), room);
+    }
+    draw();
+}
+
+void LineEditor::State::drop_completion() {
+    candidates.clear();
+    if (std::exchange(is_completing, false)) completer.cancel();
+}
+
+std::string LineEditor::State::suggestion() const {
+    const std::string& text = buffer.text();
+    const bool is_wanted = suggests && has_escapes() && !text.empty() && buffer.is_at_end() &&
+                           !walk.is_walking() && !search.is_on();
+    if (!is_wanted) return "";
+    const auto number = history.older_with_prefix(text, history.size(), text);
+    return number ? history[*number].substr(text.size()) : "";
+}
+
+LineContent LineEditor::State::content(const std::string& suggested) const {
+    LineContent content;
+    content.prompt = prompt;
+    content.note = note;
+    content.has_colour = wants_colour();
+    content.below = candidates;
+    if (search.is_on()) {
+        content.text = search.line();
+        content.match = search.match();
+        content.match_size = search.match_size();
+        content.cursor = content.match_size > 0 ? content.match : content.text.size();
+        content.below = {search.status()};
+        return content;
+    }
+    content.text = buffer.text();
+    content.cursor = buffer.cursor();
+    content.suggestion = suggested;
+    return content;
+}
+
+void LineEditor::State::draw() {
+    const std::string suggested = suggestion();
+    write(view.draw(content(suggested)));
+}
+
+void LineEditor::State::finish(Result how) {
+    if (phase == Phase::Idle || phase == Phase::Done) return;
+    phase = Phase::Done;
+    result = how;
+}
+
+// Leaves the line on the screen as it was entered.
+void LineEditor::State::leave_line() {
+    drop_completion();
+    if (search.is_on()) buffer.set(search.accept());
+    std::string bytes = view.leave(content(""));
+    if (result == Result::Line) bytes += "\r\n";
+    if (has_escapes()) bytes += kPasteOff;
+    write(bytes);
+    while (!output.is_drained() && loop.run_once()) {
+    }
+    mode.leave();
+    phase = Phase::Idle;
 }
 
 // Expands the history marks, and shows the line that results. Returns false if it cannot be run.
 bool LineEditor::State::expand(std::string& line, std::string_view head) {
-    auto expanded = expand_history(line, entries.newest(), head);
+    auto expanded = expand_history(line, history.newest(), head);
     if (!expanded) {
         log::error("history: there is no line before this one");
         return false;
     }
-    if (*expanded != line) std::printf("%s\n", escape_controls(*expanded).c_str());
-    std::fflush(stdout);
+    if (*expanded != line) {
+        for (const std::string_view row : split(*expanded, '\n'))
+            write(escape_controls(row) + "\n");
+    }
     line = std::move(*expanded);
     return true;
 }
 
 LineEditor::LineEditor(EventLoop& loop, std::function<void()> turn, History history)
-    : state_(std::make_unique<State>(loop, std::move(turn), std::move(history))) {
-    // Uses the encoding of the user's locale; if the locale has none, UTF-8.
-    const char* const locale = std::setlocale(LC_CTYPE, "");
-    if (locale == nullptr || std::string_view(locale) == "C" ||
-        std::string_view(locale) == "POSIX") {
-        (void)std::setlocale(LC_CTYPE, "C.UTF-8");
-    }
-    State& state = *state_;
-    state.editor = ::el_init("frsh", stdin, stdout, stderr);
-    if (state.editor == nullptr) throw UserError("the terminal cannot be used for editing");
-    state.history = ::history_init();
-    ::history(state.history, &state.event, H_SETSIZE, kHistorySize);
-    ::history(state.history, &state.event, H_SETUNIQUE, 1);
-    for (std::size_t number = 0; number < state.entries.size(); ++number)
-        ::history(state.history, &state.event, H_ENTER, state.entries[number].c_str());
-    ::el_set(state.editor, EL_CLIENTDATA, &state);
-    ::el_set(state.editor, EL_PROMPT_ESC, &State::prompt_of, '\1');
-    ::el_set(state.editor, EL_EDITOR, "emacs");
-    ::el_set(state.editor, EL_SIGNAL, 0);  // The event loop handles signals.
-    ::el_set(state.editor, EL_HIST, ::history, state.history);
-    ::el_set(state.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
-    for (const char* const up : {"\\e[A", "\\eOA"})
-        ::el_set(state.editor, EL_BIND, up, "ed-search-prev-history", nullptr);
-    for (const char* const down : {"\\e[B", "\\eOB"})
-        ::el_set(state.editor, EL_BIND, down, "ed-search-next-history", nullptr);
-    ::el_set(state.editor, EL_GETCFN, &State::get_character);
-}
+    : state_(std::make_unique<State>(loop, std::move(turn), std::move(history))) {}
 
-LineEditor::~LineEditor() {
-    State& state = *state_;
-    ::history_end(state.history);
-    ::el_end(state.editor);
-}
+LineEditor::~LineEditor() = default;
 
 LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line,
                                     std::string_view head) {
     State& state = *state_;
-    state.prompt = prompt;
-    state.interrupted = false;
-    state.in_paste = false;
     const auto watch = state.loop.watch(
-        "terminal: a key", state.terminal.fd(), [] { return short{POLLIN}; },
+        "terminal: a key", state.input.fd(), [] { return short{POLLIN}; },
         [&state](short) { state.take_input(); });
-    for (;;) {
-        const Result result = state.take_line(line);
-        if (result != Result::Line || state.expand(line, head)) return result;
-    }
+    do {
+        const WindowSize size = window_size(STDOUT_FILENO).value_or(WindowSize{});
+        state.view.set_size(size.columns, size.rows);
+        state.prompt = prompt;
+        state.buffer.clear();
+        state.walk.stop();
+        state.phase = State::Phase::Editing;
+        state.mode.enter();
+        if (has_escapes()) state.write(std::string(kPasteOn));
+        state.draw();
+        state.work_off_keys();  // Keys that were typed ahead.
+        while (state.phase != State::Phase::Done)
+            state.turn();
+        state.leave_line();
+        line = state.buffer.text();
+    } while (state.result == Result::Line && !state.expand(line, head));
+    return state.result;
 }
 
 void LineEditor::interrupt() {
-    state_->interrupted = true;
+    state_->keys.clear();
+    (void)state_->search.abort();
+    state_->finish(Result::Interrupted);
 }
 
 void LineEditor::resize() {
-    ::el_resize(state_->editor);
+    State& state = *state_;
+    if (state.phase != State::Phase::Editing) return;
+    const WindowSize size = window_size(STDOUT_FILENO).value_or(WindowSize{});
+    state.candidates.clear();
+    const std::string suggested = state.suggestion();
+    state.write(state.view.resize(state.content(suggested), size.columns, size.rows));
 }
 
 void LineEditor::resume() {
-    // Otherwise libedit assumes that the terminal is still in its editing mode.
-    ::el_set(state_->editor, EL_PREP_TERM, 0);
-    ::el_set(state_->editor, EL_PREP_TERM, 1);
-    ::el_set(state_->editor, EL_REFRESH);
+    State& state = *state_;
+    state.mode.renew();
+    if (state.phase != State::Phase::Editing) return;
+    state.view.forget();
+    if (has_escapes()) state.write(std::string(kPasteOn));
+    state.write("\r");
+    state.draw();
+}
+
+void LineEditor::hide() {
+    State& state = *state_;
+    if (state.phase != State::Phase::Editing) return;
+    state.phase = State::Phase::Hidden;
+    state.write(state.view.erase());
+}
+
+void LineEditor::show() {
+    State& state = *state_;
+    if (state.phase != State::Phase::Hidden) return;
+    state.phase = State::Phase::Editing;
+    state.draw();
+    state.work_off_keys();
 }
 
 void LineEditor::remember(const std::string& line) {
-    state_->entries.add(line);
-    const auto newest = state_->entries.newest();
-    if (newest == line) ::history(state_->history, &state_->event, H_ENTER, line.c_str());
+    state_->history.add(line);
+}
+
+void LineEditor::set_note(std::string note) {
+    state_->note = std::move(note);
+}
+
+void LineEditor::set_suggests(bool suggests) {
+    state_->suggests = suggests;
+}
+
+void LineEditor::set_completer(Completer completer) {
+    state_->completer = std::move(completer);
 }
 
 }  // namespace frsh

@@ -34,7 +34,6 @@ std::string prompt_text(const PromptFacts& facts) {
                          (cwd.size() == home.size() || cwd[home.size()] == '/');
     if (in_home) cwd.replace(0, home.size(), "~");
     std::string text;
-    // Adjacent escape sequences are merged: libedit miscounts the width between two.
     if (facts.last_code != 0) {
         text += colour("31") + "[" + std::to_string(facts.last_code) + "] ";
     }

@@ -316,7 +316,7 @@ class Repl(Case):
             t.wait_for_text("first")
             self.assertEqual("first\n", t.run(""))
             t.keys(b"\x12fir")  # Ctrl-R
-            t.wait_for_text("first")
+            t.wait_for_text("search: fir")
             self.assertEqual("first\n", t.run(""))
             t.leave()
         # Without a folder for it there is no history; all else is the same.

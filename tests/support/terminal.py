@@ -30,6 +30,7 @@ class Screen:
         self.columns = columns
         self.rows = [[]]
         self.row = self.column = 0
+        self.saved = (0, 0)
 
     def _line(self):
         while len(self.rows) <= self.row:
@@ -84,6 +85,10 @@ class Screen:
             if found:
                 if found.group(2):
                     self._sequence(found.group(1), found.group(2))
+                elif found.group() == "\x1b7":
+                    self.saved = (self.row, self.column)
+                elif found.group() == "\x1b8":
+                    self.row, self.column = self.saved
                 at = found.end()
                 continue
             character = text[at]
@@ -179,7 +184,7 @@ class Terminal:
         """Waits until the editor reads a line. Returns its prompt, without colours."""
         self.wait_for(re.escape(EDITING), "a prompt")
         start = self.mark
-        found = self.wait_for(rb"(?:[#$]|\n?>) (?:\x1b\[K)?", "a prompt")
+        found = self.wait_for(rb"(?:[#$]|\n?>) (?:\x1b7)?(?:\x1b\[K)?", "a prompt")
         return self.plain(self.raw[start:found.end()]).strip()
 
     def enter(self, text):
