@@ -15,11 +15,12 @@ LAYERS = {
     "common/net": ["common/base", "common/sys", "common/keys", "common/net"],
     "common/proto": ["common/base", "common/proto"],
     "common/link": ["common/"],
-    # main -> {listener, session} -> {login, kept} -> {run, handoff, audit}
+    # main -> {listener, session} -> {login, kept, forward} -> {run, handoff, audit}
     "server/listener": ["common/", "server/listener", "server/login", "server/run", "server/audit",
                         "server/handoff", "server/options"],
-    "server/session": ["common/", "server/session", "server/kept", "server/login", "server/run",
-                       "server/audit", "server/handoff"],
+    "server/session": ["common/", "server/session", "server/kept", "server/forward", "server/login",
+                       "server/run", "server/audit", "server/handoff"],
+    "server/forward": ["common/", "server/forward", "server/run"],
     "server/login": ["common/", "server/login", "server/audit"],
     "server/kept": ["common/", "server/kept", "server/run", "server/audit", "server/handoff"],
     "server/run": ["common/", "server/run"],

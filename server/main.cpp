@@ -155,6 +155,10 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
         settings.launch.env.push_back(std::string(name).append("=").append(value));
     settings.launch.forced_command = login->grant.key.command;
     settings.launch.may_have_pty = login->grant.key.may_have_pty;
+    settings.launch.may_forward = login->grant.key.may_forward.value_or(true);
+    if (!login->grant.key.permit_open.empty()) {
+        settings.launch.permit_open = login->grant.key.permit_open;
+    }
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
                        std::move(settings));
 }

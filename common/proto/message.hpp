@@ -23,14 +23,16 @@ namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
 // The features that frsh and frshd send in their hello.
-inline constexpr std::array<const char*, 5> kFeatures = {"runs", "shells", "ptys", "resume",
-                                                         "kept"};
+inline constexpr std::array<const char*, 6> kFeatures = {"runs",   "shells", "ptys",
+                                                         "resume", "kept",   "connect"};
 using Channel = std::uint32_t;  // Chosen by the client; carries one run.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
 // The most channels and the most shells that one link may have open at a time.
 inline constexpr std::size_t kMaxChannels = 256;
 inline constexpr std::size_t kMaxShells = 16;
+// The most forwarded connections of one link, beside its channels for runs.
+inline constexpr std::size_t kMaxForwards = 1024;
 // The most bytes of arguments, environment and folder of one run. execve(2) of Linux takes 2 MiB
 // unless the stack limit was raised; the rest is room for scripts.
 inline constexpr std::size_t kMaxCommand = 8 * 1024 * 1024;
@@ -130,11 +132,12 @@ struct Pty {
 
 // Client to server: start a run.
 struct Open {
-    enum class Mode { Command, Argv, Login, Subsystem };
+    enum class Mode { Command, Argv, Login, Subsystem, Connect };
     Channel channel = 0;
     std::string run;
     Mode mode = Mode::Command;
-    std::vector<std::string> args;  // Command, Subsystem: exactly one. Login: none.
+    // Command, Subsystem: exactly one. Login: none. Connect: a host and a port, or one path.
+    std::vector<std::string> args;
     std::optional<std::string> cwd;
     std::vector<std::string> env;        // "K=V", set by the request.
     std::vector<std::string> forwarded;  // "K=V" of the client's own, see is_forwardable().

@@ -22,8 +22,8 @@
 namespace frsh {
 
 inline constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
-inline constexpr std::array<std::string_view, 4> kModeNames = {"command", "argv", "login",
-                                                               "subsystem"};
+inline constexpr std::array<std::string_view, 5> kModeNames = {"command", "argv", "login",
+                                                               "subsystem", "connect"};
 inline constexpr std::array<std::string_view, 3> kDisconnectNames = {"kill", "grace", "keep"};
 
 // The values of the key "type", in the order of the variant Message.
@@ -170,12 +170,15 @@ void fields(Io&, Seen<Io, msg::AuthPending>&) {}
 template <class Io>
 void check_open(Io& io, const msg::Open& m) {
     using Mode = msg::Open::Mode;
-    const bool fits = m.mode == Mode::Argv    ? !m.args.empty()
-                      : m.mode == Mode::Login ? m.args.empty()
-                                              : m.args.size() == 1;
+    const std::size_t args = m.args.size();
+    const bool fits = m.mode == Mode::Argv      ? args > 0
+                      : m.mode == Mode::Login   ? args == 0
+                      : m.mode == Mode::Connect ? args == 1 || args == 2
+                                                : args == 1;
     io.check(fits, "args", "does not fit the mode");
     io.check(!m.shell || m.mode == Mode::Command, "mode", "does not fit a shell");
     io.check(!m.pty || !m.shell, "pty", "does not fit a shell");
+    io.check(m.mode != Mode::Connect || (!m.pty && !m.kept), "mode", "has no program to keep");
     io.check(!m.kept || (!m.pty && !m.shell), "kept", "fits neither a terminal nor a shell");
     io.check(m.on_disconnect.kind != OnDisconnect::Kind::Keep || m.kept, "on_disconnect",
              "is keep, which requires \"kept\": true");

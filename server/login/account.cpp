@@ -86,6 +86,11 @@ std::vector<std::string> key_sources(const std::string& home, Whose whose) {
     return sources;
 }
 
+// "restrict" and "no-port-forwarding" deny. A key with a command= of its own has to be allowed.
+bool may_forward(const AuthorizedKey& key) {
+    return key.may_forward.value_or(!key.command || !key.permit_open.empty());
+}
+
 std::string encode_found(const FoundGrant& found) {
     const AuthorizedKey& key = found.grant.key;
     WireWriter writer;
@@ -94,7 +99,11 @@ std::string encode_found(const FoundGrant& found) {
         .u8(key.command.has_value())
         .string(key.command.value_or(""))
         .u8(key.may_have_pty)
-        .u8(key.presence == Presence::Verified)
+        .u8(may_forward(key))
+        .u32(static_cast<std::uint32_t>(key.permit_open.size()));
+    for (const std::string& permitted : key.permit_open)
+        writer.string(permitted);
+    writer.u8(key.presence == Presence::Verified)
         .u32(static_cast<std::uint32_t>(key.environment.size()));
     for (const auto& [name, value] : key.environment)
         writer.string(name).string(value);
@@ -108,11 +117,14 @@ FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& k
     const std::size_t index = reader.u32();
     if (index >= keys.size()) reader.refuse("of a key that was not requested");
     std::string where(reader.string());
-    AuthorizedKey key{keys[index], "", 0, {}, true, Presence::Touched, {}, {}, {}};
+    AuthorizedKey key{keys[index], "", 0, {}, true, {}, {}, Presence::Touched, {}, {}, {}};
     const bool has_command = reader.u8() != 0;
     const std::string_view command = reader.string();
     if (has_command) key.command = std::string(command);
     key.may_have_pty = reader.u8() != 0;
+    key.may_forward = reader.u8() != 0;
+    for (std::uint32_t left = reader.u32(); left > 0; --left)
+        key.permit_open.emplace_back(reader.string());
     key.presence = reader.u8() != 0 ? Presence::Verified : Presence::Touched;
     for (std::uint32_t left = reader.u32(); left > 0; --left) {
         const std::string name(reader.string());

@@ -22,15 +22,13 @@ struct Option {
     std::optional<std::string> value;
 };
 
-// These options concern features that frsh does not have: forwarding and ssh's rc file. The last
+// These options concern features that frsh does not have: agents, X11 and ssh's rc file. The last
 // one waives the touch of a FIDO key; frsh requires the touch in any case.
-constexpr std::array<std::string_view, 9> kIgnoredFlags = {
-    "agent-forwarding",  "no-agent-forwarding", "port-forwarding", "no-port-forwarding",
-    "x11-forwarding",    "no-x11-forwarding",   "user-rc",         "no-user-rc",
-    "no-touch-required",
+constexpr std::array<std::string_view, 7> kIgnoredFlags = {
+    "agent-forwarding", "no-agent-forwarding", "x11-forwarding",    "no-x11-forwarding",
+    "user-rc",          "no-user-rc",          "no-touch-required",
 };
-constexpr std::array<std::string_view, 3> kIgnoredSettings = {"permitopen", "permitlisten",
-                                                              "tunnel"};
+constexpr std::array<std::string_view, 2> kIgnoredSettings = {"permitlisten", "tunnel"};
 
 bool is_blank(char c) {
     return c == ' ' || c == '\t';
@@ -160,6 +158,9 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
     } else if (is("expiry-time")) {
         const auto time = parse_expiry(*option.value);
         key.expires = std::min(key.expires.value_or(time), time);
+    } else if (is("permitopen")) {
+        if (option.value->rfind(':') == std::string::npos) throw VoidLine("permitopen: no port");
+        key.permit_open.push_back(*option.value);
     } else if (is("environment")) {
         add_variable(key, *option.value);
     } else if (std::find(kIgnoredSettings.begin(), kIgnoredSettings.end(), option.name) ==
@@ -171,7 +172,12 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
 void apply_flag(AuthorizedKey& key, const Option& option) {
     const auto is = [&](std::string_view name) { return option.name == name; };
     if (is("cert-authority")) throw VoidLine("certificates are not for frsh");
-    if (is("restrict") || is("no-pty")) {
+    if (is("restrict")) {
+        key.may_have_pty = false;
+        key.may_forward = false;
+    } else if (is("port-forwarding") || is("no-port-forwarding")) {
+        key.may_forward = is("port-forwarding");
+    } else if (is("no-pty")) {
         key.may_have_pty = false;
     } else if (is("pty")) {
         key.may_have_pty = true;  // Cancels this effect of a "restrict" before it.
@@ -203,6 +209,8 @@ AuthorizedKey parse_line(std::string_view line, std::size_t number) {
                       number,
                       {},
                       true,
+                      {},
+                      {},
                       Presence::Touched,
                       {},
                       {},

@@ -27,6 +27,11 @@ struct AuthorizedKey {
 
     std::optional<std::string> command;  // The only command that this key may run.
     bool may_have_pty = true;
+    // Whether the session may make connections for the client. A key with a command= needs a word
+    // of its own for that: port-forwarding or permitopen.
+    std::optional<bool> may_forward = {};
+    // "HOST:PORT" of each permitopen=; if there is one, only these.
+    std::vector<std::string> permit_open = {};
     Presence presence = Presence::Touched;
     std::optional<std::string> from;  // A list of address patterns; see host_pattern.hpp.
     std::optional<std::chrono::system_clock::time_point> expires;

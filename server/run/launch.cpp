@@ -270,6 +270,8 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
             return NotStarted{
                 "subsystem", ENOENT,
                 "subsystem request failed: there is no '" + escape_controls(command) + "' here"};
+        case msg::Open::Mode::Connect:
+            return NotStarted{"connect", EINVAL, "a connection runs no program"};
         case msg::Open::Mode::Command:
             break;
     }

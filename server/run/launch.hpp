@@ -28,6 +28,11 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> plain_shells = {};
     std::string sftp_server = {};  // A path; if empty, find_subsystem() looks for it.
     bool may_have_pty = true;
+    // Which connections the session may make for the client; see forward_refusal().
+    bool may_forward = true;
+    // "HOST:PORT", in which PORT may be "*". If set, only these; hosts are compared as they were
+    // sent.
+    std::optional<std::vector<std::string>> permit_open = {};
 };
 
 // Returns whether clients may not choose freely what runs: the key is bound to a command, or the

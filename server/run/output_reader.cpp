@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 namespace frsh {
 namespace {
@@ -31,9 +33,10 @@ std::uint64_t microseconds_since(EventLoop::Time start) {
 }  // namespace
 
 OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-                           std::function<void()> on_change, Offset window)
+                           std::function<void()> on_change, Offset window, Source source)
     : id_(id),
       pipe_(std::move(pipe)),
+      source_(source),
       on_change_(std::move(on_change)),
       stream_(window),
       last_activity_(EventLoop::Clock::now()) {
@@ -64,6 +67,15 @@ void OutputReader::on_readable() {
     on_change_();
 }
 
+IoResult OutputReader::read(char* to, std::size_t size) {
+    if (source_ == Source::Pipe) return read_some(pipe_.get(), to, size);
+    const ssize_t got = ::recv(pipe_.get(), to, size, 0);
+    if (got > 0) return {IoResult::Status::Done, static_cast<std::size_t>(got)};
+    if (got == -1 && (errno == EAGAIN || errno == EINTR)) return {IoResult::Status::WouldBlock};
+    was_cut_ = got == -1;
+    return {IoResult::Status::EndOfFile};
+}
+
 void OutputReader::drain() {
     for (int reads = 0; reads < kReadsATurn && may_read(); ++reads) {
         IoResult result;
@@ -71,24 +83,24 @@ void OutputReader::drain() {
         if (is_discarding_) {
             char dropped[ByteQueue::kBlockSize];
             size = sizeof dropped;
-            result = read_some(pipe_.get(), dropped, size);
+            result = read(dropped, size);
             sum_.update({dropped, result.bytes});
             produced_ += result.bytes;
         } else if (cap_.head) {
             char buffer[ByteQueue::kBlockSize];
             size = sizeof buffer;
             if (produced_ < *cap_.head) size = std::min(size, stream_.room());
-            result = read_some(pipe_.get(), buffer, size);
+            result = read(buffer, size);
             take({buffer, result.bytes});
         } else {
             char* const place = stream_.place(size);
-            result = read_some(pipe_.get(), place, size);
+            result = read(place, size);
             stream_.commit(result.bytes);
             sum_.update({place, result.bytes});
             produced_ += result.bytes;
         }
         if (result.status == IoResult::Status::EndOfFile) {
-            finish(true);
+            finish(!was_cut_);
             return;
         }
         if (result.status == IoResult::Status::WouldBlock) return;

@@ -25,11 +25,15 @@ class OutputReader {
   public:
     using Time = EventLoop::Time;
 
+    // A socket that its peer resets, or that times out, ends without `eof`.
+    enum class Source { Pipe, Socket };
+
     // `on_change` is called after bytes came or the stream ended. `pipe` is the read end, or a
     // terminal's master; if it is not open, the stream has ended. `cap` is the most bytes to
     // deliver; at most `window` bytes wait here.
     OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-                 std::function<void()> on_change, Offset window = kWindow);
+                 std::function<void()> on_change, Offset window = kWindow,
+                 Source source = Source::Pipe);
 
     // Reads what the pipe holds now, as far as there is room, with at most four reads.
     void drain();
@@ -63,12 +67,15 @@ class OutputReader {
   private:
     [[nodiscard]] bool may_read() const;
     void on_readable();
+    IoResult read(char* to, std::size_t size);
     void take(std::string_view bytes);
     void trim_tail();
     Fd finish(bool saw_end);
 
     StreamId id_;
     Fd pipe_;
+    Source source_;
+    bool was_cut_ = false;  // The socket failed, so bytes may be missing.
     std::function<void()> on_change_;
     SendStream stream_;
     Crc32 sum_;            // CRC-32 of all bytes produced.

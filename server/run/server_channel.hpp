@@ -34,6 +34,8 @@ class ServerChannel : public Link::Source {
     [[nodiscard]] virtual bool owns_run() const { return false; }
     // Returns 0 if the run has no process of its own.
     [[nodiscard]] virtual pid_t pid() const { return 0; }
+    // Returns true for a connection that the session forwards.
+    [[nodiscard]] virtual bool is_forward() const { return false; }
     // Returns false for a refusal: the client waits for nothing on this channel.
     [[nodiscard]] virtual bool is_active() const { return true; }
 

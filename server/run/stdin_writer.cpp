@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 namespace frsh {
 
@@ -34,7 +35,9 @@ IoResult StdinWriter::attempt(std::string_view bytes) {
         return result;
     } catch (const SysError& error) {
         // A terminal that no process has open any more reports EIO.
-        if (kind_ != Kind::Terminal || error.code().value() != EIO) throw;
+        // A socket reports a peer that is out of reach.
+        const bool has_ended = kind_ == Kind::Terminal && error.code().value() == EIO;
+        if (!has_ended && kind_ != Kind::Socket) throw;
         return {IoResult::Status::EndOfFile};
     }
 }
@@ -97,8 +100,16 @@ bool StdinWriter::type_eof() {
 void StdinWriter::finish_if_done() {
     if (!is_eof_due() || (kind_ == Kind::Terminal && !type_eof())) return;
     closed_ = true;
+    close_pipe();
+}
+
+void StdinWriter::close_pipe() {
     watch_.reset();
-    pipe_.close();
+    if (kind_ == Kind::Socket) {
+        (void)::shutdown(pipe_.get(), SHUT_WR);
+    } else {
+        pipe_.close();
+    }
 }
 
 void StdinWriter::close() {
@@ -107,8 +118,7 @@ void StdinWriter::close() {
     stop_due_ = is_unwanted_ = !stream_.is_finished();
     stream_.consume(pending_.size());
     pending_.clear();
-    watch_.reset();
-    pipe_.close();
+    close_pipe();
 }
 
 Offset StdinWriter::resume() {

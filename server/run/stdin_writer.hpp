@@ -15,7 +15,8 @@ namespace frsh {
 class StdinWriter {
   public:
     // A pipe is closed at the end of the input. On a terminal, its EOF character is typed instead.
-    enum class Kind { Pipe, Terminal };
+    // A socket is shut down for writing, and stays open until this object is destroyed.
+    enum class Kind { Pipe, Terminal, Socket };
     // `pipe` is the write end, or a terminal's master. It is not open if the command's stdin is
     // /dev/null or no command ran: then arriving bytes are dropped, and no credit follows the first
     // window.
@@ -35,6 +36,9 @@ class StdinWriter {
     // Returns true once the end of the input has arrived.
     [[nodiscard]] bool has_ended() const { return stream_.is_finished(); }
 
+    // Returns true once nothing more will be written.
+    [[nodiscard]] bool is_closed() const { return closed_; }
+
     [[nodiscard]] bool has_control() const {
         return stop_due_ || (has_reader_ && stream_.due_credit().has_value());
     }
@@ -46,6 +50,7 @@ class StdinWriter {
     bool type_eof();
     void write_pending();
     void finish_if_done();
+    void close_pipe();
 
     Fd pipe_;
     Kind kind_;

@@ -46,7 +46,17 @@ std::size_t ChannelTable::active() const {
 }
 
 bool ChannelTable::is_full() const {
-    return active() >= kMaxChannels;
+    return active() - forwards() >= kMaxChannels;
+}
+
+bool ChannelTable::is_full_of_forwards() const {
+    return forwards() >= kMaxForwards;
+}
+
+std::size_t ChannelTable::forwards() const {
+    return static_cast<std::size_t>(
+        std::count_if(channels_.begin(), channels_.end(),
+                      [](const auto& entry) { return entry.second->is_forward(); }));
 }
 
 bool ChannelTable::is_idle() const {

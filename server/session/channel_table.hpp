@@ -38,8 +38,11 @@ class ChannelTable {
     // Checks the acknowledgement and removes its channel. Throws ProtocolError.
     void acknowledge(const msg::EndAck& ack, Time now);
 
-    // Returns true if there are kMaxChannels channels, refusals not counted.
+    // Returns true if there are kMaxChannels channels, refusals and forwarded connections not
+    // counted.
     [[nodiscard]] bool is_full() const;
+    // Returns true if there are kMaxForwards forwarded connections.
+    [[nodiscard]] bool is_full_of_forwards() const;
     // Returns true if there are no channels, refusals not counted.
     [[nodiscard]] bool is_idle() const;
     // Returns true if a run lives and dies with one of the channels.
@@ -71,6 +74,7 @@ class ChannelTable {
     using Channels = std::map<Channel, std::unique_ptr<ServerChannel>>;
 
     [[nodiscard]] std::size_t active() const;
+    [[nodiscard]] std::size_t forwards() const;
     Channels::iterator remove(Channels::iterator entry);
     // Abandons the channel and removes it. Returns the next.
     Channels::iterator abandon(Channels::iterator entry, Termination::First first, Time now);

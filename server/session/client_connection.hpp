@@ -144,6 +144,7 @@ class ClientConnection : private Link::Handler {
     // Throws ProtocolError if the client uses the channel already.
     void require_free(Channel channel) const;
     void refuse(Channel channel, const Registry::Refusal& refusal);
+    void connect(const msg::Open& open);
     void begin(const msg::Open& open, std::unique_ptr<Run> run);
     void open_kept(const msg::Open& open);
     void begin_in_dead_shell(const msg::Open& open, const Registry::DeadShell& shell);

@@ -1,5 +1,6 @@
 // The requests of a client for runs and shells; the connection's life is in client_connection.cpp.
 #include "common/base/error.hpp"
+#include "server/forward/connect_channel.hpp"
 #include "server/kept/kept_shell.hpp"
 #include "server/session/client_connection.hpp"
 #include "server/session/run_channel.hpp"
@@ -24,6 +25,8 @@ constexpr std::size_t kMaxListBacklog = 256 * 1024;
 
 const Registry::Refusal kBusy{"busy",
                               "more than " + std::to_string(kMaxChannels) + " runs at once"};
+const Registry::Refusal kTooManyForwards{
+    "busy", "more than " + std::to_string(kMaxForwards) + " forwarded connections at once"};
 constexpr const char* kForcedCommand = "this key may only run its own command";
 
 // Calls `act`. If the files of the kept runs cannot be used, returns the refusal for the client;
@@ -93,6 +96,7 @@ void ClientConnection::handle(const msg::Open& open) {
     if (channels_.has_seen(open.run)) {
         return refuse(open.channel, {"in_use", "there is or was a run of that id"});
     }
+    if (open.mode == msg::Open::Mode::Connect) return connect(open);
     if (channels_.is_full()) return refuse(open.channel, kBusy);
     // A client that was handed off here may use only what lives here: its own login decides what
     // else it may do.
@@ -114,6 +118,14 @@ void ClientConnection::handle(const msg::Open& open) {
     begin(open, launch.forced_command
                     ? std::make_unique<Run>(loop_, force_command(open, launch), launch)
                     : std::make_unique<Run>(loop_, open, launch));
+}
+
+void ClientConnection::connect(const msg::Open& open) {
+    if (channels_.is_full_of_forwards()) return refuse(open.channel, kTooManyForwards);
+    if (was_handed_off_here_) return refuse(open.channel, kElsewhere);
+    open_handoff_point(open.on_disconnect);
+    channels_.add(
+        std::make_unique<ConnectChannel>(loop_, open, forward_refusal(open, settings_.launch)));
 }
 
 void ClientConnection::begin(const msg::Open& open, std::unique_ptr<Run> run) {

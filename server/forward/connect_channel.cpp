@@ -1,0 +1,210 @@
+#include "server/forward/connect_channel.hpp"
+
+#include "common/base/error.hpp"
+#include "common/base/text.hpp"
+#include "common/net/socket.hpp"
+
+#include <cerrno>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+namespace frsh {
+namespace {
+
+// At most this many bytes of a connection wait in each direction.
+constexpr Offset kForwardWindow = 256 * 1024;
+
+bool is_usable(const std::vector<std::string>& to) {
+    if (to.size() == 1) return to[0].starts_with('/');
+    return !to[0].empty() && parse_number(to[1], 1, 65535).has_value();
+}
+
+}  // namespace
+
+std::string destination_of(const msg::Open& open) {
+    if (open.args.size() < 2) return open.args.empty() ? "" : open.args[0];
+    const bool is_v6 = open.args[0].find(':') != std::string::npos;
+    return (is_v6 ? "[" + open.args[0] + "]" : open.args[0]) + ":" + open.args[1];
+}
+
+std::optional<NotStarted> forward_refusal(const msg::Open& open, const LaunchContext& context) {
+    const auto refusal = [&](const char* why) {
+        return NotStarted{"connect", EPERM, destination_of(open) + ": " + why};
+    };
+    if (!context.may_forward) return refusal("this key may not forward ports");
+    if (!context.permit_open) return std::nullopt;
+    const std::string wanted = destination_of(open);
+    const std::string any_port = wanted.substr(0, wanted.rfind(':') + 1) + "*";
+    for (const std::string& permitted : *context.permit_open) {
+        if (permitted == wanted || (open.args.size() == 2 && permitted == any_port)) {
+            return std::nullopt;
+        }
+    }
+    return refusal("permitopen of this key does not name it");
+}
+
+ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open,
+                               std::optional<NotStarted> refusal)
+    : loop_(loop), channel_(open.channel), id_(open.run), on_disconnect_(open.on_disconnect) {
+    if (!refusal && !is_usable(open.args)) {
+        refusal = NotStarted{"connect", EINVAL, "no host and port, and no absolute path"};
+    }
+    if (refusal) {
+        end(*std::move(refusal));
+        return;
+    }
+    try {
+        connector_ = std::make_unique<Connector>(
+            loop, open.args, [this](Connector::Result result) { on_result(std::move(result)); });
+    } catch (const SysError& error) {
+        end(NotStarted{"connect", error.code().value(), error.what()});
+    }
+}
+
+void ConnectChannel::on_result(Connector::Result result) {
+    if (state_ != State::Connecting) return;
+    if (auto* const failure = std::get_if<ConnectFailure>(&result)) {
+        return end(NotStarted{"connect", failure->error, std::move(failure->message)});
+    }
+    try {
+        begin(std::get<Fd>(std::move(result)));
+    } catch (const SysError& error) {
+        end(NotStarted{"connect", error.code().value(), error.what()});
+    }
+}
+
+void ConnectChannel::begin(Fd socket) {
+    int family = 0;
+    socklen_t size = sizeof family;
+    check(::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size), "getsockopt");
+    if (family != AF_UNIX) tune_tcp(socket.get());
+    socket_ = socket.get();
+    Fd reading(check(::fcntl(socket_, F_DUPFD_CLOEXEC, 3), "dup"));
+    in_ = std::make_unique<StdinWriter>(loop_, std::move(socket), StdinWriter::Kind::Socket);
+    out_ = std::make_unique<OutputReader>(
+        loop_, StreamId::Stdout, std::move(reading), std::nullopt, [this] { check_progress(); },
+        kForwardWindow, OutputReader::Source::Socket);
+    state_ = State::Open;
+    was_connected_ = is_started_due_ = true;
+    if (!early_.empty()) in_->data({channel_, StreamId::Stdin, 0, 0, early_});
+    if (early_eof_) in_->eof(*early_eof_);
+    early_.clear();
+    check_progress();
+}
+
+void ConnectChannel::on(const msg::Data& data) {
+    if (data.stream != StreamId::Stdin) throw ProtocolError("output from a client");
+    if (in_) return in_->data(data);
+    if (data.offset != early_.size() || early_eof_) throw ProtocolError("data at a wrong offset");
+    if (early_.size() + data.bytes.size() > kInitialWindow) {
+        throw ProtocolError("data above the limit");
+    }
+    early_ += data.bytes;
+}
+
+void ConnectChannel::on(const msg::Eof& eof) {
+    if (eof.stream != StreamId::Stdin) throw ProtocolError("an end of output from a client");
+    if (in_) return in_->eof(eof.offset);
+    if (eof.offset != early_.size()) throw ProtocolError("an eof at a wrong offset");
+    early_eof_ = eof.offset;
+}
+
+void ConnectChannel::on(const msg::Credit& credit) {
+    if (credit.stream == StreamId::Stdout && out_) out_->credit(credit.consumed, credit.limit);
+}
+
+void ConnectChannel::on(const msg::Stop& stop) {
+    if (stop.stream != StreamId::Stdout || !out_) return;
+    is_output_unwanted_ = true;
+    out_->stop();
+}
+
+void ConnectChannel::on(const msg::Cancel&) {
+    if (state_ != State::Connecting && state_ != State::Open) return;
+    reset();
+    end(Canceled{});
+}
+
+std::optional<Offset> ConnectChannel::resume(const msg::Resume::Point& point) {
+    if (state_ == State::Abandoned) return std::nullopt;
+    if (out_) out_->resume(point.out);
+    if (state_ == State::Told) state_ = State::Ended;
+    is_started_due_ = was_connected_;
+    return in_ ? in_->resume() : early_.size();
+}
+
+void ConnectChannel::abandon(Termination::First, Time) {
+    if (state_ == State::Open) reset();
+    state_ = State::Abandoned;
+    out_.reset();
+    in_.reset();
+    connector_.reset();
+}
+
+void ConnectChannel::reset() {
+    if (socket_ < 0) return;
+    const linger at_once{1, 0};
+    (void)::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void ConnectChannel::check_progress() {
+    if (state_ != State::Open || out_->is_open()) return;
+    if (!out_->summary().eof && !is_output_unwanted_) {
+        return end(Lost{"the peer reset the connection"});
+    }
+    if (in_->is_closed()) end(Exited{0});
+}
+
+void ConnectChannel::tick(Time) {
+    check_progress();
+}
+
+void ConnectChannel::end(Outcome outcome) {
+    msg::End record;
+    record.channel = channel_;
+    record.run = id_;
+    record.outcome = std::move(outcome);
+    if (out_) {
+        out_->close();
+        record.out = out_->summary();
+        in_->close();
+    } else {
+        record.out.eof = true;
+    }
+    record.err.eof = true;
+    // A record of a run that was observed requires a `started` before it.
+    if (!std::holds_alternative<NotStarted>(record.outcome) && !was_connected_) {
+        was_connected_ = is_started_due_ = true;
+    }
+    record_ = std::move(record);
+    state_ = State::Ended;
+}
+
+bool ConnectChannel::is_record_due() const {
+    return state_ == State::Ended && (!out_ || out_->is_delivered());
+}
+
+bool ConnectChannel::has_output() const {
+    return is_started_due_ || (in_ && in_->has_control()) || (out_ && out_->has_output()) ||
+           is_record_due();
+}
+
+void ConnectChannel::put_control(std::string& out) {
+    if (is_started_due_) encode(out, msg::Started{channel_, id_, 0});
+    is_started_due_ = false;
+    if (in_) in_->put_control(out, channel_);
+}
+
+void ConnectChannel::put_chunk(std::string& out, std::size_t most) {
+    if (is_started_due_) return;  // Follows put_control().
+    if (out_ && out_->has_output()) return out_->put_chunk(out, channel_, most, Time{});
+    if (!is_record_due()) return;
+    encode(out, *record_);
+    state_ = State::Told;
+}
+
+}  // namespace frsh

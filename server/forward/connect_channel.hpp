@@ -1,0 +1,97 @@
+// ConnectChannel carries a connection that the session makes for the client, to a TCP port or a
+// unix socket: stdin goes to the peer, and what the peer sends is stdout. It has no process.
+//
+//     state       leaves it when                                                  for
+//     Connecting  the peer has accepted                                           Open
+//                 the connection cannot be made                                   Ended
+//     Open        both directions have ended, a side reset it, or it is canceled  Ended
+//     Ended       all bytes and the record have been sent                         Told
+//     Told        the client resumes, and may have missed the record              Ended
+//     Any state: the client gives the channel up                                  Abandoned
+//
+// A direction ends as TCP ends it: the client's `eof` becomes a FIN, and a FIN becomes `eof`. A
+// reset is a `lost` or a `cancel`, and a cancel is a reset.
+#pragma once
+
+#include "server/forward/connector.hpp"
+#include "server/run/launch.hpp"
+#include "server/run/output_reader.hpp"
+#include "server/run/server_channel.hpp"
+#include "server/run/stdin_writer.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace frsh {
+
+// Returns "HOST:PORT" or the path, for an open of mode `connect`; brackets around an IPv6 address.
+[[nodiscard]] std::string destination_of(const msg::Open& open);
+
+// Returns why the client's key may not have this connection, or nothing.
+[[nodiscard]] std::optional<NotStarted> forward_refusal(const msg::Open& open,
+                                                        const LaunchContext& context);
+
+class ConnectChannel : public ServerChannel {
+  public:
+    // Starts to connect. If `refusal` is set, makes no connection: that is the channel's outcome.
+    ConnectChannel(EventLoop& loop, const msg::Open& open, std::optional<NotStarted> refusal);
+
+    [[nodiscard]] Channel channel() const override { return channel_; }
+    [[nodiscard]] const std::string& id() const override { return id_; }
+    [[nodiscard]] bool is_forward() const override { return true; }
+    void on(const msg::Data& data) override;
+    void on(const msg::Eof& eof) override;
+    void on(const msg::Credit& credit) override;
+    void on(const msg::Stop& stop) override;
+    void on(const msg::Signal&) override {}
+    void on(const msg::Cancel& cancel) override;
+    void on(const msg::Resize&) override {}
+    [[nodiscard]] bool is_told() const override { return state_ == State::Told; }
+    std::optional<Offset> resume(const msg::Resume::Point& point) override;
+    [[nodiscard]] OnDisconnect on_disconnect() const override { return on_disconnect_; }
+    // Resets the connection.
+    void abandon(Termination::First first, Time now) override;
+    [[nodiscard]] bool is_over() const override { return state_ == State::Abandoned; }
+    [[nodiscard]] bool awaits(pid_t pid) const override {
+        return connector_ && connector_->pid() == pid;
+    }
+    void exited(const ExitStatus&) override { connector_->reaped(); }
+    void tick(Time now) override;
+
+    [[nodiscard]] bool has_output() const override;
+    void put_control(std::string& out) override;
+    void put_chunk(std::string& out, std::size_t most) override;
+
+    // The record, once the channel has ended.
+    [[nodiscard]] const std::optional<msg::End>& record() const { return record_; }
+
+  private:
+    enum class State { Connecting, Open, Ended, Told, Abandoned };
+
+    void on_result(Connector::Result result);
+    void begin(Fd socket);
+    void check_progress();
+    // Makes close(2) send a RST instead of a FIN.
+    void reset();
+    void end(Outcome outcome);
+    [[nodiscard]] bool is_record_due() const;
+
+    EventLoop& loop_;
+    Channel channel_;
+    std::string id_;
+    OnDisconnect on_disconnect_;
+    State state_ = State::Connecting;
+    bool was_connected_ = false;   // A `started` was sent, or is to be sent.
+    bool is_started_due_ = false;  // A `started` is to be sent.
+    std::string early_;            // What the client sent before the peer accepted.
+    std::optional<Offset> early_eof_;
+    bool is_output_unwanted_ = false;
+    int socket_ = -1;  // Lent by in_.
+    std::unique_ptr<StdinWriter> in_;
+    std::unique_ptr<OutputReader> out_;
+    std::optional<msg::End> record_;
+    std::unique_ptr<Connector> connector_;
+};
+
+}  // namespace frsh
