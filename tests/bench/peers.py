@@ -113,6 +113,7 @@ class Field:
     def __init__(self, user, as_root, address="127.0.0.1", within=()):
         self.user, self.as_root, self.address, self.within = user, as_root, address, list(within)
         self.ways, self.missing, self.processes = [], {}, []
+        self.shared_target = None  # The command that ends the link holder.
         for start in (self._frsh, self._openssh, self._dropbear):
             try:
                 start()
@@ -184,6 +185,11 @@ class Field:
         tls = frsh + ["-i", key]
         self.ways.append(Way("frsh tls", tls + [target], tls + ["-tt", target], pid,
                              tls + ["--batch", target], port))
+        shared = tls + ["--share=1h"]
+        self.user.call(shared + [target, "true"])  # Starts the link holder.
+        self.ways.append(Way("frsh shared", shared + [target], shared + ["-tt", target], None,
+                             shared + ["--batch", target]))
+        self.shared_target = tls + ["--unshare", target]
         if STATIC_FRSH.exists():
             inside = [str(STATIC_FRSH), "-i", key]
             self.ways.append(Way("frsh static", inside + [target], inside + ["-tt", target], pid,
@@ -252,6 +258,9 @@ class Field:
         self.ways.append(Way("dropbear", words + [target], words + ["-t", target], pid, port=port))
 
     def stop(self):
+        if self.shared_target:
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                self.user.call(self.shared_target)
         for process in reversed(self.processes):
             if process.poll() is not None:
                 continue
