@@ -36,7 +36,7 @@ Fd open_unnamed_file() {
 
 }  // namespace
 
-InheritedOutput::InheritedOutput(EventLoop& loop, std::string name, int fd, WasOpen was_open)
+InheritedOutput::InheritedOutput(EventLoop& loop, const std::string& name, int fd, WasOpen was_open)
     : fd_(fd) {
     if (was_open == WasOpen::No) {
         way_ = Way::Closed;

@@ -37,7 +37,7 @@ class OutputSink {
 class InheritedOutput : public OutputSink {
   public:
     enum class WasOpen { Yes, No };
-    InheritedOutput(EventLoop& loop, std::string name, int fd, WasOpen was_open);
+    InheritedOutput(EventLoop& loop, const std::string& name, int fd, WasOpen was_open);
 
     void write(std::string_view bytes) override;
     Offset take_used() override;
