@@ -2,6 +2,7 @@
 //
 // Exit status: 0 if every claim of the lessons was true, 1 if one was false, 2 for a wrong command
 // line, 130 if the user ended the lesson.
+#include "client/demo/code.hpp"
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/options.hpp"
@@ -47,19 +48,40 @@ Terminal::Options terminal_options(const Options& options) {
                     (kind == nullptr || std::string_view(kind) != "dumb");
     result.hex = options.hex;
     result.step = options.step;
+    result.ask = options.ask;
     const double speed = options.speed >= 0 ? options.speed : is_terminal && !options.step ? 1 : 0;
     result.pace = speed > 0 ? kSecondsALine / speed : 0;
     return result;
 }
 
+// Shows the programs of a lesson in the language that --code names.
+void show_code(Story& story, std::string_view lesson, const std::string& language) {
+    if (language == "calls") return;
+    bool is_first = true;
+    for (const CodeFile& file : code_files()) {
+        if (file.lesson != lesson || !file.name.ends_with("." + language)) continue;
+        if (is_first) story.heading({"As whole programs", "完整的程序"});
+        is_first = false;
+        const Text text = file.name.starts_with("naive")
+                              ? Text{"as one writes it first, and wrong", "最初的写法，是错的"}
+                              : Text{"put right", "改正之后"};
+        story.tell(Code{std::string(file.name), text, std::string(file.text)});
+    }
+    if (!is_first) return;
+    story.say({"There is no program in this language for this lesson. --code py has one for each.",
+               "这一课没有这种语言的程序；--code py 每课都有。"});
+}
+
 // Returns whether every claim was true.
-bool run(const Lesson& lesson, int number, unsigned seed, const std::vector<Teller*>& tellers) {
+bool run(const Lesson& lesson, int number, const Options& options, unsigned seed,
+         const std::vector<Teller*>& tellers) {
     Story story(tellers);
     story.tell(Title{lesson.name, number, lesson.title, lesson.question});
     const auto begin = std::chrono::steady_clock::now();
     bool finished = true;
     try {
         lesson.run(story, seed);
+        show_code(story, lesson.name, options.code);
     } catch (const SysError& error) {
         log::error(std::string(lesson.name) + " could not go on: " + error.what());
         finished = false;
@@ -85,7 +107,7 @@ int run_all(const Options& options) {
     for (const Lesson& lesson : lessons()) {
         ++number;
         if (options.lesson != "all" && options.lesson != lesson.name) continue;
-        good = run(lesson, number, seed, tellers) && good;
+        good = run(lesson, number, options, seed, tellers) && good;
     }
     if (!options.html.empty()) page.write_to(options.html);
     return good ? 0 : 1;

@@ -37,14 +37,20 @@ Parsed parse_options(int argc, char** argv) {
     for (const Lesson& lesson : lessons())
         names.emplace_back(lesson.name);
     std::string language;
-    app.add_option("LESSON", options.lesson,
-                   "One of: list, all, flow, merge, split, naive, empty, "
-                   "frame, udp, server")
+    std::string all_names;
+    for (const std::string& name : names)
+        all_names += (all_names.empty() ? "" : ", ") + name;
+    app.add_option("LESSON", options.lesson, "One of: " + all_names)
         ->required()
         ->check(CLI::IsMember(names));
     app.add_option("--lang", language, "en or zh; else as LANG says")
         ->check(CLI::IsMember({"en", "zh"}));
-    app.add_flag("--step", options.step, "Wait for a key before each part");
+    app.add_flag("--step", options.step, "Wait for a key before each part and each result");
+    app.add_flag("--ask", options.ask,
+                 "Ask for a prediction (keys 1 to 4) before each result, and count");
+    app.add_option("--code", options.code,
+                   "Show whole programs beside the calls: py, go or c; calls shows none")
+        ->check(CLI::IsMember({"py", "go", "c", "calls"}));
     app.add_option("--speed", options.speed,
                    "2 is twice as fast, 0.5 half; 0 is without any pause (and so is a pipe)")
         ->check(CLI::NonNegativeNumber);

@@ -12,9 +12,11 @@ struct Options {
     Language language = Language::English;
     bool hex = false;
     bool step = false;
-    double speed = -1;  // Negative: not given.
-    std::string html;   // The path of the page, or empty.
-    unsigned seed = 0;  // 0: a new seed for each run.
+    bool ask = false;
+    std::string code = "calls";  // "py", "go", "c", or "calls": no program beside the calls.
+    double speed = -1;           // Negative: not given.
+    std::string html;            // The path of the page, or empty.
+    unsigned seed = 0;           // 0: a new seed for each run.
 };
 
 // Parses the command line. Prints help, version or an error itself and then sets `exit_status`.

@@ -95,6 +95,19 @@ struct Source {
     std::string line;   // The text of the line.
     Text text;
 };
+// A question to the learner, between what is prepared and what happens.
+struct Question {
+    Text text;
+    std::vector<Text> choices;
+    std::size_t right = 0;  // Index into `choices`. The claims that follow show that it is right.
+    Text why;
+};
+// A whole program that does what the lesson shows.
+struct Code {
+    std::string name;  // "naive.py"
+    Text text;         // What it is, or why there is none.
+    std::string lines;
+};
 struct Verdict {
     std::string lesson;
     int claims = 0;
@@ -103,7 +116,7 @@ struct Verdict {
 };
 
 using Event = std::variant<Title, Heading, Paragraph, Call, Packet, Ribbon, Table, Timeline, Claim,
-                           Source, Verdict>;
+                           Source, Question, Code, Verdict>;
 
 class Teller {
   public:
@@ -133,6 +146,10 @@ class Story {
         ++claims_;
         if (!held) ++broken_;
         tell(Claim{held, fill(text, values...)});
+    }
+    // Asks for a prediction. Call it when all is prepared and nothing has happened yet.
+    void ask(const Text& text, std::vector<Text> choices, std::size_t right, const Text& why) {
+        tell(Question{text, std::move(choices), right, why});
     }
     // `key` names a line of sources.txt.
     void source(std::string_view key, const Text& text);

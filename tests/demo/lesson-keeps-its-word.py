@@ -88,6 +88,8 @@ def main():
             assert line == line.rstrip(), f"line {number} ends in spaces: {line!r}"
         claims = text.count("  ✓ ")
         assert claims >= 3 and "✗" not in text
+        questions = len(re.findall(r"^  \? ", text, flags=re.M))
+        assert questions >= 2, f"{questions} questions"
         places = re.findall(r"^    \S+\.(?:cpp|hpp|py):(\d+)$", text, flags=re.M)
         assert len(places) >= 2, "names no place in frsh"
         assert not re.search(r"\{\d\}", text), "a value was not filled in"

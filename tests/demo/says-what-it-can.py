@@ -20,12 +20,17 @@ assert "粘包" not in run("list", LANG="zh_CN.UTF-8", LC_ALL="C").stdout
 
 help_text = run("--help")
 assert help_text.returncode == 0
-for option in ("--lang", "--step", "--speed", "--hex", "--html"):
+for option in ("--lang", "--step", "--ask", "--code", "--speed", "--hex", "--html"):
     assert option in help_text.stdout, option
-for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-1"]):
+for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-1"],
+              ["merge", "--code", "basic"]):
     done = run(*wrong)
     assert done.returncode == 2, (wrong, done.returncode)
     assert done.stderr and not done.stdout, wrong
 unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")
 assert unwritable.returncode == 1
 assert unwritable.stderr == "frsh-demo: open /no/such/folder/page.html: No such file or directory\n"
+for name in NAMES:
+    shown = run(name, "--lang", "en", "--code", "py").stdout
+    assert "naive.py" in shown and "fixed.py" in shown and "import socket" in shown, name
+assert "There is no program" in run("udp", "--lang", "en", "--code", "c").stdout

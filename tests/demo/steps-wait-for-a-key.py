@@ -11,7 +11,8 @@ def read_until(master, wanted, seconds):
     """What the terminal shows until `wanted` is seen; fails when it is not in time."""
     shown = b""
     deadline = time.monotonic() + seconds
-    while wanted not in shown:
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    while not any(one in shown for one in wanted):
         left = deadline - time.monotonic()
         assert left > 0, f"{wanted!r} never came; last: {shown[-400:]!r}"
         if select.select([master], [], [], left)[0]:
@@ -46,8 +47,27 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
 
 pid, master = start(program, "merge", "--step", "--lang", "en")
 for _ in range(50):
-    shown = read_until(master, prompt if _ < 6 else b"happened", 10)
+    shown = read_until(master, (prompt, b"happened just now"), 10)
     if b"happened just now" in shown:
         break
     os.write(master, b" ")
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+# b shows the part before once more, and the lesson stays where it is.
+pid, master = start(program, "merge", "--step", "--lang", "en")
+read_until(master, prompt, 10)
+os.write(master, b" ")
+read_until(master, prompt, 10)
+os.write(master, b"b")
+assert b"I sent three messages" in read_until(master, prompt, 10)
+os.write(master, b"q")
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+
+# --ask counts: the first answer is right and the second is not.
+pid, master = start(program, "merge", "--ask", "--lang", "en", "--speed", "0")
+read_until(master, b"your prediction", 10)
+os.write(master, b"92")
+assert b"2: right" in read_until(master, b"your prediction", 10)
+os.write(master, b"1")
+assert b"1: no, it is 2" in read_until(master, b"You predicted 1 of 2.", 20)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

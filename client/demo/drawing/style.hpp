@@ -79,6 +79,10 @@ ul { list-style: none; padding: 0; }
 details { color: var(--soft); font-size: .85rem; margin: .3rem 0 .5rem; }
 summary { cursor: pointer; }
 pre { overflow-x: auto; margin: .4rem 0; line-height: 1.35; }
+.predict { font-size: 1rem; color: var(--ink); padding: .6rem .9rem; margin: 1rem 0;
+  background: var(--card); border: 1px solid var(--accent); border-radius: 10px; }
+.predict summary { font-weight: 600; }
+.predict li.right { color: var(--good); font-weight: 600; }
 .verdict { margin-top: 2rem; font-weight: 600; color: var(--good); }
 .verdict.broken { color: var(--bad); }
 @media (max-width: 600px) { .calls { font-size: .8rem; gap: .2rem .7rem; } }

@@ -22,6 +22,12 @@ constexpr int kPatienceMs = 300;
 
 void nothing_is_sent(Story& story) {
     story.heading({"Sending nothing sends nothing", "发送“空”，就是什么都没发"});
+    story.ask(
+        {"What leaves for send(fd, nothing, 0)?", "send 0 个字节，会发出什么？"},
+        {{"a packet without data", "一个没有数据的报文"},
+         {"nothing at all", "什么都不发"},
+         {"an error is returned", "返回错误"}},
+        1, {"send returns 0 and the kernel makes no packet.", "send 返回 0，内核不发任何报文。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();
@@ -85,6 +91,9 @@ void waiting_for_ever(Story& story) {
 
 void end_of_file(Story& story) {
     story.heading({"What recv's 0 means: the end", "recv 返回 0 的含义：对方不会再发了"});
+    story.ask({"After 0, what does the next recv return?", "recv 返回 0 之后，再 recv 会怎样？"},
+              {{"it waits", "一直等"}, {"0 again", "还是 0"}, {"-1 ENOTCONN", "-1 ENOTCONN"}}, 1,
+              {"The end of the stream stays the end.", "流的结尾永远是结尾。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();

@@ -56,6 +56,15 @@ Fd shake_hands(Story& story, Actor& client, const Fd& listener) {
         {"connect() makes the kernel send three packets, the three-way handshake. Note that "
          "the server program does nothing at all meanwhile.",
          "connect() 让内核收发三个报文，这就是三次握手。请注意：此时服务器程序什么都没有做。"});
+    story.ask(
+        {"When does connect return?", "connect 什么时候返回？"},
+        {{"when accept has been called", "调用了 accept 之后"},
+         {"when the kernels have shaken hands; accept is not needed",
+          "两边内核握手完成之后，不需要 accept"},
+         {"at once, before any packet", "立刻，一个报文都还没发"}},
+        1,
+        {"The kernel completes the handshake and queues the connection; accept only takes it out.",
+         "内核自己完成握手并排队，accept 只是从队列里取出来。"});
     Fd fd = client.socket(AF_INET, SOCK_STREAM);
     client.tell("connect(" + std::to_string(fd.get()) +
                     ", 127.0.0.1:" + std::to_string(port_of(listener)) + ") ...",
@@ -121,6 +130,15 @@ void talk(Story& story, Actor& client, Actor& server, const Fd& near, const Fd& 
 
 void part(Story& story, Actor& client, Actor& server, Fd near, Fd far) {
     story.heading({"close: who goes first, waits", "close：谁先关，谁等待"});
+    story.ask({"The client closes first. Which side ends in TIME_WAIT?",
+               "客户端先 close，最后哪一边停在 TIME_WAIT？"},
+              {{"the client", "客户端"},
+               {"the server", "服务器"},
+               {"both", "两边都是"},
+               {"neither", "两边都不是"}},
+              0,
+              {"The side that closes first waits, so that late packets find no new connection.",
+               "先关闭的一方要等，以免迟到的报文落进新的连接。"});
     const Ports ports{port_of(far), port_of(near)};
     const auto client_row = [&] { return tcp_row(ports.client, ports.server); };
     const auto server_row = [&] { return tcp_row(ports.server, ports.client); };

@@ -225,6 +225,15 @@ void flow_close(Story& story) {
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     story.heading({"close is not a half-close; shutdown is", "close 不是半关闭，shutdown 才是"});
+    story.ask({"The client has closed. What does the server's first send return?",
+               "客户端已经 close，服务器第一次 send 返回什么？"},
+              {{"-1 EPIPE", "-1 EPIPE"},
+               {"success: the kernel takes the bytes", "成功：内核收下了"},
+               {"-1 ECONNRESET", "-1 ECONNRESET"}},
+              1,
+              {"send only fills a buffer. The peer's kernel then answers with RST, and the second "
+               "send fails.",
+               "send 只是放进缓冲区；对方内核随后回 RST，第二次才失败。"});
     Connection closed = quiet_connection();
     const Connection half = quiet_connection();
     client.shutdown_writing(half.client, {"sends a FIN, and still reads", "发 FIN，但还能读"});

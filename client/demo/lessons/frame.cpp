@@ -135,6 +135,13 @@ Fed push_frames(std::string_view stream, Cutting cutting, std::mt19937& random) 
 
 void cut_every_way(Story& story, unsigned seed) {
     story.heading({"The naive shell's commands, cut every way", "同样的命令，随便怎么切"});
+    story.ask(
+        {"The reader gets the frames one byte at a time. How many of the four answers come out "
+         "whole?",
+         "一次只收一个字节，四条结果有几条是完整的？"},
+        {{"none", "没有"}, {"all but the empty one", "除了空的那条"}, {"all four", "四条全部"}}, 2,
+        {"The length says where each ends, and a payload of 0 bytes is a message as well.",
+         "长度说明了每条到哪里为止；0 字节的数据也是一条消息。"});
     std::vector<std::string> expected;
     std::vector<std::string> frames;
     std::string stream;
@@ -195,6 +202,11 @@ void cut_every_way(Story& story, unsigned seed) {
 
 void hostile_length(Story& story) {
     story.heading({"A length must be judged, too", "长度本身也要检查"});
+    story.ask({"A browser sends its GET to the port. What is the length?",
+               "浏览器把 GET 发到这个端口，“长度”是多少？"},
+              {{"about 1.2 thousand million", "大约 12 亿"}, {"3", "3"}, {"0", "0"}}, 0,
+              {"The letters G, E, T and a space are four bytes like any other.",
+               "G、E、T 和空格就是四个普通的字节。"});
     FrameDecoder decoder;
     std::string problem;
     decoder.feed("GET / HTTP/1.1\r\n");

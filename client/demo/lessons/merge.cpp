@@ -68,6 +68,14 @@ void over_tcp(Story& story) {
          "three sends have arrived; the lesson asks the kernel for that and guesses nothing.",
          "接收方只要忙上一会儿就够了。这里服务器等三次 send 都到齐才去读；"
          "是否到齐由内核来回答，绝不靠 sleep 碰运气。"});
+    story.ask({"Three sends have arrived. What does one recv(1024) return?",
+               "三次 send 都到了，一次 recv(1024) 返回什么？"},
+              {{"the first message", "第一条消息"},
+               {"all three, joined", "三条连在一起"},
+               {"an error", "错误"}},
+              1,
+              {"recv returns what is in the buffer, up to 1024 bytes; there are no messages in it.",
+               "recv 返回缓冲区里的字节，最多 1024 个；里面没有“消息”。"});
     const Connection connection = quiet_connection();
     const bool merged = send_then_read(story, connection,
                                        {"The stream, as it went in (above) and came out (below)",
@@ -148,6 +156,11 @@ void without_nagle(Story& story) {
          "at once. (TCP does not promise a packet for each send even then.)",
          "很多文章说粘包就是 Nagle 造成的。设置 TCP_NODELAY 之后，这几次小的 send 都立刻发出。"
          "（即便如此，TCP 也不保证一次 send 一个报文。）"});
+    story.ask({"With TCP_NODELAY, do the three still arrive in one recv?",
+               "设置 TCP_NODELAY 之后，三条还会在一次 recv 里吗？"},
+              {{"no: one recv for each packet", "不会：一个报文一次 recv"}, {"yes", "会"}}, 1,
+              {"The packets are apart on the wire. In the receive buffer they are one stream.",
+               "报文在线路上是分开的，进了接收缓冲区就是一条字节流。"});
     const Connection connection = quiet_connection();
     Actor client(story, Side::Client);
     client.set_option(connection.client, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");

@@ -25,6 +25,15 @@ void answers_stick(Story& story) {
          "sends what it printed. It works as long as answers are short.",
          "这是每门网络编程课的第一个程序：客户端发一条命令，然后 recv(1024) 一次取结果；"
          "服务器 recv(1024) 一次取命令，执行，把输出发回去。只要结果短，它就“能用”。"});
+    story.ask({"The first answer has more than 1024 bytes; the client reads 1024. What does it "
+               "take for the second answer?",
+               "第一条结果超过 1024 字节，客户端只读 1024。它会把什么当成第二条结果？"},
+              {{"hello", "hello"},
+               {"the rest of the first", "第一条剩下的部分"},
+               {"nothing", "什么都没有"}},
+              1,
+              {"The rest waits in the kernel, in front of hello.",
+               "剩下的还在内核里，排在 hello 前面。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();
@@ -127,6 +136,14 @@ void later_answers(Story& story) {
 
 void commands_stick(Story& story) {
     story.heading({"It happens to commands as well", "命令本身也会粘"});
+    story.ask(
+        {"Two commands are sent without a pause. What does the server run?",
+         "两条命令连着发出，服务器会执行什么？"},
+        {{"one, then the other", "先一条，再一条"},
+         {"both joined, as one command", "连成一条命令"},
+         {"only the first", "只有第一条"}},
+        1,
+        {"One recv is one command for this server.", "对这个服务器来说，一次 recv 就是一条命令。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();

@@ -113,10 +113,17 @@ class Watch {
 void one_at_a_time(Story& story) {
     story.heading({"One client at a time", "一次只服务一个客户"});
     story.say(
-        {"A server that serves whom it accepted until he leaves, in a process of its own. "
+        {"The server runs in a process of its own and serves one client until it leaves. "
          "Client A connects and says nothing. Client B connects and has a question.",
          "这个服务器跑在单独的进程里：accept 一个客户，服务到他离开为止。"
          "客户 A 连上来，一言不发；客户 B 连上来，有一条命令。"});
+    story.ask({"A says nothing. When does B get its answer?", "A 一言不发，B 什么时候得到应答？"},
+              {{"at once", "立刻"},
+               {"when A has left", "等 A 离开之后"},
+               {"never: connect fails", "永远不会：connect 失败"}},
+              1,
+              {"The server is in recv for A. B's connection and command wait in the kernel.",
+               "服务器正卡在对 A 的 recv 里；B 的连接和命令都在内核里排队。"});
     Actor client(story, Side::Client);
     const Fd listener = quiet_listener();
     const Child server = start_one_by_one(listener);
@@ -237,6 +244,11 @@ void zombie(Story& story, Child& child) {
 
 void one_signal_for_three(Story& story) {
     story.heading({"Three children, one SIGCHLD", "三个子进程，一个 SIGCHLD"});
+    story.ask(
+        {"Three children end before the parent looks. How many SIGCHLD does it get?",
+         "三个子进程都结束了，父进程才去看，会收到几个 SIGCHLD？"},
+        {{"3", "3"}, {"1", "1"}, {"0", "0"}}, 1,
+        {"A pending signal is one bit, not a counter.", "待处理的信号只是一个比特，不是计数器。"});
     Actor server(story, Side::Server);
     Signals signals({SIGCHLD});
     std::vector<Child> children;

@@ -20,6 +20,12 @@ namespace {
 
 void small_buffer(Story& story) {
     story.heading({"A reader with a small buffer", "接收方的缓冲区太小"});
+    story.ask({"26 bytes have arrived. What do three calls of recv(10) return?",
+               "到了 26 个字节，三次 recv(10) 各返回多少？"},
+              {{"10, and the rest is lost", "10，剩下的丢了"},
+               {"10, 10, 6", "10、10、6"},
+               {"26, -1, -1", "26、-1、-1"}},
+              1, {"The kernel keeps what was not taken, in order.", "没取走的内核按顺序留着。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();
@@ -168,6 +174,13 @@ void split_length(Story& story) {
         {"A frame of frsh begins with four bytes that say how long its header is. They are "
          "bytes like any other.",
          "frsh 的一帧以 4 个字节开头，说明报头有多长。它们和别的字节没有任何区别，也会被切开。"});
+    story.ask(
+        {"Two of the four length bytes have arrived. What does recv(fd, buf, 4) return?",
+         "4 个长度字节只到了 2 个，recv(fd, buf, 4) 返回什么？"},
+        {{"2", "2"}, {"4, after it has waited", "等一等，然后返回 4"}, {"-1 EAGAIN", "-1 EAGAIN"}},
+        0,
+        {"A blocking recv waits for the first byte only, unless MSG_WAITALL is given.",
+         "阻塞的 recv 只等第一个字节（除非用 MSG_WAITALL）。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();

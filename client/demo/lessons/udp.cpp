@@ -71,6 +71,14 @@ void boundaries(Story& story) {
 
 void short_buffer(Story& story) {
     story.heading({"A short buffer cuts, and the rest is gone", "缓冲区太短：被截断，剩下的没了"});
+    story.ask({"A datagram of 26 bytes, recv with room for 10. What does the next recv return?",
+               "26 字节的数据报，只用 10 字节的缓冲区去收。下一次 recv 得到什么？"},
+              {{"the next 10 bytes", "接下来的 10 个字节"},
+               {"the next datagram", "下一个数据报"},
+               {"-1 EMSGSIZE", "-1 EMSGSIZE"}},
+              1,
+              {"One recv consumes one datagram; what does not fit is dropped.",
+               "一次 recv 消耗一个数据报，放不下的就丢掉。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Fd near = quiet_udp();
@@ -133,6 +141,11 @@ void sizes(Story& story) {
 
 void arrival(Story& story) {
     story.heading({"Arrival is not promised", "不保证到达"});
+    story.ask({"100 datagrams of 512 bytes go to a buffer of 4 KiB. How many sends succeed?",
+               "把 100 个 512 字节的数据报发往 4 KiB 的缓冲区，有几次 sendto 成功？"},
+              {{"about 8", "大约 8 次"}, {"all 100", "100 次全部"}, {"none", "一次也没有"}}, 1,
+              {"Success means that the kernel took it, not that it arrived.",
+               "成功只表示内核收下了，不表示到达。"});
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Fd near = quiet_udp();

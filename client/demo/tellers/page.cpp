@@ -145,6 +145,23 @@ void Page::show(const Source& source) {
              escape_html(source.line) + "</code>" + text(source.text) + "</li>\n";
 }
 
+void Page::show(const Question& question) {
+    in(Open::Nothing);
+    body_ += "<details class=\"predict\">\n<summary>" + text({"Predict: ", "先猜："}) +
+             text(question.text) + "</summary>\n<ol>\n";
+    for (std::size_t i = 0; i < question.choices.size(); ++i) {
+        body_ += std::string(i == question.right ? "<li class=\"right\">" : "<li>") +
+                 text(question.choices[i]) + "</li>\n";
+    }
+    body_ += "</ol>\n" + element("p", question.why) + "</details>\n";
+}
+
+void Page::show(const Code& code) {
+    in(Open::Nothing);
+    body_ += "<details class=\"code\">\n<summary>" + escape_html(code.name) + " " +
+             text(code.text) + "</summary>\n<pre>" + escape_html(code.lines) + "</pre></details>\n";
+}
+
 void Page::show(const Verdict& verdict) {
     in(Open::Nothing);
     char seconds[32];

@@ -29,6 +29,8 @@ class Page : public Teller {
     void show(const Timeline& timeline);
     void show(const Claim& claim);
     void show(const Source& source);
+    void show(const Question& question);
+    void show(const Code& code);
     void show(const Verdict& verdict);
 
     // Closes the open list and opens this one. Does nothing if it is the same.

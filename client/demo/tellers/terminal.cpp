@@ -3,6 +3,7 @@
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/drawing/ribbon.hpp"
 #include "client/demo/drawing/table.hpp"
+#include "client/demo/tellers/terminal_style.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"
@@ -16,19 +17,12 @@
 #include <variant>
 #include <vector>
 
-#include <fcntl.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 namespace frsh::demo {
 namespace {
 
-constexpr const char* kBold = "1";
-constexpr const char* kDim = "2";
-constexpr const char* kHeading = "1;36";
-constexpr const char* kGood = "1;32";
-constexpr const char* kBad = "1;31";
 constexpr std::array kSideStyles = {"36", "35"};
 // The colours of the pieces: black text on a light background, readable on dark and on light
 // terminals.
@@ -48,22 +42,6 @@ std::string repeat(std::string_view glyph, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i)
         text += glyph;
     return text;
-}
-
-// Reads one key from /dev/tty, so that it works while stdout is a pipe. Ctrl-C is read as a key: as
-// a signal it would leave the terminal without echo.
-char read_key() {
-    const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC));
-    if (!tty.is_open()) throw UserError("--step needs a terminal to read keys from");
-    termios before{};
-    check(::tcgetattr(tty.get(), &before), "tcgetattr");
-    termios raw = before;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);
-    ::tcsetattr(tty.get(), TCSANOW, &raw);
-    char key = 'q';
-    const IoResult result = read_some(tty.get(), &key, 1);
-    ::tcsetattr(tty.get(), TCSANOW, &before);
-    return result.status == IoResult::Status::Done ? key : 'q';
 }
 
 std::string format(const char* pattern, double value) {
@@ -102,6 +80,7 @@ std::string Terminal::styled(std::string_view text, const char* style) const {
 
 void Terminal::line(const std::string& text) {
     write_all(STDOUT_FILENO, text + "\n");
+    if (options_.step) part_ += text + "\n";
     after_blank_ = text.empty();
     if (options_.pace <= 0 || text.empty()) return;
     const double whole = std::floor(options_.pace);
@@ -124,18 +103,6 @@ void Terminal::paragraph(const std::string& text, const std::string& first, cons
     }
 }
 
-void Terminal::wait_for_key() {
-    if (!options_.step) return;
-    const Text prompt{"-- any key goes on, q ends --", "—— 按任意键继续，q 结束 ——"};
-    write_all(STDOUT_FILENO, styled(prompt.in(options_.language), kDim));
-    const char key = read_key();
-    write_all(STDOUT_FILENO, "\r\x1b[K");
-    if (key == 'q' || key == 'Q' || key == 3 || key == 4) {
-        write_all(STDOUT_FILENO, "\n");
-        throw Stopped{};
-    }
-}
-
 void Terminal::tell(const Event& event) {
     std::visit([this](const auto& what) { show(what); }, event);
     last_event_ = event.index();
@@ -144,6 +111,8 @@ void Terminal::tell(const Event& event) {
 void Terminal::show(const Title& title) {
     blank();
     sides_shown_ = false;
+    asked_ = 0;
+    foreseen_ = 0;
     std::string name(" ");
     name.append(std::to_string(title.number)).append("  ").append(title.lesson).append(" ");
     line(styled(repeat("━", 3) + name + repeat("━", options_.width - 5 - width_of(name)), kBold));
@@ -336,6 +305,11 @@ void Terminal::show(const Verdict& verdict) {
                                "{0}：{2} 条断言中有 {1} 条没有发生（见上面的 ✗）。"},
                               verdict.lesson, verdict.broken, verdict.claims);
         line(styled("  " + bad.in(options_.language), kBad));
+    }
+    if (asked_ > 0) {
+        const Text score =
+            fill({"You predicted {0} of {1}.", "你猜对了 {1} 题中的 {0} 题。"}, foreseen_, asked_);
+        line("  " + styled(score.in(options_.language), kBold));
     }
     line();
 }
