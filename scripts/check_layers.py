@@ -45,6 +45,7 @@ DOORS = [
     (r"nlohmann/", r"common/proto/json_value\.hpp"),
     (r"libdeflate", r"common/proto/checksum\.cpp"),
     (r"toml", r"common/base/config\.cpp"),
+    (r"httplib\.h", r"client/demo/tellers/serve\.cpp"),
     (r"CLI/", r"(client/cli|server|client/demo)/options\.cpp"),
     (r"doctest/", r"tests/.*"),
 ]

@@ -1,16 +1,18 @@
-# Writes the programs under code/ as C++, so that frsh-demo can show them.
+# Writes the programs under code/ and the page under web/ as C++, for frsh-demo to show.
 #
-#   cmake -DFOLDER=code -DOUT=code.cpp -P code.cmake
-file(GLOB names RELATIVE ${FOLDER} ${FOLDER}/*/*.py ${FOLDER}/*/*.go ${FOLDER}/*/*.c)
+#   cmake -DFOLDER=client/demo -DOUT=code.cpp -P code.cmake
+file(GLOB names RELATIVE ${FOLDER} ${FOLDER}/code/*/*.py ${FOLDER}/code/*/*.go
+     ${FOLDER}/code/*/*.c ${FOLDER}/web/page.*)
 list(SORT names)
 set(rows "")
 foreach(name IN LISTS names)
     file(READ "${FOLDER}/${name}" content)
-    get_filename_component(lesson "${name}" DIRECTORY)
+    get_filename_component(folder "${name}" DIRECTORY)
+    get_filename_component(lesson "${folder}" NAME)
     get_filename_component(file "${name}" NAME)
     string(APPEND rows "        {\"${lesson}\", \"${file}\", R\"~~~(${content})~~~\"},\n")
 endforeach()
-file(WRITE ${OUT} "// Made by code.cmake from the folder code/.
+file(WRITE ${OUT} "// Made by code.cmake from the folders code/ and web/.
 #include \"client/demo/code.hpp\"
 
 namespace frsh::demo {

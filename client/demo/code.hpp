@@ -1,7 +1,7 @@
 // The programs that stand beside the lessons: naive and fixed, in Python, Go and C.
 //
 // Each is a file under code/LESSON/ and is executed by a test. The build copies their text into the
-// program.
+// program, and so the page of `frsh-demo serve`, as lesson "web".
 #pragma once
 
 #include <string_view>

@@ -6,7 +6,9 @@
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/options.hpp"
+#include "client/demo/tellers/events.hpp"
 #include "client/demo/tellers/page.hpp"
+#include "client/demo/tellers/serve.hpp"
 #include "client/demo/tellers/terminal.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -99,11 +101,20 @@ bool run(const Lesson& lesson, int number, const Options& options, unsigned seed
 int run_all(const Options& options) {
     Terminal terminal(terminal_options(options));
     Page page(options.language);
+    Events events(options.language);
     std::vector<Teller*> tellers = {&terminal};
+    if (options.events) tellers = {&events};
     if (!options.html.empty()) tellers.push_back(&page);
     const unsigned seed = options.seed != 0 ? options.seed : std::random_device{}() % 100000 + 1;
     bool good = true;
     int number = 0;
+    if (options.lesson == "try") {
+        const Lesson trial = {"try",
+                              {"Your own numbers", "你自己的数字"},
+                              {"What do these settings do?", "这些设置会带来什么？"},
+                              [&](Story& story, unsigned) { lesson_try(story, options.trial); }};
+        good = run(trial, 0, options, seed, tellers);
+    }
     for (const Lesson& lesson : lessons()) {
         ++number;
         if (options.lesson != "all" && options.lesson != lesson.name) continue;
@@ -127,6 +138,7 @@ int main(int argc, char** argv) {
             demo::list(options.language);
             return 0;
         }
+        if (options.lesson == "serve") return demo::serve(options.language);
         return demo::run_all(options);
     } catch (const demo::Stopped&) {
         return 130;

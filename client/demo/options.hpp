@@ -1,6 +1,7 @@
 // The command line of frsh-demo.
 #pragma once
 
+#include "client/demo/lessons/try.hpp"
 #include "client/demo/text.hpp"
 
 #include <string>
@@ -8,7 +9,9 @@
 namespace frsh::demo {
 
 struct Options {
-    std::string lesson;  // A lesson's name, "all" or "list".
+    std::string lesson;   // A lesson's name, "all", "list", "try" or "serve".
+    Trial trial;          // The numbers of "try".
+    bool events = false;  // Write lines of JSON, for the page of "serve".
     Language language = Language::English;
     bool hex = false;
     bool step = false;

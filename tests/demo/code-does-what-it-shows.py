@@ -20,7 +20,8 @@ EXPECTED = {
     "empty": ("no answer\n", "answer: b''\nthe end\n"),
     "frame": ("3 messages\n", "b'echo one'\nb\"printf 'a\\nb'\"\n"),
     "udp": ("b'abcdefghij'\nb'next'\n", "b'abcdefghijklmnopqrstuvwxyz'\nb'next'\n"),
-    "server": ("no answer\n", "answer: b'hello'\n"),
+    "server": ("no answer\nafter the silent client has left: b'hello'\n",
+               "answer: b'hello'\n"),
 }
 EXPECTED_GO = {**EXPECTED, "frame": ("", '"echo one"\n"printf \'a\\nb\'"\n')}
 

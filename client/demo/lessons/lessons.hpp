@@ -3,6 +3,7 @@
 
 #include "client/demo/story.hpp"
 
+#include <functional>
 #include <vector>
 
 namespace frsh::demo {
@@ -12,7 +13,7 @@ struct Lesson {
     Text title;
     Text question;
     // Throws SysError if the lesson cannot begin on this machine.
-    void (*run)(Story& story, unsigned seed);
+    std::function<void(Story& story, unsigned seed)> run;
 };
 
 [[nodiscard]] const std::vector<Lesson>& lessons();

@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include <fcntl.h>
@@ -183,6 +184,11 @@ std::string Page::html() const {
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
            escape_html(title_) + "</title>\n<style>" + kStyle +
            "</style>\n</head>\n<body>\n<main>\n" + body_ + "</main>\n</body>\n</html>\n";
+}
+
+std::string Page::take() {
+    in(Open::Nothing);
+    return std::exchange(body_, {});
 }
 
 void Page::write_to(const std::string& file) const {

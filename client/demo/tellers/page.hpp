@@ -13,6 +13,8 @@ class Page : public Teller {
     void tell(const Event& event) override;
 
     [[nodiscard]] std::string html() const;
+    // Returns what was told since the last call, as part of a page, and forgets it.
+    [[nodiscard]] std::string take();
     // Throws SysError.
     void write_to(const std::string& file) const;
 

@@ -23,4 +23,6 @@ try:
 except TimeoutError:
     print("no answer")
 silent.close()
+asking.settimeout(3)
+print("after the silent client has left:", asking.recv(1024))
 asking.close()

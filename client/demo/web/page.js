@@ -1,0 +1,119 @@
+"use strict";
+// Shows the events of a lesson. Nothing is fetched but from the program that sent this page.
+const token = new URLSearchParams(location.search).get("token");
+const at = (id) => document.getElementById(id);
+const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server"];
+let language = document.documentElement.lang;
+let stream = null, trial = null, timer = 0, right = 0, asked = 0;
+
+function translate() {
+  document.documentElement.lang = language;
+  for (const one of document.querySelectorAll("[data-en]"))
+    one.textContent = one.dataset[language];
+}
+
+function address(path, values) {
+  return path + "?" + new URLSearchParams({ ...values, lang: language, token });
+}
+
+function show(target, html) {
+  const part = document.createElement("div");
+  part.innerHTML = html;
+  target.append(part);
+  return part;
+}
+
+// What follows a question goes into a folded part, which opens when the question is answered.
+function ask(target, html) {
+  const question = show(target, html).firstElementChild;
+  const result = document.createElement("div");
+  result.hidden = true;
+  target.append(result);
+  for (const button of question.querySelectorAll("button"))
+    button.addEventListener("click", () => {
+      const wanted = question.dataset.right;
+      for (const other of question.querySelectorAll("button")) {
+        other.disabled = true;
+        if (other.value === wanted) other.classList.add("right");
+      }
+      if (button.value !== wanted) button.classList.add("wrong");
+      right += button.value === wanted ? 1 : 0;
+      asked += 1;
+      at("score").textContent = right + " / " + asked;
+      question.querySelector(".why").hidden = false;
+      result.hidden = false;
+      result.tabIndex = -1;
+      result.focus({ preventScroll: true });
+    });
+  return result;
+}
+
+function listen(values, target, before, after) {
+  const source = new EventSource(address("/events", values));
+  let place = target;
+  let isFirst = true;
+  source.addEventListener("message", (event) => {
+    if (isFirst) target.replaceChildren();
+    isFirst = false;
+    const { kind, html } = JSON.parse(event.data);
+    if (kind === "question") place = ask(place, html);
+    else show(place, html);
+  });
+  source.addEventListener("over", () => { source.close(); target.dataset.state = "over"; });
+  source.addEventListener("error", () => { source.close(); target.dataset.state = "failed"; });
+  target.dataset.state = "running";
+  return source;
+}
+
+function start(name) {
+  if (stream) stream.close();
+  right = asked = 0;
+  at("score").textContent = "";
+  for (const button of at("lessons").children)
+    button.toggleAttribute("aria-current", button.textContent === name);
+  stream = listen({ lesson: name }, at("lesson"));
+}
+
+function attempt() {
+  const values = { lesson: "try" };
+  let command = "frsh-demo try";
+  for (const field of at("sandbox").elements) {
+    if (!field.name) continue;
+    if (field.type === "checkbox") {
+      if (!field.checked) continue;
+      values[field.name] = "1";
+      command += " --" + field.name;
+      continue;
+    }
+    values[field.name] = field.value;
+    const text = field.name === "send" ? "'" + field.value + "'" : field.value;
+    command += " --" + field.name + " " + text;
+    const output = field.parentElement.querySelector("output");
+    if (output) output.textContent = field.value;
+  }
+  at("command").textContent = command;
+  if (trial) trial.close();
+  trial = listen(values, at("tried"));
+}
+
+for (const name of names) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.addEventListener("click", () => start(name));
+  at("lessons").append(button);
+}
+at("language").addEventListener("click", () => {
+  language = language === "zh" ? "en" : "zh";
+  translate();
+});
+at("sandbox").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(attempt, 60); });
+at("sandbox").addEventListener("submit", (event) => event.preventDefault());
+at("copy").addEventListener("click", () => navigator.clipboard.writeText(at("command").textContent));
+translate();
+attempt();
+fetch(address("/request", {})).then(async (answer) => {
+  const body = await answer.text();
+  at("request").textContent = body.replace(/token=[0-9a-f]+/g, "token=…") + "\\r\\n\n\nHTTP/1.1 200 OK\n" +
+    "Content-Length: " + answer.headers.get("Content-Length") + "\n\\r\\n";
+});
