@@ -58,8 +58,10 @@ class Executor {
         NeverBegan,    // The command had not begun, and will not.
         AlreadyEnded,  // Only the streams are still open.
     };
-    // Ends the command and everything it started. Called once.
-    virtual Ending end(EndReason reason, Termination::First first, Time now) = 0;
+    // Ends the command and everything it started. Called once. `input` is the pipe of the command's
+    // stdin, or closed. It stays open until all these processes have ended: an end of file would
+    // tell a program that it has all of its input (`cat >new && mv new final`).
+    virtual Ending end(EndReason reason, Termination::First first, Time now, Fd input) = 0;
     // Goes straight to KILL, if end() was called.
     virtual void hurry(Time) {}
     // Returns the termination of the command's processes, once there is one; null otherwise.

@@ -114,7 +114,9 @@ bool ProcessExecutor::hang_up() {
     return true;
 }
 
-Executor::Ending ProcessExecutor::end(EndReason, Termination::First first, Time now) {
+Executor::Ending ProcessExecutor::end(EndReason, Termination::First first, Time now, Fd input) {
+    // A terminal sends no end of file here. It hangs up at release(), with its last descriptor.
+    if (!terminal_.master.is_open()) held_input_ = std::move(input);
     termination_.emplace(origin_, first, kCommandTerminationGrace, now);
     termination_->tick(now);
     return Ending::Begun;

@@ -35,7 +35,7 @@ class ProcessExecutor : public Executor {
     void signal(int number) override;
     void resize(const WindowSize& size) override;
     bool hang_up() override;
-    Ending end(EndReason reason, Termination::First first, Time now) override;
+    Ending end(EndReason reason, Termination::First first, Time now, Fd input) override;
     void hurry(Time now) override;
     [[nodiscard]] const Termination* termination() const override {
         return termination_ ? &*termination_ : nullptr;
@@ -57,6 +57,7 @@ class ProcessExecutor : public Executor {
     std::optional<std::uint64_t> oom_kills_before_;
     Pty terminal_;  // The master; both streams own a duplicate of it. Not open on pipes.
     std::optional<Termination> termination_;
+    Fd held_input_;  // Open from end() until this is destroyed.
 };
 
 }  // namespace frsh

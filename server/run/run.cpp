@@ -139,7 +139,6 @@ void Run::on(const msg::Cancel&) {
 
 void Run::disconnect(Termination::First first, Time now) {
     is_disconnected_ = true;
-    if (in_) in_->close();
     if (out_) out_->discard();
     if (err_) err_->discard();
     if (state_ == State::Ended) state_ = State::Told;
@@ -176,7 +175,8 @@ void Run::begin_ending(EndReason reason, Termination::First first, Time now) {
         return;
     }
     reason_ = reason;
-    switch (executor_->end(reason, first, now)) {
+    // The input is not complete, so the command must not see its end.
+    switch (executor_->end(reason, first, now, in_->release())) {
         case Executor::Ending::Begun:
             break;
         case Executor::Ending::NeverBegan:

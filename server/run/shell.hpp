@@ -34,6 +34,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -73,6 +74,8 @@ class Shell {
     void signal(const Evaluation& evaluation, int number);
     // Reads and drops what is still written into the pipe of a run that is over.
     void keep_reading(Fd pipe) { drain_.add(std::move(pipe)); }
+    // Holds the stdin of a command open until the shell is destroyed: its processes may still run.
+    void hold_open(Fd input) { held_inputs_.push_back(std::move(input)); }
 
     // Takes no more turns: the shell ends as at the end of its input, after the turns it has.
     void close();
@@ -118,6 +121,7 @@ class Shell {
     std::optional<ExitStatus> status_;
     std::optional<Termination> termination_;
     PipeDrain drain_;
+    std::vector<Fd> held_inputs_;
     EventLoop::Watch report_watch_;
 };
 

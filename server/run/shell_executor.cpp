@@ -26,12 +26,13 @@ void ShellExecutor::signal(int number) {
     if (shell_ != nullptr) shell_->signal(*this, number);
 }
 
-Executor::Ending ShellExecutor::end(EndReason reason, Termination::First, Time now) {
+Executor::Ending ShellExecutor::end(EndReason reason, Termination::First, Time now, Fd input) {
     if (state_ == State::Over) return Ending::AlreadyEnded;
     if (shell_->withdraw(*this)) {
         become_over();
         return Ending::NeverBegan;
     }
+    held_input_ = std::move(input);
     // After a disconnect, the session ends the shell and so this command, unless the shell is kept.
     const bool is_shell_kept = shell_->on_disconnect().kind == OnDisconnect::Kind::Keep;
     if (reason == EndReason::Disconnected && !is_shell_kept) return Ending::Begun;
@@ -60,6 +61,7 @@ void ShellExecutor::become_over() {
 
 void ShellExecutor::evaluation_ended(int code, const std::string& cwd) {
     become_over();
+    held_input_.close();
     cwd_ = cwd;
     ExitStatus status;
     status.code = code;
@@ -68,6 +70,7 @@ void ShellExecutor::evaluation_ended(int code, const std::string& cwd) {
 
 void ShellExecutor::shell_died(const ExitStatus& status) {
     become_over();
+    if (held_input_.is_open()) shell_->hold_open(std::move(held_input_));
     owner_.command_ended(status);
 }
 

@@ -26,7 +26,7 @@ class ShellExecutor : public Executor, private Evaluation {
     [[nodiscard]] CommandStreams enter(const std::string& command, bool stdin_null);
 
     void signal(int number) override;
-    Ending end(EndReason reason, Termination::First first, Time now) override;
+    Ending end(EndReason reason, Termination::First first, Time now, Fd input) override;
     void tick(Time now) override;
     [[nodiscard]] Time next_deadline() const override { return interrupt_deadline_; }
     void take_leftover(Fd pipe) override;
@@ -46,6 +46,7 @@ class ShellExecutor : public Executor, private Evaluation {
     State state_ = State::Over;
     Time interrupt_deadline_ = EventLoop::kNever;  // If the command has not ended, the shell is.
     std::optional<std::string> cwd_;
+    Fd held_input_;  // Open from end() until the command ends, or the shell that it ended.
 };
 
 }  // namespace frsh

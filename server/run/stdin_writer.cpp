@@ -112,13 +112,24 @@ void StdinWriter::close_pipe() {
     }
 }
 
-void StdinWriter::close() {
-    if (closed_) return;
+// Takes no more bytes. Returns false if that was so before.
+bool StdinWriter::drop_rest() {
+    if (closed_) return false;
     closed_ = true;
     stop_due_ = is_unwanted_ = !stream_.is_finished();
     stream_.consume(pending_.size());
     pending_.clear();
-    close_pipe();
+    return true;
+}
+
+void StdinWriter::close() {
+    if (drop_rest()) close_pipe();
+}
+
+Fd StdinWriter::release() {
+    if (!drop_rest()) return {};
+    watch_.reset();
+    return std::move(pipe_);
 }
 
 Offset StdinWriter::resume() {

@@ -29,6 +29,9 @@ class StdinWriter {
     // Drops all further bytes, and sends one `stop`. Called when the command has ended or has
     // closed its stdin.
     void close();
+    // As close(), but returns the pipe, so that the command sees no end of file. Returns a closed
+    // Fd if the command has seen the end, or has no pipe.
+    [[nodiscard]] Fd release();
 
     // Continues on a new connection, and sends credit and `stop` again. Returns the offset of the
     // next byte that the peer is to send.
@@ -51,6 +54,7 @@ class StdinWriter {
     void write_pending();
     void finish_if_done();
     void close_pipe();
+    bool drop_rest();
 
     Fd pipe_;
     Kind kind_;
