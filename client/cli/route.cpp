@@ -90,6 +90,9 @@ Route resolve_route(const ClientOptions& options) {
     constexpr std::string_view kUnixPrefix = "unix:";
     Route route;
     route.connect_timeout = connect_timeout_of(options.settings);
+    if (options.settings.alive_interval.value_or(std::chrono::seconds(0)).count() > 0) {
+        route.ping = keep_alive_of(options.settings);
+    }
     if (options.settings.via) {
         route.way = ViaRoute{*options.settings.via};
     } else if (options.target == "local") {

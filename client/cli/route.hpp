@@ -62,6 +62,7 @@ struct PlaintextRoute {
 struct Route {
     std::variant<ViaRoute, LocalRoute, UnixRoute, PlaintextRoute, TlsRoute> way;
     std::chrono::milliseconds connect_timeout;  // 0: no limit.
+    std::optional<KeepAlive> ping = {};         // Only if an interval was given.
 };
 
 // Throws UserError for an unsafe host name or an unknown %-token.

@@ -96,6 +96,7 @@ Connection connect_once(const Route& route, WaitLimit limit, const std::shared_p
     }
     Connection connection =
         std::visit([&](const auto& way) { return connect_by(way, limit); }, route.way);
+    connection.ping = route.ping;
     if (!wire_file) return connection;
     auto log = std::make_unique<WireLog>(
         [wire_file](std::string_view lines) { write_all(wire_file->get(), lines); });

@@ -47,7 +47,9 @@ struct Connection {
     std::optional<TlsRecord> tls = {};  // Absent without TLS.
     // For TLS over a socket of the network: when a silent peer counts as dead.
     std::optional<KeepAlive> keep_alive = {};
-    pid_t holder = 0;          // The link holder at the other end, if there is one.
+    pid_t holder = 0;  // The link holder at the other end, if there is one.
+    // On request: how often to send a ping, and how many unanswered ones mean a dead server.
+    std::optional<KeepAlive> ping = {};
     Connector connector = {};  // Empty if there is no way to reconnect.
 };
 

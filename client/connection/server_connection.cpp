@@ -182,11 +182,20 @@ void ServerConnection::on_hello(const msg::Hello& hello) {
     if (!server_) server_ = hello;
     if (peer_watch_) peer_watch_->login_answered();
     if (connection_.login && connection_.login->on_accepted) connection_.login->on_accepted();
+    begin_pings(hello);
     log::info("connected to " + escape_controls(hello.software) + " on " +
               escape_controls(hello.host) + " as " + escape_controls(hello.user));
 }
 
+void ServerConnection::begin_pings(const msg::Hello& hello) {
+    if (!connection_.ping || !has_feature(hello, "ping")) return;
+    ping_watch_ = std::make_unique<PingWatch>(
+        loop_, link_, *connection_.ping,
+        [this](const std::string& problem) { on_peer_silent(problem); });
+}
+
 void ServerConnection::on_message(const Message& message) {
+    if (ping_watch_) ping_watch_->answered();
     if (const auto* const hello = std::get_if<msg::Hello>(&message)) {
         return connection_.local_command ? run_local_command(*hello) : on_hello(*hello);
     }
@@ -246,6 +255,7 @@ std::string ServerConnection::refusal_text() {
 void ServerConnection::on_link_down(const std::string& problem) {
     const std::string why = refusal_ ? refusal_text() : problem;
     peer_watch_.reset();
+    ping_watch_.reset();
     if (is_attached()) {
         const bool is_cut = !refusal_ && !link_.is_closing();
         return is_cut && grace_period().count() > 0 ? go_away(why) : go_down(why);

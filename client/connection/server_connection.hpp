@@ -14,6 +14,7 @@
 #include "client/connection/connection.hpp"
 #include "client/connection/local_command.hpp"
 #include "client/connection/peer_watch.hpp"
+#include "client/connection/ping_watch.hpp"
 #include "client/connection/reconnect.hpp"
 #include "client/connection/stopped_watch.hpp"
 #include "client/run/remote_run.hpp"
@@ -109,6 +110,7 @@ class ServerConnection : private Link::Handler {
     void on_link_down(const std::string& problem) override;
     void on_peer_silent(const std::string& problem);
     void on_hello(const msg::Hello& hello);
+    void begin_pings(const msg::Hello& hello);
     // Holds the link until LocalCommand has ended; then acts on the hello.
     void run_local_command(const msg::Hello& hello);
     void on_resumed(const msg::Resumed& resumed);
@@ -139,6 +141,7 @@ class ServerConnection : private Link::Handler {
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     std::unique_ptr<PeerWatch> peer_watch_;
     std::unique_ptr<StoppedWatch> stopped_watch_;
+    std::unique_ptr<PingWatch> ping_watch_;  // On request, from the hello until a loss.
     std::unique_ptr<LocalCommand> local_command_;
     std::unique_ptr<Reconnect> reconnect_;     // From the first loss on.
     std::chrono::milliseconds trying_for_{0};  // The grace period at the last loss.

@@ -23,8 +23,8 @@ namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
 // The features that frsh and frshd send in their hello.
-inline constexpr std::array<const char*, 6> kFeatures = {"runs",   "shells", "ptys",
-                                                         "resume", "kept",   "connect"};
+inline constexpr std::array<const char*, 7> kFeatures = {"runs", "shells",  "ptys", "resume",
+                                                         "kept", "connect", "ping"};
 using Channel = std::uint32_t;  // Chosen by the client; carries one run.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
@@ -347,6 +347,8 @@ struct Resumed {
 struct Bye {
     std::optional<std::string> signal = {};  // The signal that ended the client, if one did.
 };
+struct Ping {};  // Client to server: a request for a Pong, if its hello has the feature "ping".
+struct Pong {};  // The answer.
 
 // Both ways: the reason why the sender closes this connection.
 struct Error {
@@ -363,7 +365,7 @@ using Message =
                  msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::Attach, msg::Attached,
                  msg::List, msg::Kept, msg::Listed, msg::Forget, msg::Forgotten, msg::End,
                  msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose,
-                 msg::Resume, msg::Resumed, msg::Bye, msg::Error>;
+                 msg::Resume, msg::Resumed, msg::Bye, msg::Ping, msg::Pong, msg::Error>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

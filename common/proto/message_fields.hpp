@@ -33,7 +33,7 @@ inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kTyp
     "credit",   "stop",    "signal",     "cancel",      "resize",       "attach",
     "attached", "list",    "kept",       "listed",      "forget",       "forgotten",
     "end",      "end_ack", "shell_open", "shell_ready", "shell_ended",  "shell_close",
-    "resume",   "resumed", "bye",        "error"};
+    "resume",   "resumed", "bye",        "ping",        "pong",         "error"};
 
 // A Reader changes the message; a Writer and a TablePrinter take it as const.
 template <class Io, class M>
@@ -162,8 +162,8 @@ void fields(Io& io, Seen<Io, msg::Acceptable>& m) {
     io.maybe_whole("key", m.key, kMaxProbedKeys - 1);
 }
 
-template <class Io>
-void fields(Io&, Seen<Io, msg::AuthPending>&) {}
+template <class Io, OneOf<msg::AuthPending, msg::Ping, msg::Pong> M>
+void fields(Io&, M&) {}
 
 // ---- runs
 

@@ -368,6 +368,11 @@ void ClientConnection::handle(const msg::EndAck& ack) {
     channels_.acknowledge(ack, EventLoop::Clock::now());
 }
 
+void ClientConnection::handle(const msg::Ping&) {
+    // A client that sends pings and does not read must not fill the memory: the link stops reading.
+    link_.send(msg::Pong{});
+}
+
 template <typename ForAChannel>
 void ClientConnection::handle(const ForAChannel& message) {
     if constexpr (requires(ServerChannel & channel) { channel.on(message); }) {

@@ -105,6 +105,7 @@ class ClientConnection : private Link::Handler {
     void handle(const msg::Error& error);
     void handle(const msg::Resume& resume);
     void handle(const msg::EndAck& ack);
+    void handle(const msg::Ping& ping);
     void handle(const msg::Open& open);
     void handle(const msg::ShellOpen& open);
     void handle(const msg::ShellClose& close);

@@ -82,7 +82,8 @@ FRAMES_S = [frame(type="hello", proto=1, software="s", features=["runs"]),
             frame(type="started", ch=1, run="demo-0001", pid=4711),
             frame(b"x" * 5000, type="data", ch=1, stream="stdout", off=2 ** 40, t=7),
             frame(type="end", ch=1, run="demo-0001", outcome={"kind": "exited", "code": 3},
-                  stdout={"bytes": 5000, "len": 77, "type": "no"}, holders=[{"pid": 1, "name": "]"}])]
+                  stdout={"bytes": 5000, "len": 77, "type": "no"}, holders=[{"pid": 1, "name": "]"}],
+                  unseen=True, generation=2)]
 TYPES_C = ["hello", "open", "data", "eof"]
 TYPES_S = ["hello", "started", "data", "end"]
 
@@ -119,6 +120,7 @@ def check_cutting(folder, name, sizes, server=SERVER, filters=True):
     assert "5000" in values(path, "frsh.len", 'frsh.stream == "stdout" && frsh.len == 5000')
     assert str(2 ** 40) in values(path, "frsh.off")
     assert values(path, "frsh.code", 'frsh.type == "end"') == ["3"]
+    assert values(path, "frsh.unseen") == ["true"] and values(path, "frsh.generation") == ["2"]
     assert tshark(path, "-Y", 'frsh.run == "other"') == ""
     return path
 

@@ -143,6 +143,8 @@ std::vector<Message> one_of_each() {
         msg::Resumed{{}, {}, {{4, "its grace period is over"}, {5, ""}}},
         msg::Bye{},
         msg::Bye{"TERM"},
+        msg::Ping{},
+        msg::Pong{},
         msg::Error{"protocol", "message", 5}};
 }
 
