@@ -205,7 +205,11 @@ void Link::flush() {
         if (is_mute()) return;
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) {
-            // What the peer sent before it stopped reading may still arrive.
+            // What the peer sent before it stopped reading may still arrive. What waits for the
+            // peer will never be sent; it would keep the link from reading (kMaxControl).
+            control_.clear();
+            outbox_.clear();
+            written_ = 0;
             return change(Event::WriteEnd);
         }
         written_ += result.bytes;
