@@ -205,11 +205,9 @@ void Link::flush() {
         if (is_mute()) return;
         if (result.status == IoResult::Status::WouldBlock) return;
         if (result.status == IoResult::Status::EndOfFile) {
-            // What the peer sent before it stopped reading may still arrive. What waits for the
-            // peer will never be sent; it would keep the link from reading (kMaxControl).
+            // What the peer sent before it stopped reading may still arrive, unless what waits for
+            // it keeps the link from reading (kMaxControl).
             control_.clear();
-            outbox_.clear();
-            written_ = 0;
             return change(Event::WriteEnd);
         }
         written_ += result.bytes;
