@@ -7,6 +7,7 @@
 #include "client/modes/batch.hpp"
 #include "client/modes/failure.hpp"
 #include "client/modes/kept_runs.hpp"
+#include "client/modes/link_frames.hpp"
 #include "client/modes/login_only.hpp"
 #include "client/modes/one_shot.hpp"
 #include "client/modes/repl.hpp"
@@ -39,6 +40,7 @@ int run_mode(const frsh::ClientOptions& options, const frsh::StandardStreams& st
         return 0;
     }
     if (is_about_runs(options)) return frsh::run_kept_request(options);
+    if (options.link_frames) return frsh::run_link_frames(options, streams);
     if (options.no_command) return frsh::run_without_command(options);
     if (options.batch) return frsh::run_batch(options, streams);
     // No command, and a terminal on stdin and stdout.

@@ -50,6 +50,7 @@ struct ClientOptions {
     bool json = false;
     bool batch = false;
     bool one_shell = false;
+    bool link_frames = false;  // --link: stdin and stdout carry the frames of the link.
     unsigned jobs = 1;
     std::vector<std::string> env;
     std::optional<std::string> cwd;

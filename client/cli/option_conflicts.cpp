@@ -140,6 +140,14 @@ std::optional<std::string> find_option_conflict(const ClientOptions& options) {
         if (options.argv) return "--batch: its lines are for a shell, not --argv";
         if (options.one_shell && options.jobs != 1) return "--one-shell: one run at a time";
     }
+    if (options.link_frames) {
+        const char* const other = first_said({{options.request.has_value(), "a request about runs"},
+                                              {options.json, "--json"},
+                                              {options.status_fd >= 0, "--status-fd"},
+                                              {!options.wire.empty(), "--wire"}});
+        const char* const found = other != nullptr ? other : first_of_a_command(options);
+        if (found != nullptr) return std::string("--link: not with ") + found;
+    }
     if (auto why = contradiction_of_request(options)) return why;
     if (auto why = contradiction_of_kept(options)) return why;
     if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";

@@ -178,6 +178,8 @@ void declare_sharing(CLI::App& app, ClientOptions& options) {
                 throw CLI::ValidationError("'" + value + "' is no duration");
             }
         });
+    app.add_flag("--link", options.link_frames,
+                 "For programs: log in, then pass the frames of the link through stdin and stdout");
     app.add_flag("--links", options.list_links, "Only list the links that are shared");
     app.add_flag("--unshare", options.unshare,
                  "Only end the sharing of links to TARGET; commands on them go on to their end");
@@ -278,7 +280,8 @@ void take_sshs_rules(ClientOptions& options) {
         options.settings.on_disconnect = OnDisconnect{};
     }
     // ssh starts a login shell on a terminal where frsh opens its prompt.
-    const bool is_login = options.words.empty() && !options.no_command && !options.request;
+    const bool is_login =
+        options.words.empty() && !options.no_command && !options.request && !options.link_frames;
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
