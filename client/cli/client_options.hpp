@@ -44,6 +44,7 @@ struct ClientOptions {
     bool trust = false;                // --trust: only record the host's key.
     std::string expected_fingerprint;  // With --trust: the only key to record; empty: any.
     Tty tty = Tty::Automatic;
+    bool suggests = true;              // At the prompt; [prompt] suggest.
     std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
     bool stdin_null = false;

@@ -45,13 +45,15 @@ ConnectionSettings take_settings(ConfigTable& table) {
     return settings;
 }
 
-// Returns the file's settings for this host: those of [hosts.NAME], then those of [defaults].
-ConnectionSettings configured(std::string_view host) {
+// Returns the file's settings for this host: those of [hosts.NAME], then those of [defaults]. Takes
+// those of the prompt into the options.
+ConnectionSettings configured(std::string_view host, ClientOptions& options) {
     const std::string path = config_folder() + "/config.toml";
     if (::access(path.c_str(), F_OK) == -1) return {};  // Most users have no such file.
     const auto content = read_config_file(path, home_folder());
     if (!content) return {};
     const ClientConfig config = parse_client_config(*content, path);
+    options.suggests = config.suggests.value_or(options.suggests);
     ConnectionSettings settings;
     const auto found = config.hosts.find(std::string(host));
     if (found != config.hosts.end()) settings = found->second;
@@ -78,6 +80,10 @@ ClientConfig parse_client_config(std::string_view text, const std::string& file)
         host.via = take_text(table, "via");
         table.finish();
     }
+    if (auto prompt = all.take_table("prompt")) {
+        prompt->take("suggest", config.suggests);
+        prompt->finish();
+    }
     all.finish();
     return config;
 }
@@ -88,7 +94,7 @@ void configure(ClientOptions& options) {
     const auto target =
         !settings.via ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
     if (target) fill_in(settings, target->settings);
-    fill_in(settings, configured(target ? target->host : options.target));
+    fill_in(settings, configured(target ? target->host : options.target, options));
     // ssh may hand both names to a shell (`Match exec`), so they are checked before it runs.
     if (target) require_safe_host(target->host);
     if (settings.user) require_safe_user(*settings.user);

@@ -7,11 +7,14 @@
 //     address = "192.0.2.7"
 //     port = 7700
 //     identity = "~/.ssh/build"
+//     [prompt]
+//     suggest = false
 #pragma once
 
 #include "client/cli/client_options.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +23,7 @@ namespace frsh {
 struct ClientConfig {
     ConnectionSettings defaults;
     std::map<std::string, ConnectionSettings> hosts;
+    std::optional<bool> suggests;  // At the prompt.
 };
 
 // Parses the content of config.toml. Throws UserError, "FILE:LINE: what".

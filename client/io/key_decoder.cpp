@@ -131,6 +131,12 @@ std::optional<KeyPress> KeyDecoder::next() {
     return std::nullopt;
 }
 
+std::string KeyDecoder::take_rest() {
+    if (state_ == State::Paste) return "";
+    state_ = State::Ground;
+    return std::exchange(raw_, {});
+}
+
 void KeyDecoder::clear() {
     state_ = State::Ground;
     raw_.clear();

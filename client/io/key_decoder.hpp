@@ -66,6 +66,8 @@ class KeyDecoder {
     // Returns the next key; nothing if the bytes so far end within one. A lone Escape waits for the
     // key behind it, as in readline.
     [[nodiscard]] std::optional<KeyPress> next();
+    // Takes the bytes that next() has not used. Those of a paste that has begun stay.
+    [[nodiscard]] std::string take_rest();
     // Drops a key or a paste that has begun; keeps no byte.
     void clear();
 

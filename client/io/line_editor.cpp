@@ -380,6 +380,14 @@ void LineEditor::show() {
     state.work_off_keys();
 }
 
+void LineEditor::type(std::string_view keys) {
+    state_->keys.feed(keys);
+}
+
+std::string LineEditor::take_typed() {
+    return state_->keys.take_rest();
+}
+
 void LineEditor::remember(const std::string& line) {
     state_->history.add(line);
 }

@@ -46,6 +46,12 @@ class LineEditor {
     void hide();
     void show();
 
+    // Adds keys as if they were typed, for the next read().
+    void type(std::string_view keys);
+    // Takes the keys that were typed behind the line that read() has returned. Those of a paste
+    // stay.
+    [[nodiscard]] std::string take_typed();
+
     // Adds the line to the history; see History::add().
     void remember(const std::string& line);
     // Sets the note that read() shows at the right end of the prompt; empty: none.

@@ -52,6 +52,7 @@ class Repl {
           editor_(
               loop_, [this] { turn_for_editor(); }, History::of(options.target)),
           shown_(loop_, screen_, options.escape) {
+        editor_.set_suggests(options.suggests);
         signal_watch_ = loop_.watch(
             "signals: for the command or the line", signals_.fd(), [] { return short{POLLIN}; },
             [this](short) {
@@ -106,8 +107,7 @@ class Repl {
     void wait_for_shell() {
         await_shell();
         if (shell_.ended()) throw UserError("no shell: " + describe(*shell_.ended()));
-        const bool is_bash = shell_.kind() == "bash";
-        if (shell_.is_ready() && !is_bash && !std::exchange(has_said_kind_, true)) {
+        if (shell_.is_ready() && shell_.kind() != "bash" && !std::exchange(has_said_kind_, true)) {
             log::error("no bash on the server: this is sh; Ctrl-C replaces the shell");
         }
     }

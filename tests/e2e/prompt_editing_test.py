@@ -101,6 +101,20 @@ class PromptEditing(Case):
             self.assertIn("ec: command not found", t.run(""), "it is not part of the line")
             t.leave()
 
+    def test_suggestions_can_be_switched_off(self):
+        home = self.path("home")
+        os.makedirs(os.path.join(home, ".config/frsh"))
+        with open(os.path.join(home, ".config/frsh/config.toml"), "w") as file:
+            file.write("[prompt]\nsuggest = false\n")
+        with self.at_prompt(HOME=home) as t:
+            t.run("echo one two")
+            t.keys("ec")
+            t.wait_for_text("ec")
+            t.keys("ho x")
+            self.assertEqual("x\n", t.run(""))
+            self.assertNotIn(b"\x1b[90m", t.raw)
+            t.leave()
+
     def test_keys_of_readline_edit_the_line(self):
         with self.at_prompt() as t:
             t.run("true first word")
