@@ -25,8 +25,10 @@ LAYERS = {
     "server/kept": ["common/", "server/kept", "server/run", "server/audit", "server/handoff"],
     "server/run": ["common/", "server/run"],
     "server": ["common/", "server/"],
-    # main -> modes -> holder -> connection -> run -> {cli, io}
-    "client/modes": ["common/", "client/modes", "client/holder", "client/connection", "client/run", "client/cli",
+    # main -> modes -> {forward, holder} -> connection -> run -> {cli, io}
+    "client/forward": ["common/", "client/forward", "client/connection", "client/run",
+                       "client/cli", "client/io"],
+    "client/modes": ["common/", "client/modes", "client/forward", "client/holder", "client/connection", "client/run", "client/cli",
                      "client/io"],
     "client/holder": ["common/", "client/holder", "client/connection", "client/run", "client/cli",
                       "client/io"],

@@ -1,5 +1,6 @@
 #include "client/cli/config.hpp"
 
+#include "client/cli/forward_spec.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_names.hpp"
 #include "common/base/config.hpp"
@@ -10,6 +11,7 @@
 
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include <unistd.h>
 
@@ -42,6 +44,13 @@ ConnectionSettings take_settings(ConfigTable& table) {
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
     table.take("on_disconnect", settings.on_disconnect, parse_usual_on_disconnect,
                "\"kill\" or \"grace:DURATION\"");
+    table.take("forward", settings.forwards);
+    for (const std::string& forward : settings.forwards) {
+        const auto parsed = parse_forward(forward);
+        if (const auto* const why = std::get_if<std::string>(&parsed)) {
+            throw UserError("config.toml: forward: " + *why);
+        }
+    }
     return settings;
 }
 
@@ -100,6 +109,7 @@ void configure(ClientOptions& options) {
     if (settings.user) require_safe_user(*settings.user);
     const bool wants_ssh = target && !settings.via && !options.plaintext;
     if (wants_ssh) fill_in(settings, ask_ssh(target->host, settings));
+    if (settings.clear_forwardings.value_or(false)) settings.forwards.clear();
 }
 
 }  // namespace frsh

@@ -47,6 +47,10 @@ struct ConnectionSettings {
     std::optional<std::chrono::milliseconds> connect_timeout;  // 0: no limit.
     std::optional<Linger> linger;
     std::optional<OnDisconnect> on_disconnect;
+    std::vector<std::string> forwards;            // "L 8080:db:80"; see parse_forward().
+    std::optional<bool> exit_on_forward_failure;  // A port that cannot be bound ends the client.
+    std::optional<bool> gateway_ports;            // Without an address, listen on all.
+    std::optional<bool> clear_forwardings;        // Use no forwarding of any source.
     // How long a link holder keeps the connection for further commands; 0: not shared.
     std::optional<std::chrono::milliseconds> share;
 
@@ -83,6 +87,10 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.connect_timeout...);
     visit(settings.linger...);
     visit(settings.on_disconnect...);
+    visit(settings.forwards...);
+    visit(settings.exit_on_forward_failure...);
+    visit(settings.gateway_ports...);
+    visit(settings.clear_forwardings...);
     visit(settings.share...);
     visit(settings.family...);
     visit(settings.bind_address...);

@@ -129,6 +129,19 @@ std::optional<std::string> contradiction_of_kept(const ClientOptions& options) {
     return std::nullopt;
 }
 
+// Returns a conflict of -L or -D: they need a command of this client, or -N.
+std::optional<std::string> contradiction_of_forwards(const ClientOptions& options) {
+    if (options.settings.forwards.empty()) return std::nullopt;
+    const char* const other = first_said({{options.batch, "--batch"},
+                                          {options.request.has_value(), "a kept run"},
+                                          {options.detach, "--detach"},
+                                          {options.soft_timeout.has_value(), "--soft-timeout"},
+                                          {options.trust, "--trust"}});
+    if (other == nullptr) return std::nullopt;
+    const bool is_local = options.settings.forwards[0].starts_with('L');
+    return std::string(is_local ? "-L" : "-D") + ": not with " + other;
+}
+
 }  // namespace
 
 std::optional<std::string> find_option_conflict(const ClientOptions& options) {
@@ -148,6 +161,7 @@ std::optional<std::string> find_option_conflict(const ClientOptions& options) {
         const char* const found = other != nullptr ? other : first_of_a_command(options);
         if (found != nullptr) return std::string("--link: not with ") + found;
     }
+    if (auto why = contradiction_of_forwards(options)) return why;
     if (auto why = contradiction_of_request(options)) return why;
     if (auto why = contradiction_of_kept(options)) return why;
     if (options.argv && options.subsystem) return "-s: a subsystem is no program, so not --argv";

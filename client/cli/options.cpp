@@ -285,6 +285,17 @@ void take_sshs_rules(ClientOptions& options) {
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
+// Sets the defaults of a command line with -L or -D.
+void take_rules_of_forwards(ClientOptions& options) {
+    // Under the name "ssh" its own default holds: the failure is only logged.
+    auto& exits = options.settings.exit_on_forward_failure;
+    if (!exits && !options.is_called_ssh) exits = true;
+    // The prompt forwards nothing; a login shell takes its place.
+    const bool is_login = options.words.empty() && !options.no_command && !options.request;
+    const bool is_prompt = is_login && !options.batch && ::isatty(STDIN_FILENO) == 1;
+    if (is_prompt && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
+}
+
 std::string way_of(const ClientOptions& options) {
     const ConnectionSettings& settings = options.settings;
     std::string way;
@@ -356,6 +367,7 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     }
     apply(std::move(said), options);
     options.way = way_of(options);
+    if (!options.settings.forwards.empty()) take_rules_of_forwards(options);
     if (options.target.empty() && !options.list_links) return refuse(text_for_no_target(options));
     if (options.is_called_ssh) take_sshs_rules(options);
     if (options.trust) {

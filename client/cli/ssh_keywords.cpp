@@ -1,4 +1,5 @@
 // `-o Key=Value`: the keywords of ssh_config(5). Tables list them all.
+#include "client/cli/forward_spec.hpp"
 #include "client/cli/ssh_options.hpp"
 #include "client/cli/ssh_values.hpp"
 #include "common/base/text.hpp"
@@ -261,10 +262,13 @@ Why refuse_connection(SshKeywords&, const Value& value) {
     return "the connection is refused: " + escape_controls(value.rest);
 }
 
-Why forwarding(SshKeywords& keywords, const Value& value) {
-    if (to_lower(value.words[0]) != "none" && keywords.forwarding.empty()) {
-        keywords.forwarding = "-o: port forwarding is not supported";
-    }
+template <ForwardSpec::Kind Kind>
+Why forward(SshKeywords& keywords, const Value& value) {
+    return add_forward(keywords.options.settings.forwards, Kind, value.words).value_or("");
+}
+
+Why remote_forward(SshKeywords& keywords, const Value&) {
+    keywords.forwarding = "-o RemoteForward: forwarding from the server is not supported";
     return "";
 }
 
@@ -281,9 +285,11 @@ constexpr Keyword kKeywords[] = {
     {"connectionattempts", count<&ConnectionSettings::connection_attempts>},
     {"connecttimeout", duration<&ConnectionSettings::connect_timeout>},
     {"controlmaster", control_master},
-    {"dynamicforward", forwarding},
+    {"dynamicforward", forward<ForwardSpec::Kind::Dynamic>},
     {"escapechar", escape_char},
+    {"exitonforwardfailure", flag<&ConnectionSettings::exit_on_forward_failure>},
     {"forkafterauthentication", background},
+    {"gatewayports", flag<&ConnectionSettings::gateway_ports>},
     {"globalknownhostsfile", files<&ConnectionSettings::global_known_hosts>},
     {"host", refused},
     {"hostkeyalias", text<&ConnectionSettings::host_key_alias>},
@@ -296,7 +302,7 @@ constexpr Keyword kKeywords[] = {
     {"include", refused},
     {"knownhostscommand", off_only, true},
     {"localcommand", local_command, true},
-    {"localforward", forwarding},
+    {"localforward", forward<ForwardSpec::Kind::Local>},
     {"loglevel", log_level},
     {"match", refused},
     {"permitlocalcommand", flag<&SshOptions::permits_local_command>},
@@ -306,7 +312,7 @@ constexpr Keyword kKeywords[] = {
     {"pubkeyauthentication", on_only},
     {"refuseconnection", refuse_connection},
     {"remotecommand", remote_command, true},
-    {"remoteforward", forwarding},
+    {"remoteforward", remote_forward},
     {"requesttty", request_tty},
     {"sendenv", send_env},
     {"serveralivecountmax", count<&ConnectionSettings::alive_count>},
@@ -328,8 +334,8 @@ constexpr std::string_view kWithoutEffect =
     " canonicalizemaxdots canonicalizepermittedcnames casignaturealgorithms"
     " challengeresponseauthentication channeltimeout checkhostip cipher ciphers compression"
     " compressionlevel controlpath controlpersist dsaauthentication enableescapecommandline"
-    " enablesshkeysign exitonforwardfailure fallbacktorsh fingerprinthash forwardx11timeout"
-    " gatewayports globalknownhostsfile2 gssapiauthentication gssapiclientidentity"
+    " enablesshkeysign fallbacktorsh fingerprinthash forwardx11timeout"
+    " globalknownhostsfile2 gssapiauthentication gssapiclientidentity"
     " gssapikexalgorithms gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity"
     " gssapitrustdns hashknownhosts hostbasedacceptedalgorithms hostbasedauthentication"
     " hostbasedkeytypes hostkeyalgorithms ipqos kbdinteractiveauthentication"

@@ -1,5 +1,6 @@
 #include "client/cli/ssh_options.hpp"
 
+#include "client/cli/forward_spec.hpp"
 #include "client/cli/ssh_names.hpp"
 #include "common/base/text.hpp"
 
@@ -91,6 +92,18 @@ Verdict want_terminal(Scan& scan, const std::string&) {
     return std::nullopt;
 }
 
+template <ForwardSpec::Kind Kind>
+Verdict forward(Scan& scan, const std::string& value) {
+    const auto why = add_forward(scan.options.settings.forwards, Kind, {value});
+    if (!why) return std::nullopt;
+    return (Kind == ForwardSpec::Kind::Local ? "-L: " : "-D: ") + *why;
+}
+
+Verdict open_to_all(Scan& scan, const std::string&) {
+    scan.options.settings.gateway_ports = true;
+    return std::nullopt;
+}
+
 template <const char* Why>
 Verdict refuse(Scan&, const std::string&) {
     return Why;
@@ -111,15 +124,12 @@ constexpr char kUserKey[] = "User";
 constexpr char kOld[] = "-1: there is no such protocol any more";
 constexpr char kAgent[] = "-A: agent forwarding is not supported";
 constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
-constexpr char kDynamic[] = "-D: port forwarding is not supported";
-constexpr char kGateway[] = "-g: port forwarding is not supported";
 constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
 constexpr char kJump[] = "-J: jump hosts are not supported; -o ProxyCommand=... is";
 constexpr char kGss[] = "-K: GSSAPI is not supported";
-constexpr char kLocal[] = "-L: port forwarding is not supported";
 constexpr char kControl[] = "-O: no connection is shared, so there is none to control";
 constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
-constexpr char kRemote[] = "-R: port forwarding is not supported";
+constexpr char kRemote[] = "-R: forwarding from the server is not supported";
 constexpr char kTunnel[] = "-w: tunnel devices are not supported";
 constexpr char kStdio[] = "-W: port forwarding is not supported";
 constexpr char kX11[] = "-X: X11 forwarding is not supported";
@@ -133,14 +143,17 @@ constexpr ShortOption kShortOptions[] = {
     {'4', kFlag, set_family<AddressFamily::V4>},
     {'6', kFlag, set_family<AddressFamily::V6>},
     {'b', kValue, set_key<kAddressKey>},
+    {'D', kValue, forward<ForwardSpec::Kind::Dynamic>},
     {'e', kValue, set_key<kEscapeKey>},
     {'E', kValue, set_text<&SshOptions::log_file>},
     {'f', kFlag, go_to_background},
     {'F', kValue, set_text<&SshOptions::config_file>},
+    {'g', kFlag, open_to_all},
     {'G', kFlag, set_flag<&SshOptions::print_config>},
     {'h', kFlag, set_flag<&SshOptions::help>},
     {'i', kValue, add_identity},
     {'l', kValue, set_key<kUserKey>},
+    {'L', kValue, forward<ForwardSpec::Kind::Local>},
     {'M', kFlag, set_to<&SshOptions::wants_sharing, true>},
     {'n', kFlag, set_flag<&SshOptions::stdin_null>},
     {'N', kFlag, set_flag<&SshOptions::no_command>},
@@ -166,12 +179,9 @@ constexpr ShortOption kShortOptions[] = {
     {'1', kFlag, refuse<kOld>},
     {'A', kFlag, refuse<kAgent>},
     {'B', kValue, refuse<kInterface>},
-    {'D', kValue, refuse_forwarding<kDynamic>},
-    {'g', kFlag, refuse_forwarding<kGateway>},
     {'I', kValue, refuse<kToken>},
     {'J', kValue, refuse<kJump>},
     {'K', kFlag, refuse<kGss>},
-    {'L', kValue, refuse_forwarding<kLocal>},
     {'O', kValue, refuse<kControl>},
     {'Q', kValue, refuse<kQuery>},
     {'R', kValue, refuse_forwarding<kRemote>},
@@ -288,6 +298,7 @@ class Parser {
         if (!scan_.keywords.forwarding.empty() && !scan_.keywords.clears_forwardings) {
             return scan_.keywords.forwarding;
         }
+        if (scan_.keywords.clears_forwardings) options_.settings.clear_forwardings = true;
         if (options_.subsystem && options_.words.empty()) {
             return std::string("-s: You must specify a subsystem to invoke");
         }

@@ -2,6 +2,7 @@
 
 #include "client/connection/connect.hpp"
 #include "client/connection/server_connection.hpp"
+#include "client/forward/forwards.hpp"
 #include "client/run/interrupt_ladder.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -31,10 +32,14 @@ int run_without_command(const ClientOptions& options) {
             for (const int number : signals.take())
                 told = number;
         });
+    Forwards forwards(loop, options);  // Outlives the connection, whose runs write to it.
     ServerConnection server(loop, connect_to(options));
+    forwards.start(server);
+    if (!forwards.is_empty()) server.outlast(on_disconnect_of(options));
     bool is_background = false;
     while (told == 0 && !server.is_down()) {
         server.turn();
+        forwards.progress();
         if (!options.background || is_background || !server.server()) continue;
         if (options.wants_sharing) {
             // No other client can use this connection, so a process that keeps it is of no use.

@@ -2,8 +2,10 @@
 
 #include "client/connection/server_connection.hpp"
 #include "client/connection/stage_error.hpp"
+#include "client/forward/forwards.hpp"
 #include "client/holder/shared_link.hpp"
 #include "client/modes/login_only.hpp"
+#include "client/modes/terminal_use.hpp"
 #include "client/run/exit_report.hpp"
 #include "client/run/interrupt_ladder.hpp"
 #include "client/run/run_outputs.hpp"
@@ -36,31 +38,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Time = EventLoop::Time;
-
-// What the run has of the user's terminal.
-enum class TerminalUse { None, ScreenOnly, ScreenAndKeys };
-
-// Returns ScreenOnly or ScreenAndKeys if the command is to have a terminal. As in ssh, a single -t
-// requires a local one.
-TerminalUse terminal_use(const ClientOptions& options) {
-    const bool has_keys = !options.stdin_null && ::isatty(STDIN_FILENO) == 1;
-    if (options.tty == Tty::Forced) {
-        return has_keys ? TerminalUse::ScreenAndKeys : TerminalUse::ScreenOnly;
-    }
-    if (options.tty != Tty::Wanted) return TerminalUse::None;
-    if (has_keys) return TerminalUse::ScreenAndKeys;
-    log::error("-t: stdin is no terminal, so the command gets none (-tt insists)");
-    return TerminalUse::None;
-}
-
-std::vector<int> signals_for(TerminalUse use) {
-    // rsync sends SIGUSR1 to end the remote shell that it started.
-    std::vector<int> numbers{SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    if (use != TerminalUse::ScreenAndKeys) return numbers;
-    for (const int number : TerminalSession::signals())
-        numbers.push_back(number);
-    return numbers;
-}
 
 RunOutputs::To output_for(const ClientOptions& options) {
     if (options.detach) return RunOutputs::To::Journal;
@@ -99,8 +76,10 @@ class OneShot {
           outputs_(loop_, streams, output_for(options),
                    options.is_called_ssh ? RunOutputs::ClosedStdout::Ignored
                                          : RunOutputs::ClosedStdout::Matters),
+          forwards_(loop_, options),
           server_(loop_, connect_or_share(options)),
           run_(ask()) {
+        forwards_.start(server_);
         if (options.request || options.detach) {
             // Such a run gets no stdin from this client.
         } else if (terminal_use_ != TerminalUse::None && options.stdin_null) {
@@ -119,7 +98,7 @@ class OneShot {
     }
 
     int run() {
-        while (is_here() && !(run_.is_finished() && outputs_.is_drained()))
+        while (is_here() && !(run_.is_finished() && outputs_.is_drained() && forwards_.is_idle()))
             turn();
         if (is_here()) {
             state_ = State::Ended;
@@ -162,6 +141,7 @@ class OneShot {
             leave_later(128 + SIGPIPE, run_.outlasts_client() ? 0s : kLeaveGracePeriod);
         }
         loop_.run_once(run_.is_finished() ? leave_.at : std::min(leave_.at, part_at_));
+        forwards_.progress();
         if (options_.background && !is_background_ && server_.server()) {
             leave_terminal();
             is_background_ = true;
@@ -376,6 +356,7 @@ class OneShot {
     EventLoop loop_;
     Signals signals_;
     RunOutputs outputs_;
+    Forwards forwards_;  // Before the connection, whose runs write to it.
     ServerConnection server_;
     Time part_at_ = EventLoop::kNever;
     RemoteRun& run_;

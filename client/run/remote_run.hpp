@@ -110,6 +110,10 @@ class RemoteRun : public Link::Source {
     [[nodiscard]] const std::optional<msg::End>& end() const { return answer_.end; }
     // What this client counted, for the record of a lost run.
     [[nodiscard]] StreamSummary received(StreamId stream) const;
+    // Returns true once the end of the stream has arrived, behind all its bytes.
+    [[nodiscard]] bool has_ended(StreamId stream) const {
+        return (stream == StreamId::Stdout ? out_ : err_).stream.is_finished();
+    }
     // The offset at which the received output begins.
     [[nodiscard]] Offset begun_at(StreamId stream) const;
 

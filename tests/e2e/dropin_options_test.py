@@ -44,7 +44,7 @@ class Options(ToolCase):
         self.one_line(client.run("-oBatchMode=yes", "-p", self.port, "127.0.0.1", "true"),
                       "Permission denied (publickey)")
         self.refused(self.frsh("-oNoSuchKey=1", "h"), "NoSuchKey", "Bad configuration option")
-        self.refused(self.frsh("-L", "1:h:2", "h"), "-L: port forwarding is not supported")
+        self.refused(self.frsh("-R", "1:h:2", "h"), "-R: forwarding from the server is not supported")
         self.refused(self.frsh("-S", "path", "-O", "check", "h"), "-O: ")
 
     def test_the_probe_of_ansible_is_accepted(self):

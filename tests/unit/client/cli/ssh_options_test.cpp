@@ -323,16 +323,28 @@ TEST_CASE("ssh options: options without a noticeable effect are accepted") {
     }
 }
 
+TEST_CASE("ssh options: forwardings are collected, and a bad one is refused by name") {
+    const auto settings =
+        good({"-L", "1:h:2", "-D", "3", "-oLocalForward=4 h:5", "-oDynamicForward=[::1]:6",
+              "-oExitOnForwardFailure=no", "-g", "host"})
+            .settings;
+    CHECK(settings.forwards == Strings{"L 1:h:2", "D 3", "L 4:h:5", "D [::1]:6"});
+    CHECK(settings.exit_on_forward_failure == false);
+    CHECK(settings.gateway_ports == true);
+    CHECK(good({"-L", "1:h:2", "-oClearAllForwardings=yes", "host"}).settings.clear_forwardings ==
+          true);
+    CHECK(refusal({"-L", "1:h", "host"}).starts_with("-L: Bad local forwarding specification"));
+    CHECK(refusal({"-D", "h", "host"}).starts_with("-D: Bad dynamic forwarding specification"));
+    CHECK(has(refusal({"-oLocalForward=1", "host"}), "Bad local forwarding specification '1'"));
+}
+
 TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
     for (const Strings& words : std::vector<Strings>{{"-A"},
                                                      {"-X"},
                                                      {"-Y"},
-                                                     {"-g"},
                                                      {"-K"},
                                                      {"-1"},
-                                                     {"-L", "1:h:2"},
                                                      {"-R", "1:h:2"},
-                                                     {"-D", "1"},
                                                      {"-J", "jump"},
                                                      {"-w", "0:0"},
                                                      {"-W", "h:1"},
@@ -354,9 +366,9 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
         const std::string name = std::string(line).substr(0, std::string_view(line).find('='));
         CHECK(has(refusal({"-o", line, "host"}), name + ": "));
     }
-    CHECK(has(refusal({"-oLocalForward=1 h:2", "host"}), "forwarding is not supported"));
-    CHECK(good({"-oLocalForward=1 h:2", "-oClearAllForwardings=yes", "host"}).target == "host");
-    CHECK(good({"-L", "1:h:2", "-oClearAllForwardings=yes", "host"}).target == "host");
+    CHECK(has(refusal({"-oRemoteForward=1 h:2", "host"}), "is not supported"));
+    CHECK(good({"-oRemoteForward=1 h:2", "-oClearAllForwardings=yes", "host"}).target == "host");
+    CHECK(good({"-R", "1:h:2", "-oClearAllForwardings=yes", "host"}).target == "host");
     CHECK(refusal({"-Z", "host"}) == "unknown option -Z");
     CHECK(refusal({"-xZ", "host"}) == "unknown option -Z");
     CHECK(refusal({"-\x1b", "host"}) == "unknown option -\\x1b");
