@@ -17,6 +17,7 @@ settings are those of the command line.
 - `NotStarted` and `Refused` are raised if the command did not run. `stage` and `reason` say why.
 - `start()` returns a `Run`, whose `chunks()` gives the output as it arrives. A reader that waits
   makes the command wait: no more than one window of each stream is in memory.
+- `python3 -m frsh mcp TARGET` serves the Model Context Protocol, for AI agents.
 - If the link breaks, it is dialled again, and each run continues where it was, byte for byte.
 """
 
