@@ -45,8 +45,8 @@ Connection connect_by(const ViaRoute& route, const WaitLimit&) {
     return over(start_via(route.command));
 }
 
-Connection connect_by(const UnixRoute& route, const WaitLimit&) {
-    Fd socket = connect_unix(route.path);
+Connection connect_by(const UnixRoute& route, const WaitLimit& limit) {
+    Fd socket = connect_unix(route.path, limit);
     if (peer_uid(socket.get()) != ::geteuid() && peer_uid(socket.get()) != 0) {
         throw UserError(route.path + ": the server there belongs to another user");
     }
@@ -97,6 +97,8 @@ Connection connect_once(const Route& route, WaitLimit limit, const std::shared_p
     Connection connection =
         std::visit([&](const auto& way) { return connect_by(way, limit); }, route.way);
     connection.ping = route.ping;
+    // A login may have needed the user, and has set a later deadline.
+    if (connection.hello_deadline == EventLoop::kNever) connection.hello_deadline = limit.deadline;
     if (!wire_file) return connection;
     auto log = std::make_unique<WireLog>(
         [wire_file](std::string_view lines) { write_all(wire_file->get(), lines); });

@@ -23,7 +23,6 @@ namespace frsh {
 // The login of a TLS connection. It is sent before all else, in one flight with the first requests.
 struct Login {
     msg::Auth auth;
-    EventLoop::Time deadline = EventLoop::kNever;  // For the server's answer.
     std::string name;      // "alice@host:7722", for a message about a refusal.
     std::string tried;     // The key that was used, for the same message.
     std::string key = {};  // Its fingerprint.
@@ -42,6 +41,7 @@ struct Connection {
     // The local server, or the command of --via or ProxyCommand. It ends when the connection ends.
     std::optional<Spawned> child = {};
     std::optional<Login> login = {};
+    EventLoop::Time hello_deadline = EventLoop::kNever;  // For the server's hello.
     // Run on this machine once the server has accepted the login.
     std::optional<std::string> local_command = {};
     std::optional<TlsRecord> tls = {};  // Absent without TLS.

@@ -62,6 +62,18 @@ std::vector<std::string> read_memory() {
 
 }  // namespace
 
+std::string describe(const Identities::Candidate& candidate) {
+    return candidate.key.type_label() + " " + candidate.key.fingerprint() + " (" +
+           escape_controls(candidate.where) + ")";
+}
+
+std::string describe_all(const Identities& identities) {
+    std::string tried;
+    for (const Identities::Candidate& candidate : identities.candidates())
+        tried += (tried.empty() ? "" : ", ") + describe(candidate);
+    return tried.empty() ? "there is none" : "tried: " + tried;
+}
+
 // Returns true if a signature needs the user: a passphrase, or the touch of a token.
 bool Identities::is_locked(const Source& source) {
     return source.file && !source.file->key;

@@ -77,4 +77,9 @@ class Identities {
 [[nodiscard]] std::string recall_key(const std::string& host, const std::string& user);
 void remember_key(const std::string& host, const std::string& user, const std::string& fingerprint);
 
+// Returns "ED25519 SHA256:... (FILE)", for a message.
+[[nodiscard]] std::string describe(const Identities::Candidate& candidate);
+// Returns "tried: " and all candidates, or "there is none".
+[[nodiscard]] std::string describe_all(const Identities& identities);
+
 }  // namespace frsh

@@ -2,7 +2,9 @@
 
 #include "common/base/error.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,17 +14,19 @@
 namespace frsh {
 namespace {
 
-// How often the login's deadline is checked. It is a limit for a server that hangs, so one second
-// more does not matter.
-constexpr std::chrono::seconds kLoginCheckInterval{1};
+itimerspec once_after(std::chrono::nanoseconds wait) {
+    const auto time = std::max<std::chrono::nanoseconds>(wait, std::chrono::milliseconds(1));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    return {{0, 0}, {seconds.count(), (time - seconds).count()}};
+}
 
 }  // namespace
 
-PeerWatch::PeerWatch(EventLoop& loop, const Link& link, const KeepAlive& keep_alive,
-                     EventLoop::Time login_deadline, OnSilent on_silent)
+PeerWatch::PeerWatch(EventLoop& loop, const Link& link, const std::optional<KeepAlive>& keep_alive,
+                     EventLoop::Time hello_deadline, OnSilent on_silent)
     : link_(link),
       keep_alive_(keep_alive),
-      login_deadline_(login_deadline),
+      hello_deadline_(hello_deadline),
       on_silent_(std::move(on_silent)),
       timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
     arm();
@@ -33,21 +37,25 @@ PeerWatch::PeerWatch(EventLoop& loop, const Link& link, const KeepAlive& keep_al
 }
 
 void PeerWatch::arm() {
-    const bool is_login = login_deadline_ != EventLoop::kNever;
-    const auto interval = is_login ? kLoginCheckInterval : keep_alive_.interval;
-    const itimerspec next{{0, 0}, {interval.count(), 0}};
+    itimerspec next{};  // All zero: the timer is off.
+    if (hello_deadline_ != EventLoop::kNever) {
+        next = once_after(hello_deadline_ - EventLoop::Clock::now());
+    } else if (keep_alive_) {
+        next = once_after(keep_alive_->interval);
+    }
     check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
 }
 
 void PeerWatch::on_timer() {
     char expirations[8];
     (void)read_some(timer_.get(), expirations, sizeof expirations);
+    const bool is_too_late = EventLoop::Clock::now() >= hello_deadline_;
     arm();
     const OnSilent call = on_silent_;  // A copy: the call may destroy this object.
-    if (EventLoop::Clock::now() >= login_deadline_) {
-        call("no answer to the login in time (--connect-timeout)");
-    } else if (is_peer_silent(link_.transport()->read_fd(), keep_alive_)) {
-        const auto silent = keep_alive_.interval * keep_alive_.count;
+    if (is_too_late) {
+        call("no answer in time (--connect-timeout)");
+    } else if (keep_alive_ && is_peer_silent(link_.transport()->read_fd(), *keep_alive_)) {
+        const auto silent = keep_alive_->interval * keep_alive_->count;
         call("the server's machine has not answered for " + std::to_string(silent.count()) +
              " seconds");
     }

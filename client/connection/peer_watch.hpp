@@ -1,5 +1,5 @@
-// Watches the server's side of a TLS connection. Reports a server that does not answer the login in
-// time, and a machine that no longer answers keepalive (see is_peer_silent()).
+// Watches the server's side of a connection. Reports a server that does not send its hello in time,
+// and a machine that no longer answers keepalive (see is_peer_silent()).
 #pragma once
 
 #include "common/link/link.hpp"
@@ -8,6 +8,7 @@
 #include "common/sys/fd.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace frsh {
@@ -16,21 +17,22 @@ class PeerWatch {
   public:
     using OnSilent = std::function<void(const std::string& problem)>;
 
-    // Begins with the wait for the login's answer, up to `login_deadline`. The link is lent and
-    // outlives this. `on_silent` is called from the loop, and may destroy this.
-    PeerWatch(EventLoop& loop, const Link& link, const KeepAlive& keep_alive,
-              EventLoop::Time login_deadline, OnSilent on_silent);
+    // Begins with the wait for the server's hello, up to `hello_deadline`. Without `keep_alive`,
+    // only that is watched. The link is lent and outlives this. `on_silent` is called from the
+    // loop, and may destroy this.
+    PeerWatch(EventLoop& loop, const Link& link, const std::optional<KeepAlive>& keep_alive,
+              EventLoop::Time hello_deadline, OnSilent on_silent);
 
-    // Call it when the server has answered the login: from then on, only keepalive counts.
-    void login_answered() { login_deadline_ = EventLoop::kNever; }
+    // Call it when the hello has arrived: from then on, only keepalive counts.
+    void greeted() { hello_deadline_ = EventLoop::kNever; }
 
   private:
     void arm();
     void on_timer();
 
     const Link& link_;
-    KeepAlive keep_alive_;
-    EventLoop::Time login_deadline_;
+    std::optional<KeepAlive> keep_alive_;
+    EventLoop::Time hello_deadline_;
     OnSilent on_silent_;
     Fd timer_;
     EventLoop::Watch timer_watch_;

@@ -1,5 +1,6 @@
 #include "client/connection/server_connection.hpp"
 
+#include "client/connection/child_tree.hpp"
 #include "client/connection/stage_error.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -60,10 +61,9 @@ ServerConnection::ServerConnection(EventLoop& loop, Connection connection, OnOth
 // follows a login only after it has checked the login.
 void ServerConnection::greet() {
     if (connection_.login) link_.send(connection_.login->auth);
-    if (connection_.keep_alive) {
-        const auto deadline = connection_.login ? connection_.login->deadline : EventLoop::kNever;
+    if (connection_.keep_alive || connection_.hello_deadline != EventLoop::kNever) {
         peer_watch_ = std::make_unique<PeerWatch>(
-            loop_, link_, *connection_.keep_alive, deadline,
+            loop_, link_, connection_.keep_alive, connection_.hello_deadline,
             [this](const std::string& problem) { on_peer_silent(problem); });
     }
     if (connection_.holder != 0) {
@@ -82,7 +82,9 @@ void ServerConnection::greet() {
     link_.send(hello);
 }
 
-ServerConnection::~ServerConnection() = default;
+ServerConnection::~ServerConnection() {
+    if (connection_.child && !server_) end_tree(*connection_.child);
+}
 
 template <typename Request>
 RemoteRun& ServerConnection::add(Request request, OutputSink& out, OutputSink& err) {
@@ -142,6 +144,11 @@ void ServerConnection::finish(EventLoop::Time deadline) {
     for (const Spawned& child : old_children_)
         (void)reap(child.pid);
     if (!connection_.child) return;
+    if (!server_) {
+        // No server has answered, so the child may be one that ignores the end of its stdin.
+        end_tree(*connection_.child);
+        return connection_.child.reset();
+    }
     // The child ends when the connection does. Without this wait it would stay a zombie where no
     // process reaps orphans, as in many containers.
     bool has_ended = false;
@@ -157,11 +164,13 @@ void ServerConnection::finish(EventLoop::Time deadline) {
 
 void ServerConnection::on_peer_silent(const std::string& problem) {
     link_.drop();
+    // Without a first hello there is no session to come back to.
+    if (state_ == State::Greeting) return go_down(problem);
     on_link_down(problem);
 }
 
 void ServerConnection::run_local_command(const msg::Hello& hello) {
-    if (peer_watch_) peer_watch_->login_answered();
+    if (peer_watch_) peer_watch_->greeted();
     const std::string command = *std::exchange(connection_.local_command, std::nullopt);
     link_.hold();
     local_command_ = std::make_unique<LocalCommand>(
@@ -180,7 +189,7 @@ void ServerConnection::on_hello(const msg::Hello& hello) {
     if (state_ == State::Greeting) state_ = State::Up;
     if (state_ == State::GreetingAgain) state_ = State::Resuming;
     if (!server_) server_ = hello;
-    if (peer_watch_) peer_watch_->login_answered();
+    if (peer_watch_) peer_watch_->greeted();
     if (connection_.login && connection_.login->on_accepted) connection_.login->on_accepted();
     begin_pings(hello);
     log::info("connected to " + escape_controls(hello.software) + " on " +

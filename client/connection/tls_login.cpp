@@ -1,5 +1,6 @@
 #include "client/connection/tls_login.hpp"
 
+#include "client/connection/child_tree.hpp"
 #include "client/connection/host_trust.hpp"
 #include "client/connection/identities.hpp"
 #include "client/connection/stage_error.hpp"
@@ -83,6 +84,8 @@ class TlsDialer {
         Connection connection;
         if (purpose_ == Purpose::Login) {
             connection.login = at_stage("login", [&] { return prepare_login(trust); });
+            connection.hello_deadline =
+                std::max(limit_.deadline, EventLoop::Clock::now() + kMinLoginTime);
             auto [group, cipher] = tls_->parameters();
             connection.tls = TlsRecord{std::move(group), std::move(cipher),
                                        host_proof_->key.fingerprint(), connection.login->key};
@@ -90,7 +93,7 @@ class TlsDialer {
         connection.tls_context = std::move(context_);
         connection.transport = std::move(tls_);
         connection.keep_alive = route_.keep_alive;
-        connection.child = std::move(proxy_);
+        connection.child = proxy_.take();
         return connection;
     }
 
@@ -141,7 +144,7 @@ class TlsDialer {
         Via via = start_via(*route_.proxy_command);
         context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
         tls_ = std::make_unique<TlsTransport>(std::move(via.socket), *context_);
-        proxy_ = std::move(via.child);
+        proxy_.hold(std::move(via.child));
     }
 
     void wait(short events) {
@@ -309,7 +312,6 @@ class TlsDialer {
             if (identities.candidates().size() > 1) {
                 remember_result(chosen, choice->was_recalled, login);
             }
-            login.deadline = std::max(limit_.deadline, EventLoop::Clock::now() + kMinLoginTime);
             return login;
         }
         throw UserError(target_name() + ": Permission denied (publickey): no key was accepted; " +
@@ -338,22 +340,10 @@ class TlsDialer {
         return known_host_name(known_as.host, static_cast<std::uint16_t>(known_as.port));
     }
 
-    static std::string describe(const Identities::Candidate& candidate) {
-        return candidate.key.type_label() + " " + candidate.key.fingerprint() + " (" +
-               escape_controls(candidate.where) + ")";
-    }
-
-    static std::string describe_all(const Identities& identities) {
-        std::string tried;
-        for (const Identities::Candidate& candidate : identities.candidates())
-            tried += (tried.empty() ? "" : ", ") + describe(candidate);
-        return tried.empty() ? "there is none" : "tried: " + tried;
-    }
-
     const TlsRoute& route_;
     WaitLimit limit_;
     Purpose purpose_;
-    std::optional<Spawned> proxy_;
+    ChildTree proxy_;
     bool is_loopback_ = false;
     int probes_ = 0;
     std::unique_ptr<TlsContext> context_;

@@ -24,6 +24,7 @@ namespace {
 
 // The most finished connections that the kernel queues until accept(2) takes them. The kernel
 // lowers this limit to /proc/sys/net/core/somaxconn.
+constexpr std::chrono::milliseconds kFullQueuePause{10};
 constexpr int kBacklog = 4096;
 // With more unsent bytes than this in the kernel, the socket is not writable. A higher value makes
 // a signal wait longer behind data. With a lower one the network may run dry between two loop
@@ -83,7 +84,7 @@ Fd listen_unix(const std::string& path) {
     if (::lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode)) throw UserError(path + ": exists and is no socket");
         try {
-            (void)connect_unix(path);
+            (void)connect_unix(path, EventLoop::kNever);
             throw UserError(path + ": another server listens there");
         } catch (const SysError& error) {
             // A socket file outlives its server. Only ECONNREFUSED proves that no server listens.
@@ -156,13 +157,18 @@ Fd connect_tcp(const Address& address, const WaitLimit& limit) {
     return socket;
 }
 
-Fd connect_unix(const std::string& path) {
+Fd connect_unix(const std::string& path, const WaitLimit& limit) {
     const sockaddr_un address = unix_address(path);
-    // A blocking socket: the call waits only while the server's accept queue is full. A
-    // non-blocking one would fail with EAGAIN then.
-    Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address),
-          "connect " + path);
+    // poll(2) does not report room in the server's accept queue, so a full one is tried again.
+    Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+           -1) {
+        if (errno != EAGAIN && errno != EINTR) throw SysError("connect " + path);
+        const auto now = EventLoop::Clock::now();
+        if (now >= limit.deadline) throw SysError("connect " + path, ETIMEDOUT);
+        const auto again = std::min<EventLoop::Time>(limit.deadline, now + kFullQueuePause);
+        (void)wait_for_events(-1, 0, {again, limit.cancel_fd});
+    }
     return socket;
 }
 

@@ -34,8 +34,9 @@ std::optional<Fd> accept_connection(int listening);
 void finish_connect(int socket, const Address& address, const WaitLimit& limit);
 // Calls begin_connect() and finish_connect().
 [[nodiscard]] Fd connect_tcp(const Address& address, const WaitLimit& limit);
-// Connects to a unix socket. Blocks only while the server's accept queue is full. Throws SysError.
-[[nodiscard]] Fd connect_unix(const std::string& path);
+// Connects to a unix socket. Blocks while the server's accept queue is full, at most up to `limit`.
+// Throws SysError or WaitCanceled.
+[[nodiscard]] Fd connect_unix(const std::string& path, const WaitLimit& limit);
 
 // When a silent peer counts as dead: after `count` intervals without an answer from its kernel.
 struct KeepAlive {
