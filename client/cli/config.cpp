@@ -1,6 +1,8 @@
 #include "client/cli/config.hpp"
 
 #include "client/cli/forward_spec.hpp"
+#include "client/cli/jump.hpp"
+#include "client/cli/ssh_answer.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_names.hpp"
 #include "common/base/config.hpp"
@@ -38,6 +40,10 @@ ConnectionSettings take_settings(ConfigTable& table) {
     settings.user = take_text(table, "user");
     table.take("identity", settings.identities);
     settings.ssh_config = take_text(table, "ssh_config");
+    settings.jump = take_text(table, "jump");
+    if (const auto why = settings.jump ? find_jump_error(*settings.jump) : std::nullopt) {
+        throw UserError("config.toml: jump: " + *why);
+    }
     table.take("accept_new", settings.accept_new);
     table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
     table.take("share", settings.share, parse_duration, "a duration, such as \"60s\"");
@@ -108,7 +114,7 @@ void configure(ClientOptions& options) {
     if (target) require_safe_host(target->host);
     if (settings.user) require_safe_user(*settings.user);
     const bool wants_ssh = target && !settings.via && !options.plaintext;
-    if (wants_ssh) fill_in(settings, ask_ssh(target->host, settings));
+    if (wants_ssh) apply_ssh_answer(ask_ssh(target->host, settings), options);
     if (settings.clear_forwardings.value_or(false)) settings.forwards.clear();
 }
 

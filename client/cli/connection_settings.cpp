@@ -39,11 +39,17 @@ std::optional<Linger> parse_linger(std::string_view text) {
 }
 
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more) {
+    // The earlier source decides about proxy_command and jump together: only one can be used.
+    const bool has_way = settings.proxy_command || settings.jump;
+    const auto proxy_command = has_way ? settings.proxy_command : more.proxy_command;
+    const auto jump = has_way ? settings.jump : more.jump;
     visit_fields(
         [](auto& ours, const auto& theirs) {
             if (!is_given(ours)) ours = theirs;
         },
         settings, more);
+    settings.proxy_command = proxy_command;
+    settings.jump = jump;
 }
 
 bool is_host(std::string_view target) {

@@ -57,6 +57,9 @@ struct ConnectionSettings {
     std::optional<AddressFamily> family;
     std::optional<std::string> bind_address;   // The local address to connect from.
     std::optional<std::string> proxy_command;  // Its stdin and stdout lead to the server; "none".
+    // Jump hosts: "sshd:[user@]host[:port],...", the first hop first; "none". It and proxy_command
+    // exclude each other.
+    std::optional<std::string> jump;
     std::optional<unsigned> connection_attempts;
     // The local kernel probes a silent peer at this interval; after so many unanswered probes the
     // peer counts as dead.
@@ -95,6 +98,7 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.family...);
     visit(settings.bind_address...);
     visit(settings.proxy_command...);
+    visit(settings.jump...);
     visit(settings.connection_attempts...);
     visit(settings.alive_interval...);
     visit(settings.alive_count...);

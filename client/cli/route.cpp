@@ -72,6 +72,10 @@ TlsRoute resolve_tls_route(const ClientOptions& options) {
     TlsRoute route;
     route.target = resolve_target(options);
     route.proxy_command = resolve_proxy(settings, route.target);
+    if (settings.jump) {
+        route.jump = resolve_jump(*settings.jump, route.target, settings.ssh_config,
+                                  settings.batch_mode.value_or(false));
+    }
     route.family = settings.family.value_or(AddressFamily::Any);
     route.bind_address = settings.bind_address.value_or("");
     route.connection_attempts = std::max(1U, settings.connection_attempts.value_or(1));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "client/cli/client_options.hpp"
+#include "client/cli/jump.hpp"
 #include "client/cli/target.hpp"
 #include "common/net/address.hpp"
 #include "common/net/socket.hpp"
@@ -39,6 +40,7 @@ struct LoginKeys {
 struct TlsRoute {
     Target target;
     std::optional<std::string> proxy_command;  // Tokens are expanded. Absent: TCP.
+    std::optional<JumpCommand> jump;           // Used like proxy_command, without a shell.
     AddressFamily family = AddressFamily::Any;
     std::string bind_address;  // The local address; empty: the kernel chooses one.
     unsigned connection_attempts = 1;

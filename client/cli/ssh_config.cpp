@@ -1,6 +1,8 @@
 #include "client/cli/ssh_config.hpp"
 
+#include "client/cli/ssh_cache.hpp"
 #include "client/cli/ssh_names.hpp"
+#include "client/cli/ssh_values.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -32,29 +34,6 @@ constexpr auto kSshTimeout = 5s;
 constexpr std::size_t kMaxFile = std::size_t{1024} * 1024;
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
-// A line of ssh_config(5): a keyword in any case, then blanks or one "=", then arguments.
-struct Line {
-    std::string keyword;
-    std::string_view rest;
-};
-
-Line parse_line(std::string_view line) {
-    constexpr std::string_view kBlank = " \t\r";
-    const std::size_t begin = std::min(line.find_first_not_of(kBlank), line.size());
-    line.remove_prefix(begin);
-    const std::size_t end = std::min(line.find_first_of(" \t\r="), line.size());
-    Line parsed{to_lower(line.substr(0, end)), line.substr(end)};
-    parsed.rest.remove_prefix(
-        std::min(parsed.rest.find_first_not_of(" \t\r="), parsed.rest.size()));
-    while (!parsed.rest.empty() && kBlank.find(parsed.rest.back()) != std::string_view::npos)
-        parsed.rest.remove_suffix(1);
-    return parsed;
-}
-
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 bool may_be_for(std::string_view patterns, std::string_view host) {
     std::string plain(patterns);
     std::replace(plain.begin(), plain.end(), '\t', ' ');
@@ -64,21 +43,6 @@ bool may_be_for(std::string_view patterns, std::string_view host) {
         if (matches_pattern(to_lower(host), to_lower(pattern))) return true;
     }
     return false;
-}
-
-// Returns the paths where ssh may be. Leaves out frsh itself, installed under the name "ssh".
-std::vector<std::string> find_ssh() {
-    struct stat own {};
-    (void)::stat("/proc/self/exe", &own);
-    const char* const path = std::getenv("PATH");
-    std::vector<std::string> programs = search_path("ssh", path != nullptr ? path : "/usr/bin");
-    programs.emplace_back("/usr/bin/ssh.openssh");  // Where frsh-as-ssh moves it.
-    std::erase_if(programs, [&](const std::string& program) {
-        struct stat status {};
-        return ::stat(program.c_str(), &status) == -1 ||
-               (status.st_ino == own.st_ino && status.st_dev == own.st_dev);
-    });
-    return programs;
 }
 
 // Returns all that the process writes until it ends; nothing if the deadline passes before.
@@ -108,18 +72,19 @@ std::string file_of(const ConnectionSettings& settings) {
     return settings.ssh_config.value_or(home_folder() + "/.ssh/config");
 }
 
-// Runs `ssh -G` and returns its output. Returns nothing if there is no ssh.
-std::optional<std::string> run_ssh(const std::string& host, const ConnectionSettings& settings) {
+// ssh ignores $HOME, so its file needs -F if $HOME differs from the user's home. Otherwise leave
+// out -F: with it, ssh does not read /etc/ssh/ssh_config.
+bool names_file(const ConnectionSettings& settings) {
+    return settings.ssh_config || home_folder() != current_user().home;
+}
+
+// Runs `ssh -G` with these options and returns its output. Returns nothing if there is no ssh.
+std::optional<std::string> run_ssh(const std::string& host,
+                                   const std::vector<std::string>& options) {
     SpawnRequest request;
     request.programs = find_ssh();
-    if (request.programs.empty()) return std::nullopt;
     request.argv = {"ssh", "-G"};
-    if (settings.user) request.argv.insert(request.argv.end(), {"-l", *settings.user});
-    // ssh ignores $HOME, so its file needs -F if $HOME differs from the user's home. Otherwise
-    // leave out -F: with it, ssh does not read /etc/ssh/ssh_config.
-    if (settings.ssh_config || home_folder() != current_user().home) {
-        request.argv.insert(request.argv.end(), {"-F", file_of(settings)});
-    }
+    request.argv.insert(request.argv.end(), options.begin(), options.end());
     request.argv.insert(request.argv.end(), {"--", host});
     for (char** entry = environ; *entry != nullptr; ++entry)
         request.env.emplace_back(*entry);
@@ -139,50 +104,108 @@ std::optional<std::string> run_ssh(const std::string& host, const ConnectionSett
     return text;
 }
 
-// ssh has replaced all tokens already, so a "%" that is left stands for itself.
-std::string as_literal(const std::string& value) {
-    std::string literal;
-    for (const char c : value)
-        literal += c == '%' ? std::string("%%") : std::string(1, c);
-    return literal;
+// Returns the lines of `answer` that are not in `usual`.
+std::string difference(const std::string& answer, const std::string& usual) {
+    const std::vector<std::string_view> known = split(usual, '\n');
+    std::string text;
+    for (const std::string_view line : split(answer, '\n')) {
+        if (std::find(known.begin(), known.end(), line) == known.end()) {
+            text.append(line).append("\n");
+        }
+    }
+    return text;
+}
+
+// Returns what ssh has set for the host, from the cache or from ssh; nothing if there is no ssh.
+std::optional<std::string> settings_text(const std::string& host,
+                                         const ConnectionSettings& settings) {
+    const std::vector<std::string> programs = find_ssh();
+    if (programs.empty()) return std::nullopt;
+    std::vector<std::string> options;
+    if (settings.user) options.insert(options.end(), {"-l", *settings.user});
+    std::vector<std::string> files{file_of(settings)};
+    if (names_file(settings)) {
+        options.insert(options.end(), {"-F", file_of(settings)});
+    } else {
+        files.emplace_back("/etc/ssh/ssh_config");
+    }
+    // A NUL ends each part, so that no two questions look alike.
+    std::string question = host + '\0' + std::to_string(::geteuid()) + '\0' + current_user().home;
+    for (const std::string& word : options)
+        question += '\0' + word;
+    const SshSources before = survey_ssh_files(programs, files);
+    if (auto known = recall_ssh_answer(question, before)) return known;
+    const auto answer = run_ssh(host, options);
+    const auto usual = answer ? run_ssh(host, {"-F", "none"}) : std::nullopt;
+    if (!usual) return std::nullopt;
+    const std::string text = difference(*answer, *usual);
+    const SshSources after = survey_ssh_files(programs, files);
+    if (after.state == before.state) remember_ssh_answer(question, after, text);
+    return text;
 }
 
 }  // namespace
 
+std::vector<std::string> find_ssh() {
+    struct stat own {};
+    (void)::stat("/proc/self/exe", &own);
+    const char* const path = std::getenv("PATH");
+    std::vector<std::string> programs = search_path("ssh", path != nullptr ? path : "/usr/bin");
+    programs.emplace_back("/usr/bin/ssh.openssh");  // Where frsh-as-ssh moves it.
+    std::erase_if(programs, [&](const std::string& program) {
+        struct stat status {};
+        return ::stat(program.c_str(), &status) == -1 ||
+               (status.st_ino == own.st_ino && status.st_dev == own.st_dev);
+    });
+    return programs;
+}
+
+SshLine parse_ssh_line(std::string_view line) {
+    constexpr std::string_view kBlank = " \t\r";
+    const std::size_t begin = std::min(line.find_first_not_of(kBlank), line.size());
+    line.remove_prefix(begin);
+    const std::size_t end = std::min(line.find_first_of(" \t\r="), line.size());
+    SshLine parsed{to_lower(line.substr(0, end)), line.substr(end)};
+    parsed.rest.remove_prefix(
+        std::min(parsed.rest.find_first_not_of(" \t\r="), parsed.rest.size()));
+    while (!parsed.rest.empty() && kBlank.find(parsed.rest.back()) != std::string_view::npos)
+        parsed.rest.remove_suffix(1);
+    return parsed;
+}
+
+bool is_dynamic_ssh_line(const SshLine& line) {
+    if (line.rest.find("${") != std::string_view::npos) return true;
+    if (line.keyword == "include") return line.rest.find('%') != std::string_view::npos;
+    if (line.keyword == "canonicalizehostname") return to_lower(line.rest) != "no";
+    if (line.keyword != "match") return false;
+    const auto words = cut_words(line.rest);
+    if (!words) return true;
+    return std::any_of(words->begin(), words->end(), [](const std::string& word) {
+        std::string name = to_lower(word);
+        if (name.starts_with('!')) name.erase(0, 1);
+        name.resize(std::min(name.find('='), name.size()));
+        return name == "exec" || name == "localnetwork" || name == "version" ||
+               name == "sessiontype" || name == "command";
+    });
+}
+
 bool may_speak_of(std::string_view text, std::string_view host) {
     bool is_for_host = true;  // Lines before the first "Host" are for all hosts.
     for (const std::string_view line : split(text, '\n')) {
-        const Line parsed = parse_line(line);
+        const SshLine parsed = parse_ssh_line(line);
         if (parsed.keyword == "host") {
             is_for_host = may_be_for(parsed.rest, host);
         } else if (parsed.keyword == "match") {
             is_for_host = true;
-        } else if (is_for_host &&
-                   is_one_of(parsed.keyword, {"hostname", "user", "identityfile", "include"})) {
+        } else if (is_for_host && !parsed.keyword.empty() && parsed.keyword[0] != '#' &&
+                   parsed.keyword != "port") {
             return true;
         }
     }
     return false;
 }
 
-ConnectionSettings parse_ssh_settings(std::string_view text) {
-    ConnectionSettings settings;
-    for (const std::string_view line : split(text, '\n')) {
-        const Line parsed = parse_line(line);
-        const std::string value(parsed.rest);
-        if (parsed.keyword == "hostname" && !value.empty()) settings.address = as_literal(value);
-        if (parsed.keyword == "user" && !value.empty()) settings.user = value;
-        const bool is_usual = value.starts_with("~/.ssh/id_") &&
-                              is_one_of(value.substr(10), {"rsa", "dsa", "ecdsa", "ecdsa_sk",
-                                                           "ed25519", "ed25519_sk", "xmss"});
-        if (parsed.keyword == "identityfile" && !is_usual && value != "none") {
-            settings.first_identities.push_back(value);
-        }
-    }
-    return settings;
-}
-
-ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& settings) {
+SshAnswer ask_ssh(const std::string& host, const ConnectionSettings& settings) {
     if (settings.ssh_config == "none") return {};
     const std::string file = file_of(settings);
     try {
@@ -191,24 +214,27 @@ ConnectionSettings ask_ssh(const std::string& host, const ConnectionSettings& se
         if (settings.ssh_config) throw;
         return {};
     }
-    const auto answer = run_ssh(host, settings);
-    if (!answer) {
+    const auto text = settings_text(host, settings);
+    if (!text) {
         log::info(file + " is left aside: there is no ssh here to read it");
         return {};
     }
-    ConnectionSettings said = parse_ssh_settings(*answer);
+    SshAnswer answer = parse_ssh_answer(*text);
+    ConnectionSettings& said = answer.options.settings;
     const std::string user = settings.user.value_or(said.user.value_or(""));
     const SshTokens tokens{{'d', home_folder()},
                            {'h', said.address.value_or("")},
                            {'r', user},
                            {'u', current_user().name}};
-    for (std::string& path : said.first_identities) {
-        // If another token is in the path, it stays, and the path names no file.
+    // If another token is in a path, it stays, and the path names no file.
+    const auto expand = [&tokens](std::string& path) {
         path = expand_home(expand_tokens(path, tokens).value_or(path));
-    }
+    };
+    std::for_each(said.first_identities.begin(), said.first_identities.end(), expand);
+    if (said.identity_agent) expand(*said.identity_agent);
     log::info("ssh -G: " +
               escape_controls(said.user.value_or("") + "@" + said.address.value_or("")));
-    return said;
+    return answer;
 }
 
 }  // namespace frsh

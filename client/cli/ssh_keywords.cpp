@@ -1,5 +1,7 @@
 // `-o Key=Value`: the keywords of ssh_config(5). Tables list them all.
 #include "client/cli/forward_spec.hpp"
+#include "client/cli/jump.hpp"
+#include "client/cli/ssh_keyword_lists.hpp"
 #include "client/cli/ssh_options.hpp"
 #include "client/cli/ssh_values.hpp"
 #include "common/base/text.hpp"
@@ -251,6 +253,20 @@ Why local_command(SshKeywords& keywords, const Value& value) {
     return command<&SshOptions::local_command>(keywords, value);
 }
 
+// The first of ProxyCommand and ProxyJump wins.
+Why proxy_command(SshKeywords& keywords, const Value& value) {
+    if (keywords.options.settings.jump) return "";
+    return command<&ConnectionSettings::proxy_command>(keywords, value);
+}
+
+Why proxy_jump(SshKeywords& keywords, const Value& value) {
+    if (auto why = find_jump_error(value.words[0])) return *why;
+    if (!keywords.options.settings.proxy_command && !keywords.options.settings.jump) {
+        keywords.options.settings.jump = value.words[0];
+    }
+    return "";
+}
+
 Why control_master(SshKeywords& keywords, const Value& value) {
     const std::string word = to_lower(value.words[0]);
     const bool is_off = word == "no" || word == "false";
@@ -308,7 +324,8 @@ constexpr Keyword kKeywords[] = {
     {"permitlocalcommand", flag<&SshOptions::permits_local_command>},
     {"port", port},
     {"protocolkeepalives", duration<&ConnectionSettings::alive_interval>},
-    {"proxycommand", command<&ConnectionSettings::proxy_command>, true},
+    {"proxycommand", proxy_command, true},
+    {"proxyjump", proxy_jump},
     {"pubkeyauthentication", on_only},
     {"refuseconnection", refuse_connection},
     {"remotecommand", remote_command, true},
@@ -326,49 +343,14 @@ constexpr Keyword kKeywords[] = {
     {"userknownhostsfile", files<&ConnectionSettings::user_known_hosts>},
 };
 
-// Accepted and ignored: parameters of ssh's own protocol, of what it shares or shows, of other ways
-// to log in than by a key, and keywords that ssh itself ignores. Taken from OpenSSH 9.2 (Debian's)
-// and 10.
-constexpr std::string_view kWithoutEffect =
-    " addkeystoagent afstokenpassing canonicaldomains canonicalizefallbacklocal"
-    " canonicalizemaxdots canonicalizepermittedcnames casignaturealgorithms"
-    " challengeresponseauthentication channeltimeout checkhostip cipher ciphers compression"
-    " compressionlevel controlpath controlpersist dsaauthentication enableescapecommandline"
-    " enablesshkeysign fallbacktorsh fingerprinthash forwardx11timeout"
-    " globalknownhostsfile2 gssapiauthentication gssapiclientidentity"
-    " gssapikexalgorithms gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity"
-    " gssapitrustdns hashknownhosts hostbasedacceptedalgorithms hostbasedauthentication"
-    " hostbasedkeytypes hostkeyalgorithms ipqos kbdinteractiveauthentication"
-    " kbdinteractivedevices keepalive kerberosauthentication kerberostgtpassing kexalgorithms"
-    " logverbose macs nohostauthenticationforlocalhost numberofpasswordprompts"
-    " obscurekeystroketiming passwordauthentication permitremoteopen preferredauthentications"
-    " protocol pubkeyacceptedalgorithms pubkeyacceptedkeytypes rekeylimit requiredrsasize"
-    " rhostsauthentication rhostsrsaauthentication rsaauthentication securitykeyprovider"
-    " skeyauthentication streamlocalbindmask streamlocalbindunlink syslogfacility tag"
-    " tcpkeepalive tisauthentication tunneldevice updatehostkeys useblacklistedkeys"
-    " useprivilegedport userknownhostsfile2 useroaming usersh verifyhostkeydns versionaddendum"
-    " visualhostkey warnweakcrypto xauthlocation ";
-
-// Refused unless switched off: the user relies on their effect.
-constexpr std::string_view kOnlyOff =
-    " bindinterface canonicalizehostname certificatefile forwardagent forwardx11"
-    " forwardx11trusted gssapidelegatecredentials pkcs11provider proxyjump proxyusefdpass"
-    " revokedhostkeys smartcarddevice tunnel ";
-
-// Each name in `names` stands between two blanks.
-bool is_listed(std::string_view names, std::string_view name) {
-    const std::string word = std::string(" ").append(name).append(" ");
-    return names.find(word) != std::string_view::npos;
-}
-
 // Returns how a keyword in lower case is applied; nothing for an unknown one.
 std::optional<Keyword> find_keyword(std::string_view name) {
     const auto* const found =
         std::find_if(std::begin(kKeywords), std::end(kKeywords),
                      [&](const Keyword& keyword) { return keyword.name == name; });
     if (found != std::end(kKeywords)) return *found;
-    if (is_listed(kWithoutEffect, name)) return Keyword{name, harmless};
-    if (is_listed(kOnlyOff, name)) return Keyword{name, off_only};
+    if (is_without_effect(name)) return Keyword{name, harmless};
+    if (is_only_off(name)) return Keyword{name, off_only};
     return std::nullopt;
 }
 

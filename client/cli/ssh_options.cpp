@@ -1,6 +1,7 @@
 #include "client/cli/ssh_options.hpp"
 
 #include "client/cli/forward_spec.hpp"
+#include "client/cli/jump.hpp"
 #include "client/cli/ssh_names.hpp"
 #include "common/base/text.hpp"
 
@@ -118,14 +119,19 @@ Verdict refuse_forwarding(Scan& scan, const std::string&) {
 
 constexpr char kAddressKey[] = "BindAddress";
 constexpr char kEscapeKey[] = "EscapeChar";
+constexpr char kJumpKey[] = "ProxyJump";
 constexpr char kPortKey[] = "Port";
 constexpr char kUserKey[] = "User";
+
+Verdict set_jump(Scan& scan, const std::string& value) {
+    if (auto why = find_jump_error(value)) return "-J: " + *why;
+    return set_key<kJumpKey>(scan, value);
+}
 
 constexpr char kOld[] = "-1: there is no such protocol any more";
 constexpr char kAgent[] = "-A: agent forwarding is not supported";
 constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
 constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
-constexpr char kJump[] = "-J: jump hosts are not supported; -o ProxyCommand=... is";
 constexpr char kGss[] = "-K: GSSAPI is not supported";
 constexpr char kControl[] = "-O: no connection is shared, so there is none to control";
 constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
@@ -152,6 +158,7 @@ constexpr ShortOption kShortOptions[] = {
     {'G', kFlag, set_flag<&SshOptions::print_config>},
     {'h', kFlag, set_flag<&SshOptions::help>},
     {'i', kValue, add_identity},
+    {'J', kValue, set_jump},
     {'l', kValue, set_key<kUserKey>},
     {'L', kValue, forward<ForwardSpec::Kind::Local>},
     {'M', kFlag, set_to<&SshOptions::wants_sharing, true>},
@@ -180,7 +187,6 @@ constexpr ShortOption kShortOptions[] = {
     {'A', kFlag, refuse<kAgent>},
     {'B', kValue, refuse<kInterface>},
     {'I', kValue, refuse<kToken>},
-    {'J', kValue, refuse<kJump>},
     {'K', kFlag, refuse<kGss>},
     {'O', kValue, refuse<kControl>},
     {'Q', kValue, refuse<kQuery>},

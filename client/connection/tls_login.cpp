@@ -67,7 +67,7 @@ class TlsDialer {
         } catch (const ProtocolError& error) {
             throw UserError(target_name() + ": " + error.what() + kProbablyAnother);
         } catch (const TlsError& error) {
-            throw UserError(target_name() + ": " + error.what());
+            throw UserError(target_name() + through() + ": " + error.what());
         }
     }
 
@@ -98,7 +98,7 @@ class TlsDialer {
     }
 
     void connect() {
-        if (route_.proxy_command) return connect_by_command();
+        if (route_.proxy_command || route_.jump) return connect_by_command();
         for (unsigned left = route_.connection_attempts;; --left) {
             try {
                 return connect_to_any();
@@ -141,7 +141,7 @@ class TlsDialer {
     }
 
     void connect_by_command() {
-        Via via = start_via(*route_.proxy_command);
+        Via via = route_.jump ? start_jump(*route_.jump) : start_via(*route_.proxy_command);
         context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
         tls_ = std::make_unique<TlsTransport>(std::move(via.socket), *context_);
         proxy_.hold(std::move(via.child));
@@ -149,7 +149,8 @@ class TlsDialer {
 
     void wait(short events) {
         if (!wait_for_events(tls_->read_fd(), events, limit_)) {
-            throw UserError(target_name() + ": reached, but no answer in time (--connect-timeout)");
+            throw UserError(target_name() + through() +
+                            ": reached, but no answer in time (--connect-timeout)");
         }
     }
 
@@ -191,7 +192,7 @@ class TlsDialer {
             char* const room = decoder_.frames().room(16384, size);
             const IoResult got = tls_->read(room, size);
             if (got.status == IoResult::Status::EndOfFile) {
-                throw UserError(target_name() +
+                throw UserError(target_name() + through() +
                                 ": the server closed the connection before the login");
             }
             if (got.status == IoResult::Status::WouldBlock) {
@@ -334,6 +335,11 @@ class TlsDialer {
     }
 
     [[nodiscard]] const std::string& target_name() const { return route_.target.name; }
+
+    // Returns the way, for a message about a server that cannot be reached.
+    [[nodiscard]] std::string through() const {
+        return route_.jump ? " (through " + route_.jump->name + ")" : "";
+    }
 
     [[nodiscard]] std::string host_name() const {
         const HostPort& known_as = route_.target.known_as;

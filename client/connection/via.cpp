@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,18 +30,28 @@ Via start_child(SpawnRequest request, const std::string& what) {
     return {std::move(ours), std::move(std::get<Spawned>(result))};
 }
 
-}  // namespace
-
-Via start_via(const std::string& command) {
+// The child stays in this session, so that it can ask for a passphrase on the terminal.
+Via start_on_terminal(std::vector<std::string> programs, std::vector<std::string> argv,
+                      const std::string& what) {
     SpawnRequest request;
-    request.programs = {"/bin/sh"};
-    // exec: sh does not stay as a process between, and signals reach the command itself.
-    request.argv = {"sh", "-c", "exec " + command};
+    request.programs = std::move(programs);
+    request.argv = std::move(argv);
     for (char** entry = environ; *entry != nullptr; ++entry)
         request.env.emplace_back(*entry);
     request.new_session = false;
     request.ignore_interrupts = true;
-    return start_child(std::move(request), command);
+    return start_child(std::move(request), what);
+}
+
+}  // namespace
+
+Via start_via(const std::string& command) {
+    // exec: sh does not stay as a process between, and signals reach the command itself.
+    return start_on_terminal({"/bin/sh"}, {"sh", "-c", "exec " + command}, command);
+}
+
+Via start_jump(const JumpCommand& jump) {
+    return start_on_terminal(jump.programs, jump.argv, "ssh for the jump host " + jump.name);
 }
 
 Via start_local_server() {

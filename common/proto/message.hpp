@@ -349,7 +349,7 @@ struct Bye {
 };
 struct Ping {};  // Client to server: a request for a Pong, if its hello has the feature "ping".
 struct Pong {};  // The answer.
-struct Error {  // Both ways: the reason why the sender closes this connection.
+struct Error {   // Both ways: the reason why the sender closes this connection.
     std::string reason;  // "protocol", "version", "busy", "denied", "timeout", "shutdown", "gone"
     std::string message;
     std::optional<std::uint64_t> retry_after;  // Seconds.

@@ -78,6 +78,82 @@ class ClientFile(TlsCase):
         self.one_line(client.run("box", "true"), "not trusted", "not a regular file")
 
 
+class Jump(TlsCase):
+    """Jump hosts. An ssh of the test plays `ssh -W`, and writes down its arguments."""
+
+    def jumping(self, config=""):
+        client, _ = self.trusting()
+        with open(os.path.join(client.home, ".ssh/id_ed25519.pub")) as file:
+            self.authorize(file.read())
+        folder = os.path.join(client.home, "bin")
+        write(os.path.join(folder, "ssh"), f"""#!{sys.executable}
+import os, select, socket, sys
+if "-G" in sys.argv:
+    os.execv("/usr/bin/ssh", sys.argv)
+with open({os.path.join(client.home, "asked")!r}, "a") as file:
+    file.write(" ".join(sys.argv[1:]) + "\\n")
+host, port = sys.argv[sys.argv.index("-W") + 1].rsplit(":", 1)
+if sys.argv[-1] == "broken":
+    sys.exit("ssh: connect to host broken: refused")
+there = socket.create_connection((host, int(port)))
+ends = {{0: lambda b: there.sendall(b), there.fileno(): lambda b: os.write(1, b)}}
+while True:
+    for fd in select.select(list(ends), [], [])[0]:
+        data = os.read(fd, 65536)
+        if not data:
+            sys.exit()
+        ends[fd](data)
+""", 0o700)
+        write(os.path.join(client.home, ".ssh/config"), config)
+        client.env["PATH"] = folder + ":/usr/bin:/bin"
+
+        def asked():
+            path = os.path.join(client.home, "asked")
+            with contextlib.suppress(FileNotFoundError), open(path) as file:
+                lines = file.read().splitlines()
+                os.unlink(path)
+                return lines
+            return []
+
+        return client, asked
+
+    def test_a_hop_with_an_sshd_leads_to_the_server(self):
+        client, asked = self.jumping()
+        result = client.run("-J", "sshd:a,sshd:me@b:23", self.target, "echo hi")
+        self.assertEqual((result.code, result.out, result.err), (0, b"hi\n", ""), result)
+        self.assertEqual(asked(), [f"-W {self.target} -J a -l me -p 23 -- b"])
+        self.assertEqual(client.run("-J", "none", self.target, "echo hi").out, b"hi\n")
+        self.assertEqual(asked(), [])
+
+    def test_proxyjump_of_ssh_config_is_followed(self):
+        client, asked = self.jumping("Host *\n ProxyJump bastion\n")
+        self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+        self.assertEqual(asked(), [f"-W {self.target} -- bastion"])
+        # The command line has precedence; the first of -J and ProxyCommand wins.
+        client.run("-J", "sshd:other", "-o", "ProxyCommand=false", self.target, "true")
+        self.assertEqual(asked(), [f"-W {self.target} -- other"])
+        client.run("-o", "ProxyCommand=false", "-J", "sshd:other", self.target, "true")
+        self.assertEqual(asked(), [])
+
+    def test_jump_of_config_toml_is_followed(self):
+        client, asked = self.jumping()
+        write(os.path.join(client.home, ".config/frsh/config.toml"), '[defaults]\njump = "sshd:c"\n')
+        self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
+        self.assertEqual(asked(), [f"-W {self.target} -- c"])
+
+    def test_the_hop_that_fails_is_named(self):
+        client, _ = self.jumping()
+        result = client.run("-J", "sshd:broken", self.target, "true")
+        self.assertEqual(result.code, 255, result)
+        self.assertIn("through sshd:broken", result.err)
+
+    def test_a_hop_that_could_be_an_option_or_a_command_is_refused(self):
+        client, asked = self.jumping()
+        for hop in ("sshd:-oProxyCommand=x", "sshd:$(x)", "sshd:a;b", "sshd:", "a", "sshd:a,", ""):
+            self.one_line(client.run("-J", hop, self.target, "true"), "frsh: ")
+        self.assertEqual(asked(), [])
+
+
 class SshFile(TlsCase):
     def configured(self, text):
         client, _ = self.trusting()
@@ -102,6 +178,80 @@ class SshFile(TlsCase):
         # frsh's own port, not sshd's.
         result = client.run("-v", "--connect-timeout", "2s", "box", "true")
         self.assertIn("127.0.0.1:7722", result.err)
+
+    def box(self, extra):
+        """Returns a client with these settings for a box, and a function that runs there."""
+        client = self.configured(self.host() + "".join(f" {line}\n" for line in extra))
+        return client, lambda *words, v=(): client.run(*v, f"box:{self.server.port}", *words)
+
+    def test_ssh_config_sets_what_an_option_would_set(self):
+        client, run = self.box(["SetEnv LC_OF=file", "StrictHostKeyChecking yes",
+                                f"UserKnownHostsFile {self.folder}/hosts",
+                                "RemoteCommand echo $LC_OF"])
+        self.assertIn("known", run("true").err)  # No such host in that file.
+        known = os.path.join(client.home, ".config/frsh/known_hosts")
+        os.rename(known, os.path.join(self.folder, "hosts"))
+        result = run()
+        self.assertEqual((result.code, result.out, result.err), (0, b"file\n", ""), result)
+        # The command line has precedence.
+        self.assertEqual(run("echo $LC_OF", v=["-o", "SetEnv LC_OF=mine"]).out, b"mine\n")
+
+    def test_what_is_set_and_not_acted_on_is_named_once(self):
+        _, run = self.box(["Compression yes", "ForwardAgent yes", "ForwardX11 yes"])
+        result = run("echo hi")
+        self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
+        for name, times in (("ForwardAgent", 1), ("ForwardX11:", 1), ("ompression", 0)):
+            self.assertEqual(result.err.count(name), times, result)
+        said = run("true", v=["-v"]).err
+        for name in ("ForwardAgent", "ForwardX11:", "compression"):
+            self.assertEqual(said.count(name), 1, said)
+        self.assertEqual(run("echo hi", v=["-q"]).err, "")
+
+    def counted(self, text):
+        """A client whose ssh counts its calls, and a function that returns and clears the count."""
+        client = self.configured(text)
+        calls = os.path.join(client.home, "calls")
+        write(os.path.join(client.home, "bin/ssh"),
+              f'#!/bin/sh\necho >>{calls}\nexec /usr/bin/ssh "$@"\n', 0o700)
+        client.env["PATH"] = os.path.join(client.home, "bin") + ":/usr/bin:/bin"
+
+        def count():
+            result = client.run(f"box:{self.server.port}", "echo hi")
+            self.assertEqual(result.out, b"hi\n", result)
+            with contextlib.suppress(FileNotFoundError), open(calls) as file:
+                number = len(file.readlines())
+                os.unlink(calls)
+                return number
+            return 0
+
+        return client, count
+
+    def test_the_answer_of_ssh_is_cached_until_a_file_changes(self):
+        included = os.path.join(self.folder, "included")
+        write(included, "# empty\n")
+        client, count = self.counted(f"Include {included}*\n" + self.host())
+        self.assertGreater(count(), 0)
+        wait_until(lambda: count() == 0, "an answer from the cache")
+        cache = os.path.join(client.runtime, "state/frsh/ssh-config")
+        for name in os.listdir(cache):
+            self.assertEqual(os.stat(os.path.join(cache, name)).st_mode & 0o777, 0o600)
+        write(included, "# another\n")
+        self.assertGreater(count(), 0)
+        wait_until(lambda: count() == 0, "an answer from the cache")
+        write(included + "-more", "# one more file for the pattern\n")
+        self.assertGreater(count(), 0)
+        wait_until(lambda: count() == 0, "an answer from the cache")
+        # A damaged file is ignored.
+        for name in os.listdir(cache):
+            with open(os.path.join(cache, name), "r+b") as file:
+                file.seek(-3, os.SEEK_END)
+                file.write(b"x")
+        self.assertGreater(count(), 0)
+
+    def test_an_answer_that_a_program_decides_is_not_cached(self):
+        _, count = self.counted(self.host() + 'Match exec "true"\n Compression yes\n')
+        for _ in range(4):
+            self.assertGreater(count(), 0)
 
     def test_a_configured_key_does_not_exclude_the_usual_keys(self):
         client = self.configured(self.host().replace("%d/held", "%d/none"))

@@ -67,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_refusal(error, lines);
     }
     // Without "Host" and "Match" the settings are for every host, so they must not be overlooked.
-    const frsh::ConnectionSettings said = frsh::parse_ssh_settings(input);
+    const frsh::ConnectionSettings said = frsh::parse_ssh_answer(input).options.settings;
     if (said.user && frsh::to_lower(input).find("host") == std::string::npos) {
         frsh::must(frsh::may_speak_of(input, "h"), "a user that is said is asked for");
     }

@@ -1,5 +1,6 @@
 #include "client/forward/socks.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <string>

@@ -231,7 +231,7 @@ TEST_CASE("settings: a target is split into user, host and port") {
 
 TEST_CASE("ssh configuration: ssh runs only if its file may matter") {
     CHECK_FALSE(may_speak_of("", "host"));
-    CHECK_FALSE(may_speak_of("# User a\nPort 22\nForwardAgent no\n", "host"));
+    CHECK_FALSE(may_speak_of("# User a\nPort 22\n", "host"));
     CHECK(may_speak_of("user=a", "host"));
     CHECK(may_speak_of("\t HostName  b\r\n", "host"));
     CHECK(may_speak_of("Include other\n", "host"));
@@ -242,10 +242,43 @@ TEST_CASE("ssh configuration: ssh runs only if its file may matter") {
     CHECK_FALSE(may_speak_of("Match user b\nPort 1\nHost other\nInclude x\n", "host"));
 }
 
+TEST_CASE("ssh configuration: a keyword without an effect here is noted once") {
+    const SshAnswer answer = parse_ssh_answer(
+        "setenv A=b c\nsetenv D=e\nserveraliveinterval 7\nproxycommand nc \"%h\" 1\n"
+        "localforward 1 h:2\nlocalforward 3 h:4\nforwardagent yes\ncompression yes\n"
+        "certificatefile ~/.ssh/c\nnewkeyword x\n");
+    CHECK(answer.options.set_env == Strings{"A=b c", "D=e"});
+    CHECK(answer.options.settings.alive_interval == std::chrono::seconds(7));
+    CHECK(answer.options.settings.proxy_command == "nc \"%h\" 1");
+    Strings loud;
+    Strings quiet;
+    for (const SshAnswer::Note& note : answer.notes)
+        (note.matters ? loud : quiet).push_back(note.keyword);
+    CHECK(loud == Strings{"LocalForward", "ForwardAgent", "CertificateFile"});
+    CHECK(quiet == Strings{"compression", "newkeyword"});
+}
+
+TEST_CASE("ssh configuration: a line that a program or a variable decides is dynamic") {
+    const auto is_dynamic = [](std::string_view line) {
+        return is_dynamic_ssh_line(parse_ssh_line(line));
+    };
+    for (const char* const line : {"Match exec true", "match host a !exec=\"x\"", "User ${ME}",
+                                   "Include %d/x", "CanonicalizeHostname yes", "Match \"a"}) {
+        INFO(line);
+        CHECK(is_dynamic(line));
+    }
+    for (const char* const line : {"Match host exec.example", "HostName %h.example", "Host exec",
+                                   "CanonicalizeHostname no", "Include ~/x", "# Match exec a"}) {
+        INFO(line);
+        CHECK_FALSE(is_dynamic(line));
+    }
+}
+
 TEST_CASE("ssh configuration: the port is never taken") {
-    const ConnectionSettings said = parse_ssh_settings(
+    const SshAnswer answer = parse_ssh_answer(
         "user bob\nhostname 192.0.2.9\nport 2222\nidentityfile ~/.ssh/id_rsa\n"
         "identityfile ~/.ssh/work key\nidentityfile ~/.ssh/id_ed25519_sk\nidentityfile none\n");
+    const ConnectionSettings& said = answer.options.settings;
     CHECK(said.user == "bob");
     CHECK(said.address == "192.0.2.9");
     CHECK_FALSE(said.port);

@@ -1,6 +1,7 @@
 #include "server/forward/connect_channel.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
