@@ -175,7 +175,6 @@ void ConnectChannel::end(Outcome outcome) {
     } else {
         record.out.eof = true;
     }
-    record.err.eof = true;
     // A record of a run that was observed requires a `started` before it.
     if (!std::holds_alternative<NotStarted>(record.outcome) && !was_connected_) {
         was_connected_ = is_started_due_ = true;
