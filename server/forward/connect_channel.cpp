@@ -99,6 +99,7 @@ void ConnectChannel::begin(Fd socket) {
 void ConnectChannel::on(const msg::Data& data) {
     if (data.stream != StreamId::Stdin) throw ProtocolError("output from a client");
     if (in_) return in_->data(data);
+    if (state_ != State::Connecting) return;  // On its way when the channel ended.
     if (data.offset != early_.size() || early_eof_) throw ProtocolError("data at a wrong offset");
     if (early_.size() + data.bytes.size() > kInitialWindow) {
         throw ProtocolError("data above the limit");
@@ -109,6 +110,7 @@ void ConnectChannel::on(const msg::Data& data) {
 void ConnectChannel::on(const msg::Eof& eof) {
     if (eof.stream != StreamId::Stdin) throw ProtocolError("an end of output from a client");
     if (in_) return in_->eof(eof.offset);
+    if (state_ != State::Connecting) return;
     if (eof.offset != early_.size()) throw ProtocolError("an eof at a wrong offset");
     early_eof_ = eof.offset;
 }
@@ -127,6 +129,11 @@ void ConnectChannel::on(const msg::Cancel&) {
     if (state_ != State::Connecting && state_ != State::Open) return;
     reset();
     end(Canceled{});
+    // Closing both descriptors sends the RST at once. A shutdown(2) before it would send a FIN.
+    if (in_) arrived_ = in_->resume();
+    in_.reset();
+    out_.reset();
+    socket_ = -1;
 }
 
 std::optional<Offset> ConnectChannel::resume(const msg::Resume::Point& point) {
@@ -134,7 +141,7 @@ std::optional<Offset> ConnectChannel::resume(const msg::Resume::Point& point) {
     if (out_) out_->resume(point.out);
     if (state_ == State::Told) state_ = State::Ended;
     is_started_due_ = was_connected_;
-    return in_ ? in_->resume() : early_.size();
+    return in_ ? in_->resume() : arrived_.value_or(early_.size());
 }
 
 void ConnectChannel::abandon(Termination::First, Time) {
@@ -171,10 +178,9 @@ void ConnectChannel::end(Outcome outcome) {
     if (out_) {
         out_->close();
         record.out = out_->summary();
-        in_->close();
-    } else {
-        record.out.eof = true;
+        if (!std::holds_alternative<Canceled>(record.outcome)) in_->close();
     }
+    // No `eof` of stderr is ever sent, so the record claims none.
     // A record of a run that was observed requires a `started` before it.
     if (!std::holds_alternative<NotStarted>(record.outcome) && !was_connected_) {
         was_connected_ = is_started_due_ = true;

@@ -86,6 +86,7 @@ class ConnectChannel : public ServerChannel {
     bool is_started_due_ = false;  // A `started` is to be sent.
     std::string early_;            // What the client sent before the peer accepted.
     std::optional<Offset> early_eof_;
+    std::optional<Offset> arrived_;  // Bytes of stdin, once a `cancel` has dropped in_.
     bool is_output_unwanted_ = false;
     int socket_ = -1;  // Lent by in_.
     std::unique_ptr<StdinWriter> in_;

@@ -39,7 +39,7 @@ Fd connect_to_any(const std::string& host, unsigned port) {
 }
 
 Fd connect_as_requested(const std::vector<std::string>& to) {
-    if (to.size() == 1) return connect_unix(to[0]);
+    if (to.size() == 1) return connect_unix(to[0], EventLoop::kNever);
     return connect_to_any(to[0], static_cast<unsigned>(std::stoul(to[1])));
 }
 

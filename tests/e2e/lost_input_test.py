@@ -45,17 +45,17 @@ class LostInput(Case):
             self.assertEqual(len(PART), os.path.getsize(new))
             os.unlink(new)
 
-    def test_l8_a_lost_client_is_no_end_of_the_input(self):
+    def test_l9_a_lost_client_is_no_end_of_the_input(self):
         self.cut(signal.SIGKILL, "", CUTS)
 
-    def test_l8_a_lost_client_is_no_end_of_the_input_for_a_command_that_ignores_signals(self):
+    def test_l9_a_lost_client_is_no_end_of_the_input_for_a_command_that_ignores_signals(self):
         self.cut(signal.SIGKILL, "trap '' HUP TERM;", 5)
 
-    def test_l8_a_client_that_leaves_is_no_end_of_the_input(self):
+    def test_l9_a_client_that_leaves_is_no_end_of_the_input(self):
         for how in (signal.SIGTERM, signal.SIGHUP):
             self.cut(how, "trap '' HUP TERM;", 5)
 
-    def test_l8_a_child_that_outlives_its_shell_sees_no_end_of_the_input(self):
+    def test_l9_a_child_that_outlives_its_shell_sees_no_end_of_the_input(self):
         # HUP ends the outer shell. The inner one ignores it, and holds the same input.
         before = "exec 3<&0; (trap '' HUP TERM; exec <&3;"
         uploads = []
