@@ -51,6 +51,7 @@ constexpr const char* kShort =
 
     "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) lists the keys\n"
     "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
+    "  -J sshd:HOST,...   Go through the sshd of these hosts; -J none: directly\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 

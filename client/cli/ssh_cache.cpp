@@ -26,11 +26,11 @@
 namespace frsh {
 namespace {
 
-constexpr std::size_t kMaxFile = std::size_t{1024} * 1024;
-constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
-constexpr std::size_t kMaxFiles = 200;
+constexpr std::size_t kMaxConfigFile = std::size_t{1024} * 1024;
+constexpr std::size_t kMaxCachedAnswer = std::size_t{256} * 1024;
+constexpr std::size_t kMaxConfigFiles = 200;
 constexpr int kMaxDepth = 16;  // ssh's own limit of Include.
-constexpr std::size_t kMaxRemembered = 500;
+constexpr std::size_t kMaxCachedHosts = 500;
 // Longer than the step of the clock that dates files.
 constexpr std::int64_t kFreshNanoseconds = 100'000'000;
 constexpr std::string_view kHead = "frsh ssh-config 1\n";
@@ -75,13 +75,13 @@ class Survey {
     // Adds the file and what it includes. Relative names are in `folder`.
     void add_configuration(const std::string& path, const std::string& folder, int depth) {
         add_file(path);
-        if (depth > kMaxDepth || ++count_ > kMaxFiles) {
+        if (depth > kMaxDepth || ++count_ > kMaxConfigFiles) {
             sources_.is_static = false;
             return;
         }
         std::string text;
         try {
-            text = read_file(path, kMaxFile);
+            text = read_file(path, kMaxConfigFile);
         } catch (const SysError& error) {
             if (error.code().value() != ENOENT) sources_.is_static = false;
             return;
@@ -138,7 +138,7 @@ void make_room() {
     const std::filesystem::directory_iterator begin(cache_folder(), ignored);
     if (ignored) return;
     const auto count = std::distance(begin, std::filesystem::directory_iterator());
-    if (static_cast<std::size_t>(count) < kMaxRemembered) return;
+    if (static_cast<std::size_t>(count) < kMaxCachedHosts) return;
     for (const auto& entry : std::filesystem::directory_iterator(cache_folder(), ignored))
         std::filesystem::remove(entry.path(), ignored);
 }
@@ -166,10 +166,10 @@ std::optional<std::string> recall_ssh_answer(const std::string& question,
     if (!file.is_open() || ::fstat(file.get(), &status) == -1) return std::nullopt;
     const bool is_own =
         S_ISREG(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
-    if (!is_own || static_cast<std::size_t>(status.st_size) > kMaxAnswer) return std::nullopt;
+    if (!is_own || static_cast<std::size_t>(status.st_size) > kMaxCachedAnswer) return std::nullopt;
     std::string text;
     try {
-        text = read_file(path, kMaxAnswer);
+        text = read_file(path, kMaxCachedAnswer);
     } catch (const SysError&) {
         return std::nullopt;
     }

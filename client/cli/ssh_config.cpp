@@ -32,7 +32,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kSshTimeout = 5s;
 constexpr std::size_t kMaxFile = std::size_t{1024} * 1024;
-constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
+constexpr std::size_t kMaxSshAnswer = std::size_t{256} * 1024;
 
 bool may_be_for(std::string_view patterns, std::string_view host) {
     std::string plain(patterns);
@@ -52,7 +52,7 @@ std::optional<std::string> read_until(const Fd& from, EventLoop::Time deadline) 
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
         pollfd polled{from.get(), POLLIN, 0};
-        if (left.count() <= 0 || text.size() > kMaxAnswer) return std::nullopt;
+        if (left.count() <= 0 || text.size() > kMaxSshAnswer) return std::nullopt;
         if (::poll(&polled, 1, static_cast<int>(left.count())) != 1) continue;
         char buffer[4096];
         const IoResult got = read_some(from.get(), buffer, sizeof buffer);
