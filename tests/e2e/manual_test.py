@@ -68,7 +68,7 @@ class Manual(unittest.TestCase):
             self.assertEqual(letters, set(re.findall(r"\b\w\b", flags)), item)
 
     def test_every_ssh_keyword_is_in_its_list_of_the_page_and_no_other(self):
-        source = read("client/cli/ssh_keywords.cpp")
+        source = read("client/cli/ssh_keywords.cpp") + read("client/cli/ssh_keyword_lists.cpp")
         table = source.split("kKeywords[] = {")[1].split("\n};")[0]
         rows = dict(re.findall(r'\{"(\w+)", ([\w<&:>]+)', table))
         for name, kind in (("kWithoutEffect", "harmless"), ("kOnlyOff", "off_only")):
