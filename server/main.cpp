@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -32,6 +33,18 @@
 
 namespace frsh {
 namespace {
+
+// Ignores the signals that mean nothing to frshd and would end it, such as SIGUSR1. Commands get
+// all signals back as they were (see spawn()). SIGCHLD must arrive: if the parent ignores it,
+// wait4(2) returns no status.
+void settle_signals() {
+    for (const int number :
+         {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT})
+        std::signal(number, SIG_IGN);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; ++number)
+        std::signal(number, SIG_IGN);
+    std::signal(SIGCHLD, SIG_DFL);
+}
 
 void redirect_to_null(int standard_stream) {
     const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
@@ -227,6 +240,7 @@ std::optional<SessionStart> listen_and_serve(const ServerOptions& options, std::
 
 int run(int argc, char** argv) {
     secure_standard_streams();
+    settle_signals();
     log::set_program("frshd");
     int status = 0;
     auto options = parse_server_options(argc, argv, status);

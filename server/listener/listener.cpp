@@ -55,7 +55,7 @@ std::string name_of_peer(int socket) {
 Listener::Listener(int audit_file, const Timeouts& timeouts)
     : audit_file_(audit_file),
       owner_(::getpid()),
-      signals_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}),
+      signals_(without_ignored({SIGCHLD, SIGTERM, SIGINT, SIGHUP})),
       limits_(timeouts),
       queue_(loop_, kMaxWaiting, timeouts.greeting),
       lingering_(timeouts.lingering_close) {

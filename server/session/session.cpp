@@ -71,7 +71,7 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     // With SIGXFSZ ignored, write(2) to a journal at its size limit fails with EFBIG.
     std::signal(SIGXFSZ, SIG_IGN);
-    Signals signals({SIGCHLD, SIGTERM, SIGHUP, SIGINT});
+    Signals signals(without_ignored({SIGCHLD, SIGTERM, SIGHUP, SIGINT}));
     EventLoop loop;
     Session session(loop, std::move(transport), std::move(settings));
     const auto watch = loop.watch(
