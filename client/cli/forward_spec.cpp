@@ -24,7 +24,7 @@ bool is_path(const std::string& part) {
 
 // Splits at colons outside of brackets, and removes the brackets. Returns nothing if a bracket has
 // no partner or there are too many parts.
-std::optional<Parts> split(std::string_view text) {
+std::optional<Parts> split_parts(std::string_view text) {
     Parts parts;
     while (true) {
         std::size_t end = 0;
@@ -101,7 +101,7 @@ Parsed parse_forward(ForwardSpec::Kind kind, std::string_view text) {
     const std::string bad = std::string("Bad ") + (is_local ? "local" : "dynamic") +
                             " forwarding specification " + quoted(text) + ": ";
     if (text.find('\0') != std::string_view::npos) return bad + "has a NUL byte";
-    auto parts = split(text);
+    auto parts = split_parts(text);
     if (!parts) return bad + "its brackets or colons do not match";
     ForwardSpec spec;
     spec.kind = kind;

@@ -148,8 +148,8 @@ void write_state(int file, const LinkState& state) {
                              " " + std::to_string(state.borrowed) + " " + state.name + "\n" +
                              state.key;
     // A reader compares the key, so it notices a text that is written in part.
-    (void)::pwrite(file, text.data(), text.size(), 0);
-    (void)::ftruncate(file, static_cast<off_t>(text.size()));
+    if (::pwrite(file, text.data(), text.size(), 0) == -1) return;
+    if (::ftruncate(file, static_cast<off_t>(text.size())) == -1) return;
 }
 
 std::optional<LinkState> read_state(const std::string& path) {

@@ -165,7 +165,8 @@ void HistoryFile::write_anew() const {
     if (content.damaged_lines > 0) {
         const std::string damaged = path_ + ".damaged";
         (void)::unlink(damaged.c_str());
-        (void)::link(path_.c_str(), damaged.c_str());
+        // Without a copy the damaged lines are lost; the history itself is not.
+        if (::link(path_.c_str(), damaged.c_str()) == -1) log::info(damaged + ": not kept");
     }
     (void)::rename(shorter.c_str(), path_.c_str());
 }

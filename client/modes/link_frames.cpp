@@ -74,8 +74,7 @@ class FramePassage {
 
     [[nodiscard]] EventLoop::Time deadline() const {
         if (state_ == State::Leaving) return leave_at_;
-        const bool waits = state_ == State::Greeting && connection_.login;
-        return waits ? connection_.login->deadline : EventLoop::kNever;
+        return state_ == State::Greeting ? connection_.hello_deadline : EventLoop::kNever;
     }
 
     void watch() {
