@@ -177,7 +177,7 @@ void answer_events(const httplib::Request& request, httplib::Response& response,
 httplib::Server::HandlerResponse guard(const httplib::Request& request, httplib::Response& response,
                                        const std::string& token, int port) {
     const std::string host = request.get_header_value("Host");
-    const std::string number = ":" + std::to_string(port);
+    const std::string number = std::string(":").append(std::to_string(port));
     const bool is_ours = host == "127.0.0.1" + number || host == "localhost" + number;
     const bool is_foreign =
         request.has_header("Origin") && request.get_header_value("Origin") != "http://" + host;

@@ -31,11 +31,11 @@ constexpr std::array kPieceStyles = {"38;5;16;48;5;117", "38;5;16;48;5;215", "38
 constexpr std::size_t kServerColumn = 34;
 constexpr std::size_t kRibbonCells = 64;
 constexpr std::size_t kRibbonRows = 4;
-constexpr std::size_t kHexBytes = 64;
+constexpr std::size_t kShownBytes = 64;
 constexpr std::size_t kTimelineCells = 44;
 
-const Text kClient{"client", "客户端"};
-const Text kServer{"server", "服务器"};
+const Text kClientName{"client", "客户端"};
+const Text kServerName{"server", "服务器"};
 
 std::string repeat(std::string_view glyph, std::size_t count) {
     std::string text;
@@ -139,8 +139,8 @@ void Terminal::show(const Paragraph& what) {
 void Terminal::sides() {
     if (sides_shown_) return;
     sides_shown_ = true;
-    line("  " + styled(pad(kClient.in(options_.language), kServerColumn - 2), kSideStyles[0]) +
-         styled(kServer.in(options_.language), kSideStyles[1]));
+    line("  " + styled(pad(kClientName.in(options_.language), kServerColumn - 2), kSideStyles[0]) +
+         styled(kServerName.in(options_.language), kSideStyles[1]));
 }
 
 void Terminal::show(const Call& call) {
@@ -172,10 +172,10 @@ void Terminal::show(const Packet& packet) {
 
 void Terminal::hex(const Ribbon& ribbon) {
     const std::string stream = stream_of(ribbon);
-    for (const std::string& row : hex_dump(stream, kHexBytes))
+    for (const std::string& row : hex_dump(stream, kShownBytes))
         line("  " + styled(row, kDim));
-    if (stream.size() > kHexBytes) {
-        line("  " + styled("... " + std::to_string(stream.size() - kHexBytes) + " more", kDim));
+    if (stream.size() > kShownBytes) {
+        line("  " + styled("... " + std::to_string(stream.size() - kShownBytes) + " more", kDim));
     }
 }
 

@@ -57,7 +57,7 @@ void type(EditBuffer& buffer, std::string_view bytes) {
 }
 
 // Returns the text after these keys, with a bar at the cursor.
-std::string typed(std::string_view bytes) {
+std::string edited(std::string_view bytes) {
     EditBuffer buffer;
     type(buffer, bytes);
     std::string text = buffer.text();
@@ -120,26 +120,26 @@ TEST_CASE("keys: bytes that are no characters are dropped") {
 }
 
 TEST_CASE("editing: words, lines and what was taken out") {
-    CHECK(typed("one two-three\x17") == "one |");
-    CHECK(typed("one two-three\x1b\x7f") == "one two-|");
-    CHECK(typed("one two\x1b\x62\x1b\x64") == "one |");
-    CHECK(typed("one two\x15") == "|");
-    CHECK(typed("one two\x01\x0b") == "|");
-    CHECK(typed("one two\x17\x17\x19") == "one two|");  // Taken in a row, put back as one.
-    CHECK(typed("a b\x17\x01\x0b\x19\x19") == "a a |");
-    CHECK(typed("one\x17two\x17\x19\x1b\x79") == "one|");  // Alt-Y.
-    CHECK(typed("ab\x14") == "ba|");
-    CHECK(typed("one two\x01\x1b\x75\x1b\x63") == "ONE Two|");
-    CHECK(typed("one two\x1b[1;5D\x1b[1;5Dx\x05!") == "xone two!|");
-    CHECK(typed("ab\x1b[D\x04\x7f") == "|");
+    CHECK(edited("one two-three\x17") == "one |");
+    CHECK(edited("one two-three\x1b\x7f") == "one two-|");
+    CHECK(edited("one two\x1b\x62\x1b\x64") == "one |");
+    CHECK(edited("one two\x15") == "|");
+    CHECK(edited("one two\x01\x0b") == "|");
+    CHECK(edited("one two\x17\x17\x19") == "one two|");  // Taken in a row, put back as one.
+    CHECK(edited("a b\x17\x01\x0b\x19\x19") == "a a |");
+    CHECK(edited("one\x17two\x17\x19\x1b\x79") == "one|");  // Alt-Y.
+    CHECK(edited("ab\x14") == "ba|");
+    CHECK(edited("one two\x01\x1b\x75\x1b\x63") == "ONE Two|");
+    CHECK(edited("one two\x1b[1;5D\x1b[1;5Dx\x05!") == "xone two!|");
+    CHECK(edited("ab\x1b[D\x04\x7f") == "|");
 }
 
 TEST_CASE("editing: undo takes back a word, a cut and a paste each at once") {
-    CHECK(typed("one two\x1f") == "one|");
-    CHECK(typed("one two\x15\x1f") == "one two|");
-    CHECK(typed("a\x1b[200~b\nc\x1b[201~\x1f") == "a|");
-    CHECK(typed("one two\x1b\x72") == "|");
-    CHECK(typed("\x1f\x1b\x72") == "|");
+    CHECK(edited("one two\x1f") == "one|");
+    CHECK(edited("one two\x15\x1f") == "one two|");
+    CHECK(edited("a\x1b[200~b\nc\x1b[201~\x1f") == "a|");
+    CHECK(edited("one two\x1b\x72") == "|");
+    CHECK(edited("\x1f\x1b\x72") == "|");
 }
 
 TEST_CASE("editing: keys step over wide, combined and joined characters") {
@@ -147,9 +147,9 @@ TEST_CASE("editing: keys step over wide, combined and joined characters") {
     const std::string marked = "e\xcc\x81";
     for (const std::string& one : {std::string("日"), family, marked, std::string("🇩🇪"),
                                    std::string("👍🏽"), std::string("❤️")}) {
-        CHECK(typed("a" + one + "\x7f") == "a|");
-        CHECK(typed("a" + one + "b\x1b[D\x1b[Dx") == "ax|" + one + "b");
-        CHECK(typed(one + "\x01\x1b[3~") == "|");
+        CHECK(edited("a" + one + "\x7f") == "a|");
+        CHECK(edited("a" + one + "b\x1b[D\x1b[Dx") == "ax|" + one + "b");
+        CHECK(edited(one + "\x01\x1b[3~") == "|");
     }
     CHECK(frsh::cells_of("a日" + marked) == 4);
     CHECK(frsh::cells_of(family) == 2);
