@@ -52,6 +52,8 @@ constexpr const char* kShort =
     "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) lists the keys\n"
     "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
     "  -J sshd:HOST,...   Go through the sshd of these hosts; -J none: directly\n"
+    "  -L SPEC, -D SPEC   Forward a port or a socket of this side; a SOCKS proxy on this side\n"
+    "  -g                 Forwarded ports without an address listen on all addresses\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 

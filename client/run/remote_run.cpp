@@ -25,6 +25,12 @@ std::chrono::milliseconds boot_time() {
         std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
+// The server stores as much: with a larger window here, each end would wait for the other.
+Offset output_window(const msg::Open& open) {
+    if (open.pty) return kTerminalWindow;
+    return open.mode == msg::Open::Mode::Connect ? kInitialWindow : kWindow;
+}
+
 }  // namespace
 
 std::string new_run_id() {
@@ -44,7 +50,7 @@ RemoteRun::RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& er
       on_disconnect_(open.on_disconnect),
       is_kept_(open.kept),
       is_in_lasting_shell_(!open.shell_name.empty()),
-      out_{out, ReceiveStream(open.pty ? kTerminalWindow : kWindow), {}, 0, 0, {}, false},
+      out_{out, ReceiveStream(output_window(open)), {}, 0, 0, {}, false},
       err_{err, ReceiveStream(), {}, 0, 0, {}, false} {
     if (open.stdin_null) in_.finish();
     request_ = std::move(open);

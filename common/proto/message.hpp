@@ -242,9 +242,8 @@ struct List {
 struct Kept {
     Channel channel = 0;
     std::string run;
-    Outcome outcome;  // Running until the run has ended.
-    // Seconds since 1970, on the server's clock.
-    std::uint64_t started_at = 0;
+    Outcome outcome;               // Running until the run has ended.
+    std::uint64_t started_at = 0;  // Seconds since 1970, on the server's clock.
     std::optional<std::uint64_t> ended_at;
     Open::Mode mode = Open::Mode::Command;
     std::vector<std::string> args;

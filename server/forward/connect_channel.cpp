@@ -16,7 +16,7 @@ namespace frsh {
 namespace {
 
 // At most this many bytes of a connection wait in each direction.
-constexpr Offset kForwardWindow = 256 * 1024;
+constexpr Offset kForwardWindow = kInitialWindow;
 
 bool is_usable(const std::vector<std::string>& to) {
     if (to.size() == 1) return to[0].starts_with('/');

@@ -27,7 +27,7 @@ from harness import (FRSH, PATIENCE, Case, Server, Stat, below, environment, mai
                      process_table)
 from lopsided_proxy import LopsidedProxy  # noqa: E402
 
-ROUNDS = int(os.environ.get("FRSH_CAMPAIGN", "48"))
+ROUNDS = int(os.environ.get("FRSH_CAMPAIGN", "12"))
 SEED = int(os.environ.get("FRSH_CAMPAIGN_SEED", str(random.SystemRandom().randrange(1 << 32))))
 FAULTS = ("wrong bytes", "run twice", "told wrongly", "hung", "spinning", "left over")
 GRACE = 8  # Seconds. The network of a run is whole again long before.

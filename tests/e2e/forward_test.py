@@ -224,7 +224,8 @@ class Forward(harness.Case):
             self.server.port, lambda n: fates[n] if n < len(fates) else None)
         with contextlib.closing(proxy):
             place = harness.Place("cut", self.unix.runtime,
-                                  ["--plaintext", f"127.0.0.1:{proxy.port}"])
+                                  ["--plaintext", "--on-disconnect=grace:30s",
+                                   f"127.0.0.1:{proxy.port}"])
             with self.forward("-L", f"0:127.0.0.1:{peer.port}", place=place) as (_, port), \
                     connect(port) as stream:
                 sender = threading.Thread(target=lambda: (stream.sendall(sent),

@@ -76,7 +76,7 @@ class Manual(unittest.TestCase):
             rows.update(dict.fromkeys(words.split(), kind))
         self.assertGreater(len(rows), 100)
         lists = {"harmless": "Ic Accepted without effect", "off_only": "Ic Accepted while switched off",
-                 "forwarding": "Ic Refused", "refused": "Ic Refused", "on_only": "Ic Refused",
+                 "remote_forward": "Ic Refused", "refused": "Ic Refused", "on_only": "Ic Refused",
                  "refuse_connection": "Ic Refused"}
         for item in {"Ic Acted on", *lists.values()}:
             expected = {key for key, kind in rows.items() if lists.get(kind, "Ic Acted on") == item}
