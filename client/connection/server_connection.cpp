@@ -6,6 +6,7 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/base/version.hpp"
+#include "common/proto/message_channel.hpp"
 #include "common/sys/process.hpp"
 
 #include <algorithm>
@@ -35,16 +36,6 @@ bool has_feature(const msg::Hello& hello, std::string_view feature) {
 
 std::string in_seconds(std::chrono::milliseconds time) {
     return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
-}
-
-// Returns the channel that a message belongs to; nothing for a message of the whole link.
-std::optional<Channel> channel_of(const Message& message) {
-    return std::visit(
-        [](const auto& one) -> std::optional<Channel> {
-            if constexpr (requires { one.channel; }) return one.channel;
-            return std::nullopt;
-        },
-        message);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "common/base/version.hpp"
 #include "common/net/socket.hpp"
 #include "common/net/transport.hpp"
+#include "common/proto/message_channel.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -24,16 +25,6 @@ using namespace std::chrono_literals;
 
 // After the connection is lost for good, borrowers may read the reason for this long.
 constexpr auto kLastWords = 2s;
-
-// Returns the channel of a client's message that belongs to a run.
-std::optional<Channel> channel_of(const Message& message) {
-    return std::visit(
-        [](const auto& one) -> std::optional<Channel> {
-            if constexpr (requires { one.channel; }) return one.channel;
-            return std::nullopt;
-        },
-        message);
-}
 
 }  // namespace
 

@@ -10,14 +10,14 @@
 #include "common/base/text.hpp"
 #include "common/net/socket.hpp"
 #include "common/net/transport.hpp"
-#include "common/sys/process.hpp"
+#include "common/sys/fd.hpp"
+#include "common/sys/wait.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <cstring>
 #include <ctime>
 #include <exception>
 #include <memory>
@@ -31,7 +31,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -44,32 +43,23 @@ constexpr auto kAnswerTime = 250ms;
 // How soon a holder notices that its server's machine is silent while data waits for an answer.
 constexpr std::chrono::seconds kAliveInterval{1};
 
-// Connects to the socket without blocking, also if the accept queue is full.
+// Connects to the socket. Does not wait for room in a full accept queue. Returns nothing if no
+// holder is there.
 std::optional<Fd> reach(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return std::nullopt;
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket.is_open()) return std::nullopt;
-    const auto* const where = reinterpret_cast<const sockaddr*>(&address);
-    if (::connect(socket.get(), where, sizeof address) == -1) return std::nullopt;
-    return socket;
+    try {
+        return connect_unix(path, EventLoop::Clock::now());
+    } catch (const SysError&) {
+        return std::nullopt;
+    } catch (const UserError&) {  // The path is too long for a socket.
+        return std::nullopt;
+    }
 }
 
 // Waits for the first bytes of the holder's hello, and leaves them unread.
 bool has_answer(int socket, EventLoop::Time deadline) {
-    for (;;) {
-        char byte = 0;
-        const auto size = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (size > 0) return true;
-        if (size == 0 || (errno != EAGAIN && errno != EINTR)) return false;
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
-        if (left.count() <= 0) return false;
-        pollfd one{socket, POLLIN, 0};
-        (void)::poll(&one, 1, static_cast<int>(left.count()));
-    }
+    char byte = 0;
+    return wait_for_events(socket, POLLIN, deadline) &&
+           ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 // Returns a connection to a holder that has answered in this instant.
@@ -86,13 +76,6 @@ std::optional<Connection> borrow(const LinkPlace& place) {
     connection.holder = owner_of_link(place.path);
     connection.transport = std::make_unique<FdTransport>(std::move(*socket));
     return connection;
-}
-
-// Leaves the standard streams and all other descriptors of the client, except those named.
-void close_all_but(const std::vector<int>& kept) {
-    for (int fd = 3; fd < 1024; ++fd) {
-        if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
-    }
 }
 
 void leave_the_client() {
