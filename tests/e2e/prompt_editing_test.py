@@ -161,6 +161,8 @@ class PromptEditing(Case):
             t.wait_for_text("xy")
             t.keys("\r")
             t.wait_for_text("x" * 60 + "y\r\n")
+            # Before the prompt the kernel edits what is typed, and keeps no Ctrl-D for the editor.
+            t.wait_for("[$#] ")
             t.keys("ec")
             t.wait_for_text("ec")
             t.keys(b"\x15\x04")
