@@ -233,7 +233,11 @@ void ClientConnection::end_expired_runs(Time now) {
 }
 
 void ClientConnection::open_handoff_point(const OnDisconnect& wish) {
-    if (wish.kind == OnDisconnect::Kind::Kill || handoff_point_ || name_.empty()) return;
+    if (wish.kind != OnDisconnect::Kind::Kill) open_handoff_point();
+}
+
+void ClientConnection::open_handoff_point() {
+    if (handoff_point_ || name_.empty()) return;
     try {
         handoff_point_ = std::make_unique<HandoffPoint>(
             loop_, name_,
@@ -311,6 +315,8 @@ void ClientConnection::handle(const msg::Resume& resume) {
     // While the other session lives, it answers. It may be about to listen, or to end.
     if (outgoing_handoff_.has_tried() && may_begin_anew(resume)) {
         name_ = resume.session;
+        // Before the first run: while this session holds the name, no other one answers the client.
+        open_handoff_point();
         return this->resume(resume);
     }
     if (!outgoing_handoff_.may_try()) return refuse_connection("gone", kGone);

@@ -130,6 +130,7 @@ class ClientConnection : private Link::Handler {
     [[nodiscard]] Time next_expiry() const;
     // Listens for the client's next connection, if anything is to wait for it.
     void open_handoff_point(const OnDisconnect& wish);
+    void open_handoff_point();
     void take_over(Handoff arrived, Fd visit);
     void resume(const msg::Resume& resume);
     // Returns true if no session of that name has begun anything, so that this one becomes it.

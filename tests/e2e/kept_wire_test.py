@@ -31,10 +31,14 @@ class KeptWire(Case):
     def keep(self, wire, command, run=None, **more):
         wire.open(1, command, **{**KEPT, "run": run or self.run, **more})
 
-    def resume(self, *points):
+    def begin_anew(self, *points):
+        """Resumes as a client whose requests are younger than a minute."""
+        return self.resume(*points, age_ms=60)
+
+    def resume(self, *points, **more):
         wire = self.wire()
         runs = [{"ch": channel, "run": run, "stdout": out, "stderr": 0} for channel, run, out in points]
-        wire.send({"type": "resume", "session": self.session, "runs": runs})
+        wire.send({"type": "resume", "session": self.session, "runs": runs, **more})
         answer, _ = wire.next(lambda one: one["type"] in ("resumed", "error"))
         return wire, answer
 
@@ -53,6 +57,29 @@ class KeptWire(Case):
                 told = header["to"]
             elif header["type"] in ("end", "refused", "error"):
                 return header, told, gaps
+
+    def test_the_session_that_takes_a_name_over_answers_the_next_connection(self):
+        """The session of the name has begun no run yet, and has not noticed that its client is gone."""
+        for begins_run in (False, True):
+            self.session, self.run = f"takenover000000{int(begins_run)}", f"anew-{begins_run}"
+            first, answer = self.begin_anew()
+            self.assertEqual(("resumed", []), (answer["type"], answer.get("runs", [])), answer)
+            if begins_run:
+                self.keep(first, f"echo once >> {self.path('marks')}; exit 4")
+                first.next(lambda one: one["type"] == "started")
+            begun = time.monotonic()
+            second, answer = self.begin_anew((1, self.run, 0)) if begins_run else self.begin_anew()
+            self.assertEqual(("resumed", int(begins_run)), (answer["type"], len(answer.get("runs", []))), answer)
+            self.assertLess(time.monotonic() - begun, 0.9)
+            if not begins_run:
+                self.keep(second, f"echo once >> {self.path('marks')}; exit 4")
+            end = self.drain(second)[0]
+            self.assertEqual({"kind": "exited", "code": 4}, end["outcome"])
+            second.send({"type": "end_ack", "ch": 1, "run": self.run})
+            second.socket.close()
+            first.socket.close()
+        with open(self.path("marks")) as file:
+            self.assertEqual("once\nonce\n", file.read())
 
     def test_a_gap_received_twice_counts_once(self):
         with self.wire(self.session) as wire:
