@@ -15,6 +15,7 @@ namespace {
 
 std::optional<log::Level> parse_level(std::string_view text) {
     if (text == "error") return log::Level::Error;
+    if (text == "notice") return log::Level::Notice;
     if (text == "info") return log::Level::Info;
     if (text == "debug") return log::Level::Debug;
     return std::nullopt;
@@ -50,6 +51,7 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     if (!settings.permit_root_login) settings.permit_root_login = file.permit_root_login;
     // These have no option: they are too long for a command line.
     settings.permit_user_environment = file.permit_user_environment;
+    settings.use_pam = file.use_pam;
     settings.allow_users = file.allow_users;
     settings.allow_groups = file.allow_groups;
     settings.accept_env = file.accept_env;
@@ -90,6 +92,7 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("host_key", settings.host_key);
     table.take("permit_root_login", settings.permit_root_login);
     table.take("permit_user_environment", settings.permit_user_environment);
+    table.take("use_pam", settings.use_pam);
     table.take("allow_users", settings.allow_users);
     table.take("allow_groups", settings.allow_groups);
     table.take("accept_env", settings.accept_env);
@@ -99,7 +102,8 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("keep_stream", settings.keep_stream, parse_size, "a size");
     table.take("audit", settings.audit);
     table.take("sftp_server", settings.sftp_server);
-    table.take("log_level", settings.log_level, parse_level, "\"error\", \"info\" or \"debug\"");
+    table.take("log_level", settings.log_level, parse_level,
+               "\"error\", \"notice\", \"info\" or \"debug\"");
     table.finish();
     return settings;
 }

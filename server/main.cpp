@@ -11,6 +11,7 @@
 #include "server/listener/systemd.hpp"
 #include "server/login/host_key.hpp"
 #include "server/login/monitor.hpp"
+#include "server/login/pam_session.hpp"
 #include "server/login/peer_credentials.hpp"
 #include "server/login/sandbox.hpp"
 #include "server/login/timeouts.hpp"
@@ -83,6 +84,12 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     return settings;
 }
 
+void replace_variable(std::vector<std::string>& env, std::string entry) {
+    const std::string name = entry.substr(0, entry.find('=')) + "=";
+    std::erase_if(env, [&](const std::string& one) { return one.starts_with(name); });
+    env.push_back(std::move(entry));
+}
+
 std::string own_kept_folder() {
     return state_folder(current_user().home) + "/runs";
 }
@@ -111,6 +118,7 @@ AccountPolicy policy_of(const ServerSettings& settings) {
     policy.permit_user_environment = settings.permit_user_environment.value_or(false);
     policy.allow_users = settings.allow_users;
     policy.allow_groups = settings.allow_groups;
+    policy.uses_pam = settings.use_pam.value_or(::geteuid() == 0 && has_pam_service());
     return policy;
 }
 
@@ -149,15 +157,17 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
     Monitor monitor(context, std::move(monitor_settings), std::move(start.steps));
     if (!take_socket(start)) return 0;
     monitor.take(std::move(start.socket));
+    if (server_uid == 0) ::umask(022);  // PAM may set another one.
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
-    if (server_uid == 0) ::umask(022);
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit_file);
     // XDG_STATE_HOME of this process counts only for this process's own user.
     settings.kept_folder = settings.launch.user.uid == server_uid
                                ? own_kept_folder()
                                : usual_state_folder(settings.launch.user.home) + "/runs";
+    for (std::string& variable : login->environment)
+        replace_variable(settings.launch.env, std::move(variable));
     settings.launch.env.push_back(std::move(login->ssh_connection));
     // With SSH_CLIENT, a bash of level 1 reads ~/.bashrc first (bash(1), INVOCATION), and a command
     // would mean something else than over a unix socket. A bash of level 2 does not read it. A

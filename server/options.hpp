@@ -24,7 +24,8 @@ struct ServerSettings {
     std::optional<log::Level> log_level;
     std::optional<bool> permit_root_login;
     std::optional<bool> permit_user_environment;
-    List allow_users;   // Patterns of user names, one of which must match.
+    std::optional<bool> use_pam;  // As root; nothing: if /etc/pam.d/frshd exists.
+    List allow_users;             // Patterns of user names, one of which must match.
     List allow_groups;  // Patterns of groups, one of which must match a group of the user.
     // Kept runs: how long they stay after their end, and how many bytes all of them, and each
     // stream, may have.

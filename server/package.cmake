@@ -57,7 +57,8 @@ set(CPACK_COMPONENT_CLIENT_DESCRIPTION
  byte of stdout and stderr, apart, counted and checksummed, and one record of
  how the run ended.")
 set(CPACK_DEBIAN_SERVER_PACKAGE_NAME frshd)
-set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "adduser")
+# frshd loads libpam itself, so that dpkg-shlibdeps does not see it.
+set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "adduser, libpam0g, libpam-runtime, libpam-modules")
 set(CPACK_COMPONENT_SERVER_DESCRIPTION
     "framed remote shell (server)
  Serves `frsh` over TLS to whoever has an SSH key in authorized_keys. Neither

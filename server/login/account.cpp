@@ -8,19 +8,18 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/trusted_file.hpp"
+#include "server/login/account_rules.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <ctime>
 #include <exception>
 #include <utility>
 
 #include <grp.h>
 #include <poll.h>
-#include <shadow.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,14 +33,20 @@ using namespace std::chrono_literals;
 constexpr auto kFileTime = 5s;
 constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
-// Returns true if the account has expired. shadow(5) counts in days since 1970.
-bool has_expired(const User& user) {
-    std::vector<char> buffer(1024);
-    spwd entry{};
-    spwd* found = nullptr;
-    while (::getspnam_r(user.name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)
-        buffer.resize(buffer.size() * 2);
-    return found != nullptr && found->sp_expire >= 0 && ::time(nullptr) / 86400 >= found->sp_expire;
+// Returns why /etc/shadow closes the account. With PAM, its modules decide about the age.
+std::optional<std::string> find_shadow_refusal(const User& user, const AccountPolicy& policy) {
+    const auto entry = read_shadow(user.name);
+    if (!entry) return std::nullopt;
+    const LockRule rule = policy.uses_pam ? LockRule::LockedPassword : LockRule::AnyLock;
+    if (auto why = find_lock(*entry, rule)) return why;
+    if (policy.uses_pam) return std::nullopt;
+    const long today = days_since_1970();
+    if (auto why = find_aging_refusal(*entry, today)) return why;
+    if (const auto left = days_to_warn_of(*entry, today)) {
+        log::notice("the password of " + user.name + " expires in " + std::to_string(*left) +
+                    " days");
+    }
+    return std::nullopt;
 }
 
 std::vector<std::string> groups_of(const User& user) {
@@ -220,11 +225,11 @@ std::optional<std::string> find_account_refusal(const User& user, const AccountP
     if (policy.allow_groups && !matches_any(groups_of(user), *policy.allow_groups)) {
         return "this account is in no group that may log in here (allow_groups)";
     }
-    if (user.uid != 0 && ::access("/etc/nologin", F_OK) == 0) {
-        return "logins are closed at the moment (/etc/nologin)";
+    if (user.uid != 0) {
+        if (auto why = find_nologin()) return why;
     }
     if (!is_given_by_root) return std::nullopt;
-    if (has_expired(user)) return "the account has expired";
+    if (auto why = find_shadow_refusal(user, policy)) return why;
     if (!is_login_shell(user.shell)) {
         return "the account's shell is no login shell (/etc/shells)";
     }

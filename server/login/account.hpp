@@ -16,6 +16,7 @@ namespace frsh {
 struct AccountPolicy {
     bool permit_root_login = false;
     bool permit_user_environment = false;
+    bool uses_pam = false;  // PAM decides about the account's age (pam_session.hpp).
     // Patterns; see host_pattern.hpp. If a list is given, one pattern must match the user, or one
     // of the user's groups.
     std::optional<std::vector<std::string>> allow_users = {};

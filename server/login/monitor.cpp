@@ -12,6 +12,7 @@
 #include "common/sys/signals.hpp"
 #include "server/login/gate.hpp"
 #include "server/login/host_key.hpp"
+#include "server/login/pam_session.hpp"
 #include "server/login/sandbox.hpp"
 
 #include <algorithm>
@@ -250,6 +251,7 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     std::string why;  // For the log.
     AuditSubject subject{settings_.session_mark, attempt_.peer, "", "", tls_};
     std::string words = "login refused: no such user here, or not with this key";
+    std::vector<std::string> environment;
     try {
         const UserProof proof = parse_user_proof(payload);
         subject.user = proof.user;
@@ -266,9 +268,10 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
         } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
             why = *refusal;
             words = "login refused: " + *refusal;  // The peer has proved to own the account.
+        } else if (const auto closed = enter(*user, environment)) {
+            why = *closed;
+            words = "login refused: " + *closed;
         } else {
-            if (::geteuid() == 0) leave_session_keyring();
-            become_user(*user);
             tell_listener(LoginStep::Admitted);  // The listener reads the user of this process.
             steps_.close();
             if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
@@ -283,7 +286,8 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
                          std::move(found->grant),
                          std::move(session_),
                          attempt_.ssh_connection,
-                         attempt_.ssh_client};
+                         attempt_.ssh_client,
+                         std::move(environment)};
         }
     } catch (const ProtocolError& error) {
         why = error.what();
@@ -292,6 +296,20 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     Audit(settings_.audit_file, subject).refused(why, attempt_.keys);
     std::this_thread::sleep_until(answer_at);
     refuse("denied", words);
+    return std::nullopt;
+}
+
+std::optional<std::string> Monitor::enter(const User& user, std::vector<std::string>& environment) {
+    if (::geteuid() == 0) {
+        leave_session_keyring();
+        if (settings_.policy.uses_pam) {
+            PamOutcome pam = open_pam_session(user, attempt_.address);
+            if (pam.refusal) return pam.refusal;
+            environment = std::move(pam.environment);
+        }
+        set_login_uid(user.uid);
+    }
+    become_user(user);
     return std::nullopt;
 }
 

@@ -49,6 +49,7 @@ struct Login {
     Fd session;                  // Plain frames from here on.
     std::string ssh_connection;  // "SSH_CONNECTION=…", which existing scripts read.
     std::string ssh_client;      // "SSH_CLIENT=…", for the same reason.
+    std::vector<std::string> environment = {};  // "NAME=value", from PAM.
 };
 
 class Monitor {
@@ -84,6 +85,8 @@ class Monitor {
     bool prove_host(const PrivateKey& key, const GateBinding& binding);
     void answer_probe(const std::string& payload);
     std::optional<Login> judge(const std::string& payload);
+    // Opens the session as root and becomes the user. Returns why PAM refuses it, or nothing.
+    std::optional<std::string> enter(const User& user, std::vector<std::string>& environment);
     void note_end_without_login();
     void refuse(const std::string& reason, const std::string& message);
     void part_from_gate();

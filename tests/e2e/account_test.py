@@ -4,20 +4,28 @@ The account exists in a mount namespace of the server only."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import main, needs_root  # noqa: E402
+from harness import FRSHD, descendants, is_alive, main, needs_root, wait_until  # noqa: E402
 from tls import Client, TlsCase, TlsServer, Users, make_folder, make_key, write  # noqa: E402
 
+SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server")
 NAME, UID = "frsh-account", 54098
 
 
 class AccountCase(TlsCase):
     config = ""
+
+    @classmethod
+    def replaced_folders(cls):
+        """Returns folders of the machine, and those that the server sees in their place."""
+        return {}
 
     @classmethod
     def setUpClass(cls):
@@ -28,7 +36,7 @@ class AccountCase(TlsCase):
         os.chmod(cls.folder, 0o755)
         cls.count = 0
         cls.home = make_folder(cls.folder, "home")
-        cls.users = Users(os.path.join(cls.folder, "etc"), shells=("/usr/bin/git-shell",))
+        cls.users = Users(os.path.join(cls.folder, "etc"), shells=("/usr/bin/git-shell",), folders=cls.replaced_folders())
         cls.account("/bin/sh")
         cls.client = Client(make_folder(cls.folder, "client"), make_folder(cls.folder, "run"))
         cls.line = make_key(os.path.join(cls.client.home, ".ssh/id_ed25519"))
@@ -162,6 +170,144 @@ class Shells(AccountCase):
             result = self.client.run("--cwd", "/", "--argv", target, "/bin/echo", "free")
             self.assertEqual(result.out == b"free\n", is_plain, (shell, result))
             self.assertEqual(result.code == 0, is_plain)
+
+
+class Closed(AccountCase):
+    """Closed accounts and machines, without PAM: /etc/shadow and the nologin files."""
+
+    config = "use_pam = false\n"
+
+    @classmethod
+    def replaced_folders(cls):
+        return {"/run": make_folder(cls.folder, "machine-run")}
+
+    def refused(self, *parts):
+        result = self.client.run(self.target, "echo in")
+        self.one_line(result, *parts)
+
+    def admitted(self):
+        result = self.client.run(self.target, "echo in")
+        self.assertEqual((result.code, result.out), (0, b"in\n"), result)
+
+    def test_g1_an_account_that_shadow_closes_is_refused_with_the_reason_as_root(self):
+        needs_root(self)
+        today = int(time.time() // 86400)
+        for fields, reason in (
+                ({"expires": today}, "has expired"),
+                ({"expires": "0"}, "has expired"),
+                ({"aging": "0:0:99999:7:"}, "must be changed"),
+                ({"aging": f"{today - 40}:0:30:7:"}, "must be changed"),
+                ({"aging": f"{today - 40}:0:30:7:5"}, "inactive"),
+                ({"password": "!$6$salt$hash"}, "locked"),
+                ({"password": "!"}, "locked")):
+            self.account("/bin/sh", **fields)
+            self.refused(reason)
+        for fields in ({}, {"expires": today + 1}, {"aging": f"{today - 30}:0:30:7:"},
+                       {"password": "$6$salt$hash"}, {"aging": f"{today + 9}:0:3:7:"}):
+            self.account("/bin/sh", **fields)
+            self.admitted()
+        self.account("/bin/sh")
+
+    def test_g1_nologin_in_run_refuses_with_its_text_as_root(self):
+        needs_root(self)
+        path = os.path.join(self.folder, "machine-run", "nologin")
+        write(path, "back at nine\x1b[2J\nask the desk\n", 0o644)
+        self.refused("/run/nologin", "back at nine", "ask the desk")
+        self.assertNotIn("\x1b", self.client.run(self.target, "true").err)
+        os.unlink(path)
+        self.admitted()
+
+    def test_g1_a_login_sets_the_login_uid_as_root(self):
+        needs_root(self)
+        before = None
+        if os.path.exists("/proc/self/loginuid"):
+            with open("/proc/self/loginuid") as file:
+                before = int(file.read())
+        if before != 2**32 - 1:
+            self.skipTest("the login uid of this test is set, or the kernel has none")
+        result = self.client.run(self.target, "cat /proc/self/loginuid")
+        self.assertIn(int(result.out), (UID, before), result)
+        if int(result.out) == before:
+            self.skipTest("this kernel or container permits nobody to set a login uid")
+
+
+class Pam(AccountCase):
+    """With PAM, by the packaged file and a few modules of its own."""
+
+    @classmethod
+    def replaced_folders(cls):
+        folder = os.path.join(cls.folder, "pam.d")
+        shutil.copytree("/etc/pam.d", folder)
+        with open(os.path.join(SERVER, "package/pam.d/frshd")) as file:
+            text = file.read()
+        security = os.path.join(cls.folder, "security")
+        shutil.copytree("/etc/security", security)
+        write(os.path.join(security, "limits.conf"), f"{NAME} hard nofile 333\n", 0o644)
+        cls.marks = os.path.join(cls.folder, "marks")
+        script = os.path.join(cls.folder, "modules", "mark")
+        write(script, f'#!/bin/sh\necho "$PAM_TYPE $PAM_USER $PAM_RHOST" >>{cls.marks}\n', 0o755)
+        text += f"session required pam_exec.so {script}\n"
+        text += f"session optional pam_env.so conffile={security}/frsh_env.conf\n"
+        write(os.path.join(security, "frsh_env.conf"), "FRSH_FROM_PAM DEFAULT=yes\n", 0o644)
+        write(os.path.join(folder, "frshd"), text, 0o644)
+        return {"/etc/pam.d": folder, "/etc/security": security,
+                "/run": make_folder(cls.folder, "machine-run")}
+
+    def setUp(self):
+        with open(FRSHD, "rb") as file:
+            if b"pam_start" not in file.read():
+                self.skipTest("this frshd was built without PAM")
+
+    def text_of_marks(self):
+        if not os.path.exists(self.marks):
+            return ""
+        with open(self.marks) as file:
+            return file.read()
+
+    def test_g2_pam_opens_and_closes_a_session_with_limits_as_root(self):
+        needs_root(self)
+        result = self.client.run(self.target, "ulimit -Hn; echo $FRSH_FROM_PAM")
+        self.assertEqual(result.out, b"333\nyes\n", result)
+        wait_until(lambda: f"close_session {NAME} 127.0.0.1\n" in self.text_of_marks(), "the session's end")
+        self.assertIn(f"open_session {NAME} 127.0.0.1\n", self.text_of_marks())
+        # Nothing of root's stays behind that waits for a session.
+        wait_until(lambda: not [stat for stat in descendants(self.server.pid) if stat.name == "frshd-pam"],
+                   "the keeper's end")
+
+    def test_g2_the_session_stays_open_while_a_kept_run_lives_as_root(self):
+        needs_root(self)
+        before = self.text_of_marks().count("close_session")
+        result = self.client.run("--detach", self.target, "echo $$ >pid; exec sleep 600")
+        self.assertEqual(result.code, 0, result)
+        pid_file = os.path.join(self.home, "pid")
+
+        def pid():
+            if os.path.exists(pid_file):
+                with open(pid_file) as file:
+                    return int(file.read() or 0)
+
+        pid = wait_until(pid, "the pid of the kept run")
+        self.addCleanup(lambda: is_alive(pid) and os.kill(pid, signal.SIGKILL))
+        self.assertTrue([stat for stat in descendants(self.server.pid) if stat.name == "frshd-pam"])
+        self.assertEqual(self.text_of_marks().count("close_session"), before)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.text_of_marks().count("close_session") > before, "the session's end")
+
+    def test_g1_pam_refuses_accounts_with_the_reason_as_root(self):
+        needs_root(self)
+        today = int(time.time() // 86400)
+        for fields, reason in (({"expires": today}, "expired"), ({"aging": "0:0:99999:7:"}, "must be changed"),
+                               ({"aging": f"{today - 40}:0:30:7:5"}, "contact your system"),
+                               ({"password": "!$6$salt$hash"}, "locked")):
+            self.account("/bin/sh", **fields)
+            self.one_line(self.client.run(self.target, "true"), reason)
+        self.account("/bin/sh", password="!")  # It never had a password: open to keys, as in sshd.
+        self.assertEqual(self.client.run(self.target, "true").code, 0)
+        self.account("/bin/sh")
+        path = os.path.join(self.folder, "machine-run", "nologin")
+        write(path, "back at nine\n", 0o644)
+        self.one_line(self.client.run(self.target, "true"), "back at nine")
+        os.unlink(path)
 
 
 class Keyring(AccountCase):

@@ -68,6 +68,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(files, {
             "/usr/bin/frshd": "-rwxr-xr-x",
             "/etc/frsh/frshd.toml": "-rw-r--r--",
+            "/etc/pam.d/frshd": "-rw-r--r--",
             "/usr/lib/systemd/system/frshd.service": "-rw-r--r--",
             "/usr/lib/systemd/system/frshd.socket": "-rw-r--r--",
             "/usr/lib/systemd/user/frshd.service": "-rw-r--r--",
@@ -79,15 +80,16 @@ class Packages(unittest.TestCase):
             "/usr/share/man/man8/frshd.8.gz": "-rw-r--r--",
             "/usr/share/zsh/vendor-completions/_frshd": "-rw-r--r--"})
         depends = self.ask("-f", self.packages["frshd"], "Depends")
-        for package in ("adduser", "libc6", "libssl3"):
+        for package in ("adduser", "libc6", "libssl3", "libpam0g", "libpam-runtime"):
             self.assertIn(package, depends)
 
     def test_the_packaged_configuration_listens_on_loopback_only(self):
         place = os.path.join(self.folder, "x")
         self.ask("-x", self.packages["frshd"], place)
         with open(os.path.join(place, "etc/frsh/frshd.toml")) as file:
+            # With "info", the journal would have every command line.
             said = [line for line in file.read().splitlines() if line and not line.startswith("#")]
-        self.assertEqual(said, ['listen = ["127.0.0.1:7722"]', 'log_level = "info"'])
+        self.assertEqual(said, ['listen = ["127.0.0.1:7722"]', 'log_level = "notice"'])
         with open(os.path.join(place, "usr/lib/systemd/system/frshd.socket")) as file:
             self.assertEqual(re.findall("^ListenStream=.*", file.read(), re.M), ["ListenStream=127.0.0.1:7722"])
         for kind in ("system", "user"):
@@ -116,7 +118,7 @@ class Packages(unittest.TestCase):
         control = os.path.join(self.folder, "control")
         self.ask("-e", self.packages["frshd"], control)
         with open(os.path.join(control, "conffiles")) as file:
-            self.assertEqual(file.read(), "/etc/frsh/frshd.toml\n")
+            self.assertEqual(file.read(), "/etc/frsh/frshd.toml\n/etc/pam.d/frshd\n")
         for script in ("postinst", "prerm", "postrm"):
             path = os.path.join(control, script)
             self.assertEqual(os.stat(path).st_mode & 0o777, 0o755)

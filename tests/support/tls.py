@@ -83,7 +83,8 @@ class Users:
 
     The machine's own files are not changed, since other tests do the same at the same time."""
 
-    def __init__(self, folder, shells=()):
+    def __init__(self, folder, shells=(), folders=None):
+        """`folders` maps folders of the machine to those that take their place."""
         make_folder(folder)
         os.chmod(folder, 0o755)
         self.files = {name: os.path.join(folder, name) for name in ("passwd", "group", "shadow", "shells")}
@@ -94,12 +95,13 @@ class Users:
         self.added["shells"] = {shell: shell + "\n" for shell in shells}
         self._write()
         binds = "".join(f'mount --bind "{path}" /etc/{name} && ' for name, path in self.files.items())
+        binds += "".join(f'mount --bind "{path}" {name} && ' for name, path in (folders or {}).items())
         self.prefix = ["unshare", "--mount", "sh", "-c", binds + 'exec "$@"', "sh"]
 
-    def add(self, name, uid, home, shell="/bin/sh", *, password="*", expires="", group=None):
+    def add(self, name, uid, home, shell="/bin/sh", *, password="*", expires="", aging="20000:0:99999:7:", group=None):
         """Adds a user, or changes the one of this name."""
         self.added["passwd"][name] = f"{name}:x:{uid}:{uid}::{home}:{shell}\n"
-        self.added["shadow"][name] = f"{name}:{password}:20000:0:99999:7::{expires}:\n"
+        self.added["shadow"][name] = f"{name}:{password}:{aging}:{expires}:\n"
         self.added["group"][name] = f"{name}:x:{uid}:\n"
         if group:
             self.texts["group"] = re.sub(rf"(?m)^({group}:.*:.*)$", rf"\1{name}", self.texts["group"])

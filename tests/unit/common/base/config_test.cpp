@@ -106,7 +106,7 @@ TEST_CASE("configuration: a value of a wrong type or range is refused") {
     CHECK(server_refusal("unix = ''") == "F:1: unix: is empty");
     CHECK(server_refusal("audit = \"a\\u0000b\"") == "F:1: audit: has a NUL in it");
     CHECK(server_refusal("log_level = 'loud'") ==
-          "F:1: log_level: is not \"error\", \"info\" or \"debug\"");
+          "F:1: log_level: is not \"error\", \"notice\", \"info\" or \"debug\"");
     CHECK(server_refusal("host_key = 2020-01-01") == "F:1: host_key: is not a text in quotes");
     for (const char* const port : {"0", "65536", "-1", "'22'", "1.5", "9223372036854775807"}) {
         CHECK(client_refusal(std::string("[defaults]\nport = ") + port) ==
