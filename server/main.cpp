@@ -16,6 +16,7 @@
 #include "server/login/sandbox.hpp"
 #include "server/login/timeouts.hpp"
 #include "server/options.hpp"
+#include "server/reload.hpp"
 #include "server/session/session.hpp"
 
 #include <algorithm>
@@ -227,8 +228,10 @@ void listen_on_all(Listener& listener, const ServerOptions& options, std::vector
 
 // Returns the start of a session in each forked session, and nothing in the listener's process once
 // all sessions have ended.
-std::optional<SessionStart> listen_and_serve(const ServerOptions& options, std::vector<Fd> given,
-                                             Fd states, int audit_file) {
+std::optional<SessionStart> listen_and_serve(LiveConfiguration& live,
+                                             const ServerOptions& command_line,
+                                             std::vector<Fd> given, Fd states) {
+    const ServerOptions& options = live.options;
     std::optional<PublicKey> host_key;
     if (is_tls(options, given)) {
         host_key = prepare_host_key(options.settings.host_key);
@@ -240,8 +243,12 @@ std::optional<SessionStart> listen_and_serve(const ServerOptions& options, std::
                 "rights");
         }
     }
-    auto listener = std::make_unique<Listener>(audit_file, Timeouts());
+    auto listener = std::make_unique<Listener>(live.audit.get(), Timeouts());
     listen_on_all(*listener, options, std::move(given), host_key);
+    listener->reload_with([&live, command_line, is_tls = host_key.has_value()] {
+        auto key = reload(live, command_line, is_tls);
+        return Listener::Reloaded{std::move(key), live.audit.get()};
+    });
     fill_heap_holes();
     auto start = listener->serve(std::move(states));
     if (start) leak(std::move(listener));
@@ -258,21 +265,24 @@ int run(int argc, char** argv) {
     std::vector<Fd> given = take_given_sockets();
     options->listens_on_given_sockets = !given.empty();
     Fd states = fork_supervisor();
-    configure(*options);
-    ServerSettings& settings = options->settings;
+    const ServerOptions command_line = *options;
+    LiveConfiguration live{std::move(*options), {}};
+    configure(live.options);
+    ServerSettings& settings = live.options.settings;
     log::set_level(settings.log_level.value_or(log::Level::Notice));
-    const Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
-    if (options->stdio) return serve_stdio(*options, audit.get());
+    if (!settings.audit.empty()) live.audit = open_audit_file(settings.audit);
+    if (live.options.stdio) return serve_stdio(live.options, live.audit.get());
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
-    const TlsContext* const context = is_tls(*options, given) ? make_warm_context() : nullptr;
+    const bool has_tls = is_tls(live.options, given);
+    const TlsContext* const context = has_tls ? make_warm_context() : nullptr;
     const GateUser gate_user = context ? find_gate_user() : GateUser{};
-    auto start = listen_and_serve(*options, std::move(given), std::move(states), audit.get());
+    auto start = listen_and_serve(live, command_line, std::move(given), std::move(states));
     if (!start) return 0;
     if (start->door == Door::Tls) {
         exit_without_destructors(
-            serve_login(std::move(*start), *context, *options, gate_user, audit.get()));
+            serve_login(std::move(*start), *context, live.options, gate_user, live.audit.get()));
     }
-    exit_without_destructors(serve_connection(std::move(*start), *options, audit.get()));
+    exit_without_destructors(serve_connection(std::move(*start), live.options, live.audit.get()));
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ Listener::Listener(int audit_file, const Timeouts& timeouts)
         [] { return short{POLLIN}; },
         [this](short) {
             for (const int number : signals_.take()) {
-                if (number != SIGCHLD) is_ending_ = true;
+                if (number == SIGCHLD || asked_ == Asked::End) continue;
+                asked_ = number == SIGHUP ? Asked::Reload : Asked::End;
             }
             reap_children();
         });
@@ -205,7 +206,8 @@ std::optional<SessionStart> Listener::serve(Fd states) {
     states_ = std::move(states);
     report(SystemdState::Ready);
     for (;;) {
-        if (is_ending_ && !sockets_.empty()) {
+        if (asked_ == Asked::Reload) reload();
+        if (asked_ == Asked::End && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(sessions_.size()) +
                         " sessions go on");
             stop_listening();
@@ -220,17 +222,10 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         fork_waiting();
         pool_.prefork(doors(), EventLoop::Clock::now());
         const bool has_children = !sessions_.empty() || !pool_.is_empty();
-        if (is_ending_ && !has_children && terminations_.empty()) return std::nullopt;
+        if (asked_ == Asked::End && !has_children && terminations_.empty()) return std::nullopt;
         loop_.run_once(next_deadline());
         tick(EventLoop::Clock::now());
     }
-}
-
-std::vector<Door> Listener::doors() const {
-    std::vector<Door> all;
-    for (const auto& socket : sockets_)
-        all.push_back(socket->door);
-    return all;
 }
 
 void Listener::fork_waiting() {
@@ -333,7 +328,7 @@ void Listener::evict(EventLoop::Time now) {
 void Listener::reap_children() {
     while (const auto status = reap()) {
         const PreforkPool::Child child = pool_.reaped(status->pid);
-        if (child == PreforkPool::Child::ForkServer && !is_ending_) {
+        if (child == PreforkPool::Child::ForkServer && asked_ != Asked::End) {
             log::error("the fork server died; another one is started");
         }
         if (child != PreforkPool::Child::Unknown) continue;

@@ -26,17 +26,19 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/types.h>
 
 namespace frsh {
 
-// Has 16 data members: one for each kind of thing that it owns (sockets, queue, sessions, limits).
+// Has 17 data members: one for each kind of thing that it owns (sockets, queue, sessions, limits).
 class Listener {
   public:
     static constexpr std::size_t kMaxSessions = 4096;
@@ -56,8 +58,17 @@ class Listener {
     // Takes a socket that listens already, TCP or unix.
     void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
-    // Serves until SIGTERM, SIGINT or SIGHUP, and then until every session has ended. Returns
-    // nothing in this process. Returns a value in each forked session. A session has no other
+    // What a reload (SIGHUP) has read anew. Throws what std::runtime_error derives; the old
+    // configuration stays then. Sessions that are forked later see what it has changed.
+    struct Reloaded {
+        std::optional<PublicKey> host_key;
+        int audit_file;  // Lent.
+    };
+    using Reload = std::function<Reloaded()>;
+    void reload_with(Reload reload) { reload_ = std::move(reload); }
+
+    // Serves until SIGTERM or SIGINT, and then until every session has ended. Returns nothing in
+    // this process. Returns a value in each forked session. A session has no other
     // descriptors open, and must neither use nor destroy the listener. Reports the start and the
     // end of listening to `states` (systemd.hpp), which may be closed.
     std::optional<SessionStart> serve(Fd states);
@@ -107,6 +118,7 @@ class Listener {
     void tick(EventLoop::Time now);
     [[nodiscard]] EventLoop::Time next_deadline() const;
     void stop_listening();
+    void reload();
 
     int audit_file_;
     pid_t owner_;  // The process that removes the socket files.
@@ -121,7 +133,9 @@ class Listener {
     LingeringCloses lingering_;
     std::vector<Termination> terminations_;  // End the processes that a killed session left behind.
     EventLoop::Time accept_again_{};         // After a lack of descriptors: accept nothing before.
-    bool is_ending_ = false;                 // A signal has asked for the end.
+    enum class Asked { Nothing, Reload, End };
+    Asked asked_ = Asked::Nothing;  // By a signal. Once it is End, it stays so.
+    Reload reload_;
     Fd states_;
     EventLoop::Watch signal_watch_;
 };

@@ -126,18 +126,29 @@ std::optional<PreforkPool::Session> PreforkPool::take(const AcceptQueue::Pending
 }
 
 PreforkPool::Child PreforkPool::reaped(pid_t pid) {
-    if (fork_server_.reaped(pid)) return Child::ForkServer;
-    const auto erased =
-        std::erase_if(sessions_, [&](const Preforked& one) { return one.session.pid == pid; });
-    if (erased == 0) return Child::Unknown;
-    prefork_at_ = EventLoop::Clock::now() + kPreforkRetry;
-    return Child::Preforked;
+    if (fork_server_.reaped(pid)) {
+        return std::exchange(is_replaced_, false) ? Child::Replaced : Child::ForkServer;
+    }
+    const auto found = std::find_if(sessions_.begin(), sessions_.end(),
+                                    [&](const Preforked& one) { return one.session.pid == pid; });
+    if (found == sessions_.end()) return Child::Unknown;
+    const bool was_wanted = found->way.is_open();
+    sessions_.erase(found);
+    const auto wait = was_wanted ? std::chrono::milliseconds(kPreforkRetry) : kQuietTime;
+    prefork_at_ = EventLoop::Clock::now() + wait;
+    return was_wanted ? Child::Preforked : Child::Replaced;
 }
 
 void PreforkPool::stop() {
     for (Preforked& preforked : sessions_)
         preforked.way.close();
     fork_server_.stop();
+}
+
+void PreforkPool::restart() {
+    is_replaced_ = !fork_server_.is_gone();
+    stop();
+    start_at_ = {};
 }
 
 PreforkPool::Time PreforkPool::next_deadline(bool may_start) const {

@@ -60,11 +60,13 @@ class PreforkPool {
     // connection, and before 5 s after a failure.
     void prefork(const std::vector<Door>& doors, Time now);
 
-    // Returns true if the process is the fork server or a preforked session, and forgets it.
-    enum class Child { Unknown, ForkServer, Preforked };
+    // Recognises and forgets the fork server and preforked sessions. Replaced: it was restarted.
+    enum class Child { Unknown, ForkServer, Preforked, Replaced };
     Child reaped(pid_t pid);
     // Ends the fork server and the preforked sessions. They still have to be reaped.
     void stop();
+    // Ends all of them, so that others take their place.
+    void restart();
     // Returns true once all of them are reaped.
     [[nodiscard]] bool is_empty() const { return sessions_.empty() && fork_server_.is_gone(); }
 
@@ -80,7 +82,7 @@ class PreforkPool {
     struct Preforked {
         Session session;
         Door door;
-        Fd way;  // The connection is sent here.
+        Fd way;  // The connection is sent here. Closed: the session is no longer wanted.
     };
 
     Session fork_session(Door door, Kind kind, int socket);
@@ -88,7 +90,8 @@ class PreforkPool {
 
     rlimit session_descriptors_;
     ForkServer fork_server_;
-    Time start_at_{};  // The fork server is not started before then.
+    Time start_at_{};           // The fork server is not started before then.
+    bool is_replaced_ = false;  // restart() has ended the fork server.
     std::vector<Preforked> sessions_;
     Time prefork_at_{};
 };

@@ -61,8 +61,8 @@ int supervise(const std::string& notify_path, pid_t listener, const Fd& states, 
         pollfd polled[] = {{signals.fd(), POLLIN, 0}, {states.get(), POLLIN, 0}};
         if (::poll(polled, 2, -1) == -1 && errno != EINTR) throw SysError("poll");
         for (const int number : signals.take()) {
-            if (number != SIGCHLD)
-                ::kill(listener, SIGTERM);  // Not reaped yet, so the pid is still its own.
+            // Not reaped yet, so the pid is still its own.
+            if (number != SIGCHLD) ::kill(listener, number == SIGHUP ? SIGHUP : SIGTERM);
         }
         if (polled[1].revents == 0) continue;
         char state = 0;

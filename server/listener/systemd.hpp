@@ -20,9 +20,9 @@ enum class SystemdState : char {
 
 // Forks if the manager has set NOTIFY_SOCKET, and returns in the child with a pipe for
 // SystemdState. The parent becomes the supervisor, which the manager watches. The supervisor passes
-// states on to the manager, and SIGTERM and its like on to the child. It exits as soon as nothing
-// listens. The child lives until its sessions have ended; a restart of the service does not wait
-// for them. Without a manager, returns at once with a closed Fd. Throws SysError.
+// states on to the manager, SIGHUP on to the child, and SIGINT and SIGTERM as SIGTERM. It exits as
+// soon as nothing listens. The child lives until its sessions have ended; a restart of the service
+// does not wait for them. Without a manager, returns at once with a closed Fd. Throws SysError.
 [[nodiscard]] Fd fork_supervisor();
 
 }  // namespace frsh

@@ -59,6 +59,10 @@ class ServerSignals(Case):
             result = place.run(["-q"], "exit 7")
         self.assertEqual(7, result.code, result)
 
+    def test_a_hangup_does_not_end_a_server(self):
+        with self.server_of_a_parent_that_ignores() as (server, place):
+            self.send(server, place, [signal.SIGHUP])
+
     def test_commands_ignore_none_of_them(self):
         with self.server_of_a_parent_that_ignores(signal.SIGCHLD) as (_, place):
             result = place.run(["-q"], "grep SigIgn /proc/self/status")
