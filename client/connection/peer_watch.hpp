@@ -5,7 +5,7 @@
 #include "common/link/link.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
+#include "common/sys/timer.hpp"
 
 #include <functional>
 #include <optional>
@@ -34,8 +34,7 @@ class PeerWatch {
     std::optional<KeepAlive> keep_alive_;
     EventLoop::Time hello_deadline_;
     OnSilent on_silent_;
-    Fd timer_;
-    EventLoop::Watch timer_watch_;
+    Timer timer_;
 };
 
 }  // namespace frsh

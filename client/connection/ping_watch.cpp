@@ -1,13 +1,9 @@
 #include "client/connection/ping_watch.hpp"
 
-#include "common/base/error.hpp"
 #include "common/proto/message.hpp"
 
 #include <string>
 #include <utility>
-
-#include <poll.h>
-#include <sys/timerfd.h>
 
 namespace frsh {
 
@@ -15,20 +11,15 @@ PingWatch::PingWatch(EventLoop& loop, Link& link, const KeepAlive& keep_alive, O
     : link_(link),
       keep_alive_(keep_alive),
       on_silent_(std::move(on_silent)),
-      timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
-    const itimerspec each{{keep_alive.interval.count(), 0}, {keep_alive.interval.count(), 0}};
-    check(::timerfd_settime(timer_.get(), 0, &each, nullptr), "timerfd");
-    timer_watch_ = loop.watch(
-        "ping watch: next ping", timer_.get(),
-        [this] { return link_.is_down() ? short{0} : short{POLLIN}; },
-        [this](short) { on_timer(); });
+      timer_(
+          loop, "ping watch: next ping", [this] { on_timer(); },
+          [this] { return !link_.is_down(); }) {
+    timer_.expire_every(keep_alive.interval);
 }
 
 // Several expirations at once count as one: this client itself was stopped, and the answers of the
 // server may wait in the socket.
 void PingWatch::on_timer() {
-    char expirations[8];
-    (void)read_some(timer_.get(), expirations, sizeof expirations);
     if (unanswered_ < keep_alive_.count) {
         ++unanswered_;
         return link_.send(msg::Ping{});

@@ -8,7 +8,7 @@
 #include "common/link/link.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
+#include "common/sys/timer.hpp"
 
 #include <functional>
 #include <string>
@@ -33,8 +33,7 @@ class PingWatch {
     KeepAlive keep_alive_;
     OnSilent on_silent_;
     unsigned unanswered_ = 0;
-    Fd timer_;
-    EventLoop::Watch timer_watch_;
+    Timer timer_;
 };
 
 }  // namespace frsh

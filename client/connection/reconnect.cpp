@@ -12,12 +12,9 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
 
 namespace frsh {
 namespace {
-
-using namespace std::chrono_literals;
 
 void signal_event(const Fd& event) {
     constexpr std::uint64_t kOne = 1;
@@ -61,11 +58,7 @@ Reconnect::Reconnect(EventLoop& loop, Connector connector, Calls calls, const Ti
       times_(times),
       pause_(times.first_pause),
       limit_(times.first_limit),
-      timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
-    timer_watch_ = loop_.watch(
-        "reconnect: pause or deadline", timer_.get(), [] { return short{POLLIN}; },
-        [this](short) { on_timer(); });
-}
+      timer_(loop, "reconnect: pause or deadline", [this] { on_timer(); }) {}
 
 Reconnect::~Reconnect() = default;
 
@@ -84,7 +77,7 @@ bool Reconnect::lost(std::chrono::milliseconds grace, const std::string& problem
 
 void Reconnect::works() {
     state_ = State::OnTrial;
-    arm(EventLoop::Clock::now() + times_.trial);
+    timer_.expire_at(EventLoop::Clock::now() + times_.trial);
 }
 
 void Reconnect::become_idle() {
@@ -100,7 +93,7 @@ EventLoop::Time Reconnect::limit() const {
 
 void Reconnect::begin() {
     state_ = State::Attempting;
-    arm(deadline_);
+    timer_.expire_at(deadline_);
     attempt_ = std::make_unique<Attempt>(connector_, limit());
     attempt_watch_ = loop_.watch(
         "reconnect: the attempt has ended", attempt_->ended.get(), [] { return short{POLLIN}; },
@@ -114,7 +107,7 @@ void Reconnect::on_attempt_ended() {
     attempt_.reset();
     if (!connection) return again(problem);
     state_ = State::Connected;
-    arm(limit());
+    timer_.expire_at(limit());
     const auto call = calls_.on_connected;  // A copy: the call may destroy this object.
     call(std::move(*connection));
 }
@@ -127,20 +120,10 @@ void Reconnect::again(const std::string& problem) {
     const auto pause = pause_ * (75 + random() % 50) / 100;
     pause_ = std::min<std::chrono::milliseconds>(2 * pause_, times_.longest_pause);
     limit_ = std::min<std::chrono::milliseconds>(limit_ * 3 / 2, times_.longest_limit);
-    arm(std::min<Time>(deadline_, EventLoop::Clock::now() + pause));
-}
-
-void Reconnect::arm(Time when) {
-    const auto left = std::chrono::nanoseconds(when - EventLoop::Clock::now());
-    const auto wait = std::max<std::chrono::nanoseconds>(left, 1ns);
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
-    const itimerspec next{{0, 0}, {seconds.count(), (wait - seconds).count()}};
-    check(::timerfd_settime(timer_.get(), 0, &next, nullptr), "timerfd");
+    timer_.expire_at(std::min<Time>(deadline_, EventLoop::Clock::now() + pause));
 }
 
 void Reconnect::on_timer() {
-    char expirations[8];
-    (void)read_some(timer_.get(), expirations, sizeof expirations);
     // A connection on trial works, also at the deadline.
     if (state_ == State::OnTrial) return become_idle();
     if (state_ == State::Idle) return;
@@ -155,7 +138,7 @@ void Reconnect::on_timer() {
 void Reconnect::give_up() {
     state_ = State::GivenUp;
     attempt_watch_.reset();
-    timer_watch_.reset();
+    timer_.stop();
     attempt_.reset();
     const auto call = calls_.on_given_up;  // A copy: the call may destroy this object.
     call(last_problem_);

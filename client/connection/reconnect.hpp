@@ -20,7 +20,7 @@
 
 #include "client/connection/connection.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
+#include "common/sys/timer.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -88,7 +88,6 @@ class Reconnect {
     void begin();
     void on_attempt_ended();
     void on_timer();
-    void arm(Time when);
     void give_up();
     [[nodiscard]] Time limit() const;
     void become_idle();
@@ -104,9 +103,8 @@ class Reconnect {
     unsigned losses_ = 0;
     std::string last_problem_;
     std::unique_ptr<Attempt> attempt_;  // While Attempting.
-    Fd timer_;
+    Timer timer_;
     EventLoop::Watch attempt_watch_;
-    EventLoop::Watch timer_watch_;
 };
 
 }  // namespace frsh

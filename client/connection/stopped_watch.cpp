@@ -1,19 +1,18 @@
 #include "client/connection/stopped_watch.hpp"
 
-#include "common/base/error.hpp"
+#include "common/sys/fd.hpp"
 
+#include <chrono>
 #include <string_view>
 #include <utility>
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 namespace frsh {
 namespace {
 
-constexpr long kInterval = 200'000'000;  // Nanoseconds.
+constexpr std::chrono::milliseconds kStoppedInterval(200);
 
 // Reads the state from /proc/PID/stat (proc(5)): "PID (name) STATE ...".
 bool is_stopped(pid_t pid) {
@@ -33,17 +32,11 @@ bool is_stopped(pid_t pid) {
 StoppedWatch::StoppedWatch(EventLoop& loop, pid_t pid, OnStopped on_stopped)
     : pid_(pid),
       on_stopped_(std::move(on_stopped)),
-      timer_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd")) {
-    const itimerspec regular{{0, kInterval}, {0, kInterval}};
-    check(::timerfd_settime(timer_.get(), 0, &regular, nullptr), "timerfd");
-    timer_watch_ = loop.watch(
-        "stopped watch: next look", timer_.get(), [] { return short{POLLIN}; },
-        [this](short) { on_timer(); });
+      timer_(loop, "stopped watch: next look", [this] { on_timer(); }) {
+    timer_.expire_every(kStoppedInterval);
 }
 
 void StoppedWatch::on_timer() {
-    char expirations[8];
-    (void)read_some(timer_.get(), expirations, sizeof expirations);
     const bool is_now = is_stopped(pid_);
     if (!is_now || !std::exchange(was_stopped_, true)) {
         was_stopped_ = is_now;

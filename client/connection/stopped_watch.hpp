@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
+#include "common/sys/timer.hpp"
 
 #include <functional>
 #include <string>
@@ -26,8 +26,7 @@ class StoppedWatch {
     pid_t pid_;
     OnStopped on_stopped_;
     bool was_stopped_ = false;
-    Fd timer_;
-    EventLoop::Watch timer_watch_;
+    Timer timer_;
 };
 
 }  // namespace frsh
