@@ -12,6 +12,7 @@ MERGED = ("message 1: echo one;echo two;echo three;\n",
           "message 1: echo one;\nmessage 2: echo two;\nmessage 3: echo three;\n")
 # What the naive program prints, and what the fixed one prints.
 EXPECTED = {
+    "layers": ("10.0.1.9\n10.0.12.9\n", "10.0.1.9\n10.0.1.1\n"),
     "flow": ("cannot start: Address already in use\n", "started again\n"),
     "merge": MERGED,
     "split": ("a part of it\n", "whole\n"),

@@ -30,7 +30,7 @@ TEST_CASE("story: a false claim is counted and shown") {
 }
 
 TEST_CASE("story: every lesson has both languages") {
-    CHECK(lessons().size() == 8);
+    REQUIRE(lessons().size() >= 9);
     for (const Lesson& lesson : lessons()) {
         CAPTURE(lesson.name);
         CHECK_FALSE(lesson.title.en.empty());

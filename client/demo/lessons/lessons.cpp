@@ -6,6 +6,11 @@ namespace frsh::demo {
 
 const std::vector<Lesson>& lessons() {
     static const std::vector<Lesson> all = {
+        {"layers",
+         {"One datagram through a router, layer in layer", "一个数据报穿过路由器：层层相套"},
+         {"Which addresses does a packet carry, and which of them change on the way?",
+          "一个报文带着哪些地址？路上哪些会变？"},
+         lesson_layers},
         {"flow",
          {"The life of a connection, call by call", "一条连接的一生：逐个系统调用地看"},
          {"Who calls what, when do the packets go, and who is left in TIME_WAIT?",

@@ -1,4 +1,4 @@
-// The eight lessons, in the order they build on each other.
+// The lessons, in the order they build on each other.
 #pragma once
 
 #include "client/demo/story.hpp"
@@ -18,6 +18,7 @@ struct Lesson {
 
 [[nodiscard]] const std::vector<Lesson>& lessons();
 
+void lesson_layers(Story& story, unsigned seed);
 void lesson_flow(Story& story, unsigned seed);
 void lesson_merge(Story& story, unsigned seed);
 void lesson_split(Story& story, unsigned seed);
