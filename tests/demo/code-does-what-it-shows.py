@@ -23,6 +23,8 @@ EXPECTED = {
     "udp": ("b'abcdefghij'\nb'next'\n", "b'abcdefghijklmnopqrstuvwxyz'\nb'next'\n"),
     "server": ("no answer\nafter the silent client has left: b'hello'\n",
                "answer: b'hello'\n"),
+    "cures": ("answer 1: b'first part, '\nanswer 2: b'second part'\n",
+              "answer 1: b'first part, second part'\n"),
 }
 EXPECTED_GO = {**EXPECTED, "frame": ("", '"echo one"\n"printf \'a\\nb\'"\n')}
 

@@ -50,6 +50,11 @@ const std::vector<Lesson>& lessons() {
           "从一次只服务一个客户，到每个客户一个进程"},
          {"Who waits for whom, and what is a zombie?", "谁在等谁？僵尸进程又是什么？"},
          lesson_server},
+        {"cures",
+         {"The cures that are none, and the one that holds", "四种偏方，一种解法"},
+         {"Does a pause, a larger buffer, silence or a newline help?",
+          "停一下、加大缓冲区、等到没数据、用换行，管用吗？"},
+         lesson_cures},
     };
     return all;
 }
