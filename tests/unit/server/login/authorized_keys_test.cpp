@@ -12,7 +12,7 @@ using namespace std::string_literals;
 using frsh::AuthorizedKey;
 using frsh::parse_authorized_keys;
 using frsh::PrivateKey;
-using Time = std::chrono::system_clock::time_point;
+using WallTime = std::chrono::system_clock::time_point;
 
 namespace {
 
@@ -36,10 +36,10 @@ std::string reason_for(const std::string& options) {
 bool may_come_from(const std::string& from, const char* address) {
     const auto key = parse_one("from=\"" + from + "\"");
     REQUIRE(key);
-    return !frsh::find_refusal(*key, address, Time{});
+    return !frsh::find_refusal(*key, address, WallTime{});
 }
 
-Time at(std::time_t seconds) {
+WallTime at(std::time_t seconds) {
     return std::chrono::system_clock::from_time_t(seconds);
 }
 
@@ -167,7 +167,7 @@ TEST_CASE("authorized keys: a key expires at the exact second") {
     CHECK(parse_one("expiry-time=\"20300102\"")->expires);
     CHECK(parse_one("expiry-time=\"20310101Z\",expiry-time=\"20300102Z\"")->expires ==
           at(1893542400));
-    CHECK(parse_one("expiry-time=\"99991231235959Z\"")->expires == Time::max());
+    CHECK(parse_one("expiry-time=\"99991231235959Z\"")->expires == WallTime::max());
     CHECK(parse_one("expiry-time=\"19000101Z\"")->expires < at(0));
     for (const char* bad : {"", "2030", "20301301", "20300231Z", "20300431", "2030010Z", "tomorrow",
                             "20300102 03", "-2030102", "203001022404"}) {
