@@ -21,6 +21,13 @@ std::optional<log::Level> parse_level(std::string_view text) {
     return std::nullopt;
 }
 
+std::optional<SshdPolicyMode> parse_sshd_mode(std::string_view text) {
+    if (text == "obey") return SshdPolicyMode::Obey;
+    if (text == "refuse") return SshdPolicyMode::Refuse;
+    if (text == "ignore") return SshdPolicyMode::Ignore;
+    return std::nullopt;
+}
+
 // Takes the key "unix": true selects the default path, a text is a path.
 void take_unix(ConfigTable& table, std::optional<std::string>& into) {
     if (table.is_boolean("unix")) {
@@ -54,6 +61,10 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.use_pam = file.use_pam;
     settings.allow_users = file.allow_users;
     settings.allow_groups = file.allow_groups;
+    settings.sshd_policy = file.sshd_policy;
+    settings.revoked_keys = file.revoked_keys;
+    settings.trusted_user_ca_keys = file.trusted_user_ca_keys;
+    settings.host_certificate = file.host_certificate;
     settings.accept_env = file.accept_env;
     settings.plain_shells = file.plain_shells;
     settings.keep_age = file.keep_age;
@@ -79,6 +90,10 @@ ServerSettings read_config(const std::string& named) {
     ServerSettings settings = parse_server_config(*content, path);
     settings.host_key = expand_home(settings.host_key);
     settings.audit = expand_home(settings.audit);
+    for (std::string* const file_name :
+         {&settings.revoked_keys, &settings.trusted_user_ca_keys, &settings.host_certificate}) {
+        *file_name = expand_home(*file_name);
+    }
     return settings;
 }
 
@@ -95,6 +110,11 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("use_pam", settings.use_pam);
     table.take("allow_users", settings.allow_users);
     table.take("allow_groups", settings.allow_groups);
+    table.take("sshd_policy", settings.sshd_policy, parse_sshd_mode,
+               "\"obey\", \"refuse\" or \"ignore\"");
+    table.take("revoked_keys", settings.revoked_keys);
+    table.take("trusted_user_ca_keys", settings.trusted_user_ca_keys);
+    table.take("host_certificate", settings.host_certificate);
     table.take("accept_env", settings.accept_env);
     table.take("plain_shells", settings.plain_shells);
     table.take("keep_age", settings.keep_age, parse_duration, "a duration");

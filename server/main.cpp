@@ -119,6 +119,9 @@ AccountPolicy policy_of(const ServerSettings& settings) {
     policy.permit_user_environment = settings.permit_user_environment.value_or(false);
     policy.allow_users = settings.allow_users;
     policy.allow_groups = settings.allow_groups;
+    policy.sshd = settings.sshd_policy.value_or(SshdPolicyMode::Obey);
+    policy.revoked_keys = settings.revoked_keys;
+    policy.trusted_user_ca_keys = settings.trusted_user_ca_keys;
     policy.uses_pam = settings.use_pam.value_or(::geteuid() == 0 && has_pam_service());
     return policy;
 }
@@ -149,6 +152,7 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
     MonitorSettings monitor_settings;
     monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
+    monitor_settings.host_certificate = options.settings.host_certificate;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit_file = audit_file;

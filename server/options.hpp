@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/log.hpp"
+#include "server/login/sshd_policy.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -32,6 +33,11 @@ struct ServerSettings {
     std::optional<std::chrono::milliseconds> keep_age;
     std::optional<std::uint64_t> keep_total;
     std::optional<std::uint64_t> keep_stream;
+    std::optional<SshdPolicyMode> sshd_policy;
+    // Paths; empty: none, and for the certificate the one beside the host key.
+    std::string revoked_keys;
+    std::string trusted_user_ca_keys;
+    std::string host_certificate;
     List plain_shells;  // Patterns of shells that restrict nothing; see is_plain_shell().
     List accept_env;    // Patterns of variables that a client may pass on; see is_forwardable().
 };

@@ -53,18 +53,22 @@ std::string user_proof_message(const ProofContext& context, const PublicKey& hos
 }
 
 std::string encode(const HostProof& proof) {
-    return WireWriter().string(proof.key.blob()).string(proof.signature).take();
+    WireWriter writer;
+    writer.string(proof.key.blob()).string(proof.signature);
+    if (proof.certificate) writer.string(proof.certificate->blob);
+    return writer.take();
 }
 
 std::string encode(const UserProof& proof) {
-    return WireWriter().string(proof.user).string(proof.key.blob()).string(proof.signature).take();
+    const std::string& blob = proof.certificate ? proof.certificate->blob : proof.key.blob();
+    return WireWriter().string(proof.user).string(blob).string(proof.signature).take();
 }
 
 std::string encode(const UserProbe& probe) {
     must(!probe.keys.empty() && probe.keys.size() <= kMaxProbes, "a probe has 1 to 6 keys");
     WireWriter writer;
     writer.string(probe.user);
-    for (const PublicKey& key : probe.keys)
+    for (const Credential& key : probe.keys)
         writer.string(key.blob());
     return writer.take();
 }
@@ -73,17 +77,23 @@ HostProof parse_host_proof(std::string_view payload) {
     WireReader reader = open_payload(payload, "host proof");
     PublicKey key = PublicKey::from_blob(reader.string());
     std::string signature(reader.string());
+    std::optional<Certificate> certificate;
+    if (!reader.at_end()) {
+        certificate = Certificate::from_blob(reader.string());
+        if (!(certificate->key == key)) reader.refuse("a certificate of another key");
+    }
     reader.finish();
-    return {std::move(key), std::move(signature)};
+    return {std::move(key), std::move(signature), std::move(certificate)};
 }
 
 UserProof parse_user_proof(std::string_view payload) {
     WireReader reader = open_payload(payload, "user proof");
     std::string user = read_user(reader);
-    PublicKey key = PublicKey::from_blob(reader.string());
+    Credential credential = Credential::from_blob(reader.string());
     std::string signature(reader.string());
     reader.finish();
-    return {std::move(user), std::move(key), std::move(signature)};
+    return {std::move(user), std::move(credential.key), std::move(signature),
+            std::move(credential.certificate)};
 }
 
 UserProbe parse_user_probe(std::string_view payload) {
@@ -91,7 +101,7 @@ UserProbe parse_user_probe(std::string_view payload) {
     UserProbe probe{read_user(reader), {}};
     do {
         if (probe.keys.size() == kMaxProbes) reader.refuse("more than 6 keys");
-        probe.keys.push_back(PublicKey::from_blob(reader.string()));
+        probe.keys.push_back(Credential::from_blob(reader.string()));
     } while (!reader.at_end());
     return probe;
 }

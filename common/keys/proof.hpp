@@ -4,16 +4,18 @@
 // if no relay sits between them, so a proof is invalid on any other connection. The user's proof
 // also names the host key and the account, so it is invalid for any other server or account.
 //
-//     host proof   payload  string host_key_blob, string signature
-//     user proof   payload  string user, string key_blob, string signature
-//     user probe   payload  string user, 1 to 6 × string key_blob
+//     host proof   payload  string host_key_blob, string signature [, string certificate_blob]
+//     user proof   payload  string user, string key_or_certificate_blob, string signature
+//     user probe   payload  string user, 1 to 6 × string key_or_certificate_blob
 //
 // The probe is not signed. The client sends it to learn which of its keys the server accepts.
 #pragma once
 
 #include "common/keys/private_key.hpp"
+#include "common/keys/ssh_certificate.hpp"
 #include "common/keys/ssh_key.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,18 +46,21 @@ struct ProofContext {
 [[nodiscard]] std::string user_proof_message(const ProofContext& context, const PublicKey& host_key,
                                              std::string_view user);
 
+// A certificate is not judged here, only parsed: its key is `key`.
 struct HostProof {
     PublicKey key;
     std::string signature;
+    std::optional<Certificate> certificate = {};
 };
 struct UserProof {
     std::string user;
     PublicKey key;
     std::string signature;
+    std::optional<Certificate> certificate = {};
 };
 struct UserProbe {
     std::string user;
-    std::vector<PublicKey> keys;  // In the client's order of preference.
+    std::vector<Credential> keys;  // In the client's order of preference.
 };
 
 [[nodiscard]] std::string encode(const HostProof& proof);

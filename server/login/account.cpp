@@ -9,6 +9,7 @@
 #include "common/sys/process.hpp"
 #include "common/sys/trusted_file.hpp"
 #include "server/login/account_rules.hpp"
+#include "server/login/certificate_grant.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <exception>
 #include <utility>
+#include <variant>
 
 #include <grp.h>
 #include <poll.h>
@@ -49,19 +51,6 @@ std::optional<std::string> find_shadow_refusal(const User& user, const AccountPo
     return std::nullopt;
 }
 
-std::vector<std::string> groups_of(const User& user) {
-    int count = 64;
-    std::vector<gid_t> ids(static_cast<std::size_t>(count));
-    while (::getgrouplist(user.name.c_str(), user.gid, ids.data(), &count) == -1)
-        ids.resize(static_cast<std::size_t>(count));  // getgrouplist(3) has set the real count.
-    ids.resize(static_cast<std::size_t>(count));
-    std::vector<std::string> names;
-    for (const gid_t id : ids) {
-        if (const auto name = find_group_name(id)) names.push_back(*name);
-    }
-    return names;
-}
-
 bool matches_any(const std::vector<std::string>& names, const std::vector<std::string>& patterns) {
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
         return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
@@ -83,17 +72,19 @@ bool is_login_shell(const std::string& shell) {
 // the process that reads the files: that process has become the user and always has the same uid.
 enum class Whose { OfThisServersUser, OfSomebody };
 
-std::vector<std::string> key_sources(const std::string& home, Whose whose) {
-    std::vector<std::string> sources{home + "/.ssh/authorized_keys",
-                                     home + "/.config/frsh/authorized_keys"};
+std::vector<std::string> key_sources(const std::string& home, Whose whose,
+                                     const KeySearch& search) {
+    const std::string usual = home + "/.ssh/authorized_keys";
+    const std::string own = home + "/.config/frsh/authorized_keys";
+    std::vector<std::string> sources{usual, own};
+    if (search.files) {
+        sources = *search.files;
+        if (std::find(sources.begin(), sources.end(), usual) == sources.end()) return sources;
+        sources.push_back(own);
+    }
     // The user of this server may log in with the key that the user's own client made.
     if (whose == Whose::OfThisServersUser) sources.push_back(home + "/.config/frsh/id_ed25519.pub");
     return sources;
-}
-
-// "restrict" and "no-port-forwarding" deny. A key with a command= of its own has to be allowed.
-bool may_forward(const AuthorizedKey& key) {
-    return key.may_forward.value_or(!key.command || !key.permit_open.empty());
 }
 
 std::string encode_found(const FoundGrant& found) {
@@ -104,7 +95,7 @@ std::string encode_found(const FoundGrant& found) {
         .u8(key.command.has_value())
         .string(key.command.value_or(""))
         .u8(key.may_have_pty)
-        .u8(may_forward(key))
+        .u8(key.may_forward.value_or(false))
         .u32(static_cast<std::uint32_t>(key.permit_open.size()));
     for (const std::string& permitted : key.permit_open)
         writer.string(permitted);
@@ -117,12 +108,12 @@ std::string encode_found(const FoundGrant& found) {
 
 // Parses the answer of the child process. The child runs as the user, so its answer is checked as
 // strictly as a peer's.
-FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& keys) {
+FoundGrant decode_found(std::string_view answer, const std::vector<Credential>& keys) {
     WireReader reader(answer, "grant");
     const std::size_t index = reader.u32();
     if (index >= keys.size()) reader.refuse("of a key that was not requested");
     std::string where(reader.string());
-    AuthorizedKey key{keys[index], "", 0, {}, true, {}, {}, Presence::Touched, {}, {}, {}};
+    AuthorizedKey key{keys[index].key, "", 0, {}, true, {}, {}, Presence::Touched, {}, {}, {}};
     const bool has_command = reader.u8() != 0;
     const std::string_view command = reader.string();
     if (has_command) key.command = std::string(command);
@@ -139,11 +130,36 @@ FoundGrant decode_found(std::string_view answer, const std::vector<PublicKey>& k
     return {index, {std::move(key), std::move(where)}};
 }
 
+// Returns the conditions under which this line opens the account for the credential. Returns
+// nothing if the line is about another key, or if a condition does not hold, which is logged.
+std::optional<AuthorizedKey> match_line(const AuthorizedKey& line, const Credential& credential,
+                                        const std::string& user, const std::string& address,
+                                        const std::string& where) {
+    const auto& certificate = credential.certificate;
+    if (line.is_authority != certificate.has_value()) return std::nullopt;
+    if (!(line.key == (certificate ? certificate->authority : credential.key))) return std::nullopt;
+    if (const auto why = find_refusal(line, address, std::chrono::system_clock::now())) {
+        log::notice(where + ": " + *why);
+        return std::nullopt;
+    }
+    AuthorizedKey key = line;
+    if (certificate) {
+        auto applied = apply_certificate(
+            line, *certificate, {user, address, certificate_time_now()}, NoPrincipals::MatchAll);
+        if (const auto* const why = std::get_if<std::string>(&applied)) {
+            log::notice(where + ": " + *why);
+            return std::nullopt;
+        }
+        key = std::move(std::get<AuthorizedKey>(applied));
+    }
+    key.may_forward = may_forward(key);
+    return key;
+}
+
 std::optional<FoundGrant> search(const User& user, const std::string& home, Whose whose,
-                                 const std::vector<PublicKey>& keys, const std::string& address) {
-    const auto now = std::chrono::system_clock::now();
+                                 const std::vector<Credential>& keys, const KeySearch& how) {
     std::vector<std::pair<std::string, AuthorizedKeys>> files;
-    for (const std::string& source : key_sources(home, whose)) {
+    for (const std::string& source : key_sources(home, whose, how)) {
         TrustedFile file = read_trusted_file(source, home, user.uid, kMaxAuthorizedKeys);
         if (file.kind == TrustedFile::Kind::Refused) log::error("not trusted: " + file.why);
         if (file.kind != TrustedFile::Kind::Read) continue;
@@ -153,14 +169,12 @@ std::optional<FoundGrant> search(const User& user, const std::string& home, Whos
     }
     for (std::size_t index = 0; index < keys.size(); ++index) {
         for (const auto& [path, listed] : files) {
-            for (const AuthorizedKey& key : listed.keys) {
-                if (!(key.key == keys[index])) continue;
-                const std::string where = escape_controls(path) + ":" + std::to_string(key.line);
-                if (const auto why = find_refusal(key, address, now)) {
-                    log::notice(where + ": " + *why);
-                    continue;
-                }
-                return FoundGrant{index, {key, where}};
+            for (const AuthorizedKey& line : listed.keys) {
+                std::string where = escape_controls(path) + ":" + std::to_string(line.line);
+                auto key = match_line(line, keys[index], user.name, how.address, where);
+                if (!key) continue;
+                if (keys[index].certificate) where += ", " + keys[index].certificate->describe();
+                return FoundGrant{index, {std::move(*key), std::move(where)}};
             }
         }
     }
@@ -207,6 +221,19 @@ std::string ask_as_user(const User& user, const Answer& answer) {
 
 }  // namespace
 
+std::vector<std::string> groups_of(const User& user) {
+    int count = 64;
+    std::vector<gid_t> ids(static_cast<std::size_t>(count));
+    while (::getgrouplist(user.name.c_str(), user.gid, ids.data(), &count) == -1)
+        ids.resize(static_cast<std::size_t>(count));  // getgrouplist(3) has set the real count.
+    ids.resize(static_cast<std::size_t>(count));
+    std::vector<std::string> names;
+    for (const gid_t id : ids) {
+        if (const auto name = find_group_name(id)) names.push_back(*name);
+    }
+    return names;
+}
+
 std::optional<User> find_account(const std::string& name) {
     if (::geteuid() == 0) return find_user(name);
     User own = current_user();
@@ -236,13 +263,13 @@ std::optional<std::string> find_account_refusal(const User& user, const AccountP
     return std::nullopt;
 }
 
-std::optional<FoundGrant> find_grant(const User& user, const std::vector<PublicKey>& keys,
-                                     const std::string& address) {
+std::optional<FoundGrant> find_grant(const User& user, const std::vector<Credential>& keys,
+                                     const KeySearch& how) {
     if (user.uid == ::geteuid()) {
-        return search(user, home_folder(), Whose::OfThisServersUser, keys, address);
+        return search(user, home_folder(), Whose::OfThisServersUser, keys, how);
     }
     const std::string answer = ask_as_user(user, [&]() -> std::string {
-        const auto found = search(user, user.home, Whose::OfSomebody, keys, address);
+        const auto found = search(user, user.home, Whose::OfSomebody, keys, how);
         return found ? encode_found(*found) : "";
     });
     if (answer.empty()) return std::nullopt;

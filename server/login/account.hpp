@@ -4,8 +4,10 @@
 // files of an account are read by a process that has become the account's user for good.
 #pragma once
 
+#include "common/keys/ssh_certificate.hpp"
 #include "common/sys/user.hpp"
 #include "server/login/authorized_keys.hpp"
+#include "server/login/sshd_policy.hpp"
 
 #include <optional>
 #include <string>
@@ -21,6 +23,9 @@ struct AccountPolicy {
     // of the user's groups.
     std::optional<std::vector<std::string>> allow_users = {};
     std::optional<std::vector<std::string>> allow_groups = {};
+    SshdPolicyMode sshd = SshdPolicyMode::Obey;  // As root only.
+    std::string revoked_keys = {};               // A path; empty: none. See revoked_keys.hpp.
+    std::string trusted_user_ca_keys = {};       // A path; empty: none.
 };
 
 // Returns the account; nothing if it does not exist or this server does not serve it.
@@ -37,6 +42,16 @@ struct Grant {
     std::string where;  // "FILE:LINE", for the log.
 };
 
+// Returns the names of all groups of the user.
+[[nodiscard]] std::vector<std::string> groups_of(const User& user);
+
+struct KeySearch {
+    std::string address;  // Of the peer; see find_refusal().
+    // The files of keys instead of the usual ones. frsh's own file is read only if the list has
+    // ~/.ssh/authorized_keys: without it, the machine's owner lets no user add keys.
+    std::optional<std::vector<std::string>> files = {};
+};
+
 // The first of these keys that opens the account from that address, and its index. Reads the
 // account's files as its user. Blocks up to five seconds for another user's files.
 struct FoundGrant {
@@ -44,8 +59,8 @@ struct FoundGrant {
     Grant grant;
 };
 [[nodiscard]] std::optional<FoundGrant> find_grant(const User& user,
-                                                   const std::vector<PublicKey>& keys,
-                                                   const std::string& address);
+                                                   const std::vector<Credential>& keys,
+                                                   const KeySearch& how);
 
 // Puts this process into a new session keyring (keyctl(2)). The old one belongs to the shell or the
 // service that started the server, and a process that has it can read its keys as any user. Call it

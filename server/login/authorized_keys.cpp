@@ -161,6 +161,8 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
     } else if (is("permitopen")) {
         if (option.value->rfind(':') == std::string::npos) throw VoidLine("permitopen: no port");
         key.permit_open.push_back(*option.value);
+    } else if (is("principals")) {
+        set_once(key.principals, option);
     } else if (is("environment")) {
         add_variable(key, *option.value);
     } else if (std::find(kIgnoredSettings.begin(), kIgnoredSettings.end(), option.name) ==
@@ -171,8 +173,9 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
 
 void apply_flag(AuthorizedKey& key, const Option& option) {
     const auto is = [&](std::string_view name) { return option.name == name; };
-    if (is("cert-authority")) throw VoidLine("certificates are not for frsh");
-    if (is("restrict")) {
+    if (is("cert-authority")) {
+        key.is_authority = true;
+    } else if (is("restrict")) {
         key.may_have_pty = false;
         key.may_forward = false;
     } else if (is("port-forwarding") || is("no-port-forwarding")) {

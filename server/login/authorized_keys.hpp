@@ -38,6 +38,10 @@ struct AuthorizedKey {
     // Used only if the server permits it (permit_user_environment): some variables make programs
     // run any command.
     std::vector<std::pair<std::string, std::string>> environment;
+    // The key is no user's but a certificate authority's (cert-authority). A list of principals, of
+    // which a certificate must have one; without the list, it must name the user.
+    bool is_authority = false;
+    std::optional<std::string> principals = {};
 };
 
 struct AuthorizedKeys {

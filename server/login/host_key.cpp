@@ -46,6 +46,22 @@ PrivateKey load_host_key(const std::string& path) {
     return std::move(*file->key);
 }
 
+std::optional<Certificate> find_host_certificate(const std::string& host_key,
+                                                 const std::string& path, const PublicKey& key) {
+    const std::string file = path.empty() ? host_key + "-cert.pub" : path;
+    if (path.empty() && ::access(file.c_str(), F_OK) == -1) return std::nullopt;
+    try {
+        Certificate certificate = parse_certificate_line(read_file(file, 4 * kMaxCertificate));
+        if (certificate.key == key) return certificate;
+        log::error(file + ": not a certificate of " + host_key);
+    } catch (const SysError& error) {
+        log::error(error.what());
+    } catch (const ProtocolError& error) {
+        log::error(file + ": " + error.what());
+    }
+    return std::nullopt;
+}
+
 std::string leave_pin(unsigned port, const PublicKey& key) {
     const std::string path = make_runtime_folder() + "/" + std::to_string(port) + ".pub";
     std::string beside = path + ".new-XXXXXX";

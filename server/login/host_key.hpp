@@ -3,7 +3,9 @@
 #pragma once
 
 #include "common/keys/private_key.hpp"
+#include "common/keys/ssh_certificate.hpp"
 
+#include <optional>
 #include <string>
 
 namespace frsh {
@@ -18,6 +20,12 @@ namespace frsh {
 
 // Loads the private key, which must exist. Throws UserError or SysError.
 [[nodiscard]] PrivateKey load_host_key(const std::string& path);
+
+// Returns the certificate of the host key: from `path`, or if that is empty from HOST_KEY-cert.pub.
+// Returns nothing if there is none. Logs a file that cannot be used.
+[[nodiscard]] std::optional<Certificate> find_host_certificate(const std::string& host_key,
+                                                               const std::string& path,
+                                                               const PublicKey& key);
 
 // Writes PORT.pub to the runtime folder and returns its path. Only the same user can write there,
 // so this user's clients trust the key.

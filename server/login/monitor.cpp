@@ -46,6 +46,10 @@ std::string describe_as_ssh(const Address& address) {
     return address.host_text() + " " + std::to_string(address.port());
 }
 
+Credential credential_of(const UserProof& proof) {
+    return proof.certificate ? Credential(*proof.certificate) : Credential(proof.key);
+}
+
 void make_short(const Fd& socket) {
     for (const int option : {SO_SNDBUF, SO_RCVBUF}) {
         check(
@@ -100,6 +104,7 @@ void Monitor::take(Fd peer) {
     const Address own = local_address(peer.get());
     attempt_.peer = theirs.text();
     attempt_.address = theirs.host_text();
+    rules_.emplace(settings_.policy, attempt_.address, settings_.host_key);
     const std::string from = describe_as_ssh(theirs);
     attempt_.ssh_connection = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
     attempt_.ssh_client = "SSH_CLIENT=" + from + " " + std::to_string(own.port());
@@ -217,8 +222,9 @@ bool Monitor::prove_host(const PrivateKey& key, const GateBinding& binding) {
     context_ = {binding.binding, random_bytes(kNonceSize)};
     tls_ = binding.tls;
     host_key_ = key.public_key();
-    const HostProof proof{*host_key_,
-                          sign_sshsig(key, kHostNamespace, host_proof_message(context_))};
+    const HostProof proof{
+        *host_key_, sign_sshsig(key, kHostNamespace, host_proof_message(context_)),
+        find_host_certificate(settings_.host_key, settings_.host_certificate, *host_key_)};
     return send_packet(control_.get(),
                        encode(ToGate{ToGate::Kind::HostProof, context_.nonce + encode(proof)}));
 }
@@ -229,12 +235,12 @@ void Monitor::answer_probe(const std::string& payload) {
     try {
         const UserProbe probe = parse_user_probe(payload);
         attempt_.user = probe.user;
-        for (const PublicKey& key : probe.keys)
+        for (const Credential& key : probe.keys)
             attempt_.keys.push_back(key.fingerprint());
         const auto user = find_account(probe.user);
         // An account that is closed at the moment refuses the login itself, which has a reason.
         if (user) {
-            if (const auto found = find_grant(*user, probe.keys, attempt_.address)) {
+            if (const auto found = rules_->find(*user, probe.keys)) {
                 answer = std::string(1, static_cast<char>(found->index));
             }
         }
@@ -257,15 +263,16 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
         subject.user = proof.user;
         subject.key = proof.key.fingerprint();
         const auto user = find_account(proof.user);
-        auto found = user ? find_grant(*user, {proof.key}, attempt_.address) : std::nullopt;
+        std::optional<FoundGrant> found;
+        if (user) found = rules_->find(*user, {credential_of(proof)});
         const Presence presence = found ? found->grant.key.presence : Presence::Touched;
         if (!is_proven(proof, context_, *host_key_, presence)) {
             why = "the signature is not valid";
         } else if (!user) {
             why = "no such account";
         } else if (!found) {
-            why = "the key is not authorized";
-        } else if (const auto refusal = find_account_refusal(*user, settings_.policy)) {
+            why = rules_->left_out().empty() ? "the key is not authorized" : rules_->left_out();
+        } else if (const auto refusal = rules_->find_refusal(*user, found->grant)) {
             why = *refusal;
             words = "login refused: " + *refusal;  // The peer has proved to own the account.
         } else if (const auto closed = enter(*user, environment)) {

@@ -13,6 +13,7 @@
 #include "server/audit.hpp"
 #include "server/login/account.hpp"
 #include "server/login/gate_protocol.hpp"
+#include "server/login/login_rules.hpp"
 #include "server/login/login_status.hpp"
 #include "server/login/timeouts.hpp"
 
@@ -32,7 +33,8 @@ struct GateUser {
 [[nodiscard]] GateUser find_gate_user();
 
 struct MonitorSettings {
-    std::string host_key;  // A path.
+    std::string host_key;          // A path.
+    std::string host_certificate;  // A path; empty: HOST_KEY-cert.pub if that exists.
     AccountPolicy policy;
     bool use_sandbox = true;
     GateUser gate_user;
@@ -103,6 +105,7 @@ class Monitor {
     ProofContext context_;
     std::optional<TlsParameters> tls_;  // For the audit.
     std::optional<PublicKey> host_key_;
+    std::optional<LoginRules> rules_;  // Once there is a peer.
     LoginStatus exit_ = LoginStatus::Silent;
 };
 

@@ -1,0 +1,103 @@
+#include "server/login/sshd_policy.hpp"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+using namespace frsh;
+
+namespace {
+
+constexpr auto kObey = SshdPolicyMode::Obey;
+
+std::string refusal(const std::string& settings, const SshdSubject& subject,
+                    SshdPolicyMode mode = kObey) {
+    return find_sshd_refusal(parse_sshd_settings(settings), subject, mode).value_or("");
+}
+
+const SshdSubject kAlice{"alice", false, {"alice", "staff"}, "192.0.2.7", false};
+const SshdSubject kRoot{"root", true, {"root"}, "192.0.2.7", false};
+
+bool mentions(const std::string& text) {
+    std::vector<std::string> includes;
+    return has_policy_keyword(text, includes);
+}
+
+}  // namespace
+
+TEST_CASE("sshd policy: lists of users match names and addresses") {
+    CHECK(refusal("", kAlice) == "");
+    CHECK(refusal("denyusers bob\n", kAlice) == "");
+    CHECK(refusal("denyusers bob\ndenyusers al?ce\n", kAlice) != "");
+    CHECK(refusal("denyusers bob alice\n", kAlice) != "");
+    CHECK(refusal("denyusers alice@192.0.2.0/24\n", kAlice) != "");
+    CHECK(refusal("denyusers alice@192.0.3.0/24\n", kAlice) == "");
+    CHECK(refusal("allowusers bob\n", kAlice) != "");
+    CHECK(refusal("allowusers alice@192.0.2.*\n", kAlice) == "");
+    CHECK(refusal("allowusers alice@192.0.3.1\n", kAlice) != "");
+}
+
+TEST_CASE("sshd policy: a host name cannot be checked, so it refuses and never admits") {
+    CHECK(refusal("denyusers alice@evil.example\n", kAlice) != "");
+    CHECK(refusal("denyusers bob@evil.example\n", kAlice) == "");
+    CHECK(refusal("allowusers alice@good.example\n", kAlice) != "");
+}
+
+TEST_CASE("sshd policy: lists of groups match every group") {
+    CHECK(refusal("denygroups st*\n", kAlice) != "");
+    CHECK(refusal("allowgroups wheel\n", kAlice) != "");
+    CHECK(refusal("allowgroups wheel\nallowgroups staff\n", kAlice) == "");
+}
+
+TEST_CASE("sshd policy: root logs in as PermitRootLogin permits") {
+    for (const char* const open : {"yes", "prohibit-password", "without-password"}) {
+        CHECK(refusal(std::string("permitrootlogin ") + open + "\n", kRoot) == "");
+    }
+    CHECK(refusal("permitrootlogin no\n", kRoot) != "");
+    CHECK(refusal("permitrootlogin no\n", kAlice) == "");
+    CHECK(refusal("permitrootlogin forced-commands-only\n", kRoot) != "");
+    SshdSubject forced = kRoot;
+    forced.has_command = true;
+    CHECK(refusal("permitrootlogin forced-commands-only\n", forced) == "");
+}
+
+TEST_CASE("sshd policy: what frshd cannot do is refused") {
+    CHECK(refusal("chrootdirectory /srv\n", kAlice) != "");
+    CHECK(refusal("chrootdirectory none\n", kAlice) == "");
+    CHECK(refusal("pubkeyauthentication no\n", kAlice) != "");
+    CHECK(refusal("authenticationmethods any\n", kAlice) == "");
+    CHECK(refusal("authenticationmethods publickey\n", kAlice) == "");
+    CHECK(refusal("authenticationmethods publickey,publickey\n", kAlice) != "");
+    CHECK(refusal("forcecommand internal-sftp -d /x\n", kAlice) != "");
+    CHECK(refusal("forcecommand x\n", kAlice) == "");
+    CHECK(refusal("forcecommand x\n", kAlice, SshdPolicyMode::Refuse) != "");
+}
+
+TEST_CASE("sshd policy: settings are parsed with their whole values") {
+    const SshdPolicy policy = parse_sshd_settings(
+        "forcecommand echo \"a  b\" c\nrevokedkeys /x\npermittty no\nallowtcpforwarding remote\n"
+        "permitopen a:1 b:*\nauthorizedkeysfile .ssh/k /etc/k/%u %h/x %%%U\nnoise\n");
+    CHECK(policy.force_command == "echo \"a  b\" c");
+    CHECK(policy.revoked_keys == "/x");
+    CHECK_FALSE(policy.may_have_pty);
+    CHECK_FALSE(policy.may_forward);
+    CHECK(policy.permit_open == std::vector<std::string>{"a:1", "b:*"});
+    const User user{1000, 1000, "al", "/home/al", "/bin/sh"};
+    CHECK(expand_key_files(policy, user) ==
+          std::vector<std::string>{"/home/al/.ssh/k", "/etc/k/al", "/home/al/x", "/home/al/%1000"});
+}
+
+TEST_CASE("sshd policy: keywords are found however they are written") {
+    for (const char* const text : {"DenyUsers x", "\t denyusers\tx", "DENYUSERS=x", "\"Match\" all",
+                                   "UsePAM yes\r\nMatch all\r\n"}) {
+        CHECK_MESSAGE(mentions(text), text);
+    }
+    for (const char* const text :
+         {"", "#DenyUsers x", "UsePAM yes\n# Match\n", "X11Forwarding DenyUsers"}) {
+        CHECK_MESSAGE(!mentions(text), text);
+    }
+    std::vector<std::string> includes;
+    CHECK_FALSE(has_policy_keyword("Include a \"b c\"\ninclude=d\n", includes));
+    CHECK(includes == std::vector<std::string>{"a", "b c", "d"});
+}
