@@ -23,6 +23,8 @@ EXPECTED = {
     "udp": ("b'abcdefghij'\nb'next'\n", "b'abcdefghijklmnopqrstuvwxyz'\nb'next'\n"),
     "server": ("no answer\nafter the silent client has left: b'hello'\n",
                "answer: b'hello'\n"),
+    "framings": ("b'echo one'\nb\"printf 'a\"\nb\"b'\"\nb''\n",
+                 "b'echo one'\nb\"printf 'a\\nb'\"\nb''\n"),
     "cures": ("answer 1: b'first part, '\nanswer 2: b'second part'\n",
               "answer 1: b'first part, second part'\n"),
 }

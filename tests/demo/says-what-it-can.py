@@ -9,7 +9,7 @@ def run(*arguments, **environment):
                           timeout=20, env={"PATH": "/usr/bin:/bin", **environment})
 
 
-NAMES = "layers flow merge split naive empty frame udp server cures".split()
+NAMES = "layers flow merge split naive empty frame udp server cures framings".split()
 listed = run("list", LANG="C")
 assert listed.returncode == 0
 assert [line.split()[1] for line in listed.stdout.splitlines() if line[0].isdigit()] == NAMES

@@ -55,6 +55,11 @@ const std::vector<Lesson>& lessons() {
          {"Does a pause, a larger buffer, silence or a newline help?",
           "停一下、加大缓冲区、等到没数据、用换行，管用吗？"},
          lesson_cures},
+        {"framings",
+         {"Eight framings: what they cost and what they survive", "八种成帧方式：代价与耐切"},
+         {"Newline, length, TLV, close, HTTP, WebSocket: which one?",
+          "换行、长度、TLV、关闭、HTTP、WebSocket，选哪一种？"},
+         lesson_framings},
     };
     return all;
 }

@@ -28,6 +28,7 @@ void lesson_frame(Story& story, unsigned seed);
 void lesson_udp(Story& story, unsigned seed);
 void lesson_server(Story& story, unsigned seed);
 void lesson_cures(Story& story, unsigned seed);
+void lesson_framings(Story& story, unsigned seed);
 
 // The addresses that lesson_flow compares. Defined in flow_more.cpp.
 void flow_close(Story& story);

@@ -2,7 +2,8 @@
 // Shows the events of a lesson. Nothing is fetched but from the program that sent this page.
 const token = new URLSearchParams(location.search).get("token");
 const at = (id) => document.getElementById(id);
-const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures"];
+const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures",
+  "framings"];
 let language = document.documentElement.lang;
 let stream = null, trial = null, timer = 0, right = 0, asked = 0;
 
