@@ -34,8 +34,9 @@ void list(Language language) {
     std::string text;
     int number = 0;
     for (const Lesson& lesson : lessons()) {
-        text += std::to_string(++number) + "  " + pad(lesson.name, 8) + lesson.title.in(language) +
-                "\n" + std::string(11, ' ') + lesson.question.in(language) + "\n";
+        text += pad(std::to_string(++number), 4) + pad(lesson.name, 10) +
+                lesson.title.in(language) + "\n" + std::string(14, ' ') +
+                lesson.question.in(language) + "\n";
     }
     write_all(STDOUT_FILENO, text);
 }

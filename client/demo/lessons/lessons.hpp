@@ -36,4 +36,8 @@ void flow_queue(Story& story);
 void flow_ports(Story& story);
 void flow_unix(Story& story);
 
+// Parts of lesson_server, defined in server_many.cpp.
+void server_crowd(Story& story);
+void server_crash(Story& story);
+
 }  // namespace frsh::demo

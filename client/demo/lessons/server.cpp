@@ -286,6 +286,8 @@ void lesson_server(Story& story, unsigned) {
     forgotten_copy(story, forked);
     zombie(story, forked.child);
     one_signal_for_three(story);
+    server_crowd(story);
+    server_crash(story);
     story.source(
         "fork",
         {"One process for each connection, forked by one that only forks; the parent's copy is "
