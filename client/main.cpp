@@ -3,6 +3,7 @@
 #include "client/cli/options.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/tls_login.hpp"
+#include "client/forward/stdio_forward.hpp"
 #include "client/holder/shared_link.hpp"
 #include "client/modes/batch.hpp"
 #include "client/modes/failure.hpp"
@@ -39,6 +40,7 @@ int run_mode(const frsh::ClientOptions& options, const frsh::StandardStreams& st
         frsh::trust_host(options);
         return 0;
     }
+    if (!options.stdio_forward.empty()) return frsh::run_stdio_forward(options);
     if (is_about_runs(options)) return frsh::run_kept_request(options);
     if (options.link_frames) return frsh::run_link_frames(options, streams);
     if (options.no_command) return frsh::run_without_command(options);

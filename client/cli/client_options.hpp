@@ -70,6 +70,11 @@ struct ClientOptions {
     log::Level log_level = log::Level::Notice;
     std::string log_file;  // The file for diagnostics; empty: stderr.
 
+    // Set by frsh for a process of its own that leads through a jump host; see jump.hpp.
+    std::string stdio_forward;          // "HOST:PORT" to connect to behind the target; or empty.
+    std::optional<unsigned> sshd_port;  // If no frshd answers there, use sshd. 0: ssh's own port.
+    int hop_report = -1;                // The pipe for HopReporter; -1: none.
+
     // The options of ssh.
     bool print_config = false;   // -G: only print the resolved settings.
     bool subsystem = false;      // -s: `words` is the name of a subsystem.

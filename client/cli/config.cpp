@@ -40,8 +40,8 @@ ConnectionSettings take_settings(ConfigTable& table) {
     settings.user = take_text(table, "user");
     table.take("identity", settings.identities);
     settings.ssh_config = take_text(table, "ssh_config");
-    settings.jump = take_text(table, "jump");
-    if (const auto why = settings.jump ? find_jump_error(*settings.jump) : std::nullopt) {
+    if (auto hops = take_text(table, "jump")) settings.jump = JumpWish{*std::move(hops)};
+    if (const auto why = settings.jump ? find_jump_error(settings.jump->hops) : std::nullopt) {
         throw UserError("config.toml: jump: " + *why);
     }
     table.take("accept_new", settings.accept_new);

@@ -32,6 +32,15 @@ inline constexpr std::chrono::seconds kDefaultGracePeriod{30};
 
 enum class AddressFamily { Any, V4, V6 };
 
+// The jump hosts that lead to the target.
+struct JumpWish {
+    // "[user@]host[:port],...", the first hop first, with "sshd:" before a hop that has an sshd and
+    // no frshd; "none" for no hops.
+    std::string hops;
+    // ssh named them: if no frshd answers on a hop, its sshd is used, and a port is that of sshd.
+    bool may_be_sshd = false;
+};
+
 // A member without a value (a list: an empty one) was not given. No text is empty. The struct has
 // more members than a class should: each is one option, and visit_fields() is the only list of
 // them.
@@ -57,9 +66,7 @@ struct ConnectionSettings {
     std::optional<AddressFamily> family;
     std::optional<std::string> bind_address;   // The local address to connect from.
     std::optional<std::string> proxy_command;  // Its stdin and stdout lead to the server; "none".
-    // Jump hosts: "sshd:[user@]host[:port],...", the first hop first; "none". It and proxy_command
-    // exclude each other.
-    std::optional<std::string> jump;
+    std::optional<JumpWish> jump;              // It and proxy_command exclude each other.
     std::optional<unsigned> connection_attempts;
     // The local kernel probes a silent peer at this interval; after so many unanswered probes the
     // peer counts as dead.

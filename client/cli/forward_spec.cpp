@@ -1,6 +1,7 @@
 #include "client/cli/forward_spec.hpp"
 
 #include "client/cli/ssh_values.hpp"
+#include "common/base/brackets.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>
@@ -92,8 +93,7 @@ std::optional<std::string> take_listening(Parts& parts, ForwardSpec& spec) {
 
 std::string destination_text(const std::vector<std::string>& to) {
     if (to.size() < 2) return to.empty() ? "" : to[0];
-    const bool has_colons = to[0].find(':') != std::string::npos;
-    return (has_colons ? "[" + to[0] + "]" : to[0]) + ":" + to[1];
+    return in_brackets(to[0]) + ":" + to[1];
 }
 
 Parsed parse_forward(ForwardSpec::Kind kind, std::string_view text) {

@@ -28,7 +28,7 @@ constexpr const char* kUsage =
     "where stdin is no terminal, a login shell that reads it.\n\n"
     "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
     "ssh's;\n"
-    "they may also follow TARGET. Not there: forwarding (-A -D -J -L -R -W -w -X).\n"
+    "they may also follow TARGET. Not there: forwarding (-A -R -W -w -X).\n"
     "Exit code: the command's own; 128+N for signal N; 124 timed out, or not over yet; 130 "
     "canceled;\n"
     "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
@@ -48,10 +48,10 @@ constexpr const char* kShort =
     "  -n                 The command's stdin is /dev/null\n"
     "  -s                 The command is a subsystem: sftp\n"
     "  -N, -f             No command, only the login; to the background once logged in\n"
-
     "  -o KEY=VALUE       As in ssh_config(5); frsh-ssh(7) lists the keys\n"
     "  -F FILE, -E FILE   The file for ssh -G, or none; where diagnostics go\n"
-    "  -J sshd:HOST,...   Go through the sshd of these hosts; -J none: directly\n"
+    "  -J HOST,...        Go through the frshd of these hosts; sshd:HOST: through its sshd;\n"
+    "                     -J none: directly\n"
     "  -L SPEC, -D SPEC   Forward a port or a socket of this side; a SOCKS proxy on this side\n"
     "  -g                 Forwarded ports without an address listen on all addresses\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
@@ -188,7 +188,15 @@ void declare_sharing(CLI::App& app, ClientOptions& options) {
                  "Only end the sharing of links to TARGET; commands on them go on to their end");
 }
 
+// Declares the options that start_jump() passes to a frsh of its own. An empty group hides them.
+void declare_hop(CLI::App& app, ClientOptions& options) {
+    app.add_option("--stdio-forward", options.stdio_forward)->group("");
+    app.add_option("--or-sshd", options.sshd_port)->group("")->check(CLI::Range(0, 65535));
+    app.add_option("--hop-report", options.hop_report)->group("");
+}
+
 void declare(CLI::App& app, ClientOptions& options) {
+    declare_hop(app, options);
     app.set_version_flag("--version", std::string("frsh ") + kVersion);
     app.footer(kShort);
     app.add_option("-p,--port", options.settings.port, "Port of a TCP target")
@@ -373,6 +381,8 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     if (!options.settings.forwards.empty()) take_rules_of_forwards(options);
     if (options.target.empty() && !options.list_links) return refuse(text_for_no_target(options));
     if (options.is_called_ssh) take_sshs_rules(options);
+    auto& jump = options.settings.jump;
+    if (jump && (options.is_called_ssh || options.sshd_port)) jump->may_be_sshd = true;
     if (options.trust) {
         if (!is_host(options.target) || options.words.size() > 1) {
             return refuse("--trust: takes [user@]host[:port], and at most a fingerprint");

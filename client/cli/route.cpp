@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <sys/socket.h>
+
 namespace frsh {
 namespace {
 
@@ -67,15 +69,19 @@ std::optional<std::string> resolve_proxy(const ConnectionSettings& settings, con
 
 }  // namespace
 
+int socket_family(AddressFamily family) {
+    return family == AddressFamily::V4   ? AF_INET
+           : family == AddressFamily::V6 ? AF_INET6
+                                         : AF_UNSPEC;
+}
+
 TlsRoute resolve_tls_route(const ClientOptions& options) {
     const ConnectionSettings& settings = options.settings;
     TlsRoute route;
     route.target = resolve_target(options);
     route.proxy_command = resolve_proxy(settings, route.target);
-    if (settings.jump) {
-        route.jump = resolve_jump(*settings.jump, route.target, settings.ssh_config,
-                                  settings.batch_mode.value_or(false));
-    }
+    if (settings.jump) route.jump = resolve_jump(*settings.jump, route.target, settings);
+    route.hop_report = options.hop_report;
     route.family = settings.family.value_or(AddressFamily::Any);
     route.bind_address = settings.bind_address.value_or("");
     route.connection_attempts = std::max(1U, settings.connection_attempts.value_or(1));

@@ -47,6 +47,7 @@ struct TlsRoute {
     KeepAlive keep_alive;
     HostKeyPolicy host_key;
     LoginKeys keys;
+    int hop_report = -1;  // Lent; where this process reports as a hop (HopReporter).
 };
 // A command, run by sh. Its stdin and stdout are the connection.
 struct ViaRoute {
@@ -67,6 +68,8 @@ struct Route {
     std::optional<KeepAlive> ping = {};         // Only if an interval was given.
 };
 
+// Returns AF_INET, AF_INET6 or AF_UNSPEC.
+[[nodiscard]] int socket_family(AddressFamily family);
 // Throws UserError for an unsafe host name or an unknown %-token.
 [[nodiscard]] Route resolve_route(const ClientOptions& options);
 [[nodiscard]] TlsRoute resolve_tls_route(const ClientOptions& options);

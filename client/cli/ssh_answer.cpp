@@ -1,6 +1,5 @@
 #include "client/cli/ssh_answer.hpp"
 
-#include "client/cli/jump.hpp"
 #include "client/cli/option_conflicts.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_keyword_lists.hpp"
@@ -71,6 +70,8 @@ class AnswerReader {
         if (answer_.options.wants_sharing.value_or(false)) {
             note("controlmaster", "no connection is shared", false);
         }
+        // A jump host of ssh's configuration has an sshd, and perhaps a frshd, too.
+        if (auto& jump = answer_.options.settings.jump) jump->may_be_sshd = true;
         return std::move(answer_);
     }
 
@@ -86,9 +87,6 @@ class AnswerReader {
             if (!is_usual_key(value) && value != "none") settings.first_identities.push_back(value);
         } else if (keyword == "setenv") {
             answer_.options.set_env.push_back(value);
-        } else if (keyword == "proxyjump") {
-            // A jump host of ssh's configuration is one that has an sshd.
-            set(keyword, value == "none" ? value : as_sshd_hops(value));
         } else if (is_without_effect(keyword)) {
             note(keyword, "has no meaning for frsh", false);
         } else {

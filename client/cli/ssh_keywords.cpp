@@ -262,7 +262,7 @@ Why proxy_command(SshKeywords& keywords, const Value& value) {
 Why proxy_jump(SshKeywords& keywords, const Value& value) {
     if (auto why = find_jump_error(value.words[0])) return *why;
     if (!keywords.options.settings.proxy_command && !keywords.options.settings.jump) {
-        keywords.options.settings.jump = value.words[0];
+        keywords.options.settings.jump = JumpWish{value.words[0]};
     }
     return "";
 }

@@ -161,7 +161,7 @@ std::string describe_config(const ClientOptions& options) {
     say("identityagent", settings.identity_agent.value_or(""));
     say("loglevel", word_of(options.log_level));
     say("proxycommand", settings.proxy_command.value_or(""));
-    say("proxyjump", settings.jump.value_or(""));
+    say("proxyjump", settings.jump.value_or(JumpWish{}).hops);
     for (const std::string& path : settings.identities)
         say("identityfile", path);
     if (settings.user_known_hosts) say_all("userknownhostsfile", *settings.user_known_hosts);

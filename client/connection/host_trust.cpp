@@ -1,5 +1,6 @@
 #include "client/connection/host_trust.hpp"
 
+#include "common/base/brackets.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
@@ -30,9 +31,7 @@ std::string name_of(const HostPort& where) {
 
 // Returns the place as a user types it on a command line.
 std::string target_of(const HostPort& where) {
-    const bool is_v6 = where.host.find(':') != std::string::npos;
-    const std::string host = is_v6 ? "[" + where.host + "]" : where.host;
-    return escape_controls(host) + ":" + std::to_string(where.port);
+    return escape_controls(in_brackets(where.host)) + ":" + std::to_string(where.port);
 }
 
 std::string describe(const PublicKey& key) {

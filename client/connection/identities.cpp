@@ -23,8 +23,6 @@ constexpr auto kAgentListLimit = 2s;
 // Shorter than the 120 s that the server waits for the user's answer.
 constexpr auto kAgentSignLimit = 110s;
 constexpr int kPassphraseAttempts = 3;
-constexpr std::size_t kMaxMemory = std::size_t{256} * 1024;
-constexpr std::size_t kMaxRemembered = 500;
 
 std::string own_key_path() {
     return config_folder() + "/id_ed25519";
@@ -41,23 +39,6 @@ void make_own(const std::string& path) {
 bool is_user_there() {
     if (std::getenv("SSH_ASKPASS") != nullptr) return true;
     return Fd(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)).is_open();
-}
-
-std::string memory_folder() {
-    return state_folder(home_folder());
-}
-
-std::vector<std::string> read_memory() {
-    std::vector<std::string> lines;
-    try {
-        const std::string content = read_file(memory_folder() + "/keys", kMaxMemory);
-        for (const std::string_view line : split(content, '\n')) {
-            if (!line.empty()) lines.emplace_back(line);
-        }
-    } catch (const SysError&) {
-        lines.clear();  // The file does not exist yet, or cannot be read.
-    }
-    return lines;
 }
 
 }  // namespace
@@ -234,34 +215,6 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
     log::info("ssh-agent " + std::string(why) + " with " + candidate.key.fingerprint());
     candidate.where.append(", which ").append(why);
     return std::nullopt;
-}
-
-std::string recall_key(const std::string& host, const std::string& user) {
-    for (const std::string& line : read_memory()) {
-        const auto words = split(line, ' ');
-        if (words.size() == 3 && words[0] == host && words[1] == user) return std::string(words[2]);
-    }
-    return "";
-}
-
-void remember_key(const std::string& host, const std::string& user,
-                  const std::string& fingerprint) {
-    const std::string name = host + " " + user + " ";
-    std::string text = name + fingerprint + "\n";
-    std::size_t count = 1;
-    for (const std::string& line : read_memory()) {
-        if (!line.starts_with(name) && count++ < kMaxRemembered) text += line + "\n";
-    }
-    try {
-        make_folders(memory_folder());
-        const std::string path = memory_folder() + "/keys";
-        std::string beside = path + ".new-XXXXXX";
-        const Fd file(check(::mkostemp(beside.data(), O_CLOEXEC), "create " + beside));
-        write_all(file.get(), text);
-        check(::rename(beside.c_str(), path.c_str()), "rename " + beside);
-    } catch (const SysError& error) {
-        log::info(error.what());  // The login works without the file.
-    }
 }
 
 }  // namespace frsh

@@ -70,13 +70,6 @@ class Identities {
     int cancel_fd_;                // Lent.
 };
 
-// The key that each server accepted last, so that the next login tries it first. It is kept in a
-// file of lines "[host]:port USER FINGERPRINT" in ~/.local/state/frsh. Without the file, a login
-// needs one more round trip. recall_key() returns "" for an unknown server; remember_key() logs
-// errors and does not throw them.
-[[nodiscard]] std::string recall_key(const std::string& host, const std::string& user);
-void remember_key(const std::string& host, const std::string& user, const std::string& fingerprint);
-
 // Returns "ED25519 SHA256:... (FILE)", for a message.
 [[nodiscard]] std::string describe(const Identities::Candidate& candidate);
 // Returns "tried: " and all candidates, or "there is none".

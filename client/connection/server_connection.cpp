@@ -21,6 +21,7 @@
 #include <variant>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 namespace frsh {
 namespace {
@@ -128,6 +129,11 @@ void ServerConnection::finish(EventLoop::Time deadline) {
     link_.close();
     for (link_.flush(); !link_.is_flushed() && EventLoop::Clock::now() < deadline; link_.flush()) {
         loop_.run_once(deadline);
+    }
+    // A child that only carries bytes ends at the end of its stdin. TLS's close_notify is no such
+    // end.
+    if (connection_.child && link_.transport() != nullptr) {
+        (void)::shutdown(link_.transport()->write_fd(), SHUT_WR);
     }
     // A broken connection cannot be flushed; a child process may still write to it for ever.
     if (is_broken) link_.drop();

@@ -9,6 +9,7 @@
 //     busy      the server has no room; see retry_after             yes
 #pragma once
 
+#include "common/base/error.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/wait.hpp"
 
@@ -24,16 +25,22 @@ namespace frsh {
 class StageError : public std::runtime_error {
   public:
     StageError(std::string stage, const std::string& text,
-               std::optional<std::uint64_t> retry_after = {})
-        : std::runtime_error(text), stage_(std::move(stage)), retry_after_(retry_after) {}
+               std::optional<std::uint64_t> retry_after = {}, int error_number = 0)
+        : std::runtime_error(text),
+          stage_(std::move(stage)),
+          retry_after_(retry_after),
+          error_number_(error_number) {}
 
     [[nodiscard]] const std::string& stage() const { return stage_; }
     // Seconds, if the server named a time.
     [[nodiscard]] const std::optional<std::uint64_t>& retry_after() const { return retry_after_; }
+    // Returns the errno of the system call that failed; 0 if the reason is another one.
+    [[nodiscard]] int error_number() const { return error_number_; }
 
   private:
     std::string stage_;
     std::optional<std::uint64_t> retry_after_;
+    int error_number_;
 };
 
 // Returns the stage of an `error` that the server sent: after its greeting was complete, "server"
@@ -56,6 +63,8 @@ auto at_stage(const char* stage, Act&& act) {
         throw;
     } catch (const Interrupted&) {
         throw;
+    } catch (const SysError& error) {
+        throw StageError(stage, error.what(), std::nullopt, error.code().value());
     } catch (const std::exception& error) {
         throw StageError(stage, error.what());
     }

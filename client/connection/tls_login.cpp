@@ -1,8 +1,10 @@
 #include "client/connection/tls_login.hpp"
 
 #include "client/connection/child_tree.hpp"
+#include "client/connection/hop_report.hpp"
 #include "client/connection/host_trust.hpp"
 #include "client/connection/identities.hpp"
+#include "client/connection/key_memory.hpp"
 #include "client/connection/stage_error.hpp"
 #include "client/connection/via.hpp"
 #include "common/base/error.hpp"
@@ -41,15 +43,10 @@ constexpr auto kPauseBetweenAttempts = 1s;
 // The server gets at least this long to answer the login.
 constexpr auto kMinLoginTime = 1s;
 
+constexpr const char* kNoAnswer = " has not answered";
 // The probable cause of an answer that makes no sense.
 constexpr const char* kProbablyAnother =
     "; probably another program, a proxy or another version of frshd answers there";
-
-int socket_family(AddressFamily family) {
-    return family == AddressFamily::V4   ? AF_INET
-           : family == AddressFamily::V6 ? AF_INET6
-                                         : AF_UNSPEC;
-}
 
 // One attempt to reach the server and to prepare the login.
 class TlsDialer {
@@ -57,16 +54,19 @@ class TlsDialer {
     enum class Purpose { Login, LearnHostKey };
 
     TlsDialer(const TlsRoute& route, const WaitLimit& limit, Purpose purpose)
-        : route_(route), limit_(limit), purpose_(purpose) {}
+        : route_(route), limit_(limit), purpose_(purpose), reporter_(route.hop_report) {}
 
     // Returns nothing if the host is unknown: the user must be asked about host_key().
     std::optional<Connection> run() {
+        reporter_.at(target_name() + kNoAnswer);
         connect();
         try {
             return log_in();
         } catch (const ProtocolError& error) {
+            check_hops();
             throw UserError(target_name() + ": " + error.what() + kProbablyAnother);
         } catch (const TlsError& error) {
+            check_hops();
             throw UserError(target_name() + through() + ": " + error.what());
         }
     }
@@ -141,17 +141,29 @@ class TlsDialer {
     }
 
     void connect_by_command() {
-        Via via = route_.jump ? start_jump(*route_.jump) : start_via(*route_.proxy_command);
+        Via via = route_.jump ? start_jump(*route_.jump, limit_.deadline)
+                              : start_via(*route_.proxy_command);
+        if (via.reports.is_open()) {
+            hops_.emplace(std::move(via.reports), target_name() + through(), reporter_,
+                          target_name() + kNoAnswer);
+        }
         context_ = std::make_unique<TlsContext>(TlsContext::Side::Client);
         tls_ = std::make_unique<TlsTransport>(std::move(via.socket), *context_);
         proxy_.hold(std::move(via.child));
     }
 
     void wait(short events) {
-        if (!wait_for_events(tls_->read_fd(), events, limit_)) {
-            throw UserError(target_name() + through() +
-                            ": reached, but no answer in time (--connect-timeout)");
-        }
+        const int fd = tls_->read_fd();
+        if (hops_ ? hops_->wait(fd, events, limit_) : wait_for_events(fd, events, limit_)) return;
+        const bool is_at_hop = hops_ && !hops_->pending().empty();
+        throw UserError(target_name() + through() + ": " +
+                        (is_at_hop ? hops_->pending() : "reached, but no answer") +
+                        " in time (--connect-timeout)");
+    }
+
+    // Throws the reason if a hop has ended the connection.
+    void check_hops() {
+        if (hops_) hops_->check(limit_);
     }
 
     void shake_hands() {
@@ -192,6 +204,7 @@ class TlsDialer {
             char* const room = decoder_.frames().room(16384, size);
             const IoResult got = tls_->read(room, size);
             if (got.status == IoResult::Status::EndOfFile) {
+                check_hops();
                 throw UserError(target_name() + through() +
                                 ": the server closed the connection before the login");
             }
@@ -233,6 +246,7 @@ class TlsDialer {
         while (!rest.empty() || tls_->has_unsent()) {
             const IoResult put = tls_->write(rest);
             if (put.status == IoResult::Status::EndOfFile) {
+                check_hops();
                 throw UserError(target_name() + ": the server closed the connection");
             }
             if (put.status == IoResult::Status::Done) rest.remove_prefix(put.bytes);
@@ -241,8 +255,8 @@ class TlsDialer {
     }
 
     struct Choice {
-        std::size_t index;          // The index in Identities::candidates().
-        bool was_recalled = false;  // The last login used this key.
+        std::size_t index;  // The index in Identities::candidates().
+        WasRecalled was_recalled = WasRecalled::No;
     };
 
     // Chooses among the candidates `left`: the only one, the key of the last login, or the one that
@@ -253,7 +267,7 @@ class TlsDialer {
         const std::string recalled = recall_key(host_name(), route_.target.user);
         for (const std::size_t index : left) {
             if (identities.candidates()[index].key.fingerprint() == recalled) {
-                return Choice{index, true};
+                return Choice{index, WasRecalled::Yes};
             }
         }
         while (!left.empty()) {
@@ -298,8 +312,10 @@ class TlsDialer {
             if (!choice) break;
             const auto signature = identities.sign(choice->index, kUserNamespace, message, [this] {
                 send(msg::AuthPending{});
+                reporter_.asking();
                 limit_.deadline = EventLoop::Clock::now() + kUserQuestionLimit;
             });
+            reporter_.at(target_name() + kNoAnswer);
             if (!signature) {
                 std::erase(left, choice->index);
                 continue;
@@ -311,27 +327,12 @@ class TlsDialer {
             login.tried = "tried " + describe(chosen);
             login.key = chosen.key.fingerprint();
             if (identities.candidates().size() > 1) {
-                remember_result(chosen, choice->was_recalled, login);
+                remember_result(host_name(), user, login.key, choice->was_recalled, login);
             }
             return login;
         }
         throw UserError(target_name() + ": Permission denied (publickey): no key was accepted; " +
                         describe_all(identities));
-    }
-
-    // Makes the next login try the accepted key first, and not a refused one.
-    void remember_result(const Identities::Candidate& chosen, bool was_recalled,
-                         Login& login) const {
-        const std::string host = host_name();
-        const std::string user = route_.target.user;
-        if (was_recalled) {
-            login.tried += ", which worked last time; run it again to try others";
-            login.on_refused = [host, user] { remember_key(host, user, "-"); };
-        } else {
-            login.on_accepted = [host, user, fingerprint = chosen.key.fingerprint()] {
-                remember_key(host, user, fingerprint);
-            };
-        }
     }
 
     [[nodiscard]] const std::string& target_name() const { return route_.target.name; }
@@ -350,6 +351,8 @@ class TlsDialer {
     WaitLimit limit_;
     Purpose purpose_;
     ChildTree proxy_;
+    HopReporter reporter_;
+    std::optional<HopReports> hops_;  // If another frsh leads through the jump hosts.
     bool is_loopback_ = false;
     int probes_ = 0;
     std::unique_ptr<TlsContext> context_;
@@ -368,6 +371,7 @@ Connection dial(const TlsRoute& route, const WaitLimit& limit, TlsDialer::Purpos
         unknown = dialer.host_key();
     }
     // The connection is closed while the user is asked: the server need not wait for the answer.
+    HopReporter(route.hop_report).asking();
     at_stage("trust", [&] { ask_about(route.host_key, route.target, *unknown, limit.cancel_fd); });
     // The second attempt gets as much time as the first.
     WaitLimit again = limit;

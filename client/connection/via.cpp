@@ -3,6 +3,9 @@
 #include "common/base/error.hpp"
 #include "common/sys/startup.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -18,6 +21,8 @@ extern char** environ;
 namespace frsh {
 namespace {
 
+constexpr int kHopReportFd = 3;
+
 // `what` names the program in an error message.
 Via start_child(SpawnRequest request, const std::string& what) {
     auto [ours, theirs] = make_socketpair();
@@ -31,8 +36,7 @@ Via start_child(SpawnRequest request, const std::string& what) {
 }
 
 // The child stays in this session, so that it can ask for a passphrase on the terminal.
-Via start_on_terminal(std::vector<std::string> programs, std::vector<std::string> argv,
-                      const std::string& what) {
+SpawnRequest request_on_terminal(std::vector<std::string> programs, std::vector<std::string> argv) {
     SpawnRequest request;
     request.programs = std::move(programs);
     request.argv = std::move(argv);
@@ -40,18 +44,39 @@ Via start_on_terminal(std::vector<std::string> programs, std::vector<std::string
         request.env.emplace_back(*entry);
     request.new_session = false;
     request.ignore_interrupts = true;
-    return start_child(std::move(request), what);
+    return request;
+}
+
+std::string time_left(EventLoop::Time deadline) {
+    if (deadline == EventLoop::kNever) return "0";
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
+    return std::to_string(std::max<std::int64_t>(left.count(), 1)) + "ms";
 }
 
 }  // namespace
 
 Via start_via(const std::string& command) {
     // exec: sh does not stay as a process between, and signals reach the command itself.
-    return start_on_terminal({"/bin/sh"}, {"sh", "-c", "exec " + command}, command);
+    return start_child(request_on_terminal({"/bin/sh"}, {"sh", "-c", "exec " + command}), command);
 }
 
-Via start_jump(const JumpCommand& jump) {
-    return start_on_terminal(jump.programs, jump.argv, "ssh for the jump host " + jump.name);
+Via start_jump(const JumpCommand& jump, EventLoop::Time deadline) {
+    SpawnRequest request = request_on_terminal(jump.programs, jump.argv);
+    std::erase_if(request.env, [](const std::string& entry) {
+        return entry.starts_with(std::string(kHopDepth) + "=");
+    });
+    request.env.push_back(std::string(kHopDepth) + "=" + jump.depth);
+    const std::string what = jump.argv.front() + " for the jump host " + jump.name;
+    if (jump.kind == JumpCommand::Kind::Ssh) return start_child(std::move(request), what);
+    Pipe reports = make_pipe();
+    request.ignore_interrupts = false;
+    request.extra = {{reports.write_end.get(), kHopReportFd}};
+    request.argv.insert(request.argv.begin() + 1, {"--hop-report", std::to_string(kHopReportFd),
+                                                   "--connect-timeout", time_left(deadline)});
+    Via via = start_child(std::move(request), what);
+    via.reports = std::move(reports.read_end);
+    return via;
 }
 
 Via start_local_server() {

@@ -2,6 +2,7 @@
 
 #include "client/cli/connection_settings.hpp"
 #include "client/cli/target.hpp"
+#include "common/base/brackets.hpp"
 #include "common/base/error.hpp"
 #include "common/base/version.hpp"
 #include "common/sys/user.hpp"
@@ -54,6 +55,9 @@ std::string as_text(AddressFamily value) {
 std::string as_text(std::chrono::milliseconds value) {
     return std::to_string(value.count());
 }
+std::string as_text(const JumpWish& value) {
+    return value.hops + (value.may_be_sshd ? " or sshd" : "");
+}
 template <typename T>
 std::string as_text(const std::vector<T>& values) {
     std::string text;
@@ -103,7 +107,7 @@ LinkPlace place_of_link(const ClientOptions& options) {
     settings.share.reset();
     const HostPort where = place_of(options.target, settings);
     LinkPlace place;
-    place.name = where.host + ":" + std::to_string(where.port);
+    place.name = in_brackets(where.host) + ":" + std::to_string(where.port);
     place.key = describe_program() + "\n" + home_folder() + "\n" + place.name + "\n" +
                 (options.plaintext ? "plaintext\n" : "tls\n");
     visit_fields([&](const auto& value) { place.key += as_text(value) + "\n"; }, settings);

@@ -1,5 +1,6 @@
 #include "server/forward/connect_channel.hpp"
 
+#include "common/base/brackets.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 #include "common/net/socket.hpp"
@@ -27,8 +28,7 @@ bool is_usable(const std::vector<std::string>& to) {
 
 std::string destination_of(const msg::Open& open) {
     if (open.args.size() < 2) return open.args.empty() ? "" : open.args[0];
-    const bool is_v6 = open.args[0].find(':') != std::string::npos;
-    return (is_v6 ? "[" + open.args[0] + "]" : open.args[0]) + ":" + open.args[1];
+    return in_brackets(open.args[0]) + ":" + open.args[1];
 }
 
 std::optional<NotStarted> forward_refusal(const msg::Open& open, const LaunchContext& context) {

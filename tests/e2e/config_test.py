@@ -4,6 +4,7 @@ import contextlib
 import grp
 import os
 import pwd
+import socket
 import subprocess
 import sys
 import time
@@ -126,7 +127,10 @@ while True:
         self.assertEqual(asked(), [])
 
     def test_proxyjump_of_ssh_config_is_followed(self):
-        client, asked = self.jumping("Host *\n ProxyJump bastion\n")
+        client, asked = self.jumping("Host bastion\n HostName 127.0.0.1\nHost *\n ProxyJump bastion\n")
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            port = gone.getsockname()[1]
+        write(os.path.join(client.home, ".config/frsh/config.toml"), f"[hosts.bastion]\nport = {port}\n")
         self.assertEqual(client.run(self.target, "echo hi").out, b"hi\n")
         self.assertEqual(asked(), [f"-W {self.target} -- bastion"])
         # The command line has precedence; the first of -J and ProxyCommand wins.
@@ -149,7 +153,7 @@ while True:
 
     def test_a_hop_that_could_be_an_option_or_a_command_is_refused(self):
         client, asked = self.jumping()
-        for hop in ("sshd:-oProxyCommand=x", "sshd:$(x)", "sshd:a;b", "sshd:", "a", "sshd:a,", ""):
+        for hop in ("sshd:-oProxyCommand=x", "sshd:$(x)", "sshd:a;b", "sshd:", "-a", "a;b", "$(a)", "local", "sshd:a,", "a,,b", ""):
             self.one_line(client.run("-J", hop, self.target, "true"), "frsh: ")
         self.assertEqual(asked(), [])
 

@@ -345,7 +345,7 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
                                                      {"-K"},
                                                      {"-1"},
                                                      {"-R", "1:h:2"},
-                                                     {"-J", "jump"},
+                                                     {"-J", "a;b"},
                                                      {"-w", "0:0"},
                                                      {"-W", "h:1"},
                                                      {"-O", "check"},
@@ -359,7 +359,7 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
     }
     for (const char* const line :
          {"ForwardAgent=yes", "ForwardX11=yes", "SmartcardDevice=d", "RefuseConnection=r", "Host=h",
-          "ProxyJump=jump", "Tunnel=yes", "PubkeyAuthentication=no", "CertificateFile=c",
+          "ProxyJump=a,$(b)", "Tunnel=yes", "PubkeyAuthentication=no", "CertificateFile=c",
           "RevokedHostKeys=r", "PKCS11Provider=p", "BindInterface=eth0", "KnownHostsCommand=x",
           "Include=f", "GSSAPIDelegateCredentials=yes"}) {
         CAPTURE(line);
