@@ -46,7 +46,7 @@ struct Grant {
 [[nodiscard]] std::vector<std::string> groups_of(const User& user);
 
 struct KeySearch {
-    std::string address;  // Of the peer; see find_refusal().
+    std::string address;  // The peer's; see find_refusal().
     // The files of keys instead of the usual ones. frsh's own file is read only if the list has
     // ~/.ssh/authorized_keys: without it, the machine's owner lets no user add keys.
     std::optional<std::vector<std::string>> files = {};

@@ -63,7 +63,7 @@ struct Tried {
     std::size_t bytes = 0;
     std::size_t cuts = 0;
     std::size_t same = 0;     // Cuts after which the same messages came out as without a cut.
-    std::size_t correct = 0;  // Of the four, in the worst of the cuts.
+    std::size_t correct = 0;  // How many of the four, in the worst cut.
 };
 
 Tried try_every_cut(const FramingKind& kind) {

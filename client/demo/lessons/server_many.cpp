@@ -20,6 +20,7 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+#include <cstdint>
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
