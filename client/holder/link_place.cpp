@@ -74,7 +74,7 @@ std::string as_text(const OnDisconnect&) {
 }
 template <typename T>
 std::string as_text(const std::optional<T>& value) {
-    return value ? "=" + as_text(*value) : "";
+    return value ? as_text(*value).append("=") : "";
 }
 
 // A new version of the program has another inode or time, so it never uses an old holder.
