@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/base/prompt_write.hpp"
 #include "common/base/text.hpp"
 
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace frsh {
 namespace {
@@ -56,9 +58,12 @@ std::string what_was_asked(const msg::Open& open) {
 }  // namespace
 
 Fd open_audit_file(const std::string& path) {
+    struct stat info {};
+    const bool is_fifo = ::stat(path.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
+    // A FIFO opened for both ways needs no reader yet, and its reader may come and go (fifo(7)).
+    const int way = is_fifo ? O_RDWR | O_NONBLOCK : O_WRONLY | O_CREAT;
     return Fd(
-        check(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600),
-              "open " + path));
+        check(::open(path.c_str(), way | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600), "open " + path));
 }
 
 Audit::Audit(int file, AuditSubject subject) : file_(file), subject_(std::move(subject)) {}
@@ -92,11 +97,15 @@ void Audit::write(const char* event, const std::function<void(JsonObject&)>& add
         line.add_text("key", subject_.key);
     }
     if (add) add(line);
-    try {
-        // One write(2) to a file opened for appending: lines of many sessions never mix.
-        write_all(file_, line.dump() + "\n");
-    } catch (const SysError& error) {
-        log::error(std::string("audit: ") + error.what());
+    // One write(2) to a file opened for appending: lines of many sessions never mix.
+    switch (write_promptly(file_, line.dump() + "\n")) {
+        case PromptWrite::Written:
+            return;
+        case PromptWrite::Dropped:
+            return log::error("audit: a line was dropped, because its reader did not take it: " +
+                              std::string(event) + " " + subject_.from);
+        case PromptWrite::Failed:
+            return log::error(std::string("audit: ") + SysError("write").what());
     }
 }
 

@@ -1,6 +1,7 @@
 // frshd: reads the command line and listens. Each forked child becomes a session.
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/base/log_sink.hpp"
 #include "common/keys/ssh_key.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
@@ -137,10 +138,11 @@ int serve_stdio(const ServerOptions& options, int audit_file) {
                        std::move(settings));
 }
 
-// Waits for the connection in a preforked session. Returns false if none will come.
-bool take_socket(SessionStart& start) {
+// Waits for the connection in a preforked session. Returns false if none will come, or if `helper`
+// (-1: none), which the session cannot serve without, has ended before.
+bool take_socket(SessionStart& start, int helper = -1) {
     if (start.arrivals.is_open()) {
-        start.socket = PreforkPool::await_connection(start);
+        start.socket = PreforkPool::await_connection(start, helper);
         start.arrivals.close();
     }
     return start.socket.is_open();
@@ -160,7 +162,7 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
     monitor_settings.is_preforked = start.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
     Monitor monitor(context, std::move(monitor_settings), std::move(start.steps));
-    if (!take_socket(start)) return 0;
+    if (!take_socket(start, monitor.gate())) return 0;
     monitor.take(std::move(start.socket));
     if (server_uid == 0) ::umask(022);  // PAM may set another one.
     auto login = monitor.admit();
@@ -276,6 +278,7 @@ int run(int argc, char** argv) {
     log::set_level(settings.log_level.value_or(log::Level::Notice));
     if (!settings.audit.empty()) live.audit = open_audit_file(settings.audit);
     if (live.options.stdio) return serve_stdio(live.options, live.audit.get());
+    log::never_wait_for_reader();
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const bool has_tls = is_tls(live.options, given);
     const TlsContext* const context = has_tls ? make_warm_context() : nullptr;

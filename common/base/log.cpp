@@ -1,8 +1,11 @@
 #include "common/base/log.hpp"
 
+#include "common/base/log_sink.hpp"
+#include "common/base/prompt_write.hpp"
 #include "common/base/text.hpp"
 
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
@@ -13,6 +16,27 @@ Level current = Level::Notice;
 std::string program = "frsh";
 int descriptor = STDERR_FILENO;
 LineEnd line_end = LineEnd::Plain;
+bool may_drop = false;
+unsigned dropped = 0;  // Lines of this process since the last one that was written.
+
+// Returns false if the reader of the log is slow or gone.
+bool write_or_drop(const std::string& line) {
+    if (write_promptly(descriptor, line) != PromptWrite::Dropped) return true;
+    ++dropped;
+    return false;
+}
+
+void say_promptly(const std::string& line) {
+    if (dropped > 0) {
+        const unsigned lines = std::exchange(dropped, 0);
+        if (!write_or_drop(program + ": lines of the log that were dropped because nothing read " +
+                           "it in time: " + std::to_string(lines) + "\n")) {
+            dropped += lines;
+            return;
+        }
+    }
+    (void)write_or_drop(line);
+}
 
 void say(std::string_view text) {
     std::string line = program;
@@ -20,6 +44,7 @@ void say(std::string_view text) {
     line += escape_controls(text);
     const bool is_raw = line_end == LineEnd::Raw && descriptor == STDERR_FILENO;
     line += is_raw ? "\r\n" : "\n";
+    if (may_drop) return say_promptly(line);
     std::string_view rest = line;
     while (!rest.empty()) {
         const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -32,6 +57,10 @@ void say(std::string_view text) {
 
 void set_program(std::string_view name) {
     program = name;
+}
+void never_wait_for_reader() {
+    may_drop = true;
+    make_pipe_prompt(descriptor);
 }
 void set_descriptor(int fd) {
     descriptor = fd;

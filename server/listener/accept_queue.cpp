@@ -136,9 +136,17 @@ AcceptQueue::Time AcceptQueue::next_deadline() const {
     return next;
 }
 
-void AcceptQueue::clear() {
+std::vector<AcceptQueue::Pending> AcceptQueue::take_all() {
+    std::vector<Pending> all;
+    for (auto& [source, entries] : sources_) {
+        for (auto& entry : entries) {
+            entry->watch.reset();
+            all.push_back(std::move(entry->pending));
+        }
+    }
     sources_.clear();
     size_ = 0;
+    return all;
 }
 
 }  // namespace frsh

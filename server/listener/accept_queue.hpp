@@ -55,7 +55,8 @@ class AcceptQueue {
     [[nodiscard]] Time next_deadline() const;
 
     [[nodiscard]] std::size_t size() const { return size_; }
-    void clear();
+    // Removes and returns all connections, also those that have sent nothing yet.
+    [[nodiscard]] std::vector<Pending> take_all();
 
   private:
     struct Entry {

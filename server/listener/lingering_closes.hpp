@@ -28,6 +28,7 @@ class LingeringCloses {
     // Drains each connection, and closes it if its client has closed or its deadline has passed.
     void tick(Time now);
     [[nodiscard]] Time next_deadline() const;
+    [[nodiscard]] bool is_empty() const { return closings_.empty(); }
 
   private:
     struct Closing {

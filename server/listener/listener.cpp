@@ -59,6 +59,7 @@ Listener::Listener(int audit_file, const Timeouts& timeouts)
       limits_(timeouts),
       queue_(loop_, kMaxWaiting, timeouts.greeting),
       lingering_(timeouts.lingering_close) {
+    adopt_orphans();
     signal_watch_ = loop_.watch(
         "listener: a child has ended, or a signal asks for the end", signals_.fd(),
         [] { return short{POLLIN}; },
@@ -210,6 +211,7 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         if (asked_ == Asked::End && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(sessions_.size()) +
                         " sessions go on");
+            refuse_waiting();
             stop_listening();
             report(SystemdState::Stopping);
             states_.close();
@@ -222,7 +224,8 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         fork_waiting();
         pool_.prefork(doors(), EventLoop::Clock::now());
         const bool has_children = !sessions_.empty() || !pool_.is_empty();
-        if (asked_ == Asked::End && !has_children && terminations_.empty()) return std::nullopt;
+        const bool has_work = !terminations_.empty() || !lingering_.is_empty();
+        if (asked_ == Asked::End && !has_children && !has_work) return std::nullopt;
         loop_.run_once(next_deadline());
         tick(EventLoop::Clock::now());
     }
@@ -381,15 +384,6 @@ EventLoop::Time Listener::next_deadline() const {
         next = std::min(next, termination.next_deadline());
     if (accept_again_ > now) next = std::min(next, accept_again_);
     return next;
-}
-
-void Listener::stop_listening() {
-    for (const auto& socket : sockets_) {
-        if (!socket->path.empty()) ::unlink(socket->path.c_str());
-    }
-    sockets_.clear();
-    queue_.clear();
-    pool_.stop();
 }
 
 }  // namespace frsh

@@ -117,8 +117,13 @@ class Listener {
     [[nodiscard]] std::vector<Door> doors() const;
     void tick(EventLoop::Time now);
     [[nodiscard]] EventLoop::Time next_deadline() const;
+    // Sends the reason to each client that waits here or in the kernel's queue.
+    void refuse_waiting();
     void stop_listening();
     void reload();
+    // Makes this process reap gates that outlive their sessions: where init reaps nothing, as in
+    // many containers, they would stay zombies.
+    static void adopt_orphans();
 
     int audit_file_;
     pid_t owner_;  // The process that removes the socket files.

@@ -6,10 +6,12 @@
 #include "server/run/launch.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <utility>
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -84,7 +86,12 @@ SessionStart PreforkPool::begin(ForkServer::ForkedProcess forked) const {
     return start;
 }
 
-Fd PreforkPool::await_connection(const SessionStart& start) {
+Fd PreforkPool::await_connection(const SessionStart& start, int helper) {
+    pollfd polled[] = {{start.arrivals.get(), POLLIN, 0}, {helper, 0, 0}};
+    while (::poll(polled, 2, -1) == -1) {
+        if (errno != EINTR) throw SysError("poll");
+    }
+    if (polled[0].revents == 0) return {};
     Fd socket = wait_for_descriptor(start.arrivals.get());
     ::prctl(PR_SET_NAME, "frshd");
     return socket;

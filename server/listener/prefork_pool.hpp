@@ -74,8 +74,9 @@ class PreforkPool {
     [[nodiscard]] Time next_deadline(bool may_start) const;
 
     // Runs in a preforked session. Blocks until its connection arrives. Returns a closed Fd if it
-    // is not needed any more.
-    [[nodiscard]] static Fd await_connection(const SessionStart& start);
+    // is not needed any more, or if the socket `helper` (-1: none) hangs up before: then the
+    // listener forks another session for the next connection.
+    [[nodiscard]] static Fd await_connection(const SessionStart& start, int helper);
 
   private:
     enum class Kind : char { Direct = 'd', Preforked = 'p' };

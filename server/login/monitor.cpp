@@ -112,6 +112,7 @@ void Monitor::take(Fd peer) {
 
 void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
     int status = 1;
+    int report_to = control.get();  // The number kControl may still be the peer's socket.
     try {
         ::prctl(PR_SET_NAME, "frshd-prefork");
         // Put the two sockets behind the standard streams and close all other descriptors. The
@@ -119,9 +120,11 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
         int lifted[2];
         const int sockets[2] = {control.get(), session.get()};
         for (int i = 0; i < 2; ++i)
-            lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, 16), "dup");
+            lifted[i] = check(::fcntl(sockets[i], F_DUPFD_CLOEXEC, kControl + 2), "dup");
+        report_to = lifted[0];
         for (int i = 0; i < 2; ++i)
             check(::dup3(lifted[i], kControl + i, O_CLOEXEC), "dup");
+        report_to = kControl;
         act_on_range(kControl + 2, ~0U, RangeAction::Close);
         const Fd null(check(::open("/dev/null", O_RDWR | O_CLOEXEC), "open /dev/null"));
         // Without a sandbox, stderr stays open for the reports of a sanitizer.
@@ -145,7 +148,7 @@ void Monitor::become_gate(const TlsContext& context, Fd control, Fd session) {
     } catch (const std::exception& error) {
         // Report to the monitor, which can log. The gate may have no log any more.
         const std::string why = std::string("gate: ") + error.what();
-        send_packet(kControl, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
+        send_packet(report_to, encode(ToMonitor{ToMonitor::Kind::Failure, why.substr(0, 256)}));
     }
     ::_exit(status);
 }

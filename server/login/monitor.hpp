@@ -60,6 +60,8 @@ class Monitor {
     // (LoginStep), for the listener.
     Monitor(const TlsContext& context, MonitorSettings settings, Fd steps);
 
+    // The socket to the gate, lent. poll(2) reports POLLHUP for it once the gate has ended.
+    [[nodiscard]] int gate() const { return control_.get(); }
     // Takes the connection, which is non-blocking. Throws SysError if it is already gone.
     void take(Fd peer);
     // Performs the whole login and blocks until its end. Returns nothing if the login failed: exit

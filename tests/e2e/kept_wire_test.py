@@ -59,7 +59,7 @@ class KeptWire(Case):
                 return header, told, gaps
 
     def test_the_session_that_takes_a_name_over_answers_the_next_connection(self):
-        """The session has begun no run yet, and has not noticed that its client is gone."""
+        """The session of the name has not noticed that its client is gone."""
         for begins_run in (False, True):
             self.session, self.run = f"takenover000000{int(begins_run)}", f"anew-{begins_run}"
             first, answer = self.begin_anew()
