@@ -496,10 +496,12 @@ class Floods(TlsCase):
             result = self.own.run(self.target, "echo hi")
             self.assertEqual(result.out, b"hi\n", result)
             self.assertLess(time.monotonic() - began, 10 if SANITIZED else 2)
-            # The remaining connections are the latest ones, and few. The gate of an evicted one ends
-            # soon after its session, and the listener reaps it.
-            wait_until(lambda: sum(one.name == "frshd-gate" for one in descendants(self.server.pid)) <= 16,
-                       "the gates of evicted connections to go")
+            # The remaining connections are the latest ones, and few. The gate of an evicted one
+            # ends soon after its session, and the listener reaps it.
+            wait_until(lambda: len(self.gates_of_the_server()) <= 16, "the gates of evicted connections to go")
+
+    def gates_of_the_server(self):
+        return [one for one in descendants(self.server.pid) if one.name == "frshd-gate"]
 
 
 if __name__ == "__main__":
