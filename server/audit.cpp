@@ -2,35 +2,21 @@
 
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
-#include "common/base/prompt_write.hpp"
 #include "common/base/text.hpp"
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 namespace frsh {
 namespace {
 
 // The longest command in a report, in bytes. A longer one is cut.
 constexpr std::size_t kMaxCommandShown = 4096;
-
-std::string now_text() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    tm parts{};
-    ::gmtime_r(&now.tv_sec, &parts);
-    char text[64];
-    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", parts.tm_year + 1900,
-                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                  now.tv_nsec / 1'000'000);
-    return text;
-}
 
 std::string in_seconds(double seconds) {
     char text[32];
@@ -57,16 +43,45 @@ std::string what_was_asked(const msg::Open& open) {
 
 }  // namespace
 
-Fd open_audit_file(const std::string& path) {
-    struct stat info {};
-    const bool is_fifo = ::stat(path.c_str(), &info) == 0 && S_ISFIFO(info.st_mode);
-    // A FIFO opened for both ways needs no reader yet, and its reader may come and go (fifo(7)).
-    const int way = is_fifo ? O_RDWR | O_NONBLOCK : O_WRONLY | O_CREAT;
-    return Fd(
-        check(::open(path.c_str(), way | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600), "open " + path));
+JsonObject to_json(const AuditSubject& subject) {
+    JsonObject json;
+    json.add_text("from", subject.from);
+    if (subject.user.empty()) {
+        json.add_null("user");
+    } else {
+        json.add_bytes("user", subject.user);
+    }
+    if (subject.key.empty()) {
+        json.add_null("key");
+    } else {
+        json.add_text("key", subject.key);
+    }
+    return json;
 }
 
-Audit::Audit(int file, AuditSubject subject) : file_(file), subject_(std::move(subject)) {}
+JsonObject connection_details(const AuditSubject& subject) {
+    JsonObject details;
+    if (!subject.tls) return details;
+    JsonObject parameters;
+    parameters.add_text("group", subject.tls->group);
+    parameters.add_text("cipher", subject.tls->cipher);
+    details.add_object("tls", parameters);
+    return details;
+}
+
+void AuditSender::record(const AuditSubject& subject, const char* event,
+                         const JsonObject& details) {
+    if (socket_ < 0) return;
+    const std::string packet =
+        std::string(event) + '\n' + to_json(subject).dump() + '\n' + details.dump();
+    ssize_t sent = 0;
+    do {
+        sent = ::send(socket_, packet.data(), packet.size(), MSG_NOSIGNAL);
+    } while (sent == -1 && errno == EINTR);
+    if (sent == -1) log::error(SysError("audit: the listener takes no records").what());
+}
+
+Audit::Audit(AuditSink& sink, AuditSubject subject) : sink_(sink), subject_(std::move(subject)) {}
 
 double Audit::age() const {
     return std::chrono::duration<double>(EventLoop::Clock::now() - started_).count();
@@ -79,54 +94,18 @@ std::string Audit::who() const {
     return text;
 }
 
-void Audit::write(const char* event, const std::function<void(JsonObject&)>& add) const {
-    if (file_ < 0) return;
-    JsonObject line;
-    line.add_text("time", now_text());
-    line.add_text("event", event);
-    line.add_text("session", subject_.session);
-    line.add_text("from", subject_.from);
-    if (subject_.user.empty()) {
-        line.add_null("user");
-    } else {
-        line.add_bytes("user", subject_.user);
-    }
-    if (subject_.key.empty()) {
-        line.add_null("key");
-    } else {
-        line.add_text("key", subject_.key);
-    }
-    if (add) add(line);
-    // One write(2) to a file opened for appending: lines of many sessions never mix.
-    switch (write_promptly(file_, line.dump() + "\n")) {
-        case PromptWrite::Written:
-            return;
-        case PromptWrite::Dropped:
-            return log::error("audit: a line was dropped, because its reader did not take it: " +
-                              std::string(event) + " " + subject_.from);
-        case PromptWrite::Failed:
-            return log::error(std::string("audit: ") + SysError("write").what());
-    }
-}
-
 void Audit::connected() const {
     const auto& tls = subject_.tls;
     log::info(who() + ": connected" + (tls ? ", " + tls->group + ", " + tls->cipher : ""));
-    write("connected", [&](JsonObject& line) {
-        if (!tls) return;
-        JsonObject parameters;
-        parameters.add_text("group", tls->group);
-        parameters.add_text("cipher", tls->cipher);
-        line.add_object("tls", parameters);
-    });
+    sink_.record_connected(subject_);
 }
 
 void Audit::write(const char* event, const std::string& why,
                   const std::vector<std::string>& tried) const {
-    write(event, [&](JsonObject& line) {
-        line.add_text("reason", why);
-        if (!tried.empty()) line.add_texts("tried", tried);
-    });
+    JsonObject details;
+    details.add_text("reason", why);
+    if (!tried.empty()) details.add_texts("tried", tried);
+    sink_.record(subject_, event, details);
 }
 
 void Audit::refused(const std::string& why, const std::vector<std::string>& tried) const {
@@ -150,25 +129,30 @@ void Audit::penalised(const std::string& source, std::chrono::seconds penalty,
               (stays_away.count() > 0
                    ? ", kept out for " + std::to_string(stays_away.count()) + " s"
                    : ""));
-    write("penalty", [&](JsonObject& line) {
-        line.add_text("source", source);
-        line.add_whole("seconds", static_cast<std::uint64_t>(penalty.count()));
-        line.add_whole("kept_out", static_cast<std::uint64_t>(stays_away.count()));
-    });
+    JsonObject details;
+    details.add_text("source", source);
+    details.add_whole("seconds", static_cast<std::uint64_t>(penalty.count()));
+    details.add_whole("kept_out", static_cast<std::uint64_t>(stays_away.count()));
+    sink_.record(subject_, "penalty", details);
 }
 
 void Audit::disconnected() const {
     log::info(who() + ": disconnected after " + in_seconds(age()) + ", " + std::to_string(runs_) +
               " runs, " + std::to_string(bytes_) + " bytes");
-    write("disconnected", [&](JsonObject& line) {
-        line.add_number("seconds", age());
-        line.add_whole("runs", runs_);
-        line.add_whole("bytes", bytes_);
-    });
+    JsonObject details;
+    details.add_number("seconds", age());
+    details.add_whole("runs", runs_);
+    details.add_whole("bytes", bytes_);
+    sink_.record(subject_, "disconnected", details);
 }
 
-void Audit::run_asked(const msg::Open& open) {
-    asked_[open.run] = what_was_asked(open);
+void Audit::run_begins(const msg::Open& open) {
+    const std::string command = what_was_asked(open);
+    asked_[open.run] = command;
+    JsonObject details;
+    details.add_text("run", open.run);
+    details.add_bytes("command", command);
+    sink_.record(subject_, "started", details);
 }
 
 void Audit::run_ended(const msg::End& end) {
@@ -181,14 +165,14 @@ void Audit::run_ended(const msg::End& end) {
               "): " + describe(end.outcome) + " after " + in_seconds(wall) + ", stdout " +
               std::to_string(end.out.bytes) + ", stderr " + std::to_string(end.err.bytes) +
               " bytes");
-    write("run", [&](JsonObject& line) {
-        line.add_text("run", end.run);
-        line.add_bytes("command", command);
-        line.add_object("outcome", to_json(end.outcome));
-        line.add_number("seconds", wall);
-        line.add_whole("stdout_bytes", end.out.bytes);
-        line.add_whole("stderr_bytes", end.err.bytes);
-    });
+    JsonObject details;
+    details.add_text("run", end.run);
+    details.add_bytes("command", command);
+    details.add_object("outcome", to_json(end.outcome));
+    details.add_number("seconds", wall);
+    details.add_whole("stdout_bytes", end.out.bytes);
+    details.add_whole("stderr_bytes", end.err.bytes);
+    sink_.record(subject_, "run", details);
 }
 
 }  // namespace frsh

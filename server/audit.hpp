@@ -1,26 +1,25 @@
 // Audit reports connections, runs and refusals: each is a line in the log and, with --audit, a line
 // of JSON in a file. A line has the peer, the key, the command, the outcome, the duration and the
 // number of bytes. It never has the content of stdin, stdout or stderr.
+//
+// A run is recorded before its program starts, and again at its end. A session sends its records to
+// the listener (AuditSender), since the session's user can kill the session, and has no right to
+// write the file. A process without a listener writes the file itself (audit_file.hpp).
 #pragma once
 
 #include "common/net/tls.hpp"
 #include "common/proto/json.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/fd.hpp"
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace frsh {
-
-// Opens the file to append lines, or creates it with mode 0600. Throws SysError.
-[[nodiscard]] Fd open_audit_file(const std::string& path);
 
 struct AuditSubject {
     std::string session;  // The session's mark, which is in the environment of its runs.
@@ -30,11 +29,46 @@ struct AuditSubject {
     std::optional<TlsParameters> tls = {};  // As the gate reports them; absent without TLS.
 };
 
+// The members of every line that come from the subject: from, user, key.
+[[nodiscard]] JsonObject to_json(const AuditSubject& subject);
+// The members of a `connected` line.
+[[nodiscard]] JsonObject connection_details(const AuditSubject& subject);
+
+// Takes the records of an audit.
+class AuditSink {
+  public:
+    AuditSink() = default;
+    virtual ~AuditSink() = default;
+    AuditSink(const AuditSink&) = delete;
+    AuditSink& operator=(const AuditSink&) = delete;
+
+    // `details` are the members that only this event has.
+    virtual void record(const AuditSubject& subject, const char* event,
+                        const JsonObject& details) = 0;
+    virtual void record_connected(const AuditSubject& subject) {
+        record(subject, "connected", connection_details(subject));
+    }
+};
+
+// Sends each record to the listener: AuditRecorder in listener/audit_recorder.hpp.
+class AuditSender : public AuditSink {
+  public:
+    // `socket` is lent, and blocks; -1 if there is no audit.
+    explicit AuditSender(int socket) : socket_(socket) {}
+    void record(const AuditSubject& subject, const char* event, const JsonObject& details) override;
+    // The listener has recorded it when it admitted the session.
+    void record_connected(const AuditSubject&) override {}
+
+  private:
+    int socket_;
+};
+
 class Audit {
   public:
-    // `file` is lent; -1 if there is none.
-    Audit(int file, AuditSubject subject);
+    // `sink` is lent.
+    Audit(AuditSink& sink, AuditSubject subject);
 
+    [[nodiscard]] const AuditSubject& subject() const { return subject_; }
     void connected() const;
     void disconnected() const;
     // Reports a refused login. `tried` are the keys that were offered without a signature.
@@ -49,18 +83,18 @@ class Audit {
     // Reports a peer that disconnected before a login.
     void left(const std::string& why, const std::vector<std::string>& tried) const;
 
-    // Stores the command for the report at the run's end.
-    void run_asked(const msg::Open& open);
+    // Records that the run begins. Call it before the program starts: the program may kill this
+    // process at once. Stores the command for the report at the run's end.
+    void run_begins(const msg::Open& open);
     void run_ended(const msg::End& end);
 
   private:
-    void write(const char* event, const std::function<void(JsonObject&)>& add = {}) const;
     void write(const char* event, const std::string& why,
                const std::vector<std::string>& tried) const;
     [[nodiscard]] double age() const;
     [[nodiscard]] std::string who() const;
 
-    int file_;
+    AuditSink& sink_;
     AuditSubject subject_;
     EventLoop::Time started_ = EventLoop::Clock::now();
     std::map<std::string, std::string>

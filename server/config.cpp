@@ -6,6 +6,7 @@
 #include "common/sys/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
+#include <cstdint>
 #include <optional>
 
 #include <unistd.h>
@@ -26,6 +27,10 @@ std::optional<SshdPolicyMode> parse_sshd_mode(std::string_view text) {
     if (text == "refuse") return SshdPolicyMode::Refuse;
     if (text == "ignore") return SshdPolicyMode::Ignore;
     return std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_session_count(std::string_view text) {
+    return parse_number(text, 1, 4096);
 }
 
 // Takes the key "unix": true selects the default path, a text is a path.
@@ -67,6 +72,8 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.host_certificate = file.host_certificate;
     settings.accept_env = file.accept_env;
     settings.plain_shells = file.plain_shells;
+    settings.audit_required = file.audit_required;
+    settings.max_sessions = file.max_sessions;
     settings.keep_age = file.keep_age;
     settings.keep_total = file.keep_total;
     settings.keep_stream = file.keep_stream;
@@ -121,6 +128,9 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("keep_total", settings.keep_total, parse_size, "a size");
     table.take("keep_stream", settings.keep_stream, parse_size, "a size");
     table.take("audit", settings.audit);
+    table.take("audit_required", settings.audit_required);
+    table.take("max_sessions", settings.max_sessions, parse_session_count,
+               "a number from 1 to 4096");
     table.take("sftp_server", settings.sftp_server);
     table.take("log_level", settings.log_level, parse_level,
                "\"error\", \"notice\", \"info\" or \"debug\"");
@@ -134,6 +144,9 @@ void configure(ServerOptions& options) {
                             options.settings.unix_path || options.stdio ||
                             options.listens_on_given_sockets;
     if (!says_where) options.settings.unix_path = "";
+    if (options.settings.audit_required.value_or(false) && options.settings.audit.empty()) {
+        throw UserError("audit_required: there is no audit; set audit to a file");
+    }
     // --plaintext is an option of the command line only: no file may switch TLS off.
     const bool is_for_tcp = options.listens_on_given_sockets || options.settings.listen;
     if (options.plaintext && !is_for_tcp) throw UserError("--plaintext: goes with --listen");

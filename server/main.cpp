@@ -5,11 +5,14 @@
 #include "common/keys/ssh_key.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
+#include "server/audit_file.hpp"
 #include "server/config.hpp"
 #include "server/listener/fork_tuning.hpp"
 #include "server/listener/listener.hpp"
 #include "server/listener/prefork_pool.hpp"
+#include "server/listener/sessions.hpp"
 #include "server/listener/systemd.hpp"
+#include "server/login/admission.hpp"
 #include "server/login/host_key.hpp"
 #include "server/login/monitor.hpp"
 #include "server/login/pam_session.hpp"
@@ -73,7 +76,7 @@ Retention retention_of(const ServerSettings& settings) {
 }
 
 SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnvironment environment,
-                             const ServerOptions& options, int audit_file) {
+                             const ServerOptions& options, AuditSink& audit) {
     SessionSettings settings;
     settings.launch.user = user;
     settings.launch.env = base_environment(user, environment);
@@ -82,7 +85,7 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.session_mark = subject.session;
     settings.retention = retention_of(options.settings);
-    settings.audit = std::make_shared<Audit>(audit_file, std::move(subject));
+    settings.audit = std::make_shared<Audit>(audit, std::move(subject));
     return settings;
 }
 
@@ -98,10 +101,10 @@ std::string own_kept_folder() {
 
 // Returns settings for a session of this process's own user, whom the kernel has authenticated.
 SessionSettings own_settings(std::string mark, const char* from, BaseEnvironment environment,
-                             const ServerOptions& options, int audit_file) {
+                             const ServerOptions& options, AuditSink& audit) {
     const User user = current_user();
-    SessionSettings settings = settings_for(user, {std::move(mark), from, user.name, ""},
-                                            environment, options, audit_file);
+    SessionSettings settings =
+        settings_for(user, {std::move(mark), from, user.name, ""}, environment, options, audit);
     settings.kept_folder = own_kept_folder();
     return settings;
 }
@@ -127,11 +130,23 @@ AccountPolicy policy_of(const ServerSettings& settings) {
     return policy;
 }
 
-int serve_stdio(const ServerOptions& options, int audit_file) {
+SessionRules rules_of(const ServerSettings& settings) {
+    SessionRules rules;
+    rules.most = settings.max_sessions.value_or(rules.most);
+    rules.is_audit_required = settings.audit_required.value_or(false);
+    return rules;
+}
+
+int serve_stdio(const ServerOptions& options, AuditFile& audit) {
     Fd input = take_over(STDIN_FILENO);
     Fd output = take_over(STDOUT_FILENO);
     SessionSettings settings =
-        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit_file);
+        own_settings(new_session_mark(), "stdio", BaseEnvironment::Inherited, options, audit);
+    if (options.settings.audit_required.value_or(false)) {
+        settings.refusal = [&audit, subject = settings.audit->subject()] {
+            return audit.find_connection_refusal(subject);
+        };
+    }
     // A reader of the client's stderr does not wait for runs that outlive the connection.
     settings.left_alone = [] { redirect_to_null(STDERR_FILENO); };
     return run_session(std::make_unique<FdTransport>(std::move(input), std::move(output)),
@@ -150,14 +165,15 @@ bool take_socket(SessionStart& start, int helper = -1) {
 
 // Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
 int serve_login(SessionStart start, const TlsContext& context, const ServerOptions& options,
-                const GateUser& gate_user, int audit_file) {
+                const GateUser& gate_user) {
+    AuditSender audit(start.audit_socket);
     MonitorSettings monitor_settings;
     monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
     monitor_settings.host_certificate = options.settings.host_certificate;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
-    monitor_settings.audit_file = audit_file;
+    monitor_settings.audit = &audit;
     monitor_settings.session_mark = start.mark;
     monitor_settings.is_preforked = start.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
@@ -168,7 +184,7 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
     auto login = monitor.admit();
     if (!login) return monitor.exit_code();
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
-                                            BaseEnvironment::Clean, options, audit_file);
+                                            BaseEnvironment::Clean, options, audit);
     // XDG_STATE_HOME of this process counts only for this process's own user.
     settings.kept_folder = settings.launch.user.uid == server_uid
                                ? own_kept_folder()
@@ -193,19 +209,30 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
                        std::move(settings));
 }
 
-int serve_connection(SessionStart start, const ServerOptions& options, int audit_file) {
+// Returns the request of a session of this process's own user.
+AdmissionRequest own_request(const SessionSettings& settings) {
+    AdmissionRequest request;
+    request.uid = settings.launch.user.uid;
+    request.gid = settings.launch.user.gid;
+    request.subject = to_json(settings.audit->subject()).dump();
+    request.details = connection_details(settings.audit->subject()).dump();
+    return request;
+}
+
+int serve_connection(SessionStart start, const ServerOptions& options) {
     if (!take_socket(start)) return 0;
     const int socket = start.socket.get();
     const bool is_plain = start.door == Door::Plaintext;
+    AuditSender audit(start.audit_socket);
     SessionSettings settings = own_settings(start.mark, is_plain ? "plain TCP" : "unix",
-                                            BaseEnvironment::Clean, options, audit_file);
-    if (is_plain) {
-        tune_tcp(socket);
-        settings.refusal = [socket] { return refuse_plaintext_peer(socket); };
-    } else {
-        settings.refusal = [socket] { return refuse_unix_peer(socket); };
-    }
+                                            BaseEnvironment::Clean, options, audit);
+    if (is_plain) tune_tcp(socket);
     auto admitted = std::make_shared<Fd>(std::move(start.steps));
+    const AdmissionRequest request = own_request(settings);
+    settings.refusal = [=] {
+        auto why = is_plain ? refuse_plaintext_peer(socket) : refuse_unix_peer(socket);
+        return why ? why : find_admission_refusal(admitted->get(), request, Timeouts().login);
+    };
     settings.admitted = [admitted] {
         (void)write_some(admitted->get(), "+");
         admitted->close();
@@ -249,11 +276,11 @@ std::optional<SessionStart> listen_and_serve(LiveConfiguration& live,
                 "rights");
         }
     }
-    auto listener = std::make_unique<Listener>(live.audit.get(), Timeouts());
+    auto listener = std::make_unique<Listener>(live.audit, rules_of(options.settings), Timeouts());
     listen_on_all(*listener, options, std::move(given), host_key);
     listener->reload_with([&live, command_line, is_tls = host_key.has_value()] {
         auto key = reload(live, command_line, is_tls);
-        return Listener::Reloaded{std::move(key), live.audit.get()};
+        return Listener::Reloaded{std::move(key), rules_of(live.options.settings)};
     });
     fill_heap_holes();
     auto start = listener->serve(std::move(states));
@@ -276,8 +303,8 @@ int run(int argc, char** argv) {
     configure(live.options);
     ServerSettings& settings = live.options.settings;
     log::set_level(settings.log_level.value_or(log::Level::Notice));
-    if (!settings.audit.empty()) live.audit = open_audit_file(settings.audit);
-    if (live.options.stdio) return serve_stdio(live.options, live.audit.get());
+    live.audit.open(settings.audit);
+    if (live.options.stdio) return serve_stdio(live.options, live.audit);
     log::never_wait_for_reader();
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     const bool has_tls = is_tls(live.options, given);
@@ -286,10 +313,9 @@ int run(int argc, char** argv) {
     auto start = listen_and_serve(live, command_line, std::move(given), std::move(states));
     if (!start) return 0;
     if (start->door == Door::Tls) {
-        exit_without_destructors(
-            serve_login(std::move(*start), *context, live.options, gate_user, live.audit.get()));
+        exit_without_destructors(serve_login(std::move(*start), *context, live.options, gate_user));
     }
-    exit_without_destructors(serve_connection(std::move(*start), live.options, live.audit.get()));
+    exit_without_destructors(serve_connection(std::move(*start), live.options));
 }
 
 }  // namespace

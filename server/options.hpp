@@ -22,6 +22,8 @@ struct ServerSettings {
     std::string host_key;                  // A path; empty: the default one.
     std::string audit;                     // A path; empty: none.
     std::string sftp_server;               // A command; empty: the system's.
+    std::optional<bool> audit_required;    // Refuse logins that the audit cannot record.
+    std::optional<std::uint64_t> max_sessions;
     std::optional<log::Level> log_level;
     std::optional<bool> permit_root_login;
     std::optional<bool> permit_user_environment;

@@ -1,7 +1,6 @@
 #include "server/reload.hpp"
 
 #include "common/base/log.hpp"
-#include "server/audit.hpp"
 #include "server/config.hpp"
 #include "server/login/host_key.hpp"
 
@@ -18,7 +17,7 @@ std::optional<PublicKey> reload(LiveConfiguration& live, const ServerOptions& co
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
     std::optional<PublicKey> host_key;
     if (needs_host_key) host_key = prepare_host_key(settings.host_key);
-    Fd audit = settings.audit.empty() ? Fd() : open_audit_file(settings.audit);
+    live.audit.open(settings.audit);
 
     if (settings.listen != old.listen || settings.unix_path != old.unix_path) {
         log::notice("reload: other addresses to listen on need a restart");
@@ -30,7 +29,6 @@ std::optional<PublicKey> reload(LiveConfiguration& live, const ServerOptions& co
         log::notice("host key " + host_key->fingerprint() + " (" + settings.host_key + ")");
     }
     live.options = std::move(fresh);
-    live.audit = std::move(audit);
     return host_key;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/keys/ssh_key.hpp"
-#include "common/sys/fd.hpp"
+#include "server/audit_file.hpp"
 #include "server/options.hpp"
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace frsh {
 // What the sessions of a running server begin with.
 struct LiveConfiguration {
     ServerOptions options;
-    Fd audit;  // Not open if there is none.
+    AuditFile audit;
 };
 
 // Replaces `live` by what the command line and the file have now, and opens the audit file anew.

@@ -43,7 +43,10 @@ ssize_t write_at_once(int fd, std::string_view bytes) {
 
 }  // namespace
 
-PromptWrite write_promptly(int fd, std::string_view line) {
+PromptWrite write_promptly(int fd, std::string_view line, std::size_t* written_bytes) {
+    std::size_t ignored = 0;
+    std::size_t& total = written_bytes ? *written_bytes : ignored;
+    total = 0;
     const bool may_wait = is_file(fd);
     if (!may_wait && !has_room(fd, line.size())) return PromptWrite::Dropped;
     while (!line.empty()) {
@@ -54,6 +57,7 @@ PromptWrite write_promptly(int fd, std::string_view line) {
             return is_slow ? PromptWrite::Dropped : PromptWrite::Failed;
         }
         line.remove_prefix(static_cast<std::size_t>(written));
+        total += static_cast<std::size_t>(written);
         if (!line.empty() && !may_wait && !has_room(fd, line.size())) return PromptWrite::Dropped;
     }
     return PromptWrite::Written;

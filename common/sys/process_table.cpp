@@ -134,15 +134,6 @@ std::string status_line(pid_t pid, std::string_view name) {
     return status.substr(begin, status.find('\n', begin) - begin);
 }
 
-// Follows kill(2): the sender's user must be the real or the saved user of the process.
-bool may_signal(uid_t user, pid_t pid) {
-    if (user == 0) return true;
-    const std::string line = status_line(pid, "\nUid:\t");
-    const auto uids = split(line, '\t');
-    const std::string own = std::to_string(user);
-    return uids.size() >= 3 && (uids[0] == own || uids[2] == own);
-}
-
 std::string read_link(const std::string& path) {
     char name[4096];
     const ssize_t size = ::readlink(path.c_str(), name, sizeof name);
@@ -215,14 +206,6 @@ bool ignores_signal(pid_t pid, int number) {
     return (std::strtoull(mask.c_str(), nullptr, 16) >> (number - 1) & 1) != 0;
 }
 
-std::optional<uid_t> user_of_process(pid_t pid) {
-    const std::string line = status_line(pid, "\nUid:\t");
-    const auto uids = split(line, '\t');
-    if (uids.size() < 3) return std::nullopt;
-    const auto uid = parse_number(uids[1], 0, UINT32_MAX);
-    return uid ? std::optional(static_cast<uid_t>(*uid)) : std::nullopt;
-}
-
 std::string descriptor_name(int fd) {
     return read_link("/proc/self/fd/" + std::to_string(fd));
 }
@@ -252,13 +235,12 @@ bool is_there(const ProcessInfo& process) {
     return now && now->start == process.start && !now->is_exiting;
 }
 
-Delivery send_signal(const ProcessInfo& process, int number, std::optional<uid_t> user) {
+Delivery send_signal(const ProcessInfo& process, int number) {
     const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
     if (!pidfd.is_open()) return Delivery::Gone;
     // Compare the start times: the pid may belong to another process by now.
     const auto now = look_at(process.pid);
     if (!now || now->start != process.start || is_dead(*now)) return Delivery::Gone;
-    if (user && !may_signal(*user, process.pid)) return Delivery::Refused;
     if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) == 0) {
         return Delivery::Sent;
     }

@@ -48,9 +48,6 @@ struct ProcessOrigin {
     pid_t program = 0;                         // The first process, with a session of its own.
     std::vector<std::string> marks;            // "NAME=VALUE"; in the environment of all of them.
     std::optional<std::uint64_t> reaped = {};  // When `program` was reaped; see now_in_ticks().
-    // As root: signals go only to processes that this user may signal. A program with other rights
-    // that the user has started is none of them (kill(2)).
-    std::optional<uid_t> user = {};
 };
 // Returns the current time in the unit of ProcessInfo::start.
 [[nodiscard]] std::uint64_t now_in_ticks();
@@ -83,11 +80,7 @@ struct Started {
 // Returns true if the process still exists and is not about to end.
 [[nodiscard]] bool is_there(const ProcessInfo& process);
 
-// Returns the effective user of a process; nothing if it is gone.
-[[nodiscard]] std::optional<uid_t> user_of_process(pid_t pid);
-
 enum class Delivery { Sent, Gone, Refused };
-// Sends a signal with the rights of `user`, or with those of this process.
-Delivery send_signal(const ProcessInfo& process, int number, std::optional<uid_t> user = {});
+Delivery send_signal(const ProcessInfo& process, int number);
 
 }  // namespace frsh

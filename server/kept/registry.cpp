@@ -207,11 +207,11 @@ std::shared_ptr<KeptJob> Registry::begin(const msg::Open& open) {
     info.args = open.args;
     auto folder = claim(info);
     if (!folder) return nullptr;
+    if (audit_) audit_->run_begins(open);
     const msg::Open what = launch_.forced_command ? force_command(open, launch_) : open;
     auto run =
         std::make_shared<KeptRun>(loop_, what, launch_, std::move(folder), retention_.stream);
     living_.emplace(open.run, run);
-    if (audit_) audit_->run_asked(open);
     return run;
 }
 

@@ -6,9 +6,7 @@
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
-#include "server/audit.hpp"
 #include "server/login/host_key.hpp"
-#include "server/login/login_status.hpp"
 #include "server/login/peer_credentials.hpp"
 
 #include <algorithm>
@@ -32,8 +30,6 @@ constexpr int kAcceptsATurn = 64;
 // How often surplus logins are looked for while a connection waits.
 constexpr auto kEvictionInterval = 250ms;
 constexpr auto kAcceptRetry = 100ms;
-// From SIGHUP to SIGKILL for what a killed session has started.
-constexpr auto kTerminationGrace = 2s;
 
 [[noreturn]] void refuse_plain(const Address& address) {
     throw UserError("listen " + address.text() +
@@ -52,11 +48,10 @@ std::string name_of_peer(int socket) {
 
 }  // namespace
 
-Listener::Listener(int audit_file, const Timeouts& timeouts)
-    : audit_file_(audit_file),
-      owner_(::getpid()),
+Listener::Listener(AuditFile& audit, const SessionRules& rules, const Timeouts& timeouts)
+    : owner_(::getpid()),
       signals_(without_ignored({SIGCHLD, SIGTERM, SIGINT, SIGHUP})),
-      limits_(timeouts),
+      sessions_(loop_, audit, rules, timeouts),
       queue_(loop_, kMaxWaiting, timeouts.greeting),
       lingering_(timeouts.lingering_close) {
     adopt_orphans();
@@ -158,7 +153,7 @@ void Listener::admit_to_queue(Fd connection, Door door) {
     const EventLoop::Time now = EventLoop::Clock::now();
     PeerSource source{"this machine", true};
     if (door == Door::Tls) source = peer_source_of(connection.get());
-    if (const auto time = penalties_.find(source.name, now)) {
+    if (const auto time = sessions_.find_penalty(source.name, now)) {
         return refuse(std::move(connection), "busy", source.name + " has failed too often of late",
                       *time);
     }
@@ -174,7 +169,7 @@ void Listener::enqueue(Fd connection, Door door, PeerSource source, EventLoop::T
 
 void Listener::refuse(Fd socket, const std::string& reason, const std::string& message,
                       std::chrono::seconds retry_after) {
-    audit_refusal(name_of_peer(socket.get()), "", message);
+    sessions_.record_refusal(name_of_peer(socket.get()), "", message);
     msg::Error error{reason, message, std::nullopt};
     if (reason == "busy") error.retry_after = static_cast<std::uint64_t>(retry_after.count());
     std::string frame;
@@ -188,14 +183,10 @@ void Listener::refuse_foreigner(Fd socket, char first_byte) {
         return refuse(std::move(socket), "denied", "this port speaks TLS: leave out --plaintext");
     }
     const std::string began = escape_controls({&first_byte, 1});
-    audit_refusal(name_of_peer(socket.get()), "", "no TLS: it began with \"" + began + "\"");
+    sessions_.record_refusal(name_of_peer(socket.get()), "",
+                             "no TLS: it began with \"" + began + "\"");
     lingering_.add(std::move(socket), "This is frshd. It speaks TLS, with frsh only.\r\n",
                    EventLoop::Clock::now());
-}
-
-void Listener::audit_refusal(const std::string& from, const std::string& mark,
-                             const std::string& why) const {
-    Audit(audit_file_, {mark, from, "", ""}).turned_away(why);
 }
 
 void Listener::report(SystemdState state) {
@@ -218,29 +209,26 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         }
         // Fork here, where neither the stack nor the heap has data of a connection.
         if (!sockets_.empty()) {
-            auto start = pool_.start_fork_server(EventLoop::Clock::now(), audit_file_);
+            auto start = pool_.start_fork_server(EventLoop::Clock::now(), sessions_.audit_socket());
             if (start) return start;
         }
         fork_waiting();
         pool_.prefork(doors(), EventLoop::Clock::now());
-        const bool has_children = !sessions_.empty() || !pool_.is_empty();
-        const bool has_work = !terminations_.empty() || !lingering_.is_empty();
-        if (asked_ == Asked::End && !has_children && !has_work) return std::nullopt;
+        sessions_.fork_endings(EventLoop::Clock::now());
+        const bool has_work = !sessions_.is_over() || !lingering_.is_empty();
+        if (asked_ == Asked::End && !has_work && pool_.is_empty()) return std::nullopt;
         loop_.run_once(next_deadline());
         tick(EventLoop::Clock::now());
     }
 }
 
 void Listener::fork_waiting() {
-    const auto may = [this](const PeerSource& source) { return limits_.may_have_one_more(source); };
-    while (!limits_.is_full() && pool_.can_fork()) {
+    const auto may = [this](const PeerSource& source) {
+        return sessions_.may_have_one_more(source);
+    };
+    while (!sessions_.is_full_of_logins() && pool_.can_fork()) {
         auto next = queue_.take_next(may);
         if (!next) break;
-        if (sessions_.size() >= kMaxSessions) {
-            refuse(std::move(next->socket), "busy",
-                   "this server has " + std::to_string(kMaxSessions) + " sessions already");
-            continue;
-        }
         if (start_session(std::move(*next)) == Forked::NoForkServer) return;
     }
 }
@@ -262,70 +250,8 @@ Listener::Forked Listener::start_session(AcceptQueue::Pending pending) {
             return Forked::Refused;
         }
     }
-    adopt(std::move(*session), pending);
+    sessions_.adopt(std::move(*session), pending, name_of_peer(pending.socket.get()));
     return Forked::Started;
-}
-
-void Listener::adopt(PreforkPool::Session forked, AcceptQueue::Pending& pending) {
-    const pid_t pid = forked.pid;
-    const bool is_login = pending.door == Door::Tls;
-    limits_.add(pid, pending.source,
-                is_login ? LoginLimits::Rules::OfALogin : LoginLimits::Rules::Own,
-                EventLoop::Clock::now());
-    Session& session = sessions_[pid];
-    session.steps = std::move(forked.steps);
-    session.door = pending.door;
-    session.mark = std::move(forked.mark);
-    session.from = name_of_peer(pending.socket.get());
-    session.source = std::move(pending.source);
-    session.watch = loop_.watch(
-        "listener: a session knows its peer", session.steps.get(), [] { return short{POLLIN}; },
-        [this, pid, &session](short) { read_steps(pid, session); });
-}
-
-void Listener::read_steps(pid_t pid, Session& session) {
-    char steps[16];
-    const IoResult got = read_some(session.steps.get(), steps, sizeof steps);
-    const bool is_over = got.status == IoResult::Status::EndOfFile;
-    for (const char step : std::string_view(steps, got.bytes)) {
-        if (step == static_cast<char>(LoginStep::Admitted)) session.is_admitted = true;
-        limits_.advance(pid, static_cast<LoginStep>(step), EventLoop::Clock::now());
-    }
-    if (is_over || session.is_admitted) close_steps(pid, session);
-}
-
-void Listener::close_steps(pid_t pid, Session& session) {
-    if (!session.steps.is_open()) return;
-    limits_.remove(pid);
-    session.user = user_of_process(pid);
-    session.watch.reset();
-    session.steps.close();
-}
-
-void Listener::penalise(const Session& session, const ExitStatus& status) {
-    // After a login, no end of a session is its source's fault.
-    if (session.door != Door::Tls || session.source.is_loopback || session.is_admitted) return;
-    const auto exit = static_cast<LoginStatus>(status.code);
-    const auto penalty = session.eviction != nullptr                       ? 1s
-                         : status.signaled || exit == LoginStatus::Crashed ? 90s
-                         : exit == LoginStatus::Failed                     ? 5s
-                         : exit == LoginStatus::Silent                     ? 1s
-                                                                           : 0s;
-    if (penalty == 0s) return;
-    const EventLoop::Time now = EventLoop::Clock::now();
-    penalties_.add(session.source.name, penalty, now);
-    Audit(audit_file_, {session.mark, session.from, "", ""})
-        .penalised(session.source.name, penalty,
-                   penalties_.find(session.source.name, now).value_or(0s));
-}
-
-void Listener::evict(EventLoop::Time now) {
-    using Waiting = LoginLimits::Waiting;
-    const Waiting waiting = queue_.has_ready() ? Waiting::Yes : Waiting::No;
-    for (const LoginLimits::Eviction& eviction : limits_.take_evictions(now, waiting)) {
-        sessions_.at(eviction.pid).eviction = eviction.why;
-        ::kill(eviction.pid, SIGKILL);  // Not reaped yet, so the pid is still this session's.
-    }
 }
 
 void Listener::reap_children() {
@@ -334,30 +260,8 @@ void Listener::reap_children() {
         if (child == PreforkPool::Child::ForkServer && asked_ != Asked::End) {
             log::error("the fork server died; another one is started");
         }
-        if (child != PreforkPool::Child::Unknown) continue;
-        const auto found = sessions_.find(status->pid);
-        if (found == sessions_.end()) continue;
-        session_ended(status->pid, found->second, *status);
-        sessions_.erase(found);
+        if (child == PreforkPool::Child::Unknown) (void)sessions_.reaped(*status);
     }
-}
-
-void Listener::session_ended(pid_t pid, Session& session, const ExitStatus& status) {
-    // Its last steps may not have been read yet.
-    if (session.steps.is_open()) read_steps(pid, session);
-    penalise(session, status);
-    if (session.eviction != nullptr) {
-        audit_refusal(session.from, session.mark, session.eviction);
-    } else if (status.signaled && session.door == Door::Tls && !session.is_admitted) {
-        audit_refusal(session.from, session.mark, "the login died by a signal");
-    }
-    close_steps(pid, session);
-    if (!status.signaled || session.eviction != nullptr) return;
-    log::error("session " + std::to_string(pid) + " died by signal " + signal_name(status.signal) +
-               "; ending what it started");
-    terminations_.emplace_back(ProcessOrigin{pid, {session.mark}, now_in_ticks(), session.user},
-                               Termination::First::HangUp, kTerminationGrace,
-                               EventLoop::Clock::now());
 }
 
 void Listener::tick(EventLoop::Time now) {
@@ -365,23 +269,20 @@ void Listener::tick(EventLoop::Time now) {
         if (pending.foreign_byte) {
             refuse_foreigner(std::move(pending.socket), *pending.foreign_byte);
         } else {
-            audit_refusal(name_of_peer(pending.socket.get()), "", "sent nothing");
+            sessions_.record_refusal(name_of_peer(pending.socket.get()), "", "sent nothing");
         }
     }
-    evict(now);
-    for (Termination& termination : terminations_)
-        termination.tick(now);
-    std::erase_if(terminations_, [](const Termination& one) { return one.is_done(); });
+    using Waiting = LoginLimits::Waiting;
+    sessions_.tick(now, queue_.has_ready() ? Waiting::Yes : Waiting::No);
     lingering_.tick(now);
 }
 
 EventLoop::Time Listener::next_deadline() const {
     const EventLoop::Time now = EventLoop::Clock::now();
-    EventLoop::Time next = std::min({queue_.next_deadline(), lingering_.next_deadline(),
-                                     pool_.next_deadline(!sockets_.empty())});
+    EventLoop::Time next =
+        std::min({queue_.next_deadline(), lingering_.next_deadline(), sessions_.next_deadline(),
+                  pool_.next_deadline(!sockets_.empty())});
     if (queue_.has_ready()) next = std::min<EventLoop::Time>(next, now + kEvictionInterval);
-    for (const Termination& termination : terminations_)
-        next = std::min(next, termination.next_deadline());
     if (accept_again_ > now) next = std::min(next, accept_again_);
     return next;
 }

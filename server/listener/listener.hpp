@@ -2,9 +2,9 @@
 //
 // The listener reads no byte of a peer, except that accept_queue.hpp peeks at the first one. It
 // forks a session for each connection (prefork_pool.hpp). A session holds one of the few login
-// slots (login_limits.hpp) until it reports through a pipe that its peer is known. Connections
-// beyond that wait unforked. When the queue is full too, a connection is refused with the reason.
-// Sources that keep failing are refused for a while (peer_source.hpp).
+// slots until it is admitted (sessions.hpp). Connections beyond that wait unforked. When the queue
+// is full too, a connection is refused with the reason. Sources that keep failing are refused for a
+// while (peer_source.hpp).
 //
 // serve() returns in each forked session at the top of the stack, never inside a callback of the
 // loop, so that none of the listener's work is half done above it.
@@ -13,21 +13,18 @@
 #include "common/keys/ssh_key.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
-#include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
 #include "server/listener/accept_queue.hpp"
 #include "server/listener/lingering_closes.hpp"
-#include "server/listener/login_limits.hpp"
 #include "server/listener/peer_source.hpp"
 #include "server/listener/prefork_pool.hpp"
+#include "server/listener/sessions.hpp"
 #include "server/listener/systemd.hpp"
 #include "server/login/timeouts.hpp"
-#include "server/run/termination.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,14 +35,12 @@
 
 namespace frsh {
 
-// Has 17 data members: one for each kind of thing that it owns (sockets, queue, sessions, limits).
 class Listener {
   public:
-    static constexpr std::size_t kMaxSessions = 4096;
     static constexpr std::size_t kMaxWaiting = 1024;
 
-    // `audit_file` is lent; see audit.hpp.
-    Listener(int audit_file, const Timeouts& timeouts);
+    // `audit` is lent.
+    Listener(AuditFile& audit, const SessionRules& rules, const Timeouts& timeouts);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
@@ -59,10 +54,11 @@ class Listener {
     void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
 
     // What a reload (SIGHUP) has read anew. Throws what std::runtime_error derives; the old
-    // configuration stays then. Sessions that are forked later see what it has changed.
+    // configuration stays then. Sessions that are forked later see what it has changed. It may
+    // open another file in the AuditFile that this object borrows.
     struct Reloaded {
         std::optional<PublicKey> host_key;
-        int audit_file;  // Lent.
+        SessionRules rules;
     };
     using Reload = std::function<Reloaded()>;
     void reload_with(Reload reload) { reload_ = std::move(reload); }
@@ -80,18 +76,6 @@ class Listener {
         std::string path;  // The file of a unix socket, or of a pin; removed at the end.
         EventLoop::Watch watch;
     };
-    struct Session {
-        Fd steps;  // Closed once the peer is known or the session has ended.
-        Door door = Door::Unix;
-        std::string mark;
-        std::string from;  // The peer, for the log.
-        PeerSource source;
-        bool is_admitted = false;
-        std::optional<uid_t> user;       // Known once the login is over.
-        const char* eviction = nullptr;  // The reason if this process has killed the session.
-        EventLoop::Watch watch;
-    };
-
     void add(Fd fd, Door door, std::string path);
     void add_tcp(Fd fd, const std::optional<PublicKey>& host_key);
     void report(SystemdState state);
@@ -99,21 +83,12 @@ class Listener {
     void refuse(Fd socket, const std::string& reason, const std::string& message,
                 std::chrono::seconds retry_after = std::chrono::seconds(1));
     void refuse_foreigner(Fd socket, char first_byte);
-    void audit_refusal(const std::string& from, const std::string& mark,
-                       const std::string& why) const;
     void admit_to_queue(Fd connection, Door door);
     void enqueue(Fd connection, Door door, PeerSource source, EventLoop::Time since);
-    void read_steps(pid_t pid, Session& session);
-    // A session that is admitted, or has closed its pipe, gives its login slot back.
-    void close_steps(pid_t pid, Session& session);
-    void penalise(const Session& session, const ExitStatus& status);
-    void evict(EventLoop::Time now);
     void fork_waiting();
     enum class Forked { Started, Refused, NoForkServer };
     Forked start_session(AcceptQueue::Pending pending);
-    void adopt(PreforkPool::Session forked, AcceptQueue::Pending& pending);
     void reap_children();
-    void session_ended(pid_t pid, Session& session, const ExitStatus& status);
     [[nodiscard]] std::vector<Door> doors() const;
     void tick(EventLoop::Time now);
     [[nodiscard]] EventLoop::Time next_deadline() const;
@@ -125,19 +100,15 @@ class Listener {
     // many containers, they would stay zombies.
     static void adopt_orphans();
 
-    int audit_file_;
     pid_t owner_;  // The process that removes the socket files.
     EventLoop loop_;
     Signals signals_;
     std::vector<std::unique_ptr<Socket>> sockets_;  // Empty once listening has ended.
-    std::map<pid_t, Session> sessions_;
     PreforkPool pool_;
-    LoginLimits limits_;
+    Sessions sessions_;
     AcceptQueue queue_;
-    Penalties penalties_;
     LingeringCloses lingering_;
-    std::vector<Termination> terminations_;  // End the processes that a killed session left behind.
-    EventLoop::Time accept_again_{};         // After a lack of descriptors: accept nothing before.
+    EventLoop::Time accept_again_{};  // After a lack of descriptors: accept nothing before.
     enum class Asked { Nothing, Reload, End };
     Asked asked_ = Asked::Nothing;  // By a signal. Once it is End, it stays so.
     Reload reload_;

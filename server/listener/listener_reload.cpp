@@ -24,7 +24,7 @@ void Listener::reload() {
     asked_ = Asked::Nothing;
     try {
         const Reloaded reloaded = reload_();
-        audit_file_ = reloaded.audit_file;
+        sessions_.reload(reloaded.rules);
         pool_.restart();
         for (const auto& socket : sockets_) {
             if (socket->door != Door::Tls || socket->path.empty() || !reloaded.host_key) continue;

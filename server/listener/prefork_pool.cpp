@@ -43,12 +43,16 @@ rlimit raise_descriptor_limit() {
 
 PreforkPool::PreforkPool() : session_descriptors_(raise_descriptor_limit()) {}
 
-std::optional<SessionStart> PreforkPool::start_fork_server(Time now, int audit_file) {
+std::optional<SessionStart> PreforkPool::start_fork_server(Time now, int audit_socket) {
     if (!fork_server_.is_gone() || now < start_at_) return std::nullopt;
     start_at_ = now + kForkServerRetry;
     try {
-        auto forked = fork_server_.start({audit_file});
-        if (forked) return begin(std::move(*forked));
+        auto forked = fork_server_.start({audit_socket});
+        if (forked) {
+            SessionStart start = begin(std::move(*forked));
+            start.audit_socket = audit_socket;
+            return start;
+        }
     } catch (const SysError& error) {
         log::error(error.what());
     }
@@ -60,13 +64,12 @@ PreforkPool::Session PreforkPool::fork(Door door, int socket) {
 }
 
 PreforkPool::Session PreforkPool::fork_session(Door door, Kind kind, int socket) {
-    Pipe steps = make_pipe();
-    set_nonblocking(steps.read_end.get());
+    auto [ours, theirs] = make_packet_pair();
     std::string mark = new_session_mark();
     const std::string note = std::string{static_cast<char>(door), static_cast<char>(kind)} + mark;
     Session session;
-    session.pid = fork_server_.fork(note, socket, steps.write_end.get());
-    session.steps = std::move(steps.read_end);
+    session.pid = fork_server_.fork(note, socket, theirs.get());
+    session.steps = std::move(ours);
     session.mark = std::move(mark);
     return session;
 }

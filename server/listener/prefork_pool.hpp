@@ -26,8 +26,9 @@ struct SessionStart {
     Door door;
     Fd socket;         // The connection; closed in a preforked session.
     Fd arrivals;       // In a preforked session, its connection arrives here; otherwise closed.
-    Fd steps;          // A pipe for LoginStep; the session closes it after Admitted.
+    Fd steps;          // A socket for LoginStep; the session closes it after Admitted.
     std::string mark;  // "FRSH_SESSION=...", for the environment of all its runs.
+    int audit_socket = -1;  // For AuditSender; -1 if there is no audit.
 };
 
 class PreforkPool {
@@ -46,9 +47,9 @@ class PreforkPool {
     PreforkPool();
 
     // Starts the fork server if there is none; at most one each 100 ms. Call from the top of the
-    // stack. Returns nothing in this process. Returns a value in each forked session. `audit_file`
-    // stays open in the sessions. Logs errors.
-    std::optional<SessionStart> start_fork_server(Time now, int audit_file);
+    // stack. Returns nothing in this process. Returns a value in each forked session.
+    // `audit_socket` stays open in the sessions, if it is not -1. Logs errors.
+    std::optional<SessionStart> start_fork_server(Time now, int audit_socket);
     [[nodiscard]] bool can_fork() const { return fork_server_.is_running(); }
 
     // Forks a session for this connection. Throws SysError; can_fork() may be false after that.

@@ -10,6 +10,7 @@
 #include "common/proto/message.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/signals.hpp"
+#include "server/login/admission.hpp"
 #include "server/login/gate.hpp"
 #include "server/login/host_key.hpp"
 #include "server/login/pam_session.hpp"
@@ -259,6 +260,7 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
     exit_ = LoginStatus::Failed;
     std::string why;  // For the log.
     AuditSubject subject{settings_.session_mark, attempt_.peer, "", "", tls_};
+    const char* reason = "denied";
     std::string words = "login refused: no such user here, or not with this key";
     std::vector<std::string> environment;
     try {
@@ -278,10 +280,16 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
         } else if (const auto refusal = rules_->find_refusal(*user, found->grant)) {
             why = *refusal;
             words = "login refused: " + *refusal;  // The peer has proved to own the account.
-        } else if (const auto closed = enter(*user, environment)) {
+        } else if (const auto closed = open_account(*user, environment)) {
             why = *closed;
             words = "login refused: " + *closed;
+        } else if (const auto full = request_admission(*user, found->grant.key, subject)) {
+            why = *full;
+            words = "login refused: " + *full;
+            reason = "busy";
+            exit_ = LoginStatus::Fine;  // The peer has done nothing wrong.
         } else {
+            become_user(*user);
             tell_listener(LoginStep::Admitted);  // The listener reads the user of this process.
             steps_.close();
             if (!send_packet(control_.get(), encode(ToGate{ToGate::Kind::Admitted, ""}))) {
@@ -303,29 +311,40 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
         why = error.what();
     }
     attempt_.is_logged = true;
-    Audit(settings_.audit_file, subject).refused(why, attempt_.keys);
+    Audit(*settings_.audit, subject).refused(why, attempt_.keys);
     std::this_thread::sleep_until(answer_at);
-    refuse("denied", words);
+    refuse(reason, words);
     return std::nullopt;
 }
 
-std::optional<std::string> Monitor::enter(const User& user, std::vector<std::string>& environment) {
-    if (::geteuid() == 0) {
-        leave_session_keyring();
-        if (settings_.policy.uses_pam) {
-            PamOutcome pam = open_pam_session(user, attempt_.address);
-            if (pam.refusal) return pam.refusal;
-            environment = std::move(pam.environment);
-        }
-        set_login_uid(user.uid);
+std::optional<std::string> Monitor::open_account(const User& user,
+                                                 std::vector<std::string>& environment) {
+    if (::geteuid() != 0) return std::nullopt;
+    leave_session_keyring();
+    if (settings_.policy.uses_pam) {
+        PamOutcome pam = open_pam_session(user, attempt_.address);
+        if (pam.refusal) return pam.refusal;
+        environment = std::move(pam.environment);
     }
-    become_user(user);
+    set_login_uid(user.uid);
     return std::nullopt;
+}
+
+std::optional<std::string> Monitor::request_admission(const User& user, const AuthorizedKey& key,
+                                                      const AuditSubject& subject) {
+    AdmissionRequest request;
+    request.uid = user.uid;
+    request.gid = user.gid;
+    if (key.command) request.bound_key = subject.key;
+    request.subject = to_json(subject).dump();
+    request.details = connection_details(subject).dump();
+    const auto left = deadline_ - EventLoop::Clock::now();
+    return find_admission_refusal(steps_.get(), request,
+                                  std::chrono::ceil<std::chrono::milliseconds>(left));
 }
 
 void Monitor::note_end_without_login() {
-    const Audit audit(settings_.audit_file,
-                      {settings_.session_mark, attempt_.peer, attempt_.user, ""});
+    const Audit audit(*settings_.audit, {settings_.session_mark, attempt_.peer, attempt_.user, ""});
     if (attempt_.refusal.empty()) {
         audit.left(attempt_.keys.empty() ? "without a login" : "no key was acceptable",
                    attempt_.keys);
@@ -341,7 +360,9 @@ void Monitor::tell_listener(LoginStep step) {
 
 void Monitor::refuse(const std::string& reason, const std::string& message) {
     std::string frame;
-    encode(frame, msg::Error{reason, message, std::nullopt});
+    msg::Error error{reason, message, std::nullopt};
+    if (reason == "busy") error.retry_after = 1;
+    encode(frame, error);
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Refused, frame}));
 }
 

@@ -38,9 +38,9 @@ struct MonitorSettings {
     AccountPolicy policy;
     bool use_sandbox = true;
     GateUser gate_user;
-    int audit_file = -1;        // Lent; see audit.hpp.
-    std::string session_mark;   // The session's mark, for the audit.
-    bool is_preforked = false;  // No connection waits yet: monitor and gate warm up.
+    AuditSink* audit = nullptr;  // Lent; never null.
+    std::string session_mark;    // The session's mark, for the audit.
+    bool is_preforked = false;   // No connection waits yet: monitor and gate warm up.
     Timeouts timeouts;
 };
 
@@ -89,8 +89,13 @@ class Monitor {
     bool prove_host(const PrivateKey& key, const GateBinding& binding);
     void answer_probe(const std::string& payload);
     std::optional<Login> judge(const std::string& payload);
-    // Opens the session as root and becomes the user. Returns why PAM refuses it, or nothing.
-    std::optional<std::string> enter(const User& user, std::vector<std::string>& environment);
+    // Opens the session of the account, as root. Returns why PAM refuses it, or nothing.
+    std::optional<std::string> open_account(const User& user,
+                                            std::vector<std::string>& environment);
+    // Returns why the listener does not admit the session, or nothing.
+    [[nodiscard]] std::optional<std::string> request_admission(const User& user,
+                                                               const AuthorizedKey& key,
+                                                               const AuditSubject& subject);
     void note_end_without_login();
     void refuse(const std::string& reason, const std::string& message);
     void part_from_gate();

@@ -88,10 +88,10 @@ void Termination::signal_all(const std::vector<ProcessInfo>& left) {
             is_any_leaving = true;
             continue;
         }
-        is_any_leaving |= send_signal(process, signal(), origin_.user) != Delivery::Refused;
+        is_any_leaving |= send_signal(process, signal()) != Delivery::Refused;
         // A stopped process acts on no signal but KILL until it continues.
         if (step_ != Step::Kill && process.state == 'T') {
-            (void)send_signal(process, SIGCONT, origin_.user);
+            (void)send_signal(process, SIGCONT);
         }
     }
     if (!is_any_leaving && step_ == Step::Kill) finish(left);

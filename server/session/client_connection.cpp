@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 constexpr auto kLastBytesTimeout = 2s;
 // A clock that counts nanoseconds overflows with grace periods of centuries.
 constexpr auto kLongestGrace = std::chrono::hours(24 * 365);
+// A client that has just been admitted is about to send its first request.
+constexpr auto kIdleTime = 1s;
 constexpr const char* kGone = "there is no such session any more";
 
 std::string host_name() {
@@ -161,6 +163,15 @@ void ClientConnection::refuse_connection(const std::string& reason, const std::s
         log::info("refused: " + message);
     }
     link_.send(msg::Error{reason, message, std::nullopt});
+    close();
+}
+
+void ClientConnection::leave_if_idle() {
+    if (!is_idle() || (state_ != State::AwaitingHello && state_ != State::Attended)) return;
+    if (EventLoop::Clock::now() < state_since_ + kIdleTime) return;
+    msg::Error error{"busy", "the server needs the place of this idle connection", std::nullopt};
+    error.retry_after = 1;
+    link_.send(error);
     close();
 }
 

@@ -84,6 +84,8 @@ class ClientConnection : private Link::Handler {
     void child_exited(const ExitStatus& status);
     // Ends all runs, because the session has to end; the client gets an error.
     void terminate();
+    // Disconnects a client that has neither a run nor a shell.
+    void leave_if_idle();
     // Returns true if the client's hello was accepted at any time.
     [[nodiscard]] bool is_admitted() const { return is_admitted_; }
 

@@ -107,6 +107,7 @@ void ClientConnection::handle(const msg::Open& open) {
     if (failure || !is_here) return refuse(open.channel, failure.value_or(kElsewhere));
     if (!claim_name(open.on_disconnect)) return;
     if (open.kept || !open.shell_name.empty()) return open_kept(open);
+    if (settings_.audit) settings_.audit->run_begins(open);
     if (open.shell) {
         Shell* const shell = shells_.find(*open.shell);
         if (shell != nullptr) return begin(open, std::make_unique<Run>(loop_, open, *shell));
@@ -131,7 +132,7 @@ void ClientConnection::connect(const msg::Open& open) {
 void ClientConnection::begin(const msg::Open& open, std::unique_ptr<Run> run) {
     open_handoff_point(open.on_disconnect);
     link_.send(msg::Started{open.channel, open.run, run->pid()});
-    channels_.add(std::make_unique<RunChannel>(std::move(run), open, settings_.audit));
+    channels_.add(std::make_unique<RunChannel>(std::move(run), settings_.audit));
 }
 
 std::optional<Registry::Answer> ClientConnection::ask_for_kept(const msg::Open& open) {
@@ -143,6 +144,7 @@ std::optional<Registry::Answer> ClientConnection::ask_for_kept(const msg::Open& 
     } catch (const UserError& error) {
         why.message = error.what();
     }
+    if (settings_.audit) settings_.audit->run_begins(open);
     begin(open, std::make_unique<Run>(loop_, open, why));
     return std::nullopt;
 }
@@ -161,6 +163,7 @@ void ClientConnection::open_kept(const msg::Open& open) {
     }
     const auto* const job = std::get_if<std::shared_ptr<KeptJob>>(&*answer);
     if (KeptShell* const shell = job != nullptr ? (*job)->as_shell() : nullptr) {
+        if (settings_.audit) settings_.audit->run_begins(open);
         auto run = std::make_unique<Run>(loop_, open, shell->shell());
         run->set_generation(shell->generation());
         return begin(open, std::move(run));

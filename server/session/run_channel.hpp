@@ -14,8 +14,8 @@ namespace frsh {
 
 class RunChannel : public ServerChannel {
   public:
-    // Takes the run that `open` has started. `audit` may be null.
-    RunChannel(std::unique_ptr<Run> run, const msg::Open& open, std::shared_ptr<Audit> audit);
+    // Takes a run whose beginning is in the audit. `audit` may be null.
+    RunChannel(std::unique_ptr<Run> run, std::shared_ptr<Audit> audit);
     // Writes the audit record, if the run has ended.
     ~RunChannel() override;
 

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/signals.hpp"
+#include "server/login/login_status.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -58,6 +59,12 @@ void Session::child_exited(const ExitStatus& status) {
         client_connection->child_exited(status);
 }
 
+void Session::leave_if_idle() {
+    if (!kept_.is_idle()) return;
+    for (const auto& client_connection : client_connections_)
+        client_connection->leave_if_idle();
+}
+
 void Session::terminate() {
     kept_.end_all();
     for (const auto& client_connection : client_connections_)
@@ -71,14 +78,18 @@ int run_session(std::unique_ptr<Transport> transport, SessionSettings settings) 
     check(::prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
     // With SIGXFSZ ignored, write(2) to a journal at its size limit fails with EFBIG.
     std::signal(SIGXFSZ, SIG_IGN);
-    Signals signals(without_ignored({SIGCHLD, SIGTERM, SIGHUP, SIGINT}));
+    Signals signals(without_ignored({SIGCHLD, SIGTERM, SIGHUP, SIGINT, kLeaveIfIdle}));
     EventLoop loop;
     Session session(loop, std::move(transport), std::move(settings));
     const auto watch = loop.watch(
         "session: SIGCHLD, or a signal to end", signals.fd(), [] { return short{POLLIN}; },
         [&](short) {
             for (const int number : signals.take()) {
-                if (number != SIGCHLD) session.terminate();
+                if (number == kLeaveIfIdle) {
+                    session.leave_if_idle();
+                } else if (number != SIGCHLD) {
+                    session.terminate();
+                }
             }
             while (const auto status = reap())
                 session.child_exited(*status);

@@ -22,6 +22,8 @@ class Session {
     bool run_once();
     // Reports that a child of this process has ended.
     void child_exited(const ExitStatus& status);
+    // Acts on kLeaveIfIdle: the server needs the places of sessions that do nothing.
+    void leave_if_idle();
     // Ends all runs, because the process has to end; the clients get an error.
     void terminate();
 

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import main, wait_until  # noqa: E402
-from tls import TlsCase, make_key  # noqa: E402
+from harness import FRSHD, environment, main, wait_until  # noqa: E402
+from tls import TlsCase, TlsServer, make_folder, make_key, write  # noqa: E402
 
 
 def fingerprint(path):
@@ -102,6 +102,111 @@ class Audited(TlsCase):
                                        if "too many connections" in line.get("reason", "")], "a busy server")
         self.assertRegex(busy[0]["from"], r"^127\.0\.0\.1:\d+$")
         self.assertEqual(busy[0]["event"], "refused")
+
+    def test_y1_a_run_is_recorded_when_it_begins_and_when_it_ends(self):
+        process = self.own.popen(self.target, "read line; exit 3", stdin=subprocess.PIPE)
+        [begun] = wait_until(lambda: [line for line in self.new_lines() if line["event"] == "started"], "the run")
+        self.assertEqual(("read line; exit 3", False),
+                         (begun["command"], any(line["event"] == "run" for line in self.new_lines())))
+        process.communicate(b"go\n")
+        [ended] = wait_until(lambda: [line for line in self.new_lines() if line["event"] == "run"], "its end")
+        self.assertEqual({"kind": "exited", "code": 3}, ended["outcome"])
+        common = ("session", "from", "user", "key", "run", "command")
+        self.assertEqual([begun[key] for key in common], [ended[key] for key in common])
+
+    def test_y1_a_run_that_kills_its_session_has_a_beginning_and_ends_in_the_audit(self):
+        for options in ([], ["--run-id", "killer"]):
+            seen = len(self.all_lines())
+            command = "kill -9 $PPID; exit 7"
+            self.own.run(*options, self.target, command)
+
+            def lines(event):
+                return [line for line in self.all_lines()[seen:] if line["event"] == event]
+
+            [gone] = wait_until(lambda: [line for line in lines("disconnected") if "reason" in line],
+                                "the end of the session")
+            self.assertIn("signal KILL", gone["reason"])
+            [begun], [ended] = lines("started"), lines("run")
+            self.assertEqual((command, command), (begun["command"], ended["command"]))
+            self.assertEqual("lost", ended["outcome"]["kind"])
+            self.assertRegex(ended["key"], "^SHA256:")
+            self.assertEqual([begun["session"]] * 2, [ended["session"], gone["session"]])
+
+    def test_y1_a_command_of_any_bytes_is_one_line_with_the_users_name(self):
+        forged = 'x\n{"event": "run", "user": "root"}\udcff'
+        self.own.run(self.target, ": '" + forged + "'")
+        [ended] = wait_until(lambda: [line for line in self.new_lines() if line["event"] == "run"], "the run")
+        self.assertNotEqual("root", ended["user"] if os.geteuid() else "")
+        self.assertIn("command_b64", ended)
+
+
+class FullDisk(TlsCase):
+    """A limit for the size of files (setrlimit(2)) cuts a line as a full disk does."""
+
+    def start(self, name, *, limit=None, config="", before=b""):
+        folder = make_folder(self.folder, name)
+        path = os.path.join(folder, "audit")
+        with open(path, "wb") as file:
+            file.write(before)
+        write(os.path.join(folder, "frshd.toml"), config)
+        cut = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"]
+        server = TlsServer(folder, "--config", os.path.join(folder, "frshd.toml"), prefix=cut)
+        self.addCleanup(server.end)
+        client, line = self.trusting()
+        write(os.path.join(server.home, ".ssh/authorized_keys"), line + "\n")
+        self.assertEqual(0, client.run("--trust", server.name).code)
+        if limit is not None:
+            self.limit(server, limit + os.path.getsize(path))
+        return server, client, path
+
+    def limit(self, server, size):
+        _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+    def test_y2_a_torn_line_is_never_followed_on_its_line(self):
+        server, client, path = self.start("torn", limit=100, before=b"of an earlier server")
+        self.assertEqual(0, client.run(server.name, "true").code)
+        wait_until(lambda: os.path.getsize(path) >= 100, "the disk to fill")
+        self.limit(server, resource.RLIM_INFINITY)
+        seen = os.path.getsize(path)
+        self.assertEqual(0, client.run(server.name, "echo after").code)
+
+        def lines():
+            with open(path, "rb") as file:
+                return file.read()[seen:].decode().split("\n")
+
+        wait_until(lambda: any('"disconnected"' in line for line in lines()), "the later lines")
+        torn, *whole, last = lines()
+        self.assertEqual(("", ""), (torn, last))
+        commands = [line["command"] for line in map(json.loads, whole) if line["event"] == "started"]
+        self.assertEqual(["echo after"], commands)
+        with open(path, "rb") as file:
+            self.assertEqual(b"of an earlier server", file.readline().strip())
+
+    def test_y2_write_errors_are_reported_once_a_minute(self):
+        server, client, _ = self.start("errors", limit=0, before=b"x" * 65536 + b"\n")
+        for _ in range(3):
+            self.assertEqual(0, client.run(server.name, "true").code)
+        self.assertEqual(1, server.text().count("audit: write:"), server.text())
+
+    def test_y3_no_login_goes_on_unrecorded_where_the_audit_is_required(self):
+        server, client, path = self.start("required", limit=100, config="audit_required = true\n")
+        proof = os.path.join(self.folder, "proof")
+        for _ in range(3):
+            self.one_line(client.run(server.name, f"touch {proof}"), "audit")
+        self.assertFalse(os.path.exists(proof))
+        self.limit(server, resource.RLIM_INFINITY)
+        self.assertEqual(0, client.run(server.name, "true").code)
+        with open(path) as file:
+            self.assertIn('"connected"', file.read())
+
+    def test_y3_a_required_audit_needs_a_file(self):
+        folder = make_folder(self.folder, "none")
+        write(os.path.join(folder, "frshd.toml"), "audit_required = true\n")
+        result = subprocess.run([FRSHD, "--unix", "--config", folder + "/frshd.toml"], capture_output=True,
+                                text=True, env=environment(folder))
+        self.assertEqual(255, result.returncode)
+        self.assertRegex(result.stderr, r"\Afrshd: audit_required: [^\n]+\n\Z")
 
 
 if __name__ == "__main__":

@@ -90,10 +90,11 @@ class Records(TlsCase):
         self.own.run(self.target, "echo secret; exit 3")
         self.own.run("nobody@" + self.target, "true")
 
-        wait_until(lambda: len(lines()) == 4, "four lines")
-        connected, run, gone, refused = sorted(
-            lines(), key=lambda line: ["connected", "run", "disconnected", "refused"].index(line["event"]))
-        for line in (connected, run, gone, refused):
+        wait_until(lambda: len(lines()) == 5, "five lines")
+        connected, started, run, gone, refused = sorted(lines(), key=lambda line: [
+            "connected", "started", "run", "disconnected", "refused"].index(line["event"]))
+        self.assertEqual((started["command"], started["run"]), (run["command"], run["run"]))
+        for line in (connected, started, run, gone, refused):
             self.assertRegex(line["from"], r"^127\.0\.0\.1:\d+$")
             self.assertRegex(line["key"], "^SHA256:")
         self.assertRegex(connected["tls"]["group"], "^X25519(MLKEM768)?$")

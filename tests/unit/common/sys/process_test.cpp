@@ -410,18 +410,3 @@ TEST_CASE("process table: marks are found at the start of a large environment on
         CHECK(frsh::send_signal(process, SIGKILL) != frsh::Delivery::Refused);
     CHECK(frsh::wait_for(pid).signaled);
 }
-
-TEST_CASE("process table: with a user's rights, no other user's process gets a signal") {
-    auto result = frsh::spawn(shell("sleep 60"));
-    REQUIRE(std::holds_alternative<Spawned>(result));
-    const pid_t pid = std::get<Spawned>(result).pid;
-    CHECK(frsh::user_of_process(pid) == ::geteuid());
-    CHECK(frsh::process_sight() != frsh::Sight::None);
-    const auto found = frsh::started_by({pid, {}}).processes;
-    REQUIRE_FALSE(found.empty());
-    const uid_t another = ::geteuid() + 1;
-    CHECK(frsh::send_signal(found[0], SIGKILL, another) == frsh::Delivery::Refused);
-    CHECK(frsh::is_there(found[0]));
-    CHECK(frsh::send_signal(found[0], SIGKILL, ::geteuid()) == frsh::Delivery::Sent);
-    CHECK(frsh::wait_for(pid).signaled);
-}
