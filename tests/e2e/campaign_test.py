@@ -6,7 +6,8 @@ left over; all of these must be 0. In a test run it is short. As a campaign:
     FRSH_BIN=build/release/bin FRSH_CAMPAIGN=10000 python3 tests/e2e/campaign_test.py
 
 FRSH_CAMPAIGN is the number of cut runs; a tenth of it is the number of kills of each role, and a
-twentieth the number of damaged state folders. FRSH_CAMPAIGN_SEED repeats one."""
+twentieth the number of damaged state folders, and of killed gates. FRSH_CAMPAIGN_SEED repeats
+one. A result may be `lost` only where the session, or the shell of a batch, is gone."""
 
 import collections
 import concurrent.futures
@@ -24,8 +25,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from cutting_proxy import WAYS, CuttingProxy, Fate  # noqa: E402
 from harness import (FRSH, PATIENCE, Case, Server, Stat, below, environment, main,  # noqa: E402
-                     process_table)
+                     process_table, wait_until)
 from lopsided_proxy import LopsidedProxy  # noqa: E402
+from tls import TlsCase  # noqa: E402
 
 ROUNDS = int(os.environ.get("FRSH_CAMPAIGN", "12"))
 SEED = int(os.environ.get("FRSH_CAMPAIGN_SEED", str(random.SystemRandom().randrange(1 << 32))))
@@ -185,6 +187,8 @@ class Campaign(Case):
         if again[:2] != (0, value.encode() + b"\n"):
             raise Fault("told wrongly", f"the shell's state is lost: {fates} {again}")
         self.end_of(self.client(direct, "--kill", name, None))
+        if end != "exact":  # The shell lives.
+            raise Fault("told wrongly", f"lost, though the shell was there: {fates} {err}")
         return end
 
     def cut_batch(self, pick):
@@ -206,6 +210,8 @@ class Campaign(Case):
             return "exact"
         if code != 255:
             raise Fault("told wrongly", f"exit {code}: {fates} {err}")
+        if not one_shell:  # A shell may be gone with its session. Other lines need none.
+            raise Fault("told wrongly", f"lost, though the server was there: {fates} {counts} {err}")
         return "lost"
 
     def cut_lopsided(self, pick):
@@ -258,6 +264,8 @@ class Campaign(Case):
         if role == "command" and got == 128 + signal.SIGKILL:
             return "command killed"
         end = self.check(self.count(marks), got, out, code, b"", (role, err))
+        if end == "lost" and role != "session":
+            raise Fault("told wrongly", f"lost, though its session lives: {role} {err}")
         return f"{role}: {end}"
 
     def test_roles_that_are_killed(self):
@@ -341,6 +349,34 @@ class Campaign(Case):
     def test_damaged_state_folders(self):
         self.rounds("damage", max(8, ROUNDS // 20), self.damaged_state)
         shutil.rmtree(os.path.join(self.unix.runtime, "state"), True)
+
+
+class Gates(TlsCase):
+    """Kills gates: those that wait for a client, and those of a run."""
+
+    def gates(self, name):
+        table = process_table()
+        return [stat for stat in below(self.server.pid, table)
+                if stat.name == name and stat.state not in "ZX" and stat.parent in table
+                and stat.parent != self.server.pid]
+
+    def test_gates_that_are_killed(self):
+        pick = random.Random(f"{SEED}-gates")
+        for number in range(max(3, ROUNDS // 20)):
+            marks, code = os.path.join(self.folder, f"marks-{number}"), pick.randrange(1, 120)
+            with contextlib.suppress(OSError):
+                for gate in self.gates("frshd-prefork") if pick.random() < 0.5 else []:
+                    os.kill(gate.pid, signal.SIGKILL)
+                    wait_until(lambda pid=gate.parent: not os.path.exists(f"/proc/{pid}"), "its session to end")
+            process = self.own.popen("-q", f"--on-disconnect=grace:{GRACE}s", self.target,
+                                     f"echo >> {marks}; sleep 0.{pick.randrange(1, 6)}; echo out; exit {code}")
+            wait_until(lambda path=marks: os.path.exists(path), "the run to begin")
+            for gate in self.gates("frshd-gate"):
+                with contextlib.suppress(OSError):
+                    os.kill(gate.pid, signal.SIGKILL)
+            out, err = process.communicate(timeout=PATIENCE)
+            self.assertEqual((code, b"out\n"), (process.returncode, out), (f"seed {SEED}, round {number}", err))
+            self.assertEqual(1, os.path.getsize(marks), "run twice")
 
 
 if __name__ == "__main__":
