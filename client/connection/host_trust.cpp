@@ -98,12 +98,14 @@ void check_expected(const HostKeyPolicy& policy, const HostPort& where, const Pu
 }  // namespace
 
 Trust judge_host(const HostKeyPolicy& policy, const Target& target, bool is_loopback,
-                 const PublicKey& key) {
+                 const HostProof& proof) {
+    const PublicKey& key = proof.key;
     const HostPort& where = target.known_as;
     HostKeySources sources{policy.own_file, policy.other_files, std::nullopt};
     if (is_loopback) sources.pin = find_pin(target.where.port);
-    const HostKeyVerdict verdict =
-        judge_host_key(sources, where.host, static_cast<std::uint16_t>(where.port), key);
+    const HostKeyVerdict verdict = judge_host_key(
+        sources, where.host, static_cast<std::uint16_t>(where.port), key, proof.certificate);
+    if (!verdict.certificate_fault.empty()) log::notice(verdict.certificate_fault);
     const std::string place = verdict.path + ":" + std::to_string(verdict.line);
     const std::string failed = target_of(where) + kFailed;
     check_expected(policy, where, key);

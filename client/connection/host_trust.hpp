@@ -4,6 +4,7 @@
 #include "client/cli/route.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/known_hosts.hpp"
+#include "common/keys/proof.hpp"
 
 namespace frsh {
 
@@ -16,7 +17,7 @@ enum class Trust {
 // UserError for a key that has changed or was revoked, and for an unknown host if the user may not
 // or cannot be asked.
 [[nodiscard]] Trust judge_host(const HostKeyPolicy& policy, const Target& target, bool is_loopback,
-                               const PublicKey& key);
+                               const HostProof& proof);
 
 // Asks the user on /dev/tty, blocks until the answer, and records the key if the answer is yes.
 // Throws UserError for any other answer and WaitCanceled if `cancel_fd` becomes readable.

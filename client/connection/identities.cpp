@@ -3,13 +3,16 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "common/keys/proof.hpp"
 #include "common/keys/sshsig.hpp"
 #include "common/sys/user.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -41,10 +44,28 @@ bool is_user_there() {
     return Fd(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)).is_open();
 }
 
+// Returns the certificate beside a key file, unless it cannot be used.
+std::optional<Certificate> read_certificate(const std::string& path, const PublicKey& key) {
+    const std::string file = path + "-cert.pub";
+    try {
+        Certificate certificate = parse_certificate_line(read_file(file, 4 * kMaxCertificate));
+        if (certificate.key == key && certificate.kind == Certificate::Kind::User) {
+            return certificate;
+        }
+        log::info(file + ": not a user's certificate of " + path);
+    } catch (const SysError&) {
+        return std::nullopt;  // Usually there is none.
+    } catch (const ProtocolError& error) {
+        log::info(file + ": " + error.what());
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::string describe(const Identities::Candidate& candidate) {
-    return candidate.key.type_label() + " " + candidate.key.fingerprint() + " (" +
+    const std::string kind = candidate.certificate ? "-CERT " : " ";
+    return candidate.key.type_label() + kind + candidate.key.fingerprint() + " (" +
            escape_controls(candidate.where) + ")";
 }
 
@@ -100,19 +121,31 @@ void Identities::remove(bool (*is_useless)(const Source& source),
     }
 }
 
-void Identities::add(PublicKey key, std::string where, Source source) {
-    const auto known =
-        std::find_if(candidates_.begin(), candidates_.end(),
-                     [&](const Candidate& candidate) { return candidate.key == key; });
-    if (known != candidates_.end()) {
-        Source& old = sources_[static_cast<std::size_t>(known - candidates_.begin())];
-        if (source.file || !is_locked(old)) return;
-        old = std::move(source);
-        known->where = std::move(where);
-        return;
+void Identities::add(const Credential& credential, std::string where, Source source) {
+    bool is_known = false;
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+        is_known = is_known || candidates_[i].credential() == credential;
+        // The agent signs with this key, alone or in a certificate, without asking.
+        if (candidates_[i].key == credential.key && !source.file && is_locked(sources_[i])) {
+            sources_[i] = source;
+            candidates_[i].where = where;
+        }
     }
-    candidates_.push_back({std::move(key), std::move(where)});
+    if (is_known) return;
+    candidates_.push_back({credential.key, std::move(where), credential.certificate});
     sources_.push_back(std::move(source));
+}
+
+std::vector<Credential> Identities::first_of(const std::vector<std::size_t>& indices) const {
+    std::vector<Credential> first;
+    std::size_t size = 0;
+    for (const std::size_t index : indices) {
+        Credential one = candidates_[index].credential();
+        size += one.blob().size();
+        if (first.size() == kMaxProbes || (size > kMaxProbeSize && !first.empty())) break;
+        first.push_back(std::move(one));
+    }
+    return first;
 }
 
 void Identities::add_file(const std::string& path, bool is_required) {
@@ -138,8 +171,12 @@ void Identities::add_file(const std::string& path, bool is_required) {
         log::info(why);
         return;
     }
-    PublicKey key = *file->public_key;
-    add(std::move(key), path, {std::move(file)});
+    const auto shared = std::make_shared<const KeyFile>(std::move(*file));
+    const PublicKey& key = *shared->public_key;
+    if (auto certificate = read_certificate(path, key)) {
+        add(Credential(std::move(*certificate)), path, {shared});
+    }
+    add(key, path, {shared});
 }
 
 void Identities::add_agent(AgentKeys which, const std::optional<std::string>& socket) {
@@ -147,12 +184,15 @@ void Identities::add_agent(AgentKeys which, const std::optional<std::string>& so
     const bool is_usual = !socket || *socket == "SSH_AUTH_SOCK";
     agent_ = is_usual ? SshAgent::connect() : SshAgent::connect(*socket);
     if (!agent_) return;
-    for (SshAgent::Identity& identity :
+    for (const SshAgent::Identity& identity :
          agent_->identities({SshAgent::Clock::now() + kAgentListLimit, cancel_fd_})) {
         const bool is_of_a_file =
             std::any_of(candidates_.begin(), candidates_.end(),
                         [&](const Candidate& candidate) { return candidate.key == identity.key; });
-        if (which == AgentKeys::All || is_of_a_file) add(std::move(identity.key), "ssh-agent", {});
+        if (which != AgentKeys::All && !is_of_a_file) continue;
+        const Credential listed =
+            identity.certificate ? Credential(*identity.certificate) : Credential(identity.key);
+        add(listed, "ssh-agent", {nullptr, listed});
     }
 }
 
@@ -192,7 +232,7 @@ std::optional<std::string> Identities::sign_with_tool(const KeyFile& file, const
 std::optional<std::string> Identities::sign(std::size_t index, std::string_view name_space,
                                             std::string_view message, const OnAsking& on_asking) {
     Candidate& candidate = candidates_[index];
-    const std::optional<KeyFile>& file = sources_[index].file;
+    const auto file = sources_[index].file;
     if (file && file->key) return sign_sshsig(*file->key, name_space, message);
     if (file) {
         on_asking();
@@ -205,7 +245,7 @@ std::optional<std::string> Identities::sign(std::size_t index, std::string_view 
         log::notice(words);
     };
     const SshAgent::Result result =
-        agent_->sign(candidate.key, sshsig_signed_data(name_space, message),
+        agent_->sign(*sources_[index].listed, sshsig_signed_data(name_space, message),
                      {SshAgent::Clock::now() + kAgentSignLimit, cancel_fd_}, on_waiting);
     if (result.answer == SshAgent::Answer::Signed) return result.signature;
     const char* const why = result.answer == SshAgent::Answer::Refused    ? "declined to sign"

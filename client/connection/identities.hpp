@@ -3,13 +3,15 @@
 // The order is ssh's. If -i names files, only they are used. Otherwise: the files that ssh's
 // configuration names, the agent's keys, the usual files, frsh's own key. A signature may need the
 // user (passphrase, touch); OnAsking reports that before it blocks. If the agent holds the key of a
-// locked file, or the private half of a public key file, the agent signs.
+// locked file, or the private half of a public key file, the agent signs. A certificate beside a
+// key file (KEY-cert.pub) comes before the key alone.
 #pragma once
 
 #include "client/cli/route.hpp"
 #include "client/connection/ssh_agent.hpp"
 #include "common/keys/key_file.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +25,11 @@ class Identities {
     struct Candidate {
         PublicKey key;
         std::string where;  // "ssh-agent" or the file's path, for messages.
+        std::optional<Certificate> certificate = {};
+
+        [[nodiscard]] Credential credential() const {
+            return certificate ? Credential(*certificate) : Credential(key);
+        }
     };
     // Called before the user is asked for a passphrase or a touch.
     using OnAsking = std::function<void()>;
@@ -37,6 +44,9 @@ class Identities {
 
     [[nodiscard]] const std::vector<Candidate>& candidates() const { return candidates_; }
 
+    // Returns the first of these candidates, as many as one probe holds: at least one.
+    [[nodiscard]] std::vector<Credential> first_of(const std::vector<std::size_t>& indices) const;
+
     // Returns a signature by candidates()[index]; nothing if the agent or ssh-keygen refuses, and
     // `where` of the candidate then gives the reason.
     [[nodiscard]] std::optional<std::string> sign(std::size_t index, std::string_view name_space,
@@ -45,7 +55,8 @@ class Identities {
 
   private:
     struct Source {
-        std::optional<KeyFile> file;  // Nothing: the agent.
+        std::shared_ptr<const KeyFile> file;    // Null: the agent.
+        std::optional<Credential> listed = {};  // As the agent lists what it signs with.
     };
 
     [[nodiscard]] static bool is_locked(const Source& source);
@@ -62,7 +73,7 @@ class Identities {
     std::optional<std::string> sign_with_tool(const KeyFile& file, const PublicKey& key,
                                               std::string_view name_space,
                                               std::string_view message);
-    void add(PublicKey key, std::string where, Source source);
+    void add(const Credential& credential, std::string where, Source source);
 
     std::optional<SshAgent> agent_;
     std::vector<Candidate> candidates_;

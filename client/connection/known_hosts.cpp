@@ -34,9 +34,8 @@ std::optional<KnownHost> parse_known_host(std::string_view line, std::size_t num
     if (word.empty() || word.starts_with('#')) return std::nullopt;
     auto marker = KnownHost::Marker::None;
     if (word.starts_with('@')) {
-        // @cert-authority and unknown markers are ignored.
-        if (word != "@revoked") return std::nullopt;
-        marker = KnownHost::Marker::Revoked;
+        if (word != "@revoked" && word != "@cert-authority") return std::nullopt;
+        marker = word == "@revoked" ? KnownHost::Marker::Revoked : KnownHost::Marker::Authority;
         word = take_word(line);
     }
     const std::string_view type = take_word(line);
@@ -99,14 +98,46 @@ std::vector<KnownHost> parse_known_hosts(std::string_view text) {
     return hosts;
 }
 
-HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
-                              std::uint16_t port, const PublicKey& key) {
+namespace {
+
+// Returns the verdict of the lines with @cert-authority and @revoked about a certificate; Unknown
+// if no authority is trusted for this host.
+HostKeyVerdict judge_certificate(const HostKeySources& sources, std::string_view host,
+                                 std::string_view name, const Certificate& certificate) {
     using Kind = HostKeyVerdict::Kind;
-    const std::string name = known_host_name(host, port);
+    HostKeyVerdict verdict;
+    std::vector<std::string> paths = sources.ssh;
+    paths.insert(paths.begin(), sources.own);
+    for (const std::string& path : paths) {
+        for (const KnownHost& known : read_helpful(path)) {
+            if (!(known.key == certificate.authority)) continue;
+            if (!known.is_for(host) && !known.is_for(name)) continue;
+            if (known.marker == KnownHost::Marker::Revoked) {
+                return {Kind::Revoked, path, known.line, known.key};
+            }
+            if (known.marker != KnownHost::Marker::Authority) continue;
+            verdict = {Kind::Known, path, known.line, known.key};
+        }
+    }
+    if (verdict.kind == Kind::Unknown) return verdict;
+    auto fault = find_fault(certificate, Certificate::Kind::Host, certificate_time_now());
+    if (!fault && !names_principal(certificate, to_lower(host), NoPrincipals::MatchAll)) {
+        fault = "it is for another host";
+    }
+    if (!fault) return verdict;
+    HostKeyVerdict without;
+    without.certificate_fault = "the server's " + certificate.describe() + ": " + *fault;
+    return without;
+}
+
+// Judges the key alone.
+HostKeyVerdict judge_bare_key(const HostKeySources& sources, std::string_view host,
+                              std::string_view name, const PublicKey& key) {
+    using Kind = HostKeyVerdict::Kind;
     HostKeyVerdict verdict;
 
     for (const KnownHost& known : read_known_hosts(sources.own)) {
-        if (!known.is_for(name)) continue;
+        if (!known.is_for(name) || known.marker == KnownHost::Marker::Authority) continue;
         const bool is_this = known.key == key;
         if (known.marker == KnownHost::Marker::Revoked) {
             if (is_this) return {Kind::Revoked, sources.own, known.line, key};
@@ -120,6 +151,7 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
     for (const std::string& path : sources.ssh) {
         for (const KnownHost& known : read_helpful(path)) {
             if (!known.is_for(host) && !known.is_for(name)) continue;
+            if (known.marker == KnownHost::Marker::Authority) continue;
             if (!(known.key == key)) {
                 const bool is_first = verdict.kind == Kind::Unknown && !verdict.recorded;
                 if (is_first && known.marker == KnownHost::Marker::None) {
@@ -137,6 +169,21 @@ HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view ho
         verdict = {Kind::Known, {}, 0, {}};
     }
     return verdict;
+}
+
+}  // namespace
+
+HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
+                              std::uint16_t port, const PublicKey& key,
+                              const std::optional<Certificate>& certificate) {
+    using Kind = HostKeyVerdict::Kind;
+    const std::string name = known_host_name(host, port);
+    HostKeyVerdict bare = judge_bare_key(sources, host, name, key);
+    if (!certificate || bare.kind == Kind::Revoked) return bare;
+    HostKeyVerdict verdict = judge_certificate(sources, host, name, *certificate);
+    if (verdict.kind != Kind::Unknown) return verdict;
+    bare.certificate_fault = verdict.certificate_fault;
+    return bare;
 }
 
 std::string known_host_name(std::string_view host, std::uint16_t port) {

@@ -8,6 +8,7 @@
 // file. `ssh-keygen -F`, `-R` and `-H` work on all of them.
 #pragma once
 
+#include "common/keys/ssh_certificate.hpp"
 #include "common/keys/ssh_key.hpp"
 
 #include <cstdint>
@@ -19,7 +20,8 @@
 namespace frsh {
 
 struct KnownHost {
-    enum class Marker { None, Revoked };
+    // Authority: the key certifies hosts (@cert-authority).
+    enum class Marker { None, Revoked, Authority };
     Marker marker = Marker::None;
     std::string hosts;  // A list of patterns, or "|1|salt|hash" for one hidden name.
     PublicKey key;
@@ -29,7 +31,7 @@ struct KnownHost {
     [[nodiscard]] bool is_for(std::string_view name) const;
 };
 
-// Parses the lines of a file. Skips comments, @cert-authority, unknown key types and malformed
+// Parses the lines of a file. Skips comments, unknown markers and key types and malformed
 // lines, as ssh does.
 [[nodiscard]] std::vector<KnownHost> parse_known_hosts(std::string_view text);
 
@@ -50,11 +52,15 @@ struct HostKeyVerdict {
     std::string path = {};  // The file that decided, if one did, and its line.
     std::size_t line = 0;
     std::optional<PublicKey> recorded = {};
+    // Why a certificate of a known authority does not count, for the user. The key is judged alone.
+    std::string certificate_fault = {};
 };
 
-// A file that does not exist counts as empty. Throws SysError if the own file cannot be read.
+// A certificate makes the key known if a file has its authority for this host. A file that does not
+// exist counts as empty. Throws SysError if the own file cannot be read.
 [[nodiscard]] HostKeyVerdict judge_host_key(const HostKeySources& sources, std::string_view host,
-                                            std::uint16_t port, const PublicKey& key);
+                                            std::uint16_t port, const PublicKey& key,
+                                            const std::optional<Certificate>& certificate = {});
 
 // Returns the host's name in the own file: "[host]:port".
 [[nodiscard]] std::string known_host_name(std::string_view host, std::uint16_t port);

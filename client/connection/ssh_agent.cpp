@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -61,11 +62,12 @@ std::vector<SshAgent::Identity> SshAgent::identities(const WaitLimit& limit) {
     }
 }
 
-SshAgent::Result SshAgent::sign(const PublicKey& key, std::string_view data, const WaitLimit& limit,
-                                const OnWaiting& on_waiting) {
+SshAgent::Result SshAgent::sign(const Credential& identity, std::string_view data,
+                                const WaitLimit& limit, const OnWaiting& on_waiting) {
+    const PublicKey& key = identity.key;
     const std::string request = WireWriter()
                                     .u8(kSignRequest)
-                                    .string(key.blob())
+                                    .string(identity.blob())
                                     .string(data)
                                     .u32(key.type() == KeyType::Rsa ? kFlagRsaSha512 : 0)
                                     .take();
@@ -150,9 +152,11 @@ std::vector<SshAgent::Identity> parse_agent_identities(std::string_view answer) 
         const std::string_view blob = reader.string();
         const std::string_view comment = reader.string();
         try {
-            identities.push_back({PublicKey::from_blob(blob), std::string(comment)});
+            Credential identity = Credential::from_blob(blob);
+            identities.push_back(
+                {std::move(identity.key), std::string(comment), std::move(identity.certificate)});
         } catch (const ProtocolError&) {
-            continue;  // A certificate, or an unknown type of key.
+            continue;  // An unknown type of key.
         }
     }
     reader.finish();

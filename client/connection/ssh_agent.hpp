@@ -5,6 +5,7 @@
 // normal: the agent may hold keys for other hosts only.
 #pragma once
 
+#include "common/keys/ssh_certificate.hpp"
 #include "common/keys/ssh_key.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/wait.hpp"
@@ -32,8 +33,9 @@ class SshAgent {
     struct Identity {
         PublicKey key;
         std::string comment;
+        std::optional<Certificate> certificate = {};
     };
-    // Returns the keys of supported types, without certificates; FIDO keys last, since they need a
+    // Returns the keys and certificates of supported types; FIDO keys last, since they need a
     // touch. Empty also if the agent does not answer in time, or its answer is malformed. Blocks up
     // to `limit`. Throws WaitCanceled.
     [[nodiscard]] std::vector<Identity> identities(const WaitLimit& limit);
@@ -46,8 +48,9 @@ class SshAgent {
     // Calls `on_waiting` once, with a text for the user, if there is no answer after one second.
     // After a timeout this object sends no more requests: the late answer could be taken for the
     // answer to the next one. Blocks up to `limit`. Throws WaitCanceled.
-    [[nodiscard]] Result sign(const PublicKey& key, std::string_view data, const WaitLimit& limit,
-                              const OnWaiting& on_waiting);
+    // `identity` is as the agent listed it.
+    [[nodiscard]] Result sign(const Credential& identity, std::string_view data,
+                              const WaitLimit& limit, const OnWaiting& on_waiting);
 
   private:
     explicit SshAgent(Fd socket) : socket_(std::move(socket)) {}

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,7 +79,7 @@ class TlsDialer {
         shake_hands();
         read_greeting();
         const Trust trust = at_stage("trust", [this] {
-            return judge_host(route_.host_key, route_.target, is_loopback_, host_proof_->key);
+            return judge_host(route_.host_key, route_.target, is_loopback_, *host_proof_);
         });
         if (trust == Trust::Unknown) return std::nullopt;
         Connection connection;
@@ -266,7 +267,7 @@ class TlsDialer {
         if (left.size() == 1) return Choice{left[0]};
         const std::string recalled = recall_key(host_name(), route_.target.user);
         for (const std::size_t index : left) {
-            if (identities.candidates()[index].key.fingerprint() == recalled) {
+            if (identities.candidates()[index].credential().fingerprint() == recalled) {
                 return Choice{index, WasRecalled::Yes};
             }
         }
@@ -274,7 +275,7 @@ class TlsDialer {
             // No probes are left: try one key after another, until one can sign.
             if (probes_++ >= kMaxProbeRounds) return Choice{left[0]};
             if (const auto choice = probe_next(identities, left)) return choice;
-            left.erase(left.begin(), left.begin() + std::min(left.size(), kMaxProbes));
+            left.erase(left.begin(), left.begin() + offered_);
         }
         return std::nullopt;
     }
@@ -283,12 +284,8 @@ class TlsDialer {
     // names; nothing if it accepts none of them.
     std::optional<Choice> probe_next(const Identities& identities,
                                      const std::vector<std::size_t>& left) {
-        UserProbe probe{route_.target.user, {}};
-        for (const std::size_t index : left) {
-            if (probe.keys.size() < kMaxProbes) {
-                probe.keys.push_back(identities.candidates()[index].key);
-            }
-        }
+        const UserProbe probe{route_.target.user, identities.first_of(left)};
+        offered_ = static_cast<std::ptrdiff_t>(probe.keys.size());
         send(msg::Probe{encode(probe)});
         const Message answer = next_message();
         const auto* const acceptable = std::get_if<msg::Acceptable>(&answer);
@@ -322,12 +319,14 @@ class TlsDialer {
             }
             const Identities::Candidate& chosen = identities.candidates()[choice->index];
             Login login;
-            login.auth = msg::Auth{encode(UserProof{user, chosen.key, *signature})};
+            login.auth =
+                msg::Auth{encode(UserProof{user, chosen.key, *signature, chosen.certificate})};
             login.name = target_name();
             login.tried = "tried " + describe(chosen);
             login.key = chosen.key.fingerprint();
             if (identities.candidates().size() > 1) {
-                remember_result(host_name(), user, login.key, choice->was_recalled, login);
+                remember_result(host_name(), user, chosen.credential().fingerprint(),
+                                choice->was_recalled, login);
             }
             return login;
         }
@@ -355,6 +354,7 @@ class TlsDialer {
     std::optional<HopReports> hops_;  // If another frsh leads through the jump hosts.
     bool is_loopback_ = false;
     int probes_ = 0;
+    std::ptrdiff_t offered_ = 0;  // Keys in the last probe.
     std::unique_ptr<TlsContext> context_;
     std::unique_ptr<TlsTransport> tls_;  // After the context, which it uses.
     MessageDecoder decoder_{kStrangerLimits};

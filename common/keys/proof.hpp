@@ -25,6 +25,8 @@ namespace frsh {
 inline constexpr std::size_t kNonceSize = 16;
 inline constexpr std::size_t kBindingSize = 32;
 inline constexpr std::size_t kMaxProbes = 6;  // Keys in one probe.
+// In bytes, of all keys in a probe, if there are several: they fit below kMaxProof.
+inline constexpr std::size_t kMaxProbeSize = std::size_t{12} * 1024;
 // Probes that a server answers on one connection.
 inline constexpr int kMaxProbeRounds = 8;
 inline constexpr std::size_t kMaxUserName = 256;

@@ -20,7 +20,7 @@ constexpr std::uint32_t kHostKind = 2;
 
 // The types that may be certified, and how many strings and mpints make up such a key.
 struct CertifiedType {
-    std::string_view name;  // The certificate's type.
+    std::string_view name;  // The type of the certificate.
     std::string_view key;   // The type of the key in it.
     int fields;
 };

@@ -225,6 +225,7 @@ AuthorizedKey parse_line(std::string_view line, std::size_t number) {
             apply_flag(key, option);
         }
     }
+    if (key.principals && !key.is_authority) throw VoidLine("principals without cert-authority");
     return key;
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kConfig = "/etc/ssh/sshd_config";
 constexpr std::size_t kMaxConfig = std::size_t{1} << 20;
-constexpr int kMaxIncludes = 16;  // How deep, as in sshd.
+constexpr int kMaxIncludes = 16;  // The depth of nesting, as in sshd.
 constexpr std::array kPrograms = {"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"};
 // In lower case.
 constexpr std::array<std::string_view, 20> kKeywords = {

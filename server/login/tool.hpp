@@ -11,10 +11,9 @@ namespace frsh {
 struct ToolResult {
     static constexpr int kTimedOut = -1;  // The program was killed at the deadline.
     static constexpr int kNotStarted = -2;
-    int status = kNotStarted;  // The exit status, 128+N after signal N, or one of the above.
-    std::string output = {};   // Stdout, at most 256 KiB.
-    std::string last_line =
-        {};  // The last line of stderr, escaped; or why the program did not start.
+    int status = kNotStarted;    // The exit status, 128+N after signal N, or one of the above.
+    std::string output = {};     // What it wrote to stdout, at most 256 KiB.
+    std::string last_line = {};  // From stderr, escaped; or why the program did not start.
 };
 
 // Runs argv[0], which is a path, with an empty environment. `input` becomes its descriptor 3, a

@@ -72,6 +72,18 @@ TEST_CASE("authorized keys: command= keeps escaped quotes and commas") {
     CHECK(key->environment[1] == std::pair("B"s, ""s));
 }
 
+TEST_CASE("authorized keys: the key of an authority opens nothing itself") {
+    const auto plain = parse_one("cert-authority");
+    REQUIRE(plain);
+    CHECK(plain->is_authority);
+    CHECK_FALSE(plain->principals);
+    const auto listed = parse_one("cert-authority,principals=\"a,b\",no-pty");
+    REQUIRE(listed);
+    CHECK(listed->is_authority);
+    CHECK(listed->principals == "a,b");
+    CHECK_FALSE(listed->may_have_pty);
+}
+
 TEST_CASE("authorized keys: a line with options is never an unrestricted key") {
     for (const char* bad : {
              "command=uptime",               // Not quoted.
@@ -93,7 +105,8 @@ TEST_CASE("authorized keys: a line with options is never an unrestricted key") {
              "from=\"\"",
              "expiry-time",
              "principals=\"a\"",
-             "cert-authority",
+             "principals=\"a\",cert-authority,principals=\"b\"",
+             "cert-authority=\"a\"",
              "environment=\"A\"",
              "environment=\"=b\"",
              "environment=\"A B=c\"",
