@@ -6,6 +6,7 @@
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/options.hpp"
+#include "client/demo/sheets/sheets.hpp"
 #include "client/demo/tellers/events.hpp"
 #include "client/demo/tellers/page.hpp"
 #include "client/demo/tellers/serve.hpp"
@@ -84,7 +85,7 @@ bool run(const Lesson& lesson, int number, const Options& options, unsigned seed
     bool finished = true;
     try {
         lesson.run(story, seed);
-        show_code(story, lesson.name, options.code);
+        if (number > 0) show_code(story, lesson.name, options.code);
     } catch (const SysError& error) {
         log::error(std::string(lesson.name) + " could not go on: " + error.what());
         finished = false;
@@ -115,6 +116,9 @@ int run_all(const Options& options) {
                               {"What do these settings do?", "这些设置会带来什么？"},
                               [&](Story& story, unsigned) { lesson_try(story, options.trial); }};
         good = run(trial, 0, options, seed, tellers);
+    }
+    for (const Lesson& sheet : sheets()) {
+        if (options.lesson == sheet.name) good = run(sheet, 0, options, seed, tellers);
     }
     for (const Lesson& lesson : lessons()) {
         ++number;

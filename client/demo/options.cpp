@@ -1,6 +1,7 @@
 #include "client/demo/options.hpp"
 
 #include "client/demo/lessons/lessons.hpp"
+#include "client/demo/sheets/sheets.hpp"
 #include "common/base/version.hpp"
 
 #include <cstdlib>
@@ -63,6 +64,8 @@ Parsed parse_options(int argc, char** argv) {
         "frsh-demo");
     app.set_version_flag("--version", std::string("frsh-demo ") + kVersion);
     std::vector<std::string> names = {"list", "all", "serve", "try"};
+    for (const Lesson& sheet : sheets())
+        names.emplace_back(sheet.name);
     for (const Lesson& lesson : lessons())
         names.emplace_back(lesson.name);
     std::string language;

@@ -108,6 +108,13 @@ struct Code {
     Text text;         // What it is, or why there is none.
     std::string lines;
 };
+// A statement of the lecture notes, the lesson that shows it, and a more precise one or nothing.
+struct Note {
+    int number = 0;
+    Text says;
+    Text where;
+    Text precisely;
+};
 struct Verdict {
     std::string lesson;
     int claims = 0;
@@ -116,7 +123,7 @@ struct Verdict {
 };
 
 using Event = std::variant<Title, Heading, Paragraph, Call, Packet, Ribbon, Table, Timeline, Claim,
-                           Source, Question, Code, Verdict>;
+                           Source, Question, Code, Note, Verdict>;
 
 class Teller {
   public:

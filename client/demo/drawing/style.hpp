@@ -83,6 +83,8 @@ pre { overflow-x: auto; margin: .4rem 0; line-height: 1.35; }
   background: var(--card); border: 1px solid var(--accent); border-radius: 10px; }
 .predict summary { font-weight: 600; }
 .predict li.right { color: var(--good); font-weight: 600; }
+.note { margin: 1.2rem 0; }
+.precisely { padding: .5rem .9rem; background: var(--card); border-left: 4px solid var(--accent); }
 .verdict { margin-top: 2rem; font-weight: 600; color: var(--good); }
 .verdict.broken { color: var(--bad); }
 @media (max-width: 600px) { .calls { font-size: .8rem; gap: .2rem .7rem; } }

@@ -63,7 +63,7 @@ struct Tried {
     std::size_t bytes = 0;
     std::size_t cuts = 0;
     std::size_t same = 0;     // Cuts after which the same messages came out as without a cut.
-    std::size_t correct = 0;  // How many of the four, in the worst cut.
+    std::size_t correct = 0;  // How many of the four came out right, at the worst cut.
 };
 
 Tried try_every_cut(const FramingKind& kind) {
@@ -147,6 +147,15 @@ void no_framing(Story& story) {
 
 void show_one(Story& story) {
     story.heading({"One message, as each framing sends it", "同一条消息，每种方式怎样发"});
+    story.ask(
+        {"Which of these adds the fewest bytes?", "其中哪一种附加的字节最少？"},
+        {{"newline with escape", "换行加转义"},
+         {"four bytes of length", "四个字节的长度"},
+         plain("HTTP Content-Length")},
+        0,
+        {"A newline costs a byte a message, and one more for each escape. In return each byte "
+         "of the data is inspected.",
+         "每条消息一个换行，每处转义再多一个字节；代价是数据里的每个字节都要检查。"});
     for (const FramingKind& kind : framing_kinds()) {
         const std::string bytes = encoded(kind, the_four()[0]);
         story.tell(
@@ -156,16 +165,6 @@ void show_one(Story& story) {
 
 void compare(Story& story) {
     story.heading({"Bytes added, and every cut", "附加的字节，以及每一个切口"});
-    story.ask(
-        {"Three framings add the fewest bytes. Which of these is among them?",
-         "哪一种附加的字节最少？"},
-        {{"newline with escape", "换行加转义"},
-         {"four bytes of length", "四个字节的长度"},
-         plain("HTTP Content-Length")},
-        0,
-        {"A newline costs a byte a message, and one more for each escape. In return each byte "
-         "of the data is inspected.",
-         "每条消息一个换行，每处转义再多一个字节；代价是数据里的每个字节都要检查。"});
     story.ask(
         {"One of the seven loses a byte, whatever the cut. Which?",
          "七种里有一种不管怎么切都会丢一个字节，是哪一种？"},

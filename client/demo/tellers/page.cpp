@@ -163,6 +163,17 @@ void Page::show(const Code& code) {
              text(code.text) + "</summary>\n<pre>" + escape_html(code.lines) + "</pre></details>\n";
 }
 
+void Page::show(const Note& note) {
+    in(Open::Nothing);
+    body_ += "<div class=\"note\">\n<p><b>" + std::to_string(note.number) + " " +
+             text({"The notes say: ", "讲义里说："}) + "</b>" + text(note.says) + "</p>\n";
+    if (!note.precisely.is_empty()) {
+        body_ += "<p class=\"precisely\"><b>" + text({"More precisely: ", "更准确地说："}) +
+                 "</b>" + text(note.precisely) + "</p>\n";
+    }
+    body_ += "<p class=\"legend\">" + text(note.where) + "</p>\n</div>\n";
+}
+
 void Page::show(const Verdict& verdict) {
     in(Open::Nothing);
     char seconds[32];

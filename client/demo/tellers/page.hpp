@@ -33,6 +33,7 @@ class Page : public Teller {
     void show(const Source& source);
     void show(const Question& question);
     void show(const Code& code);
+    void show(const Note& note);
     void show(const Verdict& verdict);
 
     // Closes the open list and opens this one. Does nothing if it is the same.

@@ -3,6 +3,7 @@
 #include "client/demo/code.hpp"
 #include "client/demo/drawing/style.hpp"
 #include "client/demo/lessons/lessons.hpp"
+#include "client/demo/sheets/sheets.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"
@@ -85,7 +86,9 @@ std::vector<std::string> words_of(const httplib::Request& request) {
     const auto& all = lessons();
     const bool is_known =
         lesson == "try" ||
-        std::any_of(all.begin(), all.end(), [&](const auto& one) { return lesson == one.name; });
+        std::any_of(all.begin(), all.end(), [&](const auto& one) { return lesson == one.name; }) ||
+        std::any_of(sheets().begin(), sheets().end(),
+                    [&](const auto& one) { return lesson == one.name; });
     if (!is_known) return {};
     const bool is_chinese = request.get_param_value("lang") == "zh";
     std::vector<std::string> words = {"frsh-demo", lesson, "--events", "--lang",

@@ -38,6 +38,7 @@ class Terminal : public Teller {
     void show(const Source& source);
     void show(const Question& question);
     void show(const Code& code);
+    void show(const Note& note);
     void show(const Verdict& verdict);
 
     void line(const std::string& text = {});

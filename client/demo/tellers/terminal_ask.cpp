@@ -113,4 +113,18 @@ void Terminal::show(const Code& code) {
     }
 }
 
+void Terminal::show(const Note& note) {
+    blank();
+    const std::string number = std::to_string(note.number);
+    const Text says{"The notes say: ", "讲义里说："};
+    const Text precisely{"More precisely: ", "更准确地说："};
+    paragraph(says.in(options_.language) + note.says.in(options_.language), "  " + pad(number, 4),
+              kBold);
+    if (!note.precisely.is_empty()) {
+        paragraph(precisely.in(options_.language) + note.precisely.in(options_.language),
+                  "      ┃ ", kHeading);
+    }
+    paragraph(note.where.in(options_.language), "      → ", kDim);
+}
+
 }  // namespace frsh::demo

@@ -3,7 +3,7 @@
 const token = new URLSearchParams(location.search).get("token");
 const at = (id) => document.getElementById(id);
 const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures",
-  "framings"];
+  "framings", "notes", "wireshark"];
 let language = document.documentElement.lang;
 let stream = null, trial = null, timer = 0, right = 0, asked = 0;
 
