@@ -40,21 +40,87 @@ while True:
 """
 
 
-def judge(exercise, answer):
+def judge(exercise, answer, language="C"):
     done = subprocess.run([sys.executable, f"{ROOT}/client/demo/exercises/exercises.py", exercise, answer],
-                          capture_output=True, text=True, check=False, timeout=90)
+                          capture_output=True, text=True, check=False, timeout=90,
+                          env={**os.environ, "LC_ALL": language, "PYTHONIOENCODING": "utf-8",
+                               "FRSH_EXERCISE_SECONDS": "3", "PYTHONDONTWRITEBYTECODE": "1"})
     assert done.stderr == "", done.stderr
     return done.returncode, done.stdout
 
 
 def is_right(exercise, answer):
     code, text = judge(exercise, answer)
-    assert (code, text) == (0, "right\n"), (exercise, code, text)
+    assert code == 0 and text.endswith("right\n"), (exercise, code, text)
+    assert exercise in ("stuck", "client") or "┌" in text, (exercise, text)
 
 
 def is_wrong(exercise, answer):
     code, text = judge(exercise, answer)
-    assert code == 1 and text.startswith("not yet: "), (exercise, code, text)
+    assert code == 1 and text.splitlines()[-1].startswith("not yet: "), (exercise, code, text)
+    return text
+
+
+READER = RIGHT + """
+import struct
+def read_messages(sock):
+    messages = []
+    while True:
+        try:
+            size, = struct.unpack(">I", exactly(sock, 4))
+        except EOFError:
+            return messages
+        messages.append(exactly(sock, size))
+"""
+SERVER = RIGHT + """
+import socket, struct, threading
+def serve(sock):
+    with sock:
+        try:
+            while True:
+                size, = struct.unpack(">I", exactly(sock, 4))
+                if size > 1 << 20:
+                    return
+                sock.sendall(struct.pack(">I", size) + exactly(sock, size))
+        except (EOFError, OSError):
+            return
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"""
+RECEIVE = RIGHT + """
+import json, os, struct
+def receive(sock, folder):
+    size, = struct.unpack(">I", exactly(sock, 4))
+    header = json.loads(exactly(sock, size))
+    if "/" in header["name"] or header["name"] in (".", ".."):
+        raise ValueError(header["name"])
+    data = exactly(sock, header["size"])
+    with open(os.path.join(folder, header["name"]), "wb") as file:
+        file.write(data)
+"""
+UDP = """
+import struct
+def send_all(sock, address, messages):
+    sock.settimeout(0.05)
+    for number, message in enumerate(messages):
+        head = struct.pack(">I", number)
+        while True:
+            sock.sendto(head + message, address)
+            try:
+                if sock.recv(4) == head:
+                    break
+            except TimeoutError:
+                pass
+"""
+
+
+def without(text, part, instead=""):
+    changed = text.replace(part, instead)
+    assert changed != text, part
+    return changed
 
 
 is_right("stuck", "7")
@@ -87,3 +153,34 @@ with tempfile.TemporaryDirectory() as folder:
         strict = CLIENT.replace(part, instead)
         assert strict != CLIENT, name
         is_wrong("client", file(name, head + strict, 0o755))
+
+    printf = "printf '\\\\0\\\\0\\\\0\\\\15hello, 世界' > /dev/tcp/127.0.0.1/$1\n".replace("\\\\", "\\")
+    is_right("1", file("right.sh", printf))
+    assert "the length says 9" in is_wrong("printf", file("characters.sh",
+                                                          without(printf, "\\15", "\\11")))
+    is_wrong("printf", file("silent.sh", "true\n"))
+    is_right("2", file("reader.py", READER))
+    is_wrong("hunt", os.path.join(ROOT, "client/demo/exercises/hunt.py"))
+    is_wrong("hunt", file("half_mended.py", without(READER, "append(exactly(sock, size))",
+                                                    "append(sock.recv(size))")))
+    is_right("file", file("receive.py", RECEIVE))
+    is_wrong("file", file("anywhere.py", without(RECEIVE, '"/" in header["name"] or ')))
+    is_wrong("7", file("half.py", without(RECEIVE, 'exactly(sock, header["size"])',
+                                          'sock.recv(header["size"])')))
+    is_right("udp", file("udp.py", UDP))
+    is_wrong("9", file("once.py", "def send_all(sock, address, messages):\n"
+                       "    for i, m in enumerate(messages):\n"
+                       "        sock.sendto(i.to_bytes(4, 'big') + m, address)\n"))
+    good = file("server", head + SERVER, 0o755)
+    for exercise in ("4", "empty", "6", "two"):
+        is_right(exercise, good)
+    is_wrong("echo", file("raw", head + without(SERVER, "exactly(sock, 4)", "sock.recv(4)"), 0o755))
+    is_wrong("empty", file("none", head + without(SERVER, "if size > 1 << 20", "if size == 0"), 0o755))
+    is_wrong("hostile", file("trusts", head + without(SERVER, "size > 1 << 20", "size < 0"), 0o755))
+    is_wrong("two", file("one", head + without(
+        SERVER, "threading.Thread(target=serve, args=(connection,), daemon=True).start()",
+        "serve(connection)"), 0o755))
+    is_wrong("echo", file("mute", head + "import time\ntime.sleep(60)\n", 0o755))
+    code, text = judge("exactly", file("chinese.py", "def exactly(sock, size):\n    return sock.recv(1)\n"),
+                       "zh_CN.UTF-8")
+    assert code == 1 and text.splitlines()[-1].startswith("还不对："), text

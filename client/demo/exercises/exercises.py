@@ -1,29 +1,33 @@
 #!/usr/bin/env python3
-"""Checks the three exercises of LESSONS.md. Prints "right", or what is wrong, and exits with 1.
+"""Checks the ten exercises of LESSONS.md, and `stuck` before them. 练习的检查程序。
 
     exercises.py stuck NUMBER
-    exercises.py exactly FILE.py
-    exercises.py client PROGRAM
+    exercises.py 1|printf SCRIPT.sh         exercises.py 6|hostile PROGRAM
+    exercises.py 2|hunt FILE.py             exercises.py 7|file FILE.py
+    exercises.py 3|exactly FILE.py          exercises.py 8|two PROGRAM
+    exercises.py 4|echo PROGRAM             exercises.py 9|udp FILE.py
+    exercises.py 5|empty PROGRAM            exercises.py 10|client PROGRAM
+
+Prints the stream as a ribbon and then "right", or what is wrong, and exits with 1. An answer that
+does not return within 10 s is wrong.
 """
 import contextlib
-import importlib.util
 import json
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
 
+import ladder
+import ribbon
+from judging import IS_CHINESE, SECONDS, Wrong, module_of, watchdog
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEMO = os.path.dirname(HERE)
 ROOT = os.path.dirname(os.path.dirname(DEMO))
-
-
-class Wrong(Exception):
-    pass
 
 
 def stuck(answer):
@@ -36,32 +40,12 @@ def stuck(answer):
         total += payload
         stream = stream[4 + size + payload:]
     if answer != str(total):
-        raise Wrong(f"they do not carry {answer} bytes; a frame without \"len\" has no payload")
-
-
-@contextlib.contextmanager
-def watchdog(seconds, what):
-    """Raises Wrong after so many seconds: a loop without the empty test never ends by itself."""
-    def expire(_number, _frame):
-        raise Wrong(f"{what} did not return within {seconds} s; what does recv return at the end?")
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        raise Wrong(f"they do not carry {answer} bytes; a frame without \"len\" has no payload",
+                    f"不是 {answer} 个字节；没有 \"len\" 的帧不带数据")
 
 
 def exactly(path):
-    with watchdog(10, "exactly"):
-        check_exactly(path)
-
-
-def check_exactly(path):
-    spec = importlib.util.spec_from_file_location("exactly", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    answer = module_of(path, "exactly")
     message = bytes(range(256)) * 40
     for cut in (1, 2, 3, 7, 1000, len(message)):
         near, far = socket.socketpair()
@@ -77,18 +61,25 @@ def check_exactly(path):
         threading.Thread(target=send, daemon=True).start()
         got = b""
         for size in (4, 1, 0, 1000, 9000):
-            piece = module.exactly(near, size)
+            piece = answer(near, size)
             if len(piece) != size:
                 raise Wrong(f"asked for {size} bytes of a stream sent {cut} at a time, "
-                            f"it returned {len(piece)}")
+                            f"it returned {len(piece)}",
+                            f"流一次发 {cut} 个字节，要 {size} 个，却返回 {len(piece)} 个",
+                            ribbon.draw([("sent", message[len(got):len(got) + size])],
+                                        [("returned", len(piece))]))
             got += piece
         if got != message[:len(got)]:
-            raise Wrong(f"bytes are lost or out of order when they come {cut} at a time")
+            raise Wrong(f"bytes are lost or out of order when they come {cut} at a time",
+                        f"一次来 {cut} 个字节时，字节丢失或乱序")
         try:
-            piece = module.exactly(near, 100000)
+            piece = answer(near, 100000)
         except EOFError:
             continue
-        raise Wrong(f"the peer closed in the middle, and it returned {len(piece)} bytes as if whole")
+        raise Wrong(f"the peer closed in the middle, and it returned {len(piece)} bytes as if whole",
+                    f"对方中途关闭，却把 {len(piece)} 个字节当成完整的返回了")
+    return ribbon.draw([("sent", message[:4]), ("sent", message[4:5])],
+                       [("recv", 4), ("recv", 1)])
 
 
 def cut_to_single_bytes(port):
@@ -133,33 +124,54 @@ def client(program):
             try:
                 done = subprocess.run([os.path.abspath(program), str(where), command], check=False,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL, timeout=10)
+                                      stderr=subprocess.DEVNULL, timeout=SECONDS)
             except subprocess.TimeoutExpired:
-                raise Wrong(f"{what}: it waits for ever") from None
+                raise Wrong(f"{what}: it waits for ever", f"{what}：一直在等") from None
             if done.stdout != output:
                 raise Wrong(f"{what}: {len(done.stdout)} bytes of output, and not the right "
-                            f"{len(output)}")
+                            f"{len(output)}", f"{what}：输出 {len(done.stdout)} 个字节，"
+                            f"应当是 {len(output)} 个")
             if done.returncode != code:
-                raise Wrong(f"{what}: it exits with {done.returncode}, not {code}")
+                raise Wrong(f"{what}: it exits with {done.returncode}, not {code}",
+                            f"{what}：退出码是 {done.returncode}，应当是 {code}")
     finally:
         server.terminate()
         server.wait()
 
 
+CHECKS = {"printf": ladder.by_printf, "hunt": ladder.hunt, "exactly": exactly, "echo": ladder.echo,
+          "empty": ladder.empty, "hostile": ladder.hostile, "file": ladder.by_file,
+          "two": ladder.two, "udp": ladder.udp, "client": client}
+
+
+def judge(name, answer):
+    """Runs the check. `client` is six runs of a program, and each has its own limit."""
+    if name == "stuck":
+        return stuck(answer)
+    if name == "client":
+        return client(answer)
+    with watchdog(name):
+        return CHECKS[name](answer)
+
+
 def main():
-    checks = {"stuck": stuck, "exactly": exactly, "client": client}
-    if len(sys.argv) != 3 or sys.argv[1] not in checks:
+    names = list(CHECKS)
+    name = sys.argv[1] if len(sys.argv) == 3 else ""
+    if name.isdigit() and 1 <= int(name) <= len(names):
+        name = names[int(name) - 1]
+    if name != "stuck" and name not in CHECKS:
         print(__doc__.strip())
         return 2
+    not_yet = "还不对：" if IS_CHINESE else "not yet: "
     try:
-        checks[sys.argv[1]](sys.argv[2])
+        drawing = judge(name, sys.argv[2])
     except Wrong as wrong:
-        print(f"not yet: {wrong}")
+        print(*filter(None, (wrong.drawing, f"{not_yet}{wrong}")), sep="\n")
         return 1
     except Exception as problem:  # The student's own code.
-        print(f"not yet: {type(problem).__name__}: {problem}")
+        print(f"{not_yet}{type(problem).__name__}: {problem}")
         return 1
-    print("right")
+    print(*filter(None, (drawing, "对了" if IS_CHINESE else "right")), sep="\n")
     return 0
 
 

@@ -1,0 +1,19 @@
+"""Exercise 2. This reader has three faults. Copy it to /tmp/hunt.py and mend the copy.
+
+A message is four bytes of length, the most significant first, and then so many bytes.
+"""
+import struct
+
+
+def read_messages(sock):
+    """Returns the messages in order, until the peer closes."""
+    messages = []
+    while True:
+        head = sock.recv(4)
+        if not head:
+            return messages
+        size, = struct.unpack("<I", head)
+        data = sock.recv(size)
+        if not data:
+            return messages
+        messages.append(data)
