@@ -143,7 +143,11 @@ int main(int argc, char** argv) {
             demo::list(options.language);
             return 0;
         }
-        if (options.lesson == "serve") return demo::serve(options.language);
+        if (options.lesson == "serve") {
+            return demo::serve(options.language,
+                               options.is_class ? demo::Audience::Class : demo::Audience::Self,
+                               options.is_present ? demo::Size::Projector : demo::Size::Screen);
+        }
         return demo::run_all(options);
     } catch (const demo::Stopped&) {
         return 130;

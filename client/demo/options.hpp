@@ -17,6 +17,8 @@ struct Options {
     bool step = false;
     bool ask = false;
     std::string code = "calls";  // "py", "go", "c", or "calls": no program beside the calls.
+    bool is_class = false;       // "serve": others follow, read-only.
+    bool is_present = false;     // "serve": large letters, for a projector.
     double speed = -1;           // Negative: not given.
     std::string html;            // The path of the page, or empty.
     unsigned seed = 0;           // 0: a new seed for each run.

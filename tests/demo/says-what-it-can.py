@@ -22,6 +22,11 @@ help_text = run("--help")
 assert help_text.returncode == 0
 for option in ("--lang", "--step", "--ask", "--code", "--speed", "--hex", "--html"):
     assert option in help_text.stdout, option
+for words, wanted in ((["--help", "--lang", "zh"], "用真实的套接字演示"), (["--help"], "用法")):
+    chinese = run(*words, LANG="zh_CN.UTF-8")
+    assert chinese.returncode == 0 and wanted in chinese.stdout, chinese.stdout
+refused = run("nosuch", LANG="zh_CN.UTF-8")
+assert refused.returncode == 2 and refused.stderr.startswith("frsh-demo：命令行有误"), refused.stderr
 for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-1"],
               ["merge", "--code", "basic"]):
     done = run(*wrong)

@@ -37,7 +37,7 @@ const std::vector<Lesson>& lessons() {
           "发送空内容，对方会收到什么？recv 返回 0 到底是什么意思？"},
          lesson_empty},
         {"frame",
-         {"The cure: a length in front of every message", "黏包的解法：给每条消息加上报头"},
+         {"The cure: a length in front of every message", "粘包的解法：给每条消息加上报头"},
          {"How does the reader know where a message ends?", "接收方怎样知道一条消息到哪里为止？"},
          lesson_frame},
         {"udp",

@@ -4,6 +4,7 @@
 #include "client/demo/drawing/style.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/sheets/sheets.hpp"
+#include "client/demo/tellers/class_room.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
 #include "common/sys/fd.hpp"
@@ -20,7 +21,11 @@
 #include <utility>
 #include <variant>
 #include <vector>
+#include <cstdlib>
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -32,7 +37,7 @@ namespace frsh::demo {
 
 #ifndef FRSH_DEMO_SERVE
 
-int serve(Language) {
+int serve(Language, Audience, Size) {
     throw UserError("serve: built without cpp-httplib; install libcpp-httplib-dev and build again");
 }
 
@@ -70,9 +75,12 @@ std::string web_file(std::string_view name) {
     return {};
 }
 
-std::string with_values(std::string text, const std::string& token, Language language) {
-    const std::array<std::pair<std::string_view, std::string>, 2> values = {
-        {{"{{token}}", token}, {"{{lang}}", language == Language::Chinese ? "zh" : "en"}}};
+std::string with_values(std::string text, const std::string& token, Language language,
+                        const std::string& role) {
+    const std::array<std::pair<std::string_view, std::string>, 3> values = {
+        {{"{{token}}", token},
+         {"{{lang}}", language == Language::Chinese ? "zh" : "en"},
+         {"{{role}}", role}}};
     for (const auto& [key, value] : values) {
         for (std::size_t at = 0; (at = text.find(key)) != std::string::npos;)
             text.replace(at, key.size(), value);
@@ -158,33 +166,61 @@ class Running {
 };
 
 void answer_events(const httplib::Request& request, httplib::Response& response,
-                   std::atomic<int>& count) {
+                   std::atomic<int>& count, ClassRoom& room) {
     const std::vector<std::string> words = words_of(request);
     if (words.empty() || count >= kMostLessons) {
         response.status = words.empty() ? 400 : 503;
         return;
     }
     const auto running = std::make_shared<Running>(words, count);
+    const bool is_shared = words[1] != "try";
+    const std::size_t run = is_shared ? room.begin(words[1]) : 0;
     response.set_chunked_content_provider(
-        "text/event-stream", [running](std::size_t, httplib::DataSink& sink) {
+        "text/event-stream", [running, run, &room](std::size_t, httplib::DataSink& sink) {
             const std::string line = running->next_line();
             const std::string event =
                 line.empty() ? "event: over\ndata: {}\n\n" : "data: " + line + "\n\n";
+            if (!line.empty() && run != 0) room.add(run, line);
             if (!sink.write(event.data(), event.size())) return false;
             if (line.empty()) sink.done();
             return true;
         });
 }
 
-// Refuses what does not come from the printed address.
+struct Tokens {
+    std::string lecturer;  // May start lessons and open results.
+    std::string follower;  // Empty without a class. May only look.
+};
+
+// Returns whether the name is an IPv4 address. A page elsewhere that has its own name resolve to
+// this machine sends that name.
+bool is_address(const std::string& name) {
+    in_addr parsed{};
+    return ::inet_pton(AF_INET, name.c_str(), &parsed) == 1;
+}
+
+bool is_for_followers(const std::string& path) {
+    return path == "/" || path == "/page.js" || path == "/page.css" || path == "/request" ||
+           path == "/follow";
+}
+
+// Refuses what does not come from a printed address.
 httplib::Server::HandlerResponse guard(const httplib::Request& request, httplib::Response& response,
-                                       const std::string& token, int port) {
+                                       const Tokens& tokens, int port) {
     const std::string host = request.get_header_value("Host");
     const std::string number = std::string(":").append(std::to_string(port));
-    const bool is_ours = host == "127.0.0.1" + number || host == "localhost" + number;
+    const bool has_number = host.ends_with(number);
+    const std::string name = has_number ? host.substr(0, host.size() - number.size()) : host;
+    const bool is_class = !tokens.follower.empty();
+    const bool is_ours = has_number && (name == "127.0.0.1" || name == "localhost" ||
+                                        (is_class && is_address(name)));
     const bool is_foreign =
         request.has_header("Origin") && request.get_header_value("Origin") != "http://" + host;
-    if (is_ours && !is_foreign && is_same(request.get_param_value("token"), token))
+    const std::string token = request.get_param_value("token");
+    const bool may_drive = is_same(token, tokens.lecturer);
+    const bool may_follow =
+        is_class && is_same(token, tokens.follower) && is_for_followers(request.path);
+    if (is_ours && !is_foreign && (may_drive || may_follow))
         return httplib::Server::HandlerResponse::Unhandled;
     response.status = 403;
     response.set_content("frsh-demo: use the address that frsh-demo serve has printed\n",
@@ -192,14 +228,56 @@ httplib::Server::HandlerResponse guard(const httplib::Request& request, httplib:
     return httplib::Server::HandlerResponse::Handled;
 }
 
+// Returns a number of the query, or 0.
+std::size_t number_of(const httplib::Request& request, const char* name) {
+    return std::strtoul(request.get_param_value(name).c_str(), nullptr, 10);
+}
+
+// Serves the page and its two files, with the role that the token gives.
+void serve_page(httplib::Server& server, const Tokens& tokens, Language language) {
+    server.Get("/", [&tokens, language](const httplib::Request& request, auto& response) {
+        const std::string token = request.get_param_value("token");
+        response.set_content(with_values(web_file("page.html"), token, language,
+                                         is_same(token, tokens.lecturer) ? "drive" : "follow"),
+                             "text/html; charset=utf-8");
+    });
+    server.Get("/page.js", [](const auto&, auto& response) {
+        response.set_content(web_file("page.js"), "text/javascript; charset=utf-8");
+    });
+    server.Get("/page.css", [](const auto&, auto& response) {
+        response.set_content(kStyle + web_file("page.css"), "text/css; charset=utf-8");
+    });
+}
+
+// Returns an address of this machine that others in the room can reach; loopback if there is none.
+std::string own_address() {
+    std::string found = "127.0.0.1";
+    ifaddrs* all = nullptr;
+    if (::getifaddrs(&all) != 0) return found;
+    for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+        if ((one->ifa_flags & IFF_LOOPBACK) != 0 || (one->ifa_flags & IFF_UP) == 0) continue;
+        std::array<char, INET_ADDRSTRLEN> text{};
+        const auto* const address = reinterpret_cast<const sockaddr_in*>(one->ifa_addr);
+        ::inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size());
+        found = text.data();
+        break;
+    }
+    ::freeifaddrs(all);
+    return found;
+}
+
 }  // namespace
 
-int serve(Language language) {
-    const std::string token = new_token();
+int serve(Language language, Audience audience, Size size) {
+    const bool is_class = audience == Audience::Class;
+    const Tokens tokens{new_token(), is_class ? new_token() : std::string()};
+    ClassRoom room;
     httplib::Server server;
     std::atomic<int> count{0};
-    const int port = server.bind_to_any_port("127.0.0.1");
-    if (port <= 0) throw UserError("serve: no port on 127.0.0.1 can be had");
+    const std::string host = is_class ? "0.0.0.0" : "127.0.0.1";
+    const int port = server.bind_to_any_port(host);
+    if (port <= 0) throw UserError("serve: no free port on " + host + "; end another server");
     server.set_default_headers(
         {{"Content-Security-Policy",
           "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -207,18 +285,10 @@ int serve(Language language) {
          {"X-Content-Type-Options", "nosniff"},
          {"Referrer-Policy", "no-referrer"},
          {"Cache-Control", "no-store"}});
-    server.set_pre_routing_handler(
-        [&](const auto& request, auto& response) { return guard(request, response, token, port); });
-    server.Get("/", [&](const auto&, auto& response) {
-        response.set_content(with_values(web_file("page.html"), token, language),
-                             "text/html; charset=utf-8");
+    server.set_pre_routing_handler([&](const auto& request, auto& response) {
+        return guard(request, response, tokens, port);
     });
-    server.Get("/page.js", [&](const auto&, auto& response) {
-        response.set_content(web_file("page.js"), "text/javascript; charset=utf-8");
-    });
-    server.Get("/page.css", [&](const auto&, auto& response) {
-        response.set_content(kStyle + web_file("page.css"), "text/css; charset=utf-8");
-    });
+    serve_page(server, tokens, language);
     server.Get("/request", [&](const httplib::Request& request, auto& response) {
         std::string text = request.method + " " + request.path + " HTTP/1.1\n";
         for (const auto& [name, value] : request.headers) {
@@ -229,10 +299,21 @@ int serve(Language language) {
         response.set_content(text, "text/plain; charset=utf-8");
     });
     server.Get("/events", [&](const auto& request, auto& response) {
-        answer_events(request, response, count);
+        answer_events(request, response, count, room);
     });
-    write_all(STDOUT_FILENO,
-              "http://127.0.0.1:" + std::to_string(port) + "/?token=" + token + "\n");
+    server.Get("/follow", [&](const httplib::Request& request, auto& response) {
+        response.set_content(room.state(number_of(request, "run"), number_of(request, "since")),
+                             "application/json");
+    });
+    server.Get("/open", [&](const httplib::Request& request, auto& response) {
+        room.open(number_of(request, "count"));
+        response.set_content("{}", "application/json");
+    });
+    const std::string place = ":" + std::to_string(port) + "/?token=";
+    const std::string present = size == Size::Projector ? "&present=1" : "";
+    std::string lines = "http://127.0.0.1" + place + tokens.lecturer + present + "\n";
+    if (is_class) lines += "http://" + own_address() + place + tokens.follower + "\n";
+    write_all(STDOUT_FILENO, lines);
     return server.listen_after_bind() ? 0 : 1;
 }
 

@@ -12,6 +12,11 @@ namespace frsh::demo {
 
 // Prints the address and serves until a signal ends the process. Throws UserError if this program
 // was built without cpp-httplib.
-int serve(Language language);
+enum class Audience { Self, Class };
+enum class Size { Screen, Projector };
+
+// With Audience::Class the port is open to the network. A second address, for the class, follows
+// the lecturer and starts nothing.
+int serve(Language language, Audience audience, Size size);
 
 }  // namespace frsh::demo

@@ -5,6 +5,7 @@ const at = (id) => document.getElementById(id);
 const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures",
   "framings", "notes", "wireshark"];
 let language = document.documentElement.lang;
+const following = document.body.dataset.role === "follow";
 let stream = null, trial = null, timer = 0, right = 0, asked = 0;
 
 function translate() {
@@ -24,11 +25,17 @@ function show(target, html) {
   return part;
 }
 
+// The lecturer's answers open the results on all pages of the class.
+function open(count) {
+  if (document.body.dataset.role === "drive") fetch(address("/open", { count }));
+}
+
 // What follows a question goes into a folded part, which opens when the question is answered.
 function ask(target, html) {
   const question = show(target, html).firstElementChild;
   const result = document.createElement("div");
   result.hidden = true;
+  result.className = "result";
   target.append(result);
   for (const button of question.querySelectorAll("button"))
     button.addEventListener("click", () => {
@@ -42,7 +49,8 @@ function ask(target, html) {
       asked += 1;
       at("score").textContent = right + " / " + asked;
       question.querySelector(".why").hidden = false;
-      result.hidden = false;
+      result.hidden = following;
+      open(asked);
       result.tabIndex = -1;
       result.focus({ preventScroll: true });
     });
@@ -111,8 +119,45 @@ at("language").addEventListener("click", () => {
 at("sandbox").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(attempt, 60); });
 at("sandbox").addEventListener("submit", (event) => event.preventDefault());
 at("copy").addEventListener("click", () => navigator.clipboard.writeText(at("command").textContent));
+
+// Polls what the lecturer runs, and shows it as far as it is opened.
+async function follow() {
+  const answer = await fetch(address("/follow", { run: followed.run, since: followed.since }));
+  const state = await answer.json();
+  const target = at("lesson");
+  if (state.run !== followed.run) {
+    Object.assign(followed, { run: state.run, since: 0, place: target });
+    target.replaceChildren();
+  }
+  for (const { kind, html } of state.lines)
+    if (kind === "question") followed.place = ask(followed.place, html);
+    else show(followed.place, html);
+  followed.since += state.lines.length;
+  [...target.querySelectorAll(".result")].forEach((one, index) => {
+    one.hidden = index >= state.opened;
+    if (!one.hidden) one.previousElementSibling.querySelector(".why").hidden = false;
+  });
+}
+const followed = { run: 0, since: 0, place: at("lesson") };
+
+// On a projector the arrow keys go from part to part.
+function turn(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 }[event.key];
+  if (!step || event.target.closest("input, select, button")) return;
+  const parts = [...document.querySelectorAll("h1, h2, .ask")].filter((one) => one.offsetParent);
+  const tops = parts.map((one) => one.getBoundingClientRect().top);
+  const next = step > 0 ? tops.findIndex((top) => top > 60) : tops.findLastIndex((top) => top < 0);
+  if (next < 0) return;
+  event.preventDefault();
+  window.scrollBy({ top: tops[next] - 30 });
+}
+if (new URLSearchParams(location.search).has("present")) {
+  document.documentElement.classList.add("present");
+  document.addEventListener("keydown", turn);
+}
 translate();
-attempt();
+if (following) setInterval(() => follow().catch(() => {}), 700);
+else attempt();
 fetch(address("/request", {})).then(async (answer) => {
   const body = await answer.text();
   at("request").textContent = body.replace(/token=[0-9a-f]+/g, "token=…") + "\\r\\n\n\nHTTP/1.1 200 OK\n" +
