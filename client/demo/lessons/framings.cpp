@@ -59,21 +59,21 @@ Messages decode_cut(const FramingKind& kind, const Connection& connection, std::
     return messages;
 }
 
-struct Tried {
+struct CutResult {
     std::size_t bytes = 0;
     std::size_t cuts = 0;
     std::size_t same = 0;     // Cuts after which the same messages came out as without a cut.
     std::size_t correct = 0;  // How many of the four came out right, at the worst cut.
 };
 
-Tried try_every_cut(const FramingKind& kind) {
+CutResult try_every_cut(const FramingKind& kind) {
     std::string stream;
     for (const std::string& message : the_four())
         stream += encoded(kind, message);
     const Connection connection = quiet_connection();
     const int on = 1;
     ::setsockopt(connection.client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Tried tried{stream.size(), 0, 0, the_four().size()};
+    CutResult tried{stream.size(), 0, 0, the_four().size()};
     const Messages uncut = decode_cut(kind, connection, stream, stream.size());
     for (std::size_t cut = 1; cut < stream.size(); ++cut) {
         const Messages got = decode_cut(kind, connection, stream, cut);
@@ -177,9 +177,9 @@ void compare(Story& story) {
                   {"cuts", "切口"},
                   {"right", "正确"},
                   {"price", "代价"}};
-    std::vector<Tried> all;
+    std::vector<CutResult> all;
     for (const FramingKind& kind : framing_kinds()) {
-        const Tried tried = try_every_cut(kind);
+        const CutResult tried = try_every_cut(kind);
         all.push_back(tried);
         const long added = static_cast<long>(tried.bytes) - static_cast<long>(data_bytes());
         table.rows.push_back({kind.name, plain(std::to_string(added)),
@@ -187,10 +187,10 @@ void compare(Story& story) {
                               plain(std::to_string(tried.correct) + "/4"), kind.price});
     }
     story.tell(table);
-    const bool survive =
-        std::all_of(all.begin(), all.end(), [](const Tried& one) { return one.same == one.cuts; });
-    const bool rest =
-        std::all_of(all.begin() + 1, all.end(), [](const Tried& one) { return one.correct == 4; });
+    const bool survive = std::all_of(all.begin(), all.end(),
+                                     [](const CutResult& one) { return one.same == one.cuts; });
+    const bool rest = std::all_of(all.begin() + 1, all.end(),
+                                  [](const CutResult& one) { return one.correct == 4; });
     story.claim(survive,
                 {"Each of the seven gave the same messages at every cut: a decoder that keeps what "
                  "it has and waits for the rest survives any cut.",

@@ -72,7 +72,7 @@ void answers_stick(Story& story) {
         {"The \"answer\" to echo hello begins with {0}, the tail of seq's, and has no hello in "
          "it.",
          "echo hello 的“结果”以 {0} 开头，那是 seq 的尾巴，里面根本没有 hello。"},
-        quoted(tail, 12));
+        demo::quoted(tail, 12));
 }
 
 // Returns what one recv(1024) gave for each of five commands. A paced client reads after the server
@@ -104,7 +104,8 @@ std::vector<std::string> take_five_answers(Pace pace) {
 std::string end_of(const std::string& answer) {
     return answer.empty()
                ? ""
-               : quoted(answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 6)), 14);
+               : demo::quoted(
+                     answer.substr(answer.size() - std::min<std::size_t>(answer.size(), 6)), 14);
 }
 
 void later_answers(Story& story) {

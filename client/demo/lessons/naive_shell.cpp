@@ -36,7 +36,8 @@ Turn serve_once(Actor& server, const Fd& connection) {
     Turn turn;
     turn.command = server.recv(connection, 1024).bytes;
     turn.ran = run_command(turn.command);
-    server.tell("sh -c " + quoted(turn.command), std::to_string(turn.ran.output.size()) + " bytes");
+    server.tell("sh -c " + demo::quoted(turn.command),
+                std::to_string(turn.ran.output.size()) + " bytes");
     server.send(connection, turn.ran.output);
     return turn;
 }

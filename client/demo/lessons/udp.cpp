@@ -32,7 +32,7 @@ ssize_t send_to(Actor& actor, const Fd& fd, std::uint16_t port, std::string_view
     const ssize_t put = ::sendto(fd.get(), bytes.data(), bytes.size(), 0,
                                  reinterpret_cast<const sockaddr*>(&to), sizeof to);
     const int error = errno;
-    actor.tell("sendto(" + std::to_string(fd.get()) + ", " + quoted(bytes, 12) + ", " +
+    actor.tell("sendto(" + std::to_string(fd.get()) + ", " + demo::quoted(bytes, 12) + ", " +
                    std::to_string(bytes.size()) + ")",
                put == -1 ? "-1 " + error_name(error) : std::to_string(put), note);
     if (put == -1 && error != EMSGSIZE) throw SysError("sendto 127.0.0.1", error);
