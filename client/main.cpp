@@ -5,6 +5,7 @@
 #include "client/connection/tls_login.hpp"
 #include "client/forward/stdio_forward.hpp"
 #include "client/holder/shared_link.hpp"
+#include "client/holder/ssh_control.hpp"
 #include "client/modes/batch.hpp"
 #include "client/modes/failure.hpp"
 #include "client/modes/kept_runs.hpp"
@@ -80,6 +81,17 @@ int run(int argc, char** argv, frsh::Fd& log_file) {
         if (options->print_config) {
             frsh::write_all(STDOUT_FILENO, frsh::describe_config(*options));
             return 0;
+        }
+        if (!options->control_command.empty()) return frsh::control_link(*options);
+        if (frsh::has_control_path(options->settings) && frsh::is_host(options->target)) {
+            if (options->no_command) {
+                if (const auto code = frsh::run_master(*options)) return *code;
+            } else {
+                frsh::hand_over_forwards(*options);
+            }
+        } else if (options->no_command && options->settings.control_master.value_or(false) &&
+                   options->settings.forwards.empty()) {
+            throw frsh::UserError("-M: no ControlPath; give one with -S PATH");
         }
         return run_mode(*options, streams);
     } catch (const frsh::Interrupted& interrupted) {

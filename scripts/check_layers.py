@@ -25,12 +25,12 @@ LAYERS = {
     "server/kept": ["common/", "server/kept", "server/run", "server/audit", "server/handoff"],
     "server/run": ["common/", "server/run"],
     "server": ["common/", "server/"],
-    # main -> modes -> {forward, holder} -> connection -> run -> {cli, io}
+    # main -> modes -> holder -> forward -> connection -> run -> {cli, io}
     "client/forward": ["common/", "client/forward", "client/connection", "client/run",
                        "client/cli", "client/io"],
     "client/modes": ["common/", "client/modes", "client/forward", "client/holder", "client/connection", "client/run", "client/cli",
                      "client/io"],
-    "client/holder": ["common/", "client/holder", "client/connection", "client/run", "client/cli",
+    "client/holder": ["common/", "client/holder", "client/forward", "client/connection", "client/run", "client/cli",
                       "client/io"],
     "client/connection": ["common/", "client/connection", "client/run", "client/cli", "client/io"],
     "client/run": ["common/", "client/run", "client/cli", "client/io"],

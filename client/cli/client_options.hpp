@@ -76,12 +76,12 @@ struct ClientOptions {
     int hop_report = -1;                // The pipe for HopReporter; -1: none.
 
     // The options of ssh.
-    bool print_config = false;   // -G: only print the resolved settings.
-    bool subsystem = false;      // -s: `words` is the name of a subsystem.
-    bool no_command = false;     // -N: log in, run nothing, and stay.
-    bool background = false;     // -f: leave the terminal after the login.
-    bool wants_sharing = false;  // -M: others are to use this connection, which none can.
-    bool is_called_ssh = false;  // The program's name is ssh; its rules apply where they differ.
+    bool print_config = false;    // -G: only print the resolved settings.
+    bool subsystem = false;       // -s: `words` is the name of a subsystem.
+    bool no_command = false;      // -N: log in, run nothing, and stay.
+    bool background = false;      // -f: leave the terminal after the login.
+    std::string control_command;  // -O: only send this request to the link holder.
+    bool is_called_ssh = false;   // The program's name is ssh; its rules apply where they differ.
     std::optional<std::string> local_command;  // Run here after the login; with its tokens.
     std::vector<std::string> send_env;
     std::vector<std::string> set_env;

@@ -62,6 +62,10 @@ struct ConnectionSettings {
     std::optional<bool> clear_forwardings;        // Use no forwarding of any source.
     // How long a link holder keeps the connection for further commands; 0: not shared.
     std::optional<std::chrono::milliseconds> share;
+    // ControlPath: where the link holder is found; "none". It replaces `share`.
+    std::optional<std::string> control_path;
+    std::optional<bool> control_master;                   // Start the link holder if none is there.
+    std::optional<std::chrono::seconds> control_persist;  // As `share`; 0: not beyond its use.
 
     std::optional<AddressFamily> family;
     std::optional<std::string> bind_address;   // The local address to connect from.
@@ -102,6 +106,9 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.gateway_ports...);
     visit(settings.clear_forwardings...);
     visit(settings.share...);
+    visit(settings.control_path...);
+    visit(settings.control_master...);
+    visit(settings.control_persist...);
     visit(settings.family...);
     visit(settings.bind_address...);
     visit(settings.proxy_command...);
@@ -116,6 +123,14 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.host_key_alias...);
     visit(settings.user_known_hosts...);
     visit(settings.global_known_hosts...);
+}
+
+// ControlPersist=yes: a link holder that ends only on request.
+inline constexpr std::chrono::hours kShareForEver{24 * 365 * 10};
+
+// Returns true if ControlPath names a place.
+[[nodiscard]] inline bool has_control_path(const ConnectionSettings& settings) {
+    return settings.control_path && *settings.control_path != "none";
 }
 
 // Sets each member of `settings` that has no value to the value it has in `more`. A list is

@@ -129,6 +129,25 @@ std::optional<std::string> contradiction_of_kept(const ClientOptions& options) {
     return std::nullopt;
 }
 
+// Returns a conflict of -O, -M or ControlPath.
+std::optional<std::string> contradiction_of_control(const ClientOptions& options) {
+    const ConnectionSettings& settings = options.settings;
+    const std::string& command = options.control_command;
+    if (!command.empty()) {
+        const char* const other = first_said({{options.batch, "--batch"},
+                                              {options.request.has_value(), "a kept run"},
+                                              {options.json, "--json"},
+                                              {options.status_fd >= 0, "--status-fd"},
+                                              {options.trust, "--trust"}});
+        if (other != nullptr) return "-O: not with " + std::string(other);
+        const bool is_about_ports = command == "forward" || command == "cancel";
+        if (is_about_ports && settings.forwards.empty()) {
+            return "-O " + command + ": goes with -L or -D";
+        }
+    }
+    return std::nullopt;
+}
+
 // Returns a conflict of -L or -D: they need a command of this client, or -N.
 std::optional<std::string> contradiction_of_forwards(const ClientOptions& options) {
     if (options.settings.forwards.empty()) return std::nullopt;
@@ -161,6 +180,7 @@ std::optional<std::string> find_option_conflict(const ClientOptions& options) {
         const char* const found = other != nullptr ? other : first_of_a_command(options);
         if (found != nullptr) return std::string("--link: not with ") + found;
     }
+    if (auto why = contradiction_of_control(options)) return why;
     if (auto why = contradiction_of_forwards(options)) return why;
     if (auto why = contradiction_of_request(options)) return why;
     if (auto why = contradiction_of_kept(options)) return why;

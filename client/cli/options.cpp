@@ -53,6 +53,8 @@ constexpr const char* kShort =
     "  -J HOST,...        Go through the frshd of these hosts; sshd:HOST: through its sshd;\n"
     "                     -J none: directly\n"
     "  -L SPEC, -D SPEC   Forward a port or a socket of this side; a SOCKS proxy on this side\n"
+    "  -M, -S PATH        Keep the login for other commands, which find it by this path\n"
+    "  -O check|exit|...  Send a request to it: also stop, forward, cancel\n"
     "  -g                 Forwarded ports without an address listen on all addresses\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
@@ -275,7 +277,7 @@ void apply(SshOptions said, ClientOptions& options) {
     options.subsystem = said.subsystem;
     options.no_command = said.no_command;
     options.background = said.background;
-    options.wants_sharing = said.wants_sharing.value_or(false);
+    options.control_command = std::move(said.control_command);
     if (said.permits_local_command.value_or(false)) {
         options.local_command = std::move(said.local_command);
     }
@@ -290,6 +292,7 @@ void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.on_disconnect && !may_outlast) {
         options.settings.on_disconnect = OnDisconnect{};
     }
+    if (!options.control_command.empty()) return;
     // ssh starts a login shell on a terminal where frsh opens its prompt.
     const bool is_login =
         options.words.empty() && !options.no_command && !options.request && !options.link_frames;

@@ -67,9 +67,6 @@ class AnswerReader {
         if (answer_.options.background) {
             note("forkafterauthentication", "only the option -f is obeyed", true);
         }
-        if (answer_.options.wants_sharing.value_or(false)) {
-            note("controlmaster", "no connection is shared", false);
-        }
         // A jump host of ssh's configuration has an sshd, and perhaps a frshd, too.
         if (auto& jump = answer_.options.settings.jump) jump->may_be_sshd = true;
         return std::move(answer_);
@@ -162,6 +159,15 @@ void apply_ssh_answer(SshAnswer answer, ClientOptions& options) {
             "ssh_config: " + note.keyword + ": not acted on (" + note.why + ")";
         note.matters ? log::notice(text) : log::info(text);
     }
+    if (!options.is_called_ssh) {
+        if (said.settings.control_master.value_or(false)) {
+            log::info("ssh_config: ControlMaster: not acted on (--share and -S are)");
+        }
+        said.settings.control_master.reset();
+        said.settings.control_path.reset();
+    }
+    if (said.settings.control_path)
+        *said.settings.control_path = as_literal(*said.settings.control_path);
     fill_in(options.settings, said.settings);
     if (said.escape && options.escape == usual.escape) options.escape = *said.escape;
     if (said.stdin_null.value_or(false)) options.stdin_null = true;

@@ -13,7 +13,7 @@ constexpr std::string_view kWithoutEffect =
     " addkeystoagent afstokenpassing canonicaldomains canonicalizefallbacklocal"
     " canonicalizemaxdots canonicalizepermittedcnames casignaturealgorithms"
     " challengeresponseauthentication channeltimeout checkhostip cipher ciphers compression"
-    " compressionlevel controlpath controlpersist dsaauthentication enableescapecommandline"
+    " compressionlevel dsaauthentication enableescapecommandline"
     " enablesshkeysign fallbacktorsh fingerprinthash forwardx11timeout"
     " globalknownhostsfile2 gssapiauthentication gssapiclientidentity"
     " gssapikexalgorithms gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity"

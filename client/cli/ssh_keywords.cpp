@@ -8,6 +8,7 @@
 #include "common/keys/host_pattern.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -267,10 +268,24 @@ Why proxy_jump(SshKeywords& keywords, const Value& value) {
     return "";
 }
 
+// "yes" and "auto" differ for ssh only if a master is there already: here both use that one.
 Why control_master(SshKeywords& keywords, const Value& value) {
+    constexpr Choice<bool> kChoices[] = {
+        {"yes", true}, {"true", true}, {"auto", true}, {"no", false}, {"false", false}};
     const std::string word = to_lower(value.words[0]);
-    const bool is_off = word == "no" || word == "false";
-    return set_first(keywords.options.wants_sharing, std::optional(!is_off), value);
+    if (word == "ask" || word == "autoask") return complain(word, "is not supported");
+    return set_first(keywords.options.settings.control_master, choose(kChoices, word), value);
+}
+
+Why control_persist(SshKeywords& keywords, const Value& value) {
+    auto& persist = keywords.options.settings.control_persist;
+    if (const auto is_on = parse_ssh_flag(value.words[0])) {
+        const std::chrono::seconds time = *is_on ? kShareForEver : std::chrono::hours(0);
+        return set_first(persist, std::optional(time), value);
+    }
+    auto time = parse_ssh_time(value.words[0]);
+    if (time == std::chrono::seconds(0)) time = kShareForEver;
+    return set_first(persist, time, value);
 }
 
 // A configuration may refuse a host, with the reason as the value.
@@ -301,6 +316,8 @@ constexpr Keyword kKeywords[] = {
     {"connectionattempts", count<&ConnectionSettings::connection_attempts>},
     {"connecttimeout", duration<&ConnectionSettings::connect_timeout>},
     {"controlmaster", control_master},
+    {"controlpath", text<&ConnectionSettings::control_path>},
+    {"controlpersist", control_persist},
     {"dynamicforward", forward<ForwardSpec::Kind::Dynamic>},
     {"escapechar", escape_char},
     {"exitonforwardfailure", flag<&ConnectionSettings::exit_on_forward_failure>},

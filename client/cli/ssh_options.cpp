@@ -118,6 +118,7 @@ Verdict refuse_forwarding(Scan& scan, const std::string&) {
 }
 
 constexpr char kAddressKey[] = "BindAddress";
+constexpr char kControlPathKey[] = "ControlPath";
 constexpr char kEscapeKey[] = "EscapeChar";
 constexpr char kJumpKey[] = "ProxyJump";
 constexpr char kPortKey[] = "Port";
@@ -128,12 +129,30 @@ Verdict set_jump(Scan& scan, const std::string& value) {
     return set_key<kJumpKey>(scan, value);
 }
 
+Verdict become_master(Scan& scan, const std::string&) {
+    if (scan.options.settings.control_master) {
+        return "-MM: a shared connection cannot ask before each use";
+    }
+    scan.options.settings.control_master = true;
+    return std::nullopt;
+}
+
+Verdict set_control_command(Scan& scan, const std::string& value) {
+    constexpr std::string_view kCommands[] = {"check", "forward", "exit", "stop", "cancel"};
+    if (!scan.options.control_command.empty()) return "Multiplexing command already specified";
+    if (value == "proxy") return "-O: 'proxy' is not supported";
+    if (std::find(std::begin(kCommands), std::end(kCommands), value) == std::end(kCommands)) {
+        return "Invalid multiplex command.";
+    }
+    scan.options.control_command = value;
+    return std::nullopt;
+}
+
 constexpr char kOld[] = "-1: there is no such protocol any more";
 constexpr char kAgent[] = "-A: agent forwarding is not supported";
 constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
 constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
 constexpr char kGss[] = "-K: GSSAPI is not supported";
-constexpr char kControl[] = "-O: no connection is shared, so there is none to control";
 constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
 constexpr char kRemote[] = "-R: forwarding from the server is not supported";
 constexpr char kTunnel[] = "-w: tunnel devices are not supported";
@@ -161,13 +180,15 @@ constexpr ShortOption kShortOptions[] = {
     {'J', kValue, set_jump},
     {'l', kValue, set_key<kUserKey>},
     {'L', kValue, forward<ForwardSpec::Kind::Local>},
-    {'M', kFlag, set_to<&SshOptions::wants_sharing, true>},
+    {'M', kFlag, become_master},
     {'n', kFlag, set_flag<&SshOptions::stdin_null>},
     {'N', kFlag, set_flag<&SshOptions::no_command>},
     {'o', kValue, set_keyword},
+    {'O', kValue, set_control_command},
     {'p', kValue, set_key<kPortKey>},
     {'q', kFlag, set_to<&SshOptions::log_level, log::Level::Quiet>},
     {'s', kFlag, set_flag<&SshOptions::subsystem>},
+    {'S', kValue, set_key<kControlPathKey>},
     {'t', kFlag, want_terminal},
     {'T', kFlag, set_to<&SshOptions::tty, Tty::Never>},
     {'v', kFlag, more_verbose},
@@ -179,7 +200,6 @@ constexpr ShortOption kShortOptions[] = {
     {'C', kFlag, accept},
     {'k', kFlag, accept},
     {'m', kValue, accept},
-    {'S', kValue, accept},
     {'x', kFlag, accept},
     {'y', kFlag, accept},
     // Refused: the user relies on their effect.
@@ -188,7 +208,6 @@ constexpr ShortOption kShortOptions[] = {
     {'B', kValue, refuse<kInterface>},
     {'I', kValue, refuse<kToken>},
     {'K', kFlag, refuse<kGss>},
-    {'O', kValue, refuse<kControl>},
     {'Q', kValue, refuse<kQuery>},
     {'R', kValue, refuse_forwarding<kRemote>},
     {'w', kValue, refuse_forwarding<kTunnel>},

@@ -44,7 +44,7 @@ struct SshOptions {
     std::optional<std::string> remote_command;
     std::optional<std::string> local_command;   // LocalCommand, with its tokens.
     std::optional<bool> permits_local_command;  // PermitLocalCommand
-    std::optional<bool> wants_sharing;          // -M or ControlMaster
+    std::string control_command;                // -O: a request to the link holder.
     std::vector<std::string> send_env;          // Patterns; a dash in front excludes variables.
     std::vector<std::string> set_env;           // "NAME=VALUE"
 

@@ -83,13 +83,13 @@ std::string name_of(const ForwardSpec& spec) {
     return spec.kind == ForwardSpec::Kind::Local ? "-L" : "-D";
 }
 
-void announce(const ForwardSpec& spec, unsigned port) {
+}  // namespace
+
+void announce_port(const ForwardSpec& spec, unsigned port) {
     std::string text = "Allocated port " + std::to_string(port) + " for ";
     text += spec.to.empty() ? "dynamic forward" : "local forward to " + destination_text(spec.to);
     log::error(escape_controls(text));
 }
-
-}  // namespace
 
 Forwards::Forwards(EventLoop& loop, const ClientOptions& options) : loop_(loop), options_(options) {
     if (options.settings.forwards.empty()) return;
@@ -109,8 +109,8 @@ Forwards::~Forwards() {
 
 void Forwards::bind(const ForwardSpec& spec) {
     try {
-        if (spec.path.empty()) return bind_tcp(spec);
-        listeners_.push_back({spec, listen_unix(spec.path)});
+        const unsigned port = listen(spec);
+        if (spec.path.empty() && spec.port == 0) announce_port(spec, port);
     } catch (const std::exception& error) {
         const std::string why = name_of(spec) + ": " + error.what();
         if (options_.settings.exit_on_forward_failure.value_or(false)) throw UserError(why);
@@ -118,21 +118,45 @@ void Forwards::bind(const ForwardSpec& spec) {
     }
 }
 
-void Forwards::bind_tcp(const ForwardSpec& spec) {
+unsigned Forwards::listen(const ForwardSpec& spec) {
+    if (!spec.path.empty()) {
+        listeners_.push_back({spec, listen_unix(spec.path)});
+        return 0;
+    }
     std::vector<Fd> sockets = listen_to_all(spec, options_.settings.gateway_ports.value_or(false));
-    if (spec.port == 0) announce(spec, local_address(sockets.front().get()).port());
+    const unsigned port = local_address(sockets.front().get()).port();
     for (Fd& socket : sockets)
         listeners_.push_back({spec, std::move(socket)});
+    return port;
 }
 
 void Forwards::start(ServerConnection& server) {
     server_ = &server;
+    for (Listener& listener : listeners_)
+        watch(listener);
+}
+
+void Forwards::watch(Listener& listener) {
+    listener.watch = loop_.watch(
+        "forward: new connections", listener.socket.get(),
+        [this] { return may_accept() ? short{POLLIN} : short{0}; },
+        [this, &listener](short) { accept(listener); });
+}
+
+unsigned Forwards::add(const ForwardSpec& spec) {
+    allow_many_descriptors();
+    const unsigned port = listen(spec);
     for (Listener& listener : listeners_) {
-        listener.watch = loop_.watch(
-            "forward: new connections", listener.socket.get(),
-            [this] { return may_accept() ? short{POLLIN} : short{0}; },
-            [this, &listener](short) { accept(listener); });
+        if (!listener.watch) watch(listener);
     }
+    return port;
+}
+
+bool Forwards::remove(const ForwardSpec& spec) {
+    const std::size_t removed =
+        listeners_.remove_if([&](const Listener& listener) { return listener.spec == spec; });
+    if (removed != 0 && !spec.path.empty()) (void)::unlink(spec.path.c_str());
+    return removed != 0;
 }
 
 bool Forwards::may_accept() const {
@@ -157,8 +181,8 @@ void Forwards::accept(const Listener& listener) {
 }
 
 void Forwards::progress() {
-    if (server_ == nullptr || is_empty()) return;
-    if (server_->is_known_to_lack("connect")) {
+    if (server_ == nullptr || (is_empty() && is_idle())) return;
+    if (!is_empty() && server_->is_known_to_lack("connect")) {
         throw StageError("server", name_of(listeners_.front().spec) +
                                        ": this server makes no connections for its clients");
     }

@@ -16,6 +16,9 @@
 
 namespace frsh {
 
+// Logs the port that the kernel chose for a forwarding with port 0.
+void announce_port(const ForwardSpec& spec, unsigned port);
+
 class Forwards {
   public:
     // Binds all of `options`. If one cannot be bound, throws UserError, or logs it if
@@ -27,6 +30,11 @@ class Forwards {
 
     // Accepts connections from now on, while `server` is up. This object must outlive `server`.
     void start(ServerConnection& server);
+    // Binds one more, and accepts its connections too. Returns the port; 0 for a unix socket.
+    // Throws UserError or SysError.
+    unsigned add(const ForwardSpec& spec);
+    // Listens no more for this one; its connections go on. Returns false if there is none.
+    bool remove(const ForwardSpec& spec);
     // Passes ends on and removes connections that are over. Call it after each turn of the loop.
     // Throws StageError if the server makes no connections for its clients.
     void progress();
@@ -44,7 +52,9 @@ class Forwards {
     };
 
     void bind(const ForwardSpec& spec);
-    void bind_tcp(const ForwardSpec& spec);
+    // Returns the port; 0 for a unix socket.
+    unsigned listen(const ForwardSpec& spec);
+    void watch(Listener& listener);
     [[nodiscard]] bool may_accept() const;
     void accept(const Listener& listener);
 

@@ -1,5 +1,6 @@
 #include "client/holder/link_holder.hpp"
 
+#include "client/cli/forward_spec.hpp"
 #include "common/base/error.hpp"
 #include "common/base/version.hpp"
 #include "common/net/socket.hpp"
@@ -10,6 +11,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <exception>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -25,6 +27,8 @@ using namespace std::chrono_literals;
 
 // After the connection is lost for good, borrowers may read the reason for this long.
 constexpr auto kLastWords = 2s;
+// A holder that no client has used yet stays this long.
+constexpr auto kFirstUse = 10s;
 
 }  // namespace
 
@@ -120,16 +124,20 @@ class LinkHolder::Borrower : private Link::Handler {
     bool has_gone_ = false;
 };
 
-LinkHolder::LinkHolder(EventLoop& loop, ServerConnection& server, LinkPlace place, Fd file,
-                       Fd listening, std::chrono::milliseconds idle_time)
+LinkHolder::LinkHolder(EventLoop& loop, ServerConnection& server, Forwards& forwards,
+                       LinkPlace place, Sockets sockets, std::chrono::milliseconds idle_time)
     : loop_(loop),
       server_(server),
+      forwards_(forwards),
       place_(std::move(place)),
-      file_(std::move(file)),
-      listening_(std::move(listening)),
+      file_(std::move(sockets.file)),
+      listening_(std::move(sockets.listening)),
       idle_time_(idle_time),
       idle_since_(EventLoop::Clock::now()),
-      signals_({SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP}) {
+      signals_({SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP}),
+      door_(loop, std::move(sockets.door),
+            [this](std::string_view request) { return answer(request); }) {
+    forwards_.start(server_);
     written_.name = place_.name;
     written_.key = place_.key;
     written_.since = static_cast<std::int64_t>(::time(nullptr));
@@ -149,26 +157,76 @@ LinkHolder::LinkHolder(EventLoop& loop, ServerConnection& server, LinkPlace plac
 LinkHolder::~LinkHolder() = default;
 
 void LinkHolder::run() {
-    std::optional<EventLoop::Time> lost_at;
     while (state_ != State::Over) {
         for (const auto& borrower : borrowers_)
             borrower->link().flush();
         server_.turn(next_deadline());
         const auto now = EventLoop::Clock::now();
         remove_finished(now);
-        if (server_.is_down() && !lost_at) {
-            close();
-            lost_at = now;
-        }
-        const bool is_idle = borrowers_.empty();
-        if (!is_idle) idle_since_ = now;
-        if (is_idle && now - idle_since_ >= idle_time_) close();
-        if (state_ == State::Closing && is_idle) state_ = State::Over;
-        if (lost_at && now - *lost_at >= kLastWords) state_ = State::Over;
+        watch_for_an_end(now);
         write_changes();
     }
     borrowers_.clear();
     server_.finish(EventLoop::Clock::now() + kLastWords);
+}
+
+void LinkHolder::watch_for_an_end(EventLoop::Time now) {
+    if (state_ == State::Leaving) {
+        server_.leave("HUP");
+        state_ = State::Over;
+        return;
+    }
+    if (server_.is_down() && lost_at_ == EventLoop::kNever) {
+        close();
+        lost_at_ = now;
+    }
+    if (is_used()) idle_since_ = now;
+    if (!is_used() && now - idle_since_ >= idle_limit()) close();
+    if (state_ == State::Closing && borrowers_.empty() && forwards_.is_idle()) {
+        door_.dismiss();
+        state_ = State::Over;
+    }
+    if (lost_at_ != EventLoop::kNever && now - lost_at_ >= kLastWords) state_ = State::Over;
+}
+
+bool LinkHolder::is_used() const {
+    return !borrowers_.empty() || !forwards_.is_idle() || door_.has_staying_guest();
+}
+
+// The client that started this holder uses it soon.
+std::chrono::milliseconds LinkHolder::idle_limit() const {
+    return has_been_used_ ? idle_time_ : std::max<std::chrono::milliseconds>(idle_time_, kFirstUse);
+}
+
+std::string LinkHolder::answer(std::string_view request) {
+    if (state_ != State::Open) return "no the link is being closed";
+    if (request == "check" || request == "stay") return "ok";
+    if (request == "stop" || request == "exit") {
+        close();
+        if (request == "exit") state_ = State::Leaving;
+        return "ok";
+    }
+    try {
+        return change_forwards(request);
+    } catch (const std::exception& error) {
+        return std::string("no ") + error.what();
+    }
+}
+
+// "forward L 8080:db:80", "cancel L 8080:db:80".
+std::string LinkHolder::change_forwards(std::string_view request) {
+    const std::size_t blank = std::min(request.find(' '), request.size());
+    const std::string_view verb = request.substr(0, blank);
+    request.remove_prefix(std::min(blank + 1, request.size()));
+    const auto parsed = parse_forward(request);
+    if (const auto* const why = std::get_if<std::string>(&parsed)) return "no " + *why;
+    const auto& spec = std::get<ForwardSpec>(parsed);
+    if (verb == "cancel") return forwards_.remove(spec) ? "ok" : "no there is no such forwarding";
+    if (verb != "forward") return "no unknown request";
+    if (server_.is_known_to_lack("connect")) {
+        return "no this server makes no connections for its clients";
+    }
+    return "ok " + std::to_string(forwards_.add(spec));
 }
 
 void LinkHolder::accept_borrowers() {
@@ -184,6 +242,7 @@ void LinkHolder::accept_borrowers() {
         // of the connection before a hello, and connects by itself.
         if (runs() >= kMaxChannels || !server_.is_up()) continue;
         if (peer_uid(socket->get()) != ::geteuid()) continue;
+        has_been_used_ = true;
         borrowers_.push_back(std::make_unique<Borrower>(loop_, server_, std::move(*socket)));
     }
 }
@@ -192,8 +251,9 @@ void LinkHolder::close() {
     if (state_ != State::Open) return;
     state_ = State::Closing;
     listen_watch_.reset();
-    ::unlink(place_.socket().c_str());
-    ::unlink(place_.file().c_str());
+    remove_control(place_);
+    remove_stale(place_.path);
+    door_.close();
     listening_.close();
     file_.close();
 }
@@ -204,6 +264,9 @@ void LinkHolder::remove_finished(EventLoop::Time now) {
         borrowed_ += borrower->take_begun();
     }
     std::erase_if(borrowers_, [](const auto& borrower) { return borrower->is_over(); });
+    forwards_.progress();
+    if (door_.has_staying_guest()) has_been_used_ = true;
+    door_.remove_finished();
 }
 
 std::size_t LinkHolder::runs() const {
@@ -215,7 +278,8 @@ std::size_t LinkHolder::runs() const {
 
 EventLoop::Time LinkHolder::next_deadline() const {
     EventLoop::Time next = EventLoop::kNever;
-    if (borrowers_.empty()) next = idle_since_ + idle_time_;
+    if (!is_used()) next = idle_since_ + idle_limit();
+    if (state_ == State::Leaving) next = idle_since_;
     if (server_.is_down()) next = std::min(next, EventLoop::Clock::now() + 100ms);
     for (const auto& borrower : borrowers_)
         next = std::min(next, borrower->next_deadline());

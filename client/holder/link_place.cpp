@@ -1,12 +1,17 @@
 #include "client/holder/link_place.hpp"
 
 #include "client/cli/connection_settings.hpp"
+#include "client/cli/ssh_names.hpp"
 #include "client/cli/target.hpp"
 #include "common/base/brackets.hpp"
 #include "common/base/error.hpp"
+#include "common/base/text.hpp"
 #include "common/base/version.hpp"
+#include "common/net/socket.hpp"
+#include "common/sys/event_loop.hpp"
 #include "common/sys/user.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -38,6 +43,25 @@ std::uint64_t hash_of(std::string_view text) {
         hash *= 0x100000001b3;
     }
     return hash;
+}
+
+std::string hex_hash(std::string_view text) {
+    std::array<char, 17> name{};
+    (void)std::snprintf(name.data(), name.size(), "%016llx",
+                        static_cast<unsigned long long>(hash_of(text)));
+    return name.data();
+}
+
+// Returns true for a unix socket on which no process listens.
+bool is_dead_socket(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == -1 || !S_ISSOCK(info.st_mode)) return false;
+    try {
+        (void)connect_unix(path, {EventLoop::Clock::now()});
+        return false;
+    } catch (const SysError& error) {
+        return error.code().value() == ECONNREFUSED;
+    }
 }
 
 std::string as_text(const std::string& value) {
@@ -102,20 +126,101 @@ bool is_same_file(int fd, const std::string& path) {
 
 }  // namespace
 
-LinkPlace place_of_link(const ClientOptions& options) {
+namespace {
+
+// Resets what does not distinguish two logins.
+ConnectionSettings settings_of_login(const ClientOptions& options) {
     ConnectionSettings settings = options.settings;
     settings.share.reset();
+    settings.control_path.reset();
+    settings.control_master.reset();
+    settings.control_persist.reset();
+    settings.connect_timeout.reset();
+    settings.connection_attempts.reset();
+    settings.forwards.clear();
+    settings.exit_on_forward_failure.reset();
+    settings.gateway_ports.reset();
+    settings.clear_forwardings.reset();
+    return settings;
+}
+
+// Returns the absolute path of ControlPath. The folder may be named in several ways.
+std::string resolve_control(const ClientOptions& options, const std::string& name_of_login) {
+    const Target target = resolve_target(options);
+    SshTokens tokens = tokens_of(target);
+    tokens.emplace_back('C', hex_hash(name_of_login));
+    const std::string& text = *options.settings.control_path;
+    const auto expanded = expand_tokens(text, tokens);
+    if (!expanded)
+        throw UserError("ControlPath: '" + escape_controls(text) + "': has an unknown %-token");
+    const std::filesystem::path path = expand_home(*expanded);
+    std::error_code error;
+    const auto folder = std::filesystem::weakly_canonical(
+        std::filesystem::absolute(path, error).parent_path(), error);
+    return error ? path.string() : (folder / path.filename()).string();
+}
+
+}  // namespace
+
+LinkPlace place_of_link(const ClientOptions& options) {
+    ConnectionSettings settings = settings_of_login(options);
+    if (!settings.user) settings.user = current_user().name;
     const HostPort where = place_of(options.target, settings);
     LinkPlace place;
     place.name = in_brackets(where.host) + ":" + std::to_string(where.port);
     place.key = describe_program() + "\n" + home_folder() + "\n" + place.name + "\n" +
                 (options.plaintext ? "plaintext\n" : "tls\n");
     visit_fields([&](const auto& value) { place.key += as_text(value) + "\n"; }, settings);
-    std::array<char, 17> name{};
-    (void)std::snprintf(name.data(), name.size(), "%016llx",
-                        static_cast<unsigned long long>(hash_of(place.key)));
-    place.path = links_folder() + "/" + name.data();
+    if (has_control_path(options.settings)) {
+        place.control = resolve_control(options, *settings.user + "@" + place.name);
+    }
+    // One ControlPath has one holder, whatever the link.
+    const std::string& hashed = place.control.empty() ? place.key : place.control;
+    place.path = links_folder() + "/" + hex_hash(hashed);
     return place;
+}
+
+bool may_use(const std::string& held, const LinkPlace& wanted) {
+    if (wanted.control.empty()) return held == wanted.key;
+    const auto theirs = split(held, '\n');
+    const auto ours = split(wanted.key, '\n');
+    return std::equal(
+        ours.begin(), ours.end(), theirs.begin(), theirs.end(),
+        [](std::string_view one, std::string_view other) { return one.empty() || one == other; });
+}
+
+std::optional<std::string> find_control(const std::string& control) {
+    std::error_code error;
+    const std::string target = std::filesystem::read_symlink(control, error).string();
+    constexpr std::string_view kEnding = ".sock";
+    if (error || !target.ends_with(kEnding)) return std::nullopt;
+    return target.substr(0, target.size() - kEnding.size());
+}
+
+void put_control(const LinkPlace& place) {
+    if (place.control.empty()) return;
+    for (int attempt = 1;; ++attempt) {
+        if (::symlink(place.socket().c_str(), place.control.c_str()) == 0) return;
+        if (errno != EEXIST) throw SysError("ControlPath " + place.control);
+        // This process has the lock on the place, so a link to it was left by a dead holder.
+        const auto found = find_control(place.control);
+        const bool is_stale = found ? *found == place.path || owner_of_link(*found) == 0
+                                    : is_dead_socket(place.control);
+        if (!is_stale || attempt > 3) {
+            throw UserError("ControlSocket " + escape_controls(place.control) + " already exists");
+        }
+        (void)::unlink(place.control.c_str());
+    }
+}
+
+void remove_control(const LinkPlace& place) {
+    if (place.control.empty() || find_control(place.control) != place.path) return;
+    (void)::unlink(place.control.c_str());
+}
+
+void remove_stale(const std::string& path) {
+    for (const char* const ending : {".sock", ".ctl", ".link"})
+        ::unlink((path + ending).c_str());
 }
 
 void make_links_folder() {

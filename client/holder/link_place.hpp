@@ -22,8 +22,12 @@ struct LinkPlace {
     std::string name;  // "host:port", for a list.
     std::string key;   // Lines of text: everything that must be equal to share a link.
     std::string path;  // The socket's, without ".sock".
+    // ControlPath: a symbolic link to the socket, which the holder makes and removes. Empty: none.
+    std::string control = {};
 
     [[nodiscard]] std::string socket() const { return path + ".sock"; }
+    // Takes requests about the link itself; see control_door.hpp.
+    [[nodiscard]] std::string door() const { return path + ".ctl"; }
     [[nodiscard]] std::string file() const { return path + ".link"; }
 };
 
@@ -38,6 +42,20 @@ struct LinkState {
 
 // Returns the place for these options. Makes no folder. Throws UserError for a malformed target.
 [[nodiscard]] LinkPlace place_of_link(const ClientOptions& options);
+// Returns true if a client with the key `wanted` may use a link with the key `held`. With a
+// ControlPath, a setting that the client does not name is that of the link.
+[[nodiscard]] bool may_use(const std::string& held, const LinkPlace& wanted);
+
+// Returns the path of the link to which the ControlPath leads, as LinkPlace::path; nothing if it
+// is no symbolic link to a holder's socket.
+[[nodiscard]] std::optional<std::string> find_control(const std::string& control);
+// Makes `place.control` lead to the place, in the place of a symbolic link or socket without a
+// holder. Throws UserError if something else is there, SysError if it cannot be made.
+void put_control(const LinkPlace& place);
+// Removes it if it leads to the place.
+void remove_control(const LinkPlace& place);
+// Removes what a holder that was killed has left.
+void remove_stale(const std::string& path);
 // Makes the folder of all links (0700). Throws SysError or UserError.
 void make_links_folder();
 // Returns the paths of all links, as LinkPlace::path.

@@ -3,6 +3,7 @@
 #include "client/cli/connection_settings.hpp"
 #include "client/connection/connect.hpp"
 #include "client/connection/stage_error.hpp"
+#include "client/forward/forwards.hpp"
 #include "client/holder/link_holder.hpp"
 #include "client/holder/link_place.hpp"
 #include "common/base/error.hpp"
@@ -65,15 +66,17 @@ bool has_answer(int socket, EventLoop::Time deadline) {
 // Returns a connection to a holder that has answered in this instant.
 std::optional<Connection> borrow(const LinkPlace& place) {
     const auto deadline = EventLoop::Clock::now() + kAnswerTime;
-    auto socket = reach(place.socket());
+    const auto path = place.control.empty() ? place.path : find_control(place.control);
+    if (!path) return std::nullopt;
+    auto socket = reach(*path + ".sock");
     if (!socket) return std::nullopt;
-    const auto state = read_state(place.path);
-    if (!state || state->key != place.key || peer_uid(socket->get()) != ::geteuid()) {
+    const auto state = read_state(*path);
+    if (!state || !may_use(state->key, place) || peer_uid(socket->get()) != ::geteuid()) {
         return std::nullopt;
     }
     if (!has_answer(socket->get(), deadline)) return std::nullopt;
     Connection connection;
-    connection.holder = owner_of_link(place.path);
+    connection.holder = owner_of_link(*path);
     connection.transport = std::make_unique<FdTransport>(std::move(*socket));
     return connection;
 }
@@ -97,13 +100,34 @@ void report(int way, std::string_view text) {
     }
 }
 
+// The file of ControlPath, for as long as the holder lives.
+struct ControlFile {
+    explicit ControlFile(const LinkPlace& link) : place(link) { put_control(link); }
+    ~ControlFile() { remove_control(place); }
+    ControlFile(const ControlFile&) = delete;
+    ControlFile& operator=(const ControlFile&) = delete;
+
+    const LinkPlace& place;
+};
+
+std::chrono::milliseconds time_of_sharing(const ClientOptions& options) {
+    const ConnectionSettings& settings = options.settings;
+    if (!has_control_path(settings)) return *settings.share;
+    // A master without a command, in the background, waits for further clients.
+    const bool is_only_master = options.no_command && options.background;
+    return settings.control_persist.value_or(is_only_master ? kShareForEver : 0h);
+}
+
 // The holder's process, from fork(2) to its end.
 void hold(ClientOptions options, const LinkPlace& place, Fd way) {
     auto file = lock_link(place);
     if (!file) return;  // Another holder is there, or begins.
+    const ControlFile control(place);
+    options.settings.forwards.clear();  // Clients send them through the control door.
     if (!options.settings.alive_interval) options.settings.alive_interval = kAliveInterval;
     options.wire.clear();
     EventLoop loop;
+    Forwards forwards(loop, options);
     ServerConnection server(loop, connect_to(options));
     server.outlast({OnDisconnect::Kind::Grace, kDefaultGracePeriod});
     while (!server.server() && !server.is_down())
@@ -115,10 +139,10 @@ void hold(ClientOptions options, const LinkPlace& place, Fd way) {
             server.problem().empty() ? "the server closed the connection" : server.problem();
         throw StageError(stage, why, refusal ? refusal->retry_after : std::nullopt);
     }
-    Fd listening = listen_unix(place.socket());
+    LinkHolder::Sockets sockets{std::move(*file), listen_unix(place.socket()),
+                                listen_unix(place.door())};
     leave_the_client();
-    LinkHolder holder(loop, server, place, std::move(*file), std::move(listening),
-                      *options.settings.share);
+    LinkHolder holder(loop, server, forwards, place, std::move(sockets), time_of_sharing(options));
     report(way.get(), "+");
     way.close();
     holder.run();
@@ -136,13 +160,14 @@ void hold(ClientOptions options, const LinkPlace& place, Fd way) {
         report(kept, "-" + error.stage() + "\n" + (retry ? std::to_string(*retry) : "") + "\n" +
                          error.what());
     } catch (const std::exception& error) {
-        report(kept, std::string("-connect\n\n") + error.what());
+        // Only a ControlPath that cannot be made; connecting throws errors with a stage.
+        report(kept, std::string("!") + error.what());
     }
     ::_exit(0);
 }
 
-// Starts a holder and waits for the end of its login. Returns false if another holder is there.
-// Throws what the holder's connecting threw.
+}  // namespace
+
 bool start_holder(const ClientOptions& options, const LinkPlace& place) {
     make_links_folder();
     Pipe answer = make_pipe();
@@ -162,12 +187,15 @@ bool start_holder(const ClientOptions& options, const LinkPlace& place) {
     }
     if (text == "I") throw Interrupted();
     if (text.empty()) return false;
+    if (text[0] == '!') throw UserError(text.substr(1));
     const auto stage_end = text.find('\n');
     const auto retry_end = text.find('\n', stage_end + 1);
     const std::string retry = text.substr(stage_end + 1, retry_end - stage_end - 1);
     throw StageError(text.substr(1, stage_end - 1), text.substr(retry_end + 1),
                      retry.empty() ? std::nullopt : std::optional(std::stoull(retry)));
 }
+
+namespace {
 
 // Returns the age as "12s", "3m" or "2h".
 std::string age_text(std::int64_t seconds) {
@@ -176,26 +204,27 @@ std::string age_text(std::int64_t seconds) {
     return std::to_string(seconds / 3600) + "h";
 }
 
-// Removes what a holder that was killed has left.
-void remove_stale(const std::string& path) {
-    ::unlink((path + ".sock").c_str());
-    ::unlink((path + ".link").c_str());
-}
-
 }  // namespace
 
 bool may_share(const ClientOptions& options) {
     const auto& share = options.settings.share;
-    return share && share->count() > 0 && is_host(options.target) && !options.request &&
-           !options.detach && !options.soft_timeout && !is_kept(options) &&
-           options.shell_name.empty() && !options.one_shell && !options.local_command &&
-           !options.no_command && options.wire.empty();
+    const bool wants_it = has_control_path(options.settings) || (share && share->count() > 0);
+    return wants_it && is_host(options.target) && !options.request && !options.detach &&
+           !options.soft_timeout && !is_kept(options) && options.shell_name.empty() &&
+           !options.one_shell && !options.local_command && !options.no_command &&
+           options.settings.forwards.empty() && options.wire.empty();
+}
+
+bool may_start_holder(const ClientOptions& options) {
+    const ConnectionSettings& settings = options.settings;
+    return !has_control_path(settings) || settings.control_master.value_or(false);
 }
 
 Connection connect_or_share(const ClientOptions& options) {
     if (!may_share(options)) return connect_to(options);
     const LinkPlace place = place_of_link(options);
     if (auto found = borrow(place)) return std::move(*found);
+    if (!may_start_holder(options)) return connect_to(options);
     bool has_started = false;
     try {
         has_started = start_holder(options, place);

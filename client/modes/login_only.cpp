@@ -41,13 +41,6 @@ int run_without_command(const ClientOptions& options) {
         server.turn();
         forwards.progress();
         if (!options.background || is_background || !server.server()) continue;
-        if (options.wants_sharing) {
-            // No other client can use this connection, so a process that keeps it is of no use.
-            log::info("-M: connections are not shared; the login works, and none is kept");
-            server.link().send(msg::Bye{});
-            server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
-            return 0;
-        }
         leave_terminal();
         is_background = true;
     }

@@ -45,7 +45,9 @@ class Options(ToolCase):
                       "Permission denied (publickey)")
         self.refused(self.frsh("-oNoSuchKey=1", "h"), "NoSuchKey", "Bad configuration option")
         self.refused(self.frsh("-R", "1:h:2", "h"), "-R: forwarding from the server is not supported")
-        self.refused(self.frsh("-S", "path", "-O", "check", "h"), "-O: ")
+        result = self.frsh("-S", "/no/path", "-O", "check", "h")
+        self.assertEqual((255, "Control socket connect(/no/path): No such file or directory\n"),
+                         (result.code, result.err))
 
     def test_the_probe_of_ansible_is_accepted(self):
         result = self.run_tool("ssh", "-o", "ControlPersist")

@@ -118,15 +118,6 @@ class CalledSsh(ToolCase):
         result = self.run_tool("ssh", "-oPermitLocalCommand=yes", "-oLocalCommand=echo %Q", "127.0.0.1", "true")
         self.assertIn("LocalCommand", result.err)
 
-    def test_a_master_that_cannot_share_does_not_stay(self):
-        for words in (["-M"], ["-oControlMaster=yes"], ["-oControlMaster=auto"]):
-            process = self.popen("ssh", "-f", "-N", *words, "-S", self.path("socket"), "-p", self.port, "127.0.0.1")
-            # A process in the background would keep both pipes open.
-            out, err = process.communicate(timeout=20)
-            self.assertEqual((process.returncode, out, err), (0, b"", b""), words)
-        result = self.run_tool("ssh", "-fNM", "-p", "1", "127.0.0.1")
-        self.assertEqual(result.code, 255, result)
-
     def test_an_unsafe_name_reaches_no_shell(self):
         """A shell gets names from `Match exec` (ssh -G), ProxyCommand and LocalCommand."""
         os.makedirs(self.path(".ssh"))

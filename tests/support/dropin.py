@@ -4,9 +4,11 @@
 name, others call `ssh`. Client and server belong to one user, so that no set-up is needed.
 """
 
+import glob
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import unittest
@@ -54,6 +56,21 @@ class ToolCase(TlsCase):
         cls.env = environment(
             cls.server.runtime, HOME=cls.server.home, LANG="C.UTF-8",
             PATH=cls.bin + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.end_holders()  # A server waits for its sessions, and so for a master that persists.
+        super().tearDownClass()
+
+    @classmethod
+    def end_holders(cls):
+        for link in glob.glob(os.path.join(cls.env["XDG_RUNTIME_DIR"], "frsh/links/*.link")):
+            inode = os.stat(link).st_ino
+            with open("/proc/locks") as locks:
+                pids = [line.split()[4] for line in locks if f":{inode} " in line]
+            for pid in pids:
+                os.kill(int(pid), signal.SIGKILL)
+            os.unlink(link)
 
     def setUp(self):
         self.work = make_folder(self.folder, self.id().rsplit(".", 1)[1])

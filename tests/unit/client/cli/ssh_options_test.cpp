@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 #include <vector>
+#include <chrono>
 
 #include <doctest/doctest.h>
 
@@ -281,6 +282,19 @@ TEST_CASE("ssh options: options without a noticeable effect are accepted") {
         CHECK(good({option, "value", "host", "cmd"}).words == Strings{"cmd"});
     }
     CHECK(good({"-M", "-S", "s", "host", "exit"}).words == Strings{"exit"});
+    CHECK(good({"-M", "-S", "s", "host"}).settings.control_path == "s");
+    CHECK(good({"-M", "host"}).settings.control_master == true);
+    CHECK(good({"-O", "check", "host"}).control_command == "check");
+    const auto persist = [](const char* value) {
+        const std::string line = std::string("ControlPersist=") + value;
+        return good({"-o", line.c_str(), "host"}).settings.control_persist;
+    };
+    CHECK(persist("1m30s") == std::chrono::seconds(90));
+    CHECK(persist("no") == std::chrono::seconds(0));
+    CHECK(persist("0") == frsh::kShareForEver);
+    CHECK(persist("yes") == frsh::kShareForEver);
+    CHECK(!refusal({"-o", "ControlMaster=ask", "host"}).empty());
+    CHECK(!refusal({"-O", "nonsense", "host"}).empty());
     for (const char* const line : {"ControlMaster=auto",
                                    "ControlPath=\"/a b/%C\"",
                                    "ControlPersist=60s",
@@ -348,7 +362,7 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
                                                      {"-J", "a;b"},
                                                      {"-w", "0:0"},
                                                      {"-W", "h:1"},
-                                                     {"-O", "check"},
+                                                     {"-O", "proxy"},
                                                      {"-I", "lib"},
                                                      {"-B", "eth0"},
                                                      {"-Q", "cipher"}}) {
