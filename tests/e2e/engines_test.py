@@ -85,6 +85,43 @@ class Recipes(ToolCase):
                                "echo here")
         self.assertIn("127.0.0.1: here\n", result.out, result)
 
+class Clush(ToolCase):
+    """The worker of ClusterShell."""
+
+    tools = ("clush",)
+
+    def clush(self, *words, env=None):
+        known = {"PYTHONPATH": os.path.join(CLIENT, "clush"), "FRSH": f"frsh -p {self.port}"}
+        return self.run_tool("clush", "-R", "frsh_clush", *words, env={**known, **(env or {})})
+
+    def test_a_worker_runs_the_command_on_each_host(self):
+        result = self.clush("-S", "-w", "127.0.0.1", "echo $((6*7)); echo err >&2; exit 3")
+        self.assertEqual((3, "127.0.0.1: 42\n"), (result.code, result.out), result)
+        self.assertIn("127.0.0.1: err\n", result.err)
+        result = self.clush("-S", "-w", "localhost-typo.invalid", "true")
+        self.assertEqual(255, result.code)
+        self.assertIn("localhost-typo.invalid", result.err)
+
+    def test_f4_a_repeated_call_begins_only_what_never_began(self):
+        count = self.path("count")
+        command = f"echo x >>{count}; echo out; exit 4"
+        for _ in range(2):
+            result = self.clush("-S", "-w", "127.0.0.1", command, env={"FRSH_RUN_ID": "job7"})
+            self.assertEqual((4, "127.0.0.1: out\n"), (result.code, result.out), result)
+        # By another name the server is another host, which has not run it.
+        result = self.clush("-o", "-oStrictHostKeyChecking=no", "-S", "-w", "127.0.0.1,localhost", command,
+                            env={"FRSH_RUN_ID": "job7"})
+        self.assertEqual(4, result.code, result)
+        self.assertEqual(["127.0.0.1: out", "localhost: out"], sorted(result.out.splitlines()))
+        self.assertEqual(b"x\nx\n", self.read("count"))
+
+    def test_a_worker_copies_files(self):
+        self.write("file", os.urandom(100_000))
+        result = self.clush("-o", f"-P {self.port}", "-w", "127.0.0.1", "--copy", "file", "--dest",
+                            self.path("copy"))
+        self.assertEqual(0, result.code, result)
+        self.assertEqual(self.read("file"), self.read("copy"))
+
 
 if __name__ == "__main__":
     main()
