@@ -1,4 +1,4 @@
-# `cpack -G DEB`: two packages, frsh (the client and its teacher) and frshd (the server).
+# `cpack -G DEB`: frsh (the client and its teacher), frshd (the server) and python3-frsh.
 set(CPACK_PACKAGE_NAME frsh)
 set(CPACK_PACKAGE_VENDOR frsh)
 set(FRSH_MAINTAINER "The frsh authors <frsh@frsh.invalid>" CACHE STRING "Maintainer of packages")
@@ -18,7 +18,7 @@ set(CPACK_COMPONENT_CONFIGURATION_GROUP server)
 
 # Only packages have these files.
 configure_file(${CMAKE_CURRENT_LIST_DIR}/package/changelog.in ${CMAKE_BINARY_DIR}/changelog @ONLY)
-foreach(package client:frsh server:frshd)
+foreach(package client:frsh server:frshd python:python3-frsh)
     string(REPLACE ":" ";" package ${package})
     list(GET package 0 component)
     list(GET package 1 name)
@@ -56,6 +56,17 @@ set(CPACK_COMPONENT_CLIENT_DESCRIPTION
  Runs commands on another machine and hands back exactly what they did: every
  byte of stdout and stderr, apart, counted and checksummed, and one record of
  how the run ended.")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-frsh)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "frsh, python3:any (>= 3.9)")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "clustershell")
+set(CPACK_COMPONENT_PYTHON_DESCRIPTION
+    "framed remote shell (Python package)
+ Runs commands on another machine through frsh, from asyncio or plain code, and
+ returns exactly what they did. Has a server of the Model Context Protocol and
+ a worker for ClusterShell.")
 set(CPACK_DEBIAN_SERVER_PACKAGE_NAME frshd)
 # frshd loads libpam itself, so that dpkg-shlibdeps does not see it.
 set(CPACK_DEBIAN_SERVER_PACKAGE_DEPENDS "adduser, libpam0g, libpam-runtime, libpam-modules")
@@ -68,6 +79,9 @@ set(CPACK_COMPONENT_SERVER_DESCRIPTION
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(package_scripts ${CMAKE_CURRENT_LIST_DIR}/package)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/client/package/prerm)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA
+    ${CMAKE_SOURCE_DIR}/client/python/package/postinst
+    ${CMAKE_SOURCE_DIR}/client/python/package/prerm)
 set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA ${package_scripts}/conffiles
     ${package_scripts}/postinst ${package_scripts}/prerm ${package_scripts}/postrm)
 include(CPack)

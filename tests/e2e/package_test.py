@@ -42,8 +42,23 @@ class Packages(unittest.TestCase):
                 found[path.removeprefix(".")] = mode
         return found
 
-    def test_the_build_makes_two_packages(self):
-        self.assertEqual(sorted(self.packages), ["frsh", "frshd"])
+    def test_the_build_makes_three_packages(self):
+        self.assertEqual(sorted(self.packages), ["frsh", "frshd", "python3-frsh"])
+
+    def test_the_python_package_can_be_imported_and_has_the_worker(self):
+        deb = self.packages["python3-frsh"]
+        self.assertEqual("all", self.ask("-f", deb, "Architecture").strip())
+        self.assertIn("frsh", self.ask("-f", deb, "Depends"))
+        files = self.files("python3-frsh")
+        here = "/usr/lib/python3/dist-packages"
+        for path in (f"{here}/frsh/__init__.py", f"{here}/frsh/mcp.py", f"{here}/frsh/py.typed",
+                     f"{here}/frsh_clush.py", "/usr/share/doc/python3-frsh/copyright"):
+            self.assertIn(path, files)
+        self.assertFalse([path for path in files if "__pycache__" in path])
+        folder = os.path.join(self.folder, "python")
+        subprocess.run(["dpkg-deb", "-x", deb, folder], check=True)
+        subprocess.run([sys.executable, "-c", "import frsh; frsh.Host"], check=True,
+                       env=dict(os.environ, PYTHONPATH=folder + here, PYTHONDONTWRITEBYTECODE="1"))
 
     def test_the_client_package_has_programs_pages_and_completions(self):
         files = self.files("frsh")
@@ -141,7 +156,7 @@ class Packages(unittest.TestCase):
                 dpkg -i /packages/*.deb >&2
                 getent passwd _frsh; frsh --version; frshd --version
                 systemctl is-enabled frshd frshd.socket || true
-                dpkg -P frsh frshd >&2
+                dpkg -P python3-frsh frsh frshd >&2
                 ls -d /etc/frsh /usr/bin/frsh* 2>&1 || true; getent passwd _frsh || echo nobody'
         """
         os.mkdir(os.path.join(self.folder, "over"))
