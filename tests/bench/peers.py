@@ -70,7 +70,22 @@ class User:
                                                      "extra_groups": []}
 
     def call(self, words, **more):
-        subprocess.run(words, env=self.env, check=True, **{**QUIET, **self.popen_as(), **more})
+        """Runs a command. Raises RuntimeError with one line that gives the reason."""
+        done = subprocess.run(words, env=self.env, check=False, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              **{**self.popen_as(), **more})
+        if done.returncode == 0:
+            return
+        lines = done.stderr.strip().splitlines() or ["exit code %d" % done.returncode]
+        reason = f"{os.path.basename(words[0])}: {lines[-1]}"
+        if "Permission denied" in reason and self.is_locked():
+            reason += f" (the account {self.name} is locked, and sshd refuses it: passwd -S)"
+        raise RuntimeError(reason)
+
+    def is_locked(self):
+        status = subprocess.run(["passwd", "-S", self.name], capture_output=True, text=True,
+                                check=False, stdin=subprocess.DEVNULL)
+        return status.stdout.split()[1:2] == ["L"]
 
     def write(self, path, text):
         full = pathlib.Path(self.home, path)
@@ -259,7 +274,7 @@ class Field:
 
     def stop(self):
         if self.shared_target:
-            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            with contextlib.suppress(OSError, RuntimeError):
                 self.user.call(self.shared_target)
         for process in reversed(self.processes):
             if process.poll() is not None:
