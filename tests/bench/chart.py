@@ -19,7 +19,7 @@ def figure(value):
 
 
 def draw(rows, machine):
-    """Returns the SVG of `rows`, which are as scripts/bench has them: name: (unit, {way: value})."""
+    """Returns the SVG of `rows`, as scripts/bench has them: {name: (unit, {way: value})}."""
     body, y = [], 44
     for row, (unit, found) in rows.items():
         values = {way: first(value) for way, value in found.items() if first(value)}
