@@ -10,7 +10,7 @@
 
 local frsh = Proto("frsh", "frsh, the framed remote shell")
 
-local MAX_HEADER = 65536
+local MAX_HEADER = 131072
 local MAX_PAYLOAD = 1048576
 local PORT = 7722
 
@@ -27,6 +27,11 @@ f.signal = ProtoField.string("frsh.signal", "Signal")
 f.code = ProtoField.uint32("frsh.code", "Exit code", base.DEC)
 f.ch = ProtoField.uint32("frsh.ch", "Channel", base.DEC)
 f.shell = ProtoField.uint32("frsh.shell", "Shell", base.DEC)
+f.listener = ProtoField.uint32("frsh.listener", "Listener", base.DEC)
+f.connection = ProtoField.uint64("frsh.connection", "Incoming connection", base.DEC)
+f.port = ProtoField.uint32("frsh.port", "Port", base.DEC)
+f.from = ProtoField.string("frsh.from", "Peer of the connection")
+f.problem = ProtoField.string("frsh.problem", "Why nothing listens")
 f.pid = ProtoField.uint32("frsh.pid", "Process", base.DEC)
 f.off = ProtoField.uint64("frsh.off", "Offset", base.DEC)
 f.time = ProtoField.uint64("frsh.t", "Time since the run began (us)", base.DEC)
@@ -191,6 +196,11 @@ local function show_frame(tvb, pinfo, tree, at, header_len, payload_len, header)
     add(branch, f.reason, head, header.reason)
     add(branch, f.message, head, header.message)
     add_number(branch, f.shell, head, header.shell)
+    add_number(branch, f.listener, head, header.listener)
+    add_long(branch, f.connection, head, header.connection)
+    add_number(branch, f.port, head, header.port)
+    add(branch, f.from, head, header.from)
+    add(branch, f.problem, head, header.problem)
     add_number(branch, f.pid, head, header.pid)
     add_long(branch, f.off, head, header.off)
     add_long(branch, f.time, head, header.t)

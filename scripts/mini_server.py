@@ -29,7 +29,7 @@ def exactly(sock, size):  # One recv is rarely one message: repeat until all is 
 
 def hear(sock):
     size, = struct.unpack(">I", exactly(sock, 4))
-    if size > 65536: sys.exit("a header above the limit")
+    if size > 131072: sys.exit("a header above the limit")
     header = json.loads(exactly(sock, size))
     if header.get("len", 0) > 1 << 20: sys.exit("a payload above the limit")
     return header, exactly(sock, header.get("len", 0))

@@ -164,6 +164,13 @@ bool take_socket(SessionStart& start, int helper = -1) {
 }
 
 // Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
+void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
+    rules.key_may_connect = key.may_connect();
+    rules.key_may_listen = key.may_listen();
+    if (!key.permit_open.empty()) rules.key_permit_open = key.permit_open;
+    if (!key.permit_listen.empty()) rules.key_permit_listen = key.permit_listen;
+}
+
 int serve_login(SessionStart start, const TlsContext& context, const ServerOptions& options,
                 const GateUser& gate_user) {
     AuditSender audit(start.audit_socket);
@@ -201,10 +208,7 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
         settings.launch.env.push_back(std::string(name).append("=").append(value));
     settings.launch.forced_command = login->grant.key.command;
     settings.launch.may_have_pty = login->grant.key.may_have_pty;
-    settings.launch.may_forward = login->grant.key.may_forward.value_or(true);
-    if (!login->grant.key.permit_open.empty()) {
-        settings.launch.permit_open = login->grant.key.permit_open;
-    }
+    take_rules_of_key(settings.launch.forward_rules, login->grant.key);
     return run_session(std::make_unique<FdTransport>(std::move(login->session)),
                        std::move(settings));
 }

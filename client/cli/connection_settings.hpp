@@ -59,6 +59,7 @@ struct ConnectionSettings {
     std::vector<std::string> forwards;            // "L 8080:db:80"; see parse_forward().
     std::optional<bool> exit_on_forward_failure;  // A port that cannot be bound ends the client.
     std::optional<bool> gateway_ports;            // Without an address, listen on all.
+    std::optional<bool> unlinks_sockets;          // Remove a socket file before listening there.
     std::optional<bool> clear_forwardings;        // Use no forwarding of any source.
     // How long a link holder keeps the connection for further commands; 0: not shared.
     std::optional<std::chrono::milliseconds> share;
@@ -104,6 +105,7 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.forwards...);
     visit(settings.exit_on_forward_failure...);
     visit(settings.gateway_ports...);
+    visit(settings.unlinks_sockets...);
     visit(settings.clear_forwardings...);
     visit(settings.share...);
     visit(settings.control_path...);

@@ -16,6 +16,10 @@ constexpr std::size_t kMaxPath = 107;   // Bytes of a unix socket's path; see un
 // A destination of two parts and a listening address of two.
 constexpr std::size_t kMaxParts = 4;
 
+// By the number of the kind.
+constexpr const char* kOptions[] = {"-L", "-D", "-R"};
+constexpr const char* kWords[] = {"local", "dynamic", "remote"};
+
 using Parts = std::vector<std::string>;
 using Parsed = std::variant<ForwardSpec, std::string>;
 
@@ -89,7 +93,23 @@ std::optional<std::string> take_listening(Parts& parts, ForwardSpec& spec) {
     return std::nullopt;
 }
 
+// Returns true for -R with only a place to listen on. ssh -G prints its missing destination as
+// "[socks]:0".
+bool is_remote_socks(Parts& parts) {
+    const std::size_t count = parts.size();
+    if (count >= 3 && parts[count - 2] == "socks" && parts[count - 1] == "0") {
+        parts.resize(count - 2);
+        return true;
+    }
+    return count == 1 || (count == 2 && !is_path(parts[0]) && !is_path(parts[1]) &&
+                          parse_number(parts[1], 0, 65535));
+}
+
 }  // namespace
+
+const char* option_of(ForwardSpec::Kind kind) {
+    return kOptions[static_cast<std::size_t>(kind)];
+}
 
 std::string destination_text(const std::vector<std::string>& to) {
     if (to.size() < 2) return to.empty() ? "" : to[0];
@@ -97,15 +117,16 @@ std::string destination_text(const std::vector<std::string>& to) {
 }
 
 Parsed parse_forward(ForwardSpec::Kind kind, std::string_view text) {
-    const bool is_local = kind == ForwardSpec::Kind::Local;
-    const std::string bad = std::string("Bad ") + (is_local ? "local" : "dynamic") +
+    const std::string bad = std::string("Bad ") + kWords[static_cast<std::size_t>(kind)] +
                             " forwarding specification " + quoted(text) + ": ";
     if (text.find('\0') != std::string_view::npos) return bad + "has a NUL byte";
     auto parts = split_parts(text);
     if (!parts) return bad + "its brackets or colons do not match";
     ForwardSpec spec;
     spec.kind = kind;
-    if (is_local) {
+    const bool is_socks = kind == ForwardSpec::Kind::Dynamic ||
+                          (kind == ForwardSpec::Kind::Remote && is_remote_socks(*parts));
+    if (!is_socks) {
         if (const auto why = take_destination(*parts, spec)) return bad + *why;
     }
     if (const auto why = take_listening(*parts, spec)) return bad + *why;
@@ -113,12 +134,15 @@ Parsed parse_forward(ForwardSpec::Kind kind, std::string_view text) {
 }
 
 Parsed parse_forward(std::string_view text) {
-    const bool is_local = text.starts_with("L ");
-    if (!is_local && !text.starts_with("D ")) {
-        return quoted(text) + " is not \"L [BIND:]PORT:HOST:HOSTPORT\" or \"D [BIND:]PORT\"";
+    for (const auto kind :
+         {ForwardSpec::Kind::Local, ForwardSpec::Kind::Dynamic, ForwardSpec::Kind::Remote}) {
+        if (text.starts_with(std::string{option_of(kind)[1], ' '})) {
+            return parse_forward(kind, trim_blanks(text.substr(2)));
+        }
     }
-    return parse_forward(is_local ? ForwardSpec::Kind::Local : ForwardSpec::Kind::Dynamic,
-                         trim_blanks(text.substr(2)));
+    return quoted(text) +
+           " is not \"L [BIND:]PORT:HOST:HOSTPORT\", \"R [BIND:]PORT:HOST:HOSTPORT\" or \"D "
+           "[BIND:]PORT\"";
 }
 
 std::optional<std::string> add_forward(std::vector<std::string>& forwards, ForwardSpec::Kind kind,
@@ -128,7 +152,7 @@ std::optional<std::string> add_forward(std::vector<std::string>& forwards, Forwa
         text.append(text.empty() ? "" : ":").append(part);
     const Parsed parsed = parse_forward(kind, text);
     if (const auto* const why = std::get_if<std::string>(&parsed)) return *why;
-    forwards.push_back((kind == ForwardSpec::Kind::Local ? "L " : "D ") + text);
+    forwards.push_back(std::string{option_of(kind)[1], ' '} + text);
     return std::nullopt;
 }
 

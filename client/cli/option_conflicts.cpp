@@ -148,7 +148,7 @@ std::optional<std::string> contradiction_of_control(const ClientOptions& options
     return std::nullopt;
 }
 
-// Returns a conflict of -L or -D: they need a command of this client, or -N.
+// Returns a conflict of -L, -D or -R: they need a command of this client, or -N.
 std::optional<std::string> contradiction_of_forwards(const ClientOptions& options) {
     if (options.settings.forwards.empty()) return std::nullopt;
     const char* const other = first_said({{options.batch, "--batch"},
@@ -157,8 +157,7 @@ std::optional<std::string> contradiction_of_forwards(const ClientOptions& option
                                           {options.soft_timeout.has_value(), "--soft-timeout"},
                                           {options.trust, "--trust"}});
     if (other == nullptr) return std::nullopt;
-    const bool is_local = options.settings.forwards[0].starts_with('L');
-    return std::string(is_local ? "-L" : "-D") + ": not with " + other;
+    return std::string{'-', options.settings.forwards[0][0]} + ": not with " + other;
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr std::string_view kWithoutEffect =
     " obscurekeystroketiming passwordauthentication permitremoteopen preferredauthentications"
     " protocol pubkeyacceptedalgorithms pubkeyacceptedkeytypes rekeylimit requiredrsasize"
     " rhostsauthentication rhostsrsaauthentication rsaauthentication securitykeyprovider"
-    " skeyauthentication streamlocalbindmask streamlocalbindunlink syslogfacility tag"
+    " skeyauthentication streamlocalbindmask syslogfacility tag"
     " tcpkeepalive tisauthentication tunneldevice updatehostkeys useblacklistedkeys"
     " useprivilegedport userknownhostsfile2 useroaming usersh verifyhostkeydns versionaddendum"
     " visualhostkey warnweakcrypto xauthlocation ";

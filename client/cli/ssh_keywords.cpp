@@ -298,11 +298,6 @@ Why forward(SshKeywords& keywords, const Value& value) {
     return add_forward(keywords.options.settings.forwards, Kind, value.words).value_or("");
 }
 
-Why remote_forward(SshKeywords& keywords, const Value&) {
-    keywords.forwarding = "-o RemoteForward: forwarding from the server is not supported";
-    return "";
-}
-
 Why refused(SshKeywords&, const Value&) {
     return "is not supported";
 }
@@ -346,7 +341,7 @@ constexpr Keyword kKeywords[] = {
     {"pubkeyauthentication", on_only},
     {"refuseconnection", refuse_connection},
     {"remotecommand", remote_command, true},
-    {"remoteforward", remote_forward},
+    {"remoteforward", forward<ForwardSpec::Kind::Remote>},
     {"requesttty", request_tty},
     {"sendenv", send_env},
     {"serveralivecountmax", count<&ConnectionSettings::alive_count>},
@@ -355,6 +350,7 @@ constexpr Keyword kKeywords[] = {
     {"setenv", set_env},
     {"setuptimeout", duration<&ConnectionSettings::connect_timeout>},
     {"stdinnull", flag<&SshOptions::stdin_null>},
+    {"streamlocalbindunlink", flag<&ConnectionSettings::unlinks_sockets>},
     {"stricthostkeychecking", strict_host_key},
     {"user", text<&ConnectionSettings::user>},
     {"userknownhostsfile", files<&ConnectionSettings::user_known_hosts>},

@@ -97,7 +97,7 @@ template <ForwardSpec::Kind Kind>
 Verdict forward(Scan& scan, const std::string& value) {
     const auto why = add_forward(scan.options.settings.forwards, Kind, {value});
     if (!why) return std::nullopt;
-    return (Kind == ForwardSpec::Kind::Local ? "-L: " : "-D: ") + *why;
+    return std::string(option_of(Kind)) + ": " + *why;
 }
 
 Verdict open_to_all(Scan& scan, const std::string&) {
@@ -154,7 +154,6 @@ constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
 constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
 constexpr char kGss[] = "-K: GSSAPI is not supported";
 constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
-constexpr char kRemote[] = "-R: forwarding from the server is not supported";
 constexpr char kTunnel[] = "-w: tunnel devices are not supported";
 constexpr char kStdio[] = "-W: port forwarding is not supported";
 constexpr char kX11[] = "-X: X11 forwarding is not supported";
@@ -187,6 +186,7 @@ constexpr ShortOption kShortOptions[] = {
     {'O', kValue, set_control_command},
     {'p', kValue, set_key<kPortKey>},
     {'q', kFlag, set_to<&SshOptions::log_level, log::Level::Quiet>},
+    {'R', kValue, forward<ForwardSpec::Kind::Remote>},
     {'s', kFlag, set_flag<&SshOptions::subsystem>},
     {'S', kValue, set_key<kControlPathKey>},
     {'t', kFlag, want_terminal},
@@ -209,7 +209,6 @@ constexpr ShortOption kShortOptions[] = {
     {'I', kValue, refuse<kToken>},
     {'K', kFlag, refuse<kGss>},
     {'Q', kValue, refuse<kQuery>},
-    {'R', kValue, refuse_forwarding<kRemote>},
     {'w', kValue, refuse_forwarding<kTunnel>},
     {'W', kValue, refuse<kStdio>},
     {'X', kFlag, refuse<kX11>},

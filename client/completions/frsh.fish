@@ -71,6 +71,7 @@ complete -c frsh -s O -x -a 'check exit stop forward cancel' -d 'request to the 
 complete -c frsh -s J -x -d 'jump hosts'
 complete -c frsh -s L -x -d 'forward a port or a socket'
 complete -c frsh -s D -x -d 'be a SOCKS proxy'
+complete -c frsh -s R -x -d 'forward a port or a socket of the server'
 complete -c frsh -s g -d 'forwarded ports listen on all addresses'
 complete -c frsh -l wire -r -F -d 'show every frame'
 complete -c frsh -s q -l quiet -d 'print nothing on stderr'

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -83,7 +84,13 @@ RemoteRun& ServerConnection::add(Request request, OutputSink& out, OutputSink& e
     const Channel channel = take_channel();
     request.channel = channel;
     const auto ask = is_attached() ? RemoteRun::Ask::Now : RemoteRun::Ask::Later;
-    auto run = std::make_unique<RemoteRun>(link_, std::move(request), out, err, ask);
+    std::unique_ptr<RemoteRun> run;
+    if constexpr (std::is_same_v<Request, msg::Open>) {
+        run = std::make_unique<RemoteRun>(link_, std::move(request), out, err, ask,
+                                          &forward_budgets_);
+    } else {
+        run = std::make_unique<RemoteRun>(link_, std::move(request), out, err, ask);
+    }
     if (is_down()) run->link_down(problem_);
     return *runs_.emplace(channel, std::move(run)).first->second;
 }

@@ -138,6 +138,7 @@ class ServerConnection : private Link::Handler {
     const std::string session_ = new_run_id();  // The client's name for its session on the server.
     std::chrono::milliseconds own_grace_period_{0};
     Link link_;
+    WindowBudgets forward_budgets_;
     std::map<Channel, std::unique_ptr<RemoteRun>> runs_;  // After the link, which they use.
     std::unique_ptr<PeerWatch> peer_watch_;
     std::unique_ptr<StoppedWatch> stopped_watch_;

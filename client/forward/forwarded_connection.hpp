@@ -1,17 +1,15 @@
-// ForwardedConnection carries one accepted connection through the server: what its program sends is
-// stdin of a run of mode `connect`, and stdout of that run goes back to the program.
+// ForwardedConnection is a connection that this client has accepted (-L, -D): the server connects
+// to its destination, and a run of mode `connect` carries its bytes.
 //
 //     Handshake ── the program has requested a destination (only -D) ──▶ Open
 //     Open      ── both directions have ended, or a side reset the connection ──▶ Over
 //     Handshake ── no SOCKS, or the program has left ──▶ Over
-//
-// A direction ends as TCP ends it. A reset here is a `cancel`, and a `lost` is a reset here.
 #pragma once
 
 #include "client/connection/server_connection.hpp"
+#include "client/forward/socket_pump.hpp"
 #include "client/forward/socks.hpp"
 #include "client/io/output_sink.hpp"
-#include "client/run/remote_run.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
@@ -20,6 +18,9 @@
 #include <vector>
 
 namespace frsh {
+
+// Returns what a failure says, without the destination that messages begin with.
+[[nodiscard]] std::string reason_of(const NotStarted& failure, const std::string& to);
 
 class ForwardedConnection {
   public:
@@ -32,35 +33,24 @@ class ForwardedConnection {
     ForwardedConnection& operator=(const ForwardedConnection&) = delete;
 
     // Passes the ends of the directions on. Call it after each turn of the loop.
-    void progress();
-    [[nodiscard]] bool is_over() const { return state_ == State::Over; }
+    void progress() { pump_.progress(); }
+    [[nodiscard]] bool is_over() const { return pump_.is_over(); }
     // Ends the connection with a reset.
-    void reset();
+    void reset() { pump_.reset(); }
 
   private:
-    enum class State { Handshake, Open, Over };
-
-    [[nodiscard]] short wanted() const;
     void on_readable();
     void on_handshake(std::string_view bytes);
-    void open(const std::vector<std::string>& to);
+    RemoteRun& open(const std::vector<std::string>& to);
     void send_answer(const std::string& bytes);
-    void conclude();
-    void report_failure(const NotStarted& failure);
-    void close();
+    void report_failure(const std::string& to, const NotStarted& failure);
 
     ServerConnection& server_;
-    Fd socket_;
     OnDisconnect on_disconnect_;
-    std::vector<std::string> to_;
     SocksRequest socks_;
-    State state_ = State::Handshake;
-    bool has_sent_all_ = false;      // The program has ended its direction.
-    bool has_received_all_ = false;  // The other direction was ended towards the program.
-    InheritedOutput out_;
     NullSink err_{0};
-    RemoteRun* run_ = nullptr;  // Owned by server_.
-    EventLoop::Watch watch_;
+    SocketPump pump_;
+    EventLoop::Watch watch_;  // In the state Handshake.
 };
 
 }  // namespace frsh

@@ -5,6 +5,7 @@
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/net/address.hpp"
+#include "common/net/listen_places.hpp"
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
 
@@ -23,7 +24,6 @@
 namespace frsh {
 namespace {
 
-constexpr int kPortAttempts = 10;
 // Enough for kMaxForwards connections and for what else the client has open.
 constexpr rlim_t kDescriptors = kMaxForwards + 256;
 
@@ -34,53 +34,9 @@ void allow_many_descriptors() {
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Returns false if no interface of this machine has the address, or the kernel lacks its family.
-bool is_local(Address address) {
-    const Fd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return socket.is_open() && ::bind(socket.get(), address.get(), address.size) == 0;
-}
-
-// Returns the addresses of both families that this machine has.
-std::vector<Address> pair_of(const char* v4, const char* v6, unsigned port) {
-    std::vector<Address> found;
-    for (const char* const host : {v4, v6}) {
-        if (!is_local(resolve({host, 0}, true).front())) continue;
-        found.push_back(resolve({host, port}, true).front());
-    }
-    return found;
-}
-
-std::vector<Address> addresses_of(const ForwardSpec& spec, bool is_gateway, unsigned port) {
-    const bool is_default = !spec.bind || *spec.bind == "localhost";
-    if (is_default && !(is_gateway && !spec.bind)) return pair_of("127.0.0.1", "::1", port);
-    if (!spec.bind || spec.bind->empty() || *spec.bind == "*") {
-        return pair_of("0.0.0.0", "::", port);
-    }
-    return resolve({*spec.bind, port}, true);
-}
-
 std::vector<Fd> listen_to_all(const ForwardSpec& spec, bool is_gateway) {
-    for (int attempt = 1;; ++attempt) {
-        std::vector<Fd> sockets;
-        unsigned port = spec.port;
-        try {
-            for (const Address& address : addresses_of(spec, is_gateway, spec.port)) {
-                // All addresses get the port that the kernel chose for the first one.
-                const HostPort place{address.host_text(), port};
-                sockets.push_back(listen_tcp(resolve(place, true).front()));
-                port = local_address(sockets.back().get()).port();
-            }
-            if (sockets.empty()) throw UserError("this machine has no such address");
-            return sockets;
-        } catch (const UserError&) {
-            const bool may_retry = spec.port == 0 && !sockets.empty() && attempt < kPortAttempts;
-            if (!may_retry) throw;
-        }
-    }
-}
-
-std::string name_of(const ForwardSpec& spec) {
-    return spec.kind == ForwardSpec::Kind::Local ? "-L" : "-D";
+    const std::string host = spec.bind.value_or(is_gateway ? "" : "localhost");
+    return listen_at(host, spec.port, ListenHost::Names);
 }
 
 }  // namespace
@@ -91,13 +47,15 @@ void announce_port(const ForwardSpec& spec, unsigned port) {
     log::error(escape_controls(text));
 }
 
-Forwards::Forwards(EventLoop& loop, const ClientOptions& options) : loop_(loop), options_(options) {
+Forwards::Forwards(EventLoop& loop, const ClientOptions& options)
+    : loop_(loop), options_(options), remote_(loop, options) {
     if (options.settings.forwards.empty()) return;
     allow_many_descriptors();
     for (const std::string& text : options.settings.forwards) {
         const auto parsed = parse_forward(text);
         if (const auto* const why = std::get_if<std::string>(&parsed)) throw UserError(*why);
-        bind(std::get<ForwardSpec>(parsed));
+        const auto& spec = std::get<ForwardSpec>(parsed);
+        spec.kind == ForwardSpec::Kind::Remote ? remote_.add(spec) : bind(spec);
     }
 }
 
@@ -112,7 +70,7 @@ void Forwards::bind(const ForwardSpec& spec) {
         const unsigned port = listen(spec);
         if (spec.path.empty() && spec.port == 0) announce_port(spec, port);
     } catch (const std::exception& error) {
-        const std::string why = name_of(spec) + ": " + error.what();
+        const std::string why = std::string(option_of(spec.kind)) + ": " + error.what();
         if (options_.settings.exit_on_forward_failure.value_or(false)) throw UserError(why);
         log::error(why);
     }
@@ -120,7 +78,9 @@ void Forwards::bind(const ForwardSpec& spec) {
 
 unsigned Forwards::listen(const ForwardSpec& spec) {
     if (!spec.path.empty()) {
-        listeners_.push_back({spec, listen_unix(spec.path)});
+        const bool unlinks = options_.settings.unlinks_sockets.value_or(false);
+        listeners_.push_back(
+            {spec, listen_at_path(spec.path, unlinks ? UnlinksSocket::Yes : UnlinksSocket::No)});
         return 0;
     }
     std::vector<Fd> sockets = listen_to_all(spec, options_.settings.gateway_ports.value_or(false));
@@ -132,6 +92,7 @@ unsigned Forwards::listen(const ForwardSpec& spec) {
 
 void Forwards::start(ServerConnection& server) {
     server_ = &server;
+    remote_.start(server);
     for (Listener& listener : listeners_)
         watch(listener);
 }
@@ -144,6 +105,9 @@ void Forwards::watch(Listener& listener) {
 }
 
 unsigned Forwards::add(const ForwardSpec& spec) {
+    if (spec.kind == ForwardSpec::Kind::Remote) {
+        throw UserError("-R: only with a client of its own, not by -O forward");
+    }
     allow_many_descriptors();
     const unsigned port = listen(spec);
     for (Listener& listener : listeners_) {
@@ -169,21 +133,19 @@ void Forwards::accept(const Listener& listener) {
         std::optional<Fd> socket = accept_connection(listener.socket.get());
         if (!socket) return;
         if (listener.spec.path.empty()) tune_tcp(socket->get());
-        OnDisconnect wish = on_disconnect_of(options_);
-        // A connection cannot be kept without its client.
-        if (wish.kind == OnDisconnect::Kind::Keep) wish.kind = OnDisconnect::Kind::Grace;
         connections_.push_back(std::make_unique<ForwardedConnection>(
-            loop_, *server_, *std::move(socket), listener.spec.to, wish));
+            loop_, *server_, *std::move(socket), listener.spec.to, forward_grace(options_)));
     } catch (const SysError& error) {
-        log::error(name_of(listener.spec) + ": " + error.what());
+        log::error(std::string(option_of(listener.spec.kind)) + ": " + error.what());
         is_out_of_descriptors_ = true;
     }
 }
 
 void Forwards::progress() {
-    if (server_ == nullptr || (is_empty() && is_idle())) return;
-    if (!is_empty() && server_->is_known_to_lack("connect")) {
-        throw StageError("server", name_of(listeners_.front().spec) +
+    remote_.progress();
+    if (server_ == nullptr || (listeners_.empty() && connections_.empty())) return;
+    if (!listeners_.empty() && server_->is_known_to_lack("connect")) {
+        throw StageError("server", std::string(option_of(listeners_.front().spec.kind)) +
                                        ": this server makes no connections for its clients");
     }
     for (const auto& connection : connections_) {

@@ -1,11 +1,14 @@
-// Forwards holds the forwardings of a client (-L, -D): it listens, accepts, and owns the accepted
-// connections. The sockets are bound before the client connects to the server.
+// Forwards holds the forwardings of a client. For -L and -D it listens, accepts, and owns the
+// accepted connections: those sockets are bound before the client connects to the server. For -R,
+// see remote_forwards.hpp.
 #pragma once
 
 #include "client/cli/client_options.hpp"
 #include "client/cli/forward_spec.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/forward/forwarded_connection.hpp"
+#include "client/forward/remote_forwards.hpp"
+#include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
@@ -29,20 +32,30 @@ class Forwards {
     Forwards& operator=(const Forwards&) = delete;
 
     // Accepts connections from now on, while `server` is up. This object must outlive `server`.
+    // Call it before the first run is requested: the server's ports are then bound when it starts.
     void start(ServerConnection& server);
     // Binds one more, and accepts its connections too. Returns the port; 0 for a unix socket.
     // Throws UserError or SysError.
     unsigned add(const ForwardSpec& spec);
     // Listens no more for this one; its connections go on. Returns false if there is none.
     bool remove(const ForwardSpec& spec);
+    // Takes the messages of the server that belong to no run.
+    void on_message(const Message& message) { remote_.on_message(message); }
+    // Closes the server's ports. Call it at the client's orderly end.
+    void stop() { remote_.stop(); }
     // Passes ends on and removes connections that are over. Call it after each turn of the loop.
-    // Throws StageError if the server makes no connections for its clients.
+    // Throws StageError if the server makes no connections for its clients, and UserError if it
+    // cannot listen.
     void progress();
 
     // Returns true if there is no forwarding.
-    [[nodiscard]] bool is_empty() const { return listeners_.empty(); }
+    [[nodiscard]] bool is_empty() const { return listeners_.empty() && remote_.is_empty(); }
     // Returns true if no forwarded connection is open.
-    [[nodiscard]] bool is_idle() const { return connections_.empty(); }
+    [[nodiscard]] bool is_idle() const {
+        return connections_.empty() && remote_.connections() == 0;
+    }
+    // Returns true once the server has answered for every port of its side.
+    [[nodiscard]] bool is_ready() const { return remote_.is_ready(); }
 
   private:
     struct Listener {
@@ -61,6 +74,7 @@ class Forwards {
     EventLoop& loop_;
     const ClientOptions& options_;
     std::list<Listener> listeners_;
+    RemoteForwards remote_;
     ServerConnection* server_ = nullptr;
     bool is_out_of_descriptors_ = false;  // Until a connection ends.
     std::vector<std::unique_ptr<ForwardedConnection>> connections_;

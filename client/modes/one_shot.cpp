@@ -77,9 +77,9 @@ class OneShot {
                    options.is_called_ssh ? RunOutputs::ClosedStdout::Ignored
                                          : RunOutputs::ClosedStdout::Matters),
           forwards_(loop_, options),
-          server_(loop_, connect_or_share(options)),
+          server_(loop_, connect_or_share(options),
+                  [this](const Message& message) { forwards_.on_message(message); }),
           run_(ask()) {
-        forwards_.start(server_);
         if (options.request || options.detach) {
             // Such a run gets no stdin from this client.
         } else if (terminal_use_ != TerminalUse::None && options.stdin_null) {
@@ -108,6 +108,7 @@ class OneShot {
         if (!run_.has_exited()) outputs_.reset_screen();
         if (state_ != State::Ended || !run_.has_exited()) wait_for_readers();
         const int code = conclude();
+        forwards_.stop();
         server_.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
         return code;
     }
@@ -142,7 +143,7 @@ class OneShot {
         }
         loop_.run_once(run_.is_finished() ? leave_.at : std::min(leave_.at, part_at_));
         forwards_.progress();
-        if (options_.background && !is_background_ && server_.server()) {
+        if (options_.background && !is_background_ && server_.server() && forwards_.is_ready()) {
             leave_terminal();
             is_background_ = true;
         }
@@ -150,6 +151,7 @@ class OneShot {
     }
 
     RemoteRun& ask() {
+        forwards_.start(server_);
         RemoteRun& run = options_.request
                              ? server_.attach(attach_for(options_), outputs_.out(), outputs_.err())
                              : server_.open(open_request(), outputs_.out(), outputs_.err());

@@ -25,10 +25,18 @@ std::chrono::milliseconds boot_time() {
         std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
-// The server stores as much: with a larger window here, each end would wait for the other.
-Offset output_window(const msg::Open& open) {
-    if (open.pty) return kTerminalWindow;
-    return open.mode == msg::Open::Mode::Connect ? kInitialWindow : kWindow;
+bool is_forward(const msg::Open& open) {
+    return open.mode == msg::Open::Mode::Connect || open.mode == msg::Open::Mode::Accept;
+}
+
+SendStream stdin_of(const msg::Open& open, WindowBudgets* budgets) {
+    return is_forward(open) ? SendStream(budgets->sending) : SendStream();
+}
+
+ReceiveStream stdout_of(const msg::Open& open, WindowBudgets* budgets) {
+    if (is_forward(open)) return ReceiveStream(budgets->receiving);
+    // The server stores as much: with a larger window here, each end would wait for the other.
+    return ReceiveStream(open.pty ? kTerminalWindow : kWindow);
 }
 
 }  // namespace
@@ -43,14 +51,16 @@ std::string new_run_id() {
     return id;
 }
 
-RemoteRun::RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& err, Ask ask)
+RemoteRun::RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& err, Ask ask,
+                     WindowBudgets* budgets)
     : link_(link),
       channel_(open.channel),
       id_(open.run),
       on_disconnect_(open.on_disconnect),
       is_kept_(open.kept),
       is_in_lasting_shell_(!open.shell_name.empty()),
-      out_{out, ReceiveStream(output_window(open)), {}, 0, 0, {}, false},
+      in_(stdin_of(open, budgets)),
+      out_{out, stdout_of(open, budgets), {}, 0, 0, {}, false},
       err_{err, ReceiveStream(), {}, 0, 0, {}, false} {
     if (open.stdin_null) in_.finish();
     request_ = std::move(open);

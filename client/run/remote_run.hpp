@@ -26,8 +26,10 @@ class RemoteRun : public Link::Source {
   public:
     enum class Ask { Now, Later };
     // Requests a new run. `out` and `err` are lent and outlive this. With Ask::Later the request is
-    // sent by ask(): the link is down now.
-    RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& err, Ask ask = Ask::Now);
+    // sent by ask(): the link is down now. A forwarded connection takes its windows from `budgets`,
+    // which are lent.
+    RemoteRun(Link& link, msg::Open open, OutputSink& out, OutputSink& err, Ask ask = Ask::Now,
+              WindowBudgets* budgets = nullptr);
     // Attaches to a kept run. No stdin is sent to it.
     RemoteRun(Link& link, msg::Attach attach, OutputSink& out, OutputSink& err, Ask ask = Ask::Now);
     ~RemoteRun() override;

@@ -84,7 +84,8 @@ Fd listen_unix(const std::string& path) {
     if (::lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode)) throw UserError(path + ": exists and is no socket");
         try {
-            (void)connect_unix(path, EventLoop::kNever);
+            // A server whose accept queue is full listens, too. This call must not wait for it.
+            (void)connect_unix(path, EventLoop::Time{});
             throw UserError(path + ": another server listens there");
         } catch (const SysError& error) {
             // A socket file outlives its server. Only ECONNREFUSED proves that no server listens.

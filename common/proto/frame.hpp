@@ -23,7 +23,7 @@ namespace frsh {
 
 // The largest frame that a peer may send, in bytes.
 struct FrameLimits {
-    std::size_t header = 64 * 1024;
+    std::size_t header = 128 * 1024;
     std::size_t payload = 1024 * 1024;
 };
 inline constexpr FrameLimits kFrameLimits{};

@@ -7,6 +7,8 @@
 
 #include "common/base/terminal.hpp"
 #include "common/proto/frame.hpp"
+#include "common/proto/listen_messages.hpp"
+#include "common/proto/on_disconnect.hpp"
 #include "common/proto/outcome.hpp"
 #include "common/proto/stream.hpp"
 
@@ -23,8 +25,8 @@ namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
 // The features that frsh and frshd send in their hello.
-inline constexpr std::array<const char*, 7> kFeatures = {"runs", "shells",  "ptys", "resume",
-                                                         "kept", "connect", "ping"};
+inline constexpr std::array<const char*, 8> kFeatures = {"runs", "shells",  "ptys", "resume",
+                                                         "kept", "connect", "ping", "listen"};
 using Channel = std::uint32_t;  // Chosen by the client; carries one run.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
@@ -58,18 +60,6 @@ struct ProcessName {
     std::int64_t pid = 0;
     std::string name;  // Raw bytes from the kernel; may not be UTF-8.
     bool operator==(const ProcessName&) const = default;
-};
-
-// What happens to a run, or a shell, when its connection is lost.
-struct OnDisconnect {
-    enum class Kind {
-        Kill,   // It ends at once.
-        Grace,  // It ends if no client resumes it within `grace`.
-        Keep,   // It continues. For `grace`, the client's place on the channel is held.
-    };
-    Kind kind = Kind::Kill;
-    std::chrono::milliseconds grace{0};
-    bool operator==(const OnDisconnect&) const = default;
 };
 
 // The size and checksum of a stream, counted by its sender.
@@ -132,11 +122,12 @@ struct Pty {
 
 // Client to server: start a run.
 struct Open {
-    enum class Mode { Command, Argv, Login, Subsystem, Connect };
+    enum class Mode { Command, Argv, Login, Subsystem, Connect, Accept };
     Channel channel = 0;
     std::string run;
     Mode mode = Mode::Command;
     // Command, Subsystem: exactly one. Login: none. Connect: a host and a port, or one path.
+    // Accept: the number of an incoming connection.
     std::vector<std::string> args;
     std::optional<std::string> cwd;
     std::vector<std::string> env;        // "K=V", set by the request.
@@ -362,7 +353,8 @@ using Message =
                  msg::Stop, msg::Signal, msg::Cancel, msg::Resize, msg::Attach, msg::Attached,
                  msg::List, msg::Kept, msg::Listed, msg::Forget, msg::Forgotten, msg::End,
                  msg::EndAck, msg::ShellOpen, msg::ShellReady, msg::ShellEnded, msg::ShellClose,
-                 msg::Resume, msg::Resumed, msg::Bye, msg::Ping, msg::Pong, msg::Error>;
+                 msg::Resume, msg::Resumed, msg::Bye, msg::Ping, msg::Pong, msg::Error, msg::Listen,
+                 msg::Listening, msg::Incoming, msg::Unlisten>;
 
 // Appends the frame, or frames, of this message.
 void encode(std::string& out, const Message& message);

@@ -5,12 +5,13 @@
 // message_reader.hpp, message_table.hpp). So what is sent, what is accepted and what PROTOCOL.md
 // lists cannot differ. `data` is written by hand besides (encode_data), for speed.
 //
-// To add a message: a struct and a place in the variant in message.hpp, a type and a fields()
-// function here, a section in PROTOCOL.md.
+// To add a message: a struct and a place in the variant in message.hpp, a type in
+// message_names.hpp, a fields() function here, a section in PROTOCOL.md.
 #pragma once
 
 #include "common/proto/message.hpp"
 #include "common/proto/message_limits.hpp"
+#include "common/proto/message_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,20 +21,6 @@
 #include <variant>
 
 namespace frsh {
-
-inline constexpr std::array<std::string_view, 3> kStreamNames = {"stdin", "stdout", "stderr"};
-inline constexpr std::array<std::string_view, 5> kModeNames = {"command", "argv", "login",
-                                                               "subsystem", "connect"};
-inline constexpr std::array<std::string_view, 3> kDisconnectNames = {"kill", "grace", "keep"};
-
-// The values of the key "type", in the order of the variant Message.
-inline constexpr std::array<std::string_view, std::variant_size_v<Message>> kTypes = {
-    "hello",    "proof",   "probe",      "acceptable",  "auth_pending", "auth",
-    "open",     "started", "refused",    "data",        "eof",          "gap",
-    "credit",   "stop",    "signal",     "cancel",      "resize",       "attach",
-    "attached", "list",    "kept",       "listed",      "forget",       "forgotten",
-    "end",      "end_ack", "shell_open", "shell_ready", "shell_ended",  "shell_close",
-    "resume",   "resumed", "bye",        "ping",        "pong",         "error"};
 
 // A Reader changes the message; a Writer and a TablePrinter take it as const.
 template <class Io, class M>
@@ -178,7 +165,8 @@ void check_open(Io& io, const msg::Open& m) {
     io.check(fits, "args", "does not fit the mode");
     io.check(!m.shell || m.mode == Mode::Command, "mode", "does not fit a shell");
     io.check(!m.pty || !m.shell, "pty", "does not fit a shell");
-    io.check(m.mode != Mode::Connect || (!m.pty && !m.kept), "mode", "has no program to keep");
+    const bool is_forward = m.mode == Mode::Connect || m.mode == Mode::Accept;
+    io.check(!is_forward || (!m.pty && !m.kept), "mode", "has no program to keep");
     io.check(!m.kept || (!m.pty && !m.shell), "kept", "fits neither a terminal nor a shell");
     io.check(m.on_disconnect.kind != OnDisconnect::Kind::Keep || m.kept, "on_disconnect",
              "is keep, which requires \"kept\": true");
@@ -375,15 +363,45 @@ template <class Io>
 void fields(Io& io, Seen<Io, msg::Resume>& m) {
     io.text("session", m.session, 64);
     io.check(is_session_name(m.session), "session", "is no name of a session");
-    io.objects("runs", m.points, kMaxChannels);
+    io.objects("runs", m.points, kMaxChannels + kMaxForwards);
     io.maybe_milliseconds("age_ms", m.age);
 }
 
 template <class Io>
 void fields(Io& io, Seen<Io, msg::Resumed>& m) {
-    io.objects("runs", m.points, kMaxChannels);
+    io.objects("runs", m.points, kMaxChannels + kMaxForwards);
     io.wholes("shells", m.shells, kMaxShells, kMaxId);
-    io.maybe_objects("lost", m.lost, kMaxChannels);
+    io.maybe_objects("lost", m.lost, kMaxChannels + kMaxForwards);
+}
+
+// ---- listeners
+
+template <class Io>
+void fields(Io& io, Seen<Io, msg::Listen>& m) {
+    io.whole("listener", m.listener, kMaxId);
+    io.strings("args", m.args);
+    io.check(m.args.size() == 1 || m.args.size() == 2, "args", "is no host and port, and no path");
+    fields(io, m.on_disconnect);
+    io.flag("unlink", m.unlink);
+}
+
+template <class Io>
+void fields(Io& io, Seen<Io, msg::Listening>& m) {
+    io.whole("listener", m.listener, kMaxId);
+    io.whole_or_zero("port", m.port, 65535);
+    io.maybe_text("problem", m.problem, kMaxMessage);
+}
+
+template <class Io>
+void fields(Io& io, Seen<Io, msg::Incoming>& m) {
+    io.whole("listener", m.listener, kMaxId);
+    io.whole("connection", m.connection, kMaxOffset);
+    io.text_or_empty("from", m.from, 128);
+}
+
+template <class Io>
+void fields(Io& io, Seen<Io, msg::Unlisten>& m) {
+    io.whole("listener", m.listener, kMaxId);
 }
 
 }  // namespace frsh

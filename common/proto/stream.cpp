@@ -82,8 +82,10 @@ void SendStream::credit(Offset consumed, Offset limit) {
     if (limit < consumed) throw ProtocolError("credit with a limit below what is consumed");
     limit_ = std::max(limit_, limit);
     // The window of a terminal does not grow.
-    if (window_ >= kWindow) {
-        window_ = std::max(window_, std::min(limit - consumed, kLargestWindow));
+    const Offset wanted = std::min(limit - consumed, kLargestWindow);
+    const bool may_grow = share_.is_bound() || window_ >= kWindow;
+    if (may_grow && wanted > window_ && (!share_.is_bound() || share_.grow_to(wanted))) {
+        window_ = wanted;
     }
     if (gap_ && consumed > gap_->begin) {
         if (consumed < gap_->end) {
@@ -111,6 +113,16 @@ void SendStream::resume(Offset at) {
     eof_sent_ = false;
 }
 
+ReceiveStream::ReceiveStream(WindowBudget& budget)
+    : window_(kForwardFirstWindow), limit_(window_), share_(budget, window_) {
+    grow_to(kForwardWindow);
+    is_credit_due_ = window_ > limit_;
+}
+
+void ReceiveStream::grow_to(Offset window) {
+    if (!share_.is_bound() || share_.grow_to(window)) window_ = window;
+}
+
 void ReceiveStream::accept(Offset offset, std::size_t size, Time now) {
     if (finished_) throw ProtocolError("data after the end of its stream");
     if (offset != received_) {
@@ -126,8 +138,10 @@ void ReceiveStream::accept(Offset offset, std::size_t size, Time now) {
 // The sender stopped exactly at a limit that it was sent, and this end waited for more.
 void ReceiveStream::grow_if_starved(Time now) {
     const auto reached = std::find(told_.begin(), told_.end(), received_);
-    if (reached != told_.end() && consumed_ == received_ && now - waiting_since_ > kPause) {
-        window_ = std::min(2 * window_, kLargestWindow);
+    const bool is_small = share_.is_bound() && window_ < kWindow;
+    const bool has_paused = is_small || now - waiting_since_ > kPause;
+    if (reached != told_.end() && consumed_ == received_ && has_paused) {
+        grow_to(std::min(2 * window_, kLargestWindow));
     }
     std::erase_if(told_, [this](Offset limit) { return limit <= received_; });
 }
@@ -164,7 +178,7 @@ std::optional<ReceiveStream::Credit> ReceiveStream::due_credit() const {
 }
 
 void ReceiveStream::credit_sent(const Credit& credit, Time now) {
-    if (window_ >= kWindow) told_.push_back(limit_);
+    if (share_.is_bound() || window_ >= kWindow) told_.push_back(limit_);
     limit_ = credit.limit;
     waiting_since_ = now;
     is_credit_due_ = false;

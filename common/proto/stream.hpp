@@ -14,6 +14,7 @@
 #pragma once
 
 #include "common/base/byte_queue.hpp"
+#include "common/proto/window_budget.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -47,6 +48,10 @@ class SendStream {
 
     explicit SendStream(Offset window = kWindow)
         : window_(window), limit_(std::min(window, kInitialWindow)) {}
+    // Shares `budget` with other streams: it grows with the receiver's window, as far as there is
+    // room. `budget` is lent.
+    explicit SendStream(WindowBudget& budget)
+        : window_(kForwardFirstWindow), limit_(kForwardFirstWindow), share_(budget, window_) {}
 
     // Returns how many bytes may be appended until the stream holds a full window: its own, or the
     // receiver's if that one has grown.
@@ -110,6 +115,7 @@ class SendStream {
     Offset highest_ = 0;  // The largest value of sent_ on any connection.
     Offset window_;
     Offset limit_;
+    WindowBudget::Share share_ = {};
     std::optional<Gap> gap_;  // Its end is above begin_.
     bool finished_ = false;
     bool eof_sent_ = false;
@@ -125,6 +131,9 @@ class ReceiveStream {
 
     explicit ReceiveStream(Offset window = kWindow)
         : window_(window), limit_(std::min(window, kInitialWindow)) {}
+    // Shares `budget` with other streams. Its credit is due at once: the window that both ends
+    // begin with is small. `budget` is lent.
+    explicit ReceiveStream(WindowBudget& budget);
 
     using Time = std::chrono::steady_clock::time_point;
 
@@ -155,11 +164,13 @@ class ReceiveStream {
 
   private:
     void grow_if_starved(Time now);
+    void grow_to(Offset window);
 
     Offset received_ = 0;
     Offset consumed_ = 0;
     Offset window_;
     Offset limit_;
+    WindowBudget::Share share_ = {};
     std::vector<Offset> told_;  // The sent limits that the sender has not reached, in order.
     Time waiting_since_{};      // The time of the latest data or credit.
     bool finished_ = false;

@@ -3,6 +3,7 @@
 #include "common/base/brackets.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/net/listen_places.hpp"
 #include "common/net/socket.hpp"
 
 #include <cerrno>
@@ -16,9 +17,6 @@
 namespace frsh {
 namespace {
 
-// At most this many bytes of a connection wait in each direction.
-constexpr Offset kForwardWindow = kInitialWindow;
-
 bool is_usable(const std::vector<std::string>& to) {
     if (to.size() == 1) return to[0].starts_with('/');
     return !to[0].empty() && parse_number(to[1], 1, 65535).has_value();
@@ -26,30 +24,13 @@ bool is_usable(const std::vector<std::string>& to) {
 
 }  // namespace
 
-std::string destination_of(const msg::Open& open) {
-    if (open.args.size() < 2) return open.args.empty() ? "" : open.args[0];
-    return in_brackets(open.args[0]) + ":" + open.args[1];
-}
-
-std::optional<NotStarted> forward_refusal(const msg::Open& open, const LaunchContext& context) {
-    const auto refusal = [&](const char* why) {
-        return NotStarted{"connect", EPERM, destination_of(open) + ": " + why};
-    };
-    if (!context.may_forward) return refusal("this key may not forward ports");
-    if (!context.permit_open) return std::nullopt;
-    const std::string wanted = destination_of(open);
-    const std::string any_port = wanted.substr(0, wanted.rfind(':') + 1) + "*";
-    for (const std::string& permitted : *context.permit_open) {
-        if (permitted == wanted || (open.args.size() == 2 && permitted == any_port)) {
-            return std::nullopt;
-        }
-    }
-    return refusal("permitopen of this key does not name it");
-}
-
 ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open,
-                               std::optional<NotStarted> refusal)
-    : loop_(loop), channel_(open.channel), id_(open.run), on_disconnect_(open.on_disconnect) {
+                               std::optional<NotStarted> refusal, WindowBudgets& budgets)
+    : loop_(loop),
+      budgets_(budgets),
+      channel_(open.channel),
+      id_(open.run),
+      on_disconnect_(open.on_disconnect) {
     if (!refusal && !is_usable(open.args)) {
         refusal = NotStarted{"connect", EINVAL, "no host and port, and no absolute path"};
     }
@@ -58,14 +39,25 @@ ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open,
         return;
     }
     try {
-        connector_ = std::make_unique<Connector>(
-            loop, open.args, [this](Connector::Result result) { on_result(std::move(result)); });
+        connector_ = std::make_unique<ForwardConnector>(
+            loop, open.args,
+            [this](ForwardConnector::Result result) { on_result(std::move(result)); });
     } catch (const SysError& error) {
         end(NotStarted{"connect", error.code().value(), error.what()});
     }
 }
 
-void ConnectChannel::on_result(Connector::Result result) {
+ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open, Fd accepted,
+                               WindowBudgets& budgets)
+    : loop_(loop),
+      budgets_(budgets),
+      channel_(open.channel),
+      id_(open.run),
+      on_disconnect_(open.on_disconnect) {
+    on_result(std::move(accepted));
+}
+
+void ConnectChannel::on_result(ForwardConnector::Result result) {
     if (state_ != State::Connecting) return;
     if (auto* const failure = std::get_if<ConnectFailure>(&result)) {
         return end(NotStarted{"connect", failure->error, std::move(failure->message)});
@@ -83,11 +75,13 @@ void ConnectChannel::begin(Fd socket) {
     check(::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size), "getsockopt");
     if (family != AF_UNIX) tune_tcp(socket.get());
     socket_ = socket.get();
+    at_close(socket_, AtClose::Reset);
     Fd reading(check(::fcntl(socket_, F_DUPFD_CLOEXEC, 3), "dup"));
-    in_ = std::make_unique<StdinWriter>(loop_, std::move(socket), StdinWriter::Kind::Socket);
+    in_ = std::make_unique<StdinWriter>(loop_, std::move(socket), budgets_.receiving);
     out_ = std::make_unique<OutputReader>(
-        loop_, StreamId::Stdout, std::move(reading), std::nullopt, [this] { check_progress(); },
-        kForwardWindow, OutputReader::Source::Socket);
+        loop_, StreamId::Stdout, std::move(reading), [this] { check_progress(); },
+        budgets_.sending);
+    if (early_credit_) out_->credit(early_credit_->consumed, early_credit_->limit);
     state_ = State::Open;
     was_connected_ = is_started_due_ = true;
     if (!early_.empty()) in_->data({channel_, StreamId::Stdin, 0, 0, early_});
@@ -101,7 +95,7 @@ void ConnectChannel::on(const msg::Data& data) {
     if (in_) return in_->data(data);
     if (state_ != State::Connecting) return;  // On its way when the channel ended.
     if (data.offset != early_.size() || early_eof_) throw ProtocolError("data at a wrong offset");
-    if (early_.size() + data.bytes.size() > kInitialWindow) {
+    if (early_.size() + data.bytes.size() > kForwardFirstWindow) {
         throw ProtocolError("data above the limit");
     }
     early_ += data.bytes;
@@ -116,7 +110,9 @@ void ConnectChannel::on(const msg::Eof& eof) {
 }
 
 void ConnectChannel::on(const msg::Credit& credit) {
-    if (credit.stream == StreamId::Stdout && out_) out_->credit(credit.consumed, credit.limit);
+    if (credit.stream != StreamId::Stdout) return;
+    if (out_) return out_->credit(credit.consumed, credit.limit);
+    if (state_ == State::Connecting) early_credit_ = credit;
 }
 
 void ConnectChannel::on(const msg::Stop& stop) {
@@ -127,7 +123,6 @@ void ConnectChannel::on(const msg::Stop& stop) {
 
 void ConnectChannel::on(const msg::Cancel&) {
     if (state_ != State::Connecting && state_ != State::Open) return;
-    reset();
     end(Canceled{});
     // Closing both descriptors sends the RST at once. A shutdown(2) before it would send a FIN.
     if (in_) arrived_ = in_->resume();
@@ -145,17 +140,10 @@ std::optional<Offset> ConnectChannel::resume(const msg::Resume::Point& point) {
 }
 
 void ConnectChannel::abandon(Termination::First, Time) {
-    if (state_ == State::Open) reset();
     state_ = State::Abandoned;
     out_.reset();
     in_.reset();
     connector_.reset();
-}
-
-void ConnectChannel::reset() {
-    if (socket_ < 0) return;
-    const linger at_once{1, 0};
-    (void)::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void ConnectChannel::check_progress() {
@@ -163,7 +151,9 @@ void ConnectChannel::check_progress() {
     if (!out_->summary().eof && !is_output_unwanted_) {
         return end(Lost{"the peer reset the connection"});
     }
-    if (in_->is_closed()) end(Exited{0});
+    if (!in_->is_closed()) return;
+    if (in_->has_ended()) at_close(socket_, AtClose::Finish);
+    end(Exited{0});
 }
 
 void ConnectChannel::tick(Time) {

@@ -1,5 +1,5 @@
-// ConnectChannel carries a connection that the session makes for the client, to a TCP port or a
-// unix socket: stdin goes to the peer, and what the peer sends is stdout. It has no process.
+// ConnectChannel carries a connection that the session has made for the client, or has accepted
+// for it: stdin goes to the peer, and what the peer sends is stdout. It has no process.
 //
 //     state       leaves it when                                                  for
 //     Connecting  the peer has accepted                                           Open
@@ -10,11 +10,11 @@
 //     Any state: the client gives the channel up                                  Abandoned
 //
 // A direction ends as TCP ends it: the client's `eof` becomes a FIN, and a FIN becomes `eof`. A
-// reset is a `lost` or a `cancel`, and a cancel is a reset.
+// reset is a `lost` or a `cancel`, and a cancel is a reset. Until both directions have ended, the
+// kernel resets the connection when it is closed, also if this process is killed.
 #pragma once
 
-#include "server/forward/connector.hpp"
-#include "server/run/launch.hpp"
+#include "common/net/forward_connector.hpp"
 #include "server/run/output_reader.hpp"
 #include "server/run/server_channel.hpp"
 #include "server/run/stdin_writer.hpp"
@@ -25,17 +25,14 @@
 
 namespace frsh {
 
-// Returns "HOST:PORT" or the path, for an open of mode `connect`; brackets around an IPv6 address.
-[[nodiscard]] std::string destination_of(const msg::Open& open);
-
-// Returns why the client's key may not have this connection, or nothing.
-[[nodiscard]] std::optional<NotStarted> forward_refusal(const msg::Open& open,
-                                                        const LaunchContext& context);
-
 class ConnectChannel : public ServerChannel {
   public:
     // Starts to connect. If `refusal` is set, makes no connection: that is the channel's outcome.
-    ConnectChannel(EventLoop& loop, const msg::Open& open, std::optional<NotStarted> refusal);
+    // `budgets` are lent.
+    ConnectChannel(EventLoop& loop, const msg::Open& open, std::optional<NotStarted> refusal,
+                   WindowBudgets& budgets);
+    // Carries an accepted connection.
+    ConnectChannel(EventLoop& loop, const msg::Open& open, Fd accepted, WindowBudgets& budgets);
 
     [[nodiscard]] Channel channel() const override { return channel_; }
     [[nodiscard]] const std::string& id() const override { return id_; }
@@ -69,15 +66,14 @@ class ConnectChannel : public ServerChannel {
   private:
     enum class State { Connecting, Open, Ended, Told, Abandoned };
 
-    void on_result(Connector::Result result);
+    void on_result(ForwardConnector::Result result);
     void begin(Fd socket);
     void check_progress();
-    // Makes close(2) send a RST instead of a FIN.
-    void reset();
     void end(Outcome outcome);
     [[nodiscard]] bool is_record_due() const;
 
     EventLoop& loop_;
+    WindowBudgets& budgets_;
     Channel channel_;
     std::string id_;
     OnDisconnect on_disconnect_;
@@ -86,13 +82,14 @@ class ConnectChannel : public ServerChannel {
     bool is_started_due_ = false;  // A `started` is to be sent.
     std::string early_;            // What the client sent before the peer accepted.
     std::optional<Offset> early_eof_;
+    std::optional<msg::Credit> early_credit_;
     std::optional<Offset> arrived_;  // Bytes of stdin, once a `cancel` has dropped in_.
     bool is_output_unwanted_ = false;
     int socket_ = -1;  // Lent by in_.
     std::unique_ptr<StdinWriter> in_;
     std::unique_ptr<OutputReader> out_;
     std::optional<msg::End> record_;
-    std::unique_ptr<Connector> connector_;
+    std::unique_ptr<ForwardConnector> connector_;
 };
 
 }  // namespace frsh

@@ -87,6 +87,17 @@ std::vector<std::string> key_sources(const std::string& home, Whose whose,
     return sources;
 }
 
+void put_list(WireWriter& writer, const std::vector<std::string>& list) {
+    writer.u32(static_cast<std::uint32_t>(list.size()));
+    for (const std::string& entry : list)
+        writer.string(entry);
+}
+
+void take_list(WireReader& reader, std::vector<std::string>& list) {
+    for (std::uint32_t left = reader.u32(); left > 0; --left)
+        list.emplace_back(reader.string());
+}
+
 std::string encode_found(const FoundGrant& found) {
     const AuthorizedKey& key = found.grant.key;
     WireWriter writer;
@@ -95,10 +106,10 @@ std::string encode_found(const FoundGrant& found) {
         .u8(key.command.has_value())
         .string(key.command.value_or(""))
         .u8(key.may_have_pty)
-        .u8(key.may_forward.value_or(false))
-        .u32(static_cast<std::uint32_t>(key.permit_open.size()));
-    for (const std::string& permitted : key.permit_open)
-        writer.string(permitted);
+        .u8(key.may_forward.has_value())
+        .u8(key.may_forward.value_or(false));
+    put_list(writer, key.permit_open);
+    put_list(writer, key.permit_listen);
     writer.u8(key.presence == Presence::Verified)
         .u32(static_cast<std::uint32_t>(key.environment.size()));
     for (const auto& [name, value] : key.environment)
@@ -113,14 +124,16 @@ FoundGrant decode_found(std::string_view answer, const std::vector<Credential>& 
     const std::size_t index = reader.u32();
     if (index >= keys.size()) reader.refuse("of a key that was not requested");
     std::string where(reader.string());
-    AuthorizedKey key{keys[index].key, "", 0, {}, true, {}, {}, Presence::Touched, {}, {}, {}};
+    AuthorizedKey key{keys[index].key, "", 0, {}, true, {}, {}, {}, Presence::Touched, {}, {}, {}};
     const bool has_command = reader.u8() != 0;
     const std::string_view command = reader.string();
     if (has_command) key.command = std::string(command);
     key.may_have_pty = reader.u8() != 0;
-    key.may_forward = reader.u8() != 0;
-    for (std::uint32_t left = reader.u32(); left > 0; --left)
-        key.permit_open.emplace_back(reader.string());
+    const bool has_word = reader.u8() != 0;
+    const bool is_allowed = reader.u8() != 0;
+    if (has_word) key.may_forward = is_allowed;
+    take_list(reader, key.permit_open);
+    take_list(reader, key.permit_listen);
     key.presence = reader.u8() != 0 ? Presence::Verified : Presence::Touched;
     for (std::uint32_t left = reader.u32(); left > 0; --left) {
         const std::string name(reader.string());

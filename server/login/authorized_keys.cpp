@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 7> kIgnoredFlags = {
     "agent-forwarding", "no-agent-forwarding", "x11-forwarding",    "no-x11-forwarding",
     "user-rc",          "no-user-rc",          "no-touch-required",
 };
-constexpr std::array<std::string_view, 2> kIgnoredSettings = {"permitlisten", "tunnel"};
+constexpr std::array<std::string_view, 1> kIgnoredSettings = {"tunnel"};
 
 bool is_blank(char c) {
     return c == ' ' || c == '\t';
@@ -163,6 +163,10 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
         key.permit_open.push_back(*option.value);
     } else if (is("principals")) {
         set_once(key.principals, option);
+    } else if (is("permitlisten")) {
+        // As in sshd, a port alone stands for any address.
+        const bool is_port = option.value->find(':') == std::string::npos;
+        key.permit_listen.push_back((is_port ? "*:" : "") + *option.value);
     } else if (is("environment")) {
         add_variable(key, *option.value);
     } else if (std::find(kIgnoredSettings.begin(), kIgnoredSettings.end(), option.name) ==
@@ -212,6 +216,7 @@ AuthorizedKey parse_line(std::string_view line, std::size_t number) {
                       number,
                       {},
                       true,
+                      {},
                       {},
                       {},
                       Presence::Touched,

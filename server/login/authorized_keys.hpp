@@ -27,11 +27,18 @@ struct AuthorizedKey {
 
     std::optional<std::string> command;  // The only command that this key may run.
     bool may_have_pty = true;
-    // Whether the session may make connections for the client. A key with a command= needs a word
-    // of its own for that: port-forwarding or permitopen.
+    // Whether the session may make connections for the client, and listen for it. A key with a
+    // command= needs a word of its own: port-forwarding, permitopen, permitlisten.
     std::optional<bool> may_forward = {};
-    // "HOST:PORT" of each permitopen=; if there is one, only these.
+    // "HOST:PORT" of each permitopen= and permitlisten=; if there is one, only these.
     std::vector<std::string> permit_open = {};
+    std::vector<std::string> permit_listen = {};
+    [[nodiscard]] bool may_connect() const {
+        return may_forward.value_or(!command || !permit_open.empty());
+    }
+    [[nodiscard]] bool may_listen() const {
+        return may_forward.value_or(!command || !permit_listen.empty());
+    }
     Presence presence = Presence::Touched;
     std::optional<std::string> from;  // A list of address patterns; see host_pattern.hpp.
     std::optional<std::chrono::system_clock::time_point> expires;

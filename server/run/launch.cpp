@@ -271,6 +271,7 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
                 "subsystem", ENOENT,
                 "subsystem request failed: there is no '" + escape_controls(command) + "' here"};
         case msg::Open::Mode::Connect:
+        case msg::Open::Mode::Accept:
             return NotStarted{"connect", EINVAL, "a connection runs no program"};
         case msg::Open::Mode::Command:
             break;

@@ -5,6 +5,7 @@
 #include "common/sys/oom_kills.hpp"
 #include "common/sys/process.hpp"
 #include "common/sys/user.hpp"
+#include "server/run/forward_rules.hpp"
 
 #include <memory>
 #include <optional>
@@ -28,11 +29,7 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> plain_shells = {};
     std::string sftp_server = {};  // A path; if empty, find_subsystem() looks for it.
     bool may_have_pty = true;
-    // Which connections the session may make for the client; see forward_refusal().
-    bool may_forward = true;
-    // "HOST:PORT", in which PORT may be "*". If set, only these; hosts are compared as they were
-    // sent.
-    std::optional<std::vector<std::string>> permit_open = {};
+    ForwardRules forward_rules = {};
 };
 
 // Returns whether clients may not choose freely what runs: the key is bound to a command, or the

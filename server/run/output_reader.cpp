@@ -33,12 +33,22 @@ std::uint64_t microseconds_since(EventLoop::Time start) {
 }  // namespace
 
 OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-                           std::function<void()> on_change, Offset window, Source source)
+                           std::function<void()> on_change, Offset window)
+    : OutputReader(loop, id, std::move(pipe), cap, std::move(on_change), SendStream(window),
+                   Source::Pipe) {}
+
+OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd socket, std::function<void()> on_change,
+                           WindowBudget& budget)
+    : OutputReader(loop, id, std::move(socket), std::nullopt, std::move(on_change),
+                   SendStream(budget), Source::Socket) {}
+
+OutputReader::OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
+                           std::function<void()> on_change, SendStream stream, Source source)
     : id_(id),
       pipe_(std::move(pipe)),
       source_(source),
       on_change_(std::move(on_change)),
-      stream_(window),
+      stream_(std::move(stream)),
       last_activity_(EventLoop::Clock::now()) {
     if (!pipe_.is_open()) {
         eof_ = true;

@@ -25,15 +25,14 @@ class OutputReader {
   public:
     using Time = EventLoop::Time;
 
-    // A socket that its peer resets, or that times out, ends without `eof`.
-    enum class Source { Pipe, Socket };
-
     // `on_change` is called after bytes came or the stream ended. `pipe` is the read end, or a
     // terminal's master; if it is not open, the stream has ended. `cap` is the most bytes to
     // deliver; at most `window` bytes wait here.
     OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
-                 std::function<void()> on_change, Offset window = kWindow,
-                 Source source = Source::Pipe);
+                 std::function<void()> on_change, Offset window = kWindow);
+    // Reads a socket, with a window out of `budget`, which is lent.
+    OutputReader(EventLoop& loop, StreamId id, Fd socket, std::function<void()> on_change,
+                 WindowBudget& budget);
 
     // Reads what the pipe holds now, as far as there is room, with at most four reads.
     void drain();
@@ -65,6 +64,11 @@ class OutputReader {
     [[nodiscard]] int pipe() const { return pipe_.get(); }
 
   private:
+    // A socket that its peer resets, or that times out, ends without `eof`.
+    enum class Source { Pipe, Socket };
+
+    OutputReader(EventLoop& loop, StreamId id, Fd pipe, std::optional<std::uint64_t> cap,
+                 std::function<void()> on_change, SendStream stream, Source source);
     [[nodiscard]] bool may_read() const;
     void on_readable();
     IoResult read(char* to, std::size_t size);

@@ -13,7 +13,16 @@
 namespace frsh {
 
 StdinWriter::StdinWriter(EventLoop& loop, Fd pipe, Kind kind)
-    : pipe_(std::move(pipe)), kind_(kind), has_reader_(pipe_.is_open()) {
+    : StdinWriter(loop, std::move(pipe), kind, ReceiveStream()) {}
+
+StdinWriter::StdinWriter(EventLoop& loop, Fd socket, WindowBudget& budget)
+    : StdinWriter(loop, std::move(socket), Kind::Socket, ReceiveStream(budget)) {}
+
+StdinWriter::StdinWriter(EventLoop& loop, Fd pipe, Kind kind, ReceiveStream stream)
+    : pipe_(std::move(pipe)),
+      kind_(kind),
+      stream_(std::move(stream)),
+      has_reader_(pipe_.is_open()) {
     if (!has_reader_) {
         closed_ = true;
         return;

@@ -21,6 +21,8 @@ class StdinWriter {
     // /dev/null or no command ran: then arriving bytes are dropped, and no credit follows the first
     // window.
     StdinWriter(EventLoop& loop, Fd pipe, Kind kind = Kind::Pipe);
+    // Writes to a socket, with a window out of `budget`, which is lent.
+    StdinWriter(EventLoop& loop, Fd socket, WindowBudget& budget);
 
     // data() and eof() throw ProtocolError if the peer breaks the rules of stream.hpp.
     void data(const msg::Data& data);
@@ -48,6 +50,7 @@ class StdinWriter {
     void put_control(std::string& out, Channel channel);
 
   private:
+    StdinWriter(EventLoop& loop, Fd pipe, Kind kind, ReceiveStream stream);
     IoResult attempt(std::string_view bytes);
     [[nodiscard]] bool is_eof_due() const;
     bool type_eof();

@@ -49,8 +49,8 @@ bool ChannelTable::is_full() const {
     return active() - forwards() >= kMaxChannels;
 }
 
-bool ChannelTable::is_full_of_forwards() const {
-    return forwards() >= kMaxForwards;
+std::size_t ChannelTable::room_for_forwards() const {
+    return kMaxForwards - std::min(kMaxForwards, forwards());
 }
 
 std::size_t ChannelTable::forwards() const {

@@ -41,8 +41,8 @@ class ChannelTable {
     // Returns true if there are kMaxChannels channels, refusals and forwarded connections not
     // counted.
     [[nodiscard]] bool is_full() const;
-    // Returns true if there are kMaxForwards forwarded connections.
-    [[nodiscard]] bool is_full_of_forwards() const;
+    // Returns how many more forwarded connections there may be, kMaxForwards in all.
+    [[nodiscard]] std::size_t room_for_forwards() const;
     // Returns true if there are no channels, refusals not counted.
     [[nodiscard]] bool is_idle() const;
     // Returns true if a run lives and dies with one of the channels.

@@ -51,6 +51,8 @@ ClientConnection::ClientConnection(EventLoop& loop, std::unique_ptr<Transport> t
       link_(loop, std::move(transport), *this, kStrangerLimits),
       shells_(loop, link_, settings.launch),
       channels_(link_),
+      listeners_(loop, link_, settings.launch.forward_rules,
+                 [this] { return room_for_incoming(); }),
       outgoing_handoff_(loop, link_, settings.launch.forced_command),
       claim_(folder_of_claims(settings.kept_folder)),
       was_handed_off_here_(false),
@@ -71,6 +73,8 @@ ClientConnection::ClientConnection(EventLoop& loop, Handoff arrived, Fd visit,
       link_(loop, transport_of(arrived), *this),
       shells_(loop, link_, settings.launch),
       channels_(link_),
+      listeners_(loop, link_, settings.launch.forward_rules,
+                 [this] { return room_for_incoming(); }),
       outgoing_handoff_(loop, link_, settings.launch.forced_command),
       claim_(folder_of_claims(settings.kept_folder)),
       visit_(std::move(visit)),
@@ -110,6 +114,7 @@ bool ClientConnection::prepare() {
 void ClientConnection::tick(Time now) {
     shells_.tick(now);
     channels_.tick(now);
+    listeners_.tick(now);
     if (handoff_point_) handoff_point_->tick(now);
     end_expired_runs(now);
     shells_.remove_finished();
@@ -129,11 +134,12 @@ void ClientConnection::tick(Time now) {
 }
 
 bool ClientConnection::is_idle() const {
-    return channels_.is_idle() && shells_.is_idle();
+    return channels_.is_idle() && shells_.is_idle() && listeners_.is_empty();
 }
 
 EventLoop::Time ClientConnection::next_deadline() const {
-    Time next = std::min({shells_.next_deadline(), channels_.next_deadline(), next_expiry()});
+    Time next = std::min({shells_.next_deadline(), channels_.next_deadline(), next_expiry(),
+                          listeners_.next_deadline()});
     if (handoff_point_) next = std::min(next, handoff_point_->next_deadline());
     switch (state_) {
         case State::AwaitingHello:
@@ -208,6 +214,7 @@ void ClientConnection::end_all_runs(Termination::First first) {
     // logout.
     if (!shells_.empty() || channels_.owns_runs()) shells_.end_orphans(first, now);
     shells_.forget_orphans();
+    listeners_.end_all();
     channels_.abandon_all(first, "the server's session was told to end", now);
     shells_.end_all(first, now);
 }
@@ -229,13 +236,15 @@ EventLoop::Time ClientConnection::expires_at(const OnDisconnect& wish) const {
 EventLoop::Time ClientConnection::next_expiry() const {
     if (state_ != State::Disconnected) return EventLoop::kNever;
     const auto when = [this](const OnDisconnect& wish) { return expires_at(wish); };
-    return std::min(channels_.next_expiry(when), shells_.next_expiry(when));
+    return std::min(
+        {channels_.next_expiry(when), shells_.next_expiry(when), listeners_.next_expiry(when)});
 }
 
 void ClientConnection::end_expired_runs(Time now) {
     if (state_ != State::Disconnected) return;
     const auto when = [this](const OnDisconnect& wish) { return expires_at(wish); };
     const bool had_any = !shells_.empty() || channels_.owns_runs();
+    listeners_.end_expired(when, now);
     channels_.abandon_expired(when, now);
     shells_.end_expired(when, now);
     if (next_expiry() != EventLoop::kNever) return;
@@ -340,6 +349,7 @@ void ClientConnection::resume(const msg::Resume& resume) {
     answer.shells = shells_.usable();
     link_.send(answer);
     shells_.report_ready();
+    listeners_.announce_again();
 }
 
 void ClientConnection::on_message(const Message& message) {

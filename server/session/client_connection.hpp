@@ -24,6 +24,8 @@
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
 #include "server/audit.hpp"
+#include "server/forward/connect_channel.hpp"
+#include "server/forward/forward_listeners.hpp"
 #include "server/handoff.hpp"
 #include "server/kept/journal_channel.hpp"
 #include "server/kept/registry.hpp"
@@ -114,6 +116,8 @@ class ClientConnection : private Link::Handler {
     void handle(const msg::Attach& attach);
     void handle(const msg::List& list);
     void handle(const msg::Forget& forget);
+    void handle(const msg::Listen& listen);
+    void handle(const msg::Unlisten& unlisten);
     // Passes any other message to its channel.
     template <typename ForAChannel>
     void handle(const ForAChannel& message);
@@ -149,22 +153,31 @@ class ClientConnection : private Link::Handler {
     void require_free(Channel channel) const;
     void refuse(Channel channel, const Registry::Refusal& refusal);
     void connect(const msg::Open& open);
+    // Makes a channel of a connection that the session has accepted.
+    void accept(const msg::Open& open);
     void begin(const msg::Open& open, std::unique_ptr<Run> run);
     void open_kept(const msg::Open& open);
     void begin_in_dead_shell(const msg::Open& open, const Registry::DeadShell& shell);
     // Returns nothing if nothing can be kept; that has been reported then.
     std::optional<Registry::Answer> ask_for_kept(const msg::Open& open);
     void follow(std::unique_ptr<JournalChannel> journal_channel);
+    // Returns how many connections may wait at listeners_. None while the link is lost: the kernel
+    // holds them.
+    [[nodiscard]] std::size_t room_for_incoming() const {
+        return state_ == State::Attended ? channels_.room_for_forwards() : 0;
+    }
     // Returns true if no run or shell of the client is running or being ended.
     [[nodiscard]] bool is_idle() const;
 
-    // 17 members: three are lent, the others are owners with classes of their own, and the state.
+    // 19 members: three are lent, the others are owners with classes of their own, and the state.
     EventLoop& loop_;
     const SessionSettings& settings_;
     Registry& kept_;
     Link link_;  // First of these: the others use it. Its destructor does not use its sources.
     ConnectionShells shells_;
-    ChannelTable channels_;  // After the shells, which its runs use.
+    WindowBudgets forward_budgets_;
+    ChannelTable channels_;  // After the shells and the budgets, which its channels use.
+    ForwardListeners listeners_;
     OutgoingHandoff outgoing_handoff_;
     std::string name_;  // Chosen by the client, to resume by; may be empty.
     SessionClaim claim_;

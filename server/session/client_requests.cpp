@@ -1,6 +1,6 @@
 // The requests of a client for runs and shells; the connection's life is in client_connection.cpp.
 #include "common/base/error.hpp"
-#include "server/forward/connect_channel.hpp"
+#include "server/forward/forward_permission.hpp"
 #include "server/kept/kept_shell.hpp"
 #include "server/session/client_connection.hpp"
 #include "server/session/run_channel.hpp"
@@ -97,6 +97,7 @@ void ClientConnection::handle(const msg::Open& open) {
         return refuse(open.channel, {"in_use", "there is or was a run of that id"});
     }
     if (open.mode == msg::Open::Mode::Connect) return connect(open);
+    if (open.mode == msg::Open::Mode::Accept) return accept(open);
     if (channels_.is_full()) return refuse(open.channel, kBusy);
     // A client that was handed off here may use only what lives here: its own login decides what
     // else it may do.
@@ -122,11 +123,31 @@ void ClientConnection::handle(const msg::Open& open) {
 }
 
 void ClientConnection::connect(const msg::Open& open) {
-    if (channels_.is_full_of_forwards()) return refuse(open.channel, kTooManyForwards);
+    if (channels_.room_for_forwards() == 0) return refuse(open.channel, kTooManyForwards);
     if (was_handed_off_here_) return refuse(open.channel, kElsewhere);
     open_handoff_point(open.on_disconnect);
-    channels_.add(
-        std::make_unique<ConnectChannel>(loop_, open, forward_refusal(open, settings_.launch)));
+    channels_.add(std::make_unique<ConnectChannel>(
+        loop_, open, forward_refusal(open, settings_.launch.forward_rules), forward_budgets_));
+}
+
+void ClientConnection::accept(const msg::Open& open) {
+    auto accepted = listeners_.take(open.args[0]);
+    if (channels_.room_for_forwards() == 0) return refuse(open.channel, kTooManyForwards);
+    if (!accepted) return refuse(open.channel, {"gone", "no such connection waits"});
+    open_handoff_point(open.on_disconnect);
+    channels_.add(std::make_unique<ConnectChannel>(loop_, open, std::move(accepted->socket),
+                                                   forward_budgets_));
+}
+
+void ClientConnection::handle(const msg::Listen& listen) {
+    if (was_handed_off_here_) return listeners_.refuse(listen, kElsewhere.message);
+    if (!claim_name(listen.on_disconnect)) return;
+    open_handoff_point(listen.on_disconnect);
+    listeners_.open(listen);
+}
+
+void ClientConnection::handle(const msg::Unlisten& unlisten) {
+    listeners_.close(unlisten);
 }
 
 void ClientConnection::begin(const msg::Open& open, std::unique_ptr<Run> run) {

@@ -44,7 +44,7 @@ class Options(ToolCase):
         self.one_line(client.run("-oBatchMode=yes", "-p", self.port, "127.0.0.1", "true"),
                       "Permission denied (publickey)")
         self.refused(self.frsh("-oNoSuchKey=1", "h"), "NoSuchKey", "Bad configuration option")
-        self.refused(self.frsh("-R", "1:h:2", "h"), "-R: forwarding from the server is not supported")
+        self.refused(self.frsh("-R", "1:h", "h"), "-R: Bad remote forwarding specification '1:h'")
         result = self.frsh("-S", "/no/path", "-O", "check", "h")
         self.assertEqual((255, "Control socket connect(/no/path): No such file or directory\n"),
                          (result.code, result.err))

@@ -17,7 +17,10 @@ using frsh::SocksRequest;
 void parse(ForwardSpec::Kind kind, std::string_view text) {
     const auto parsed = frsh::parse_forward(kind, text);
     if (const auto* const spec = std::get_if<ForwardSpec>(&parsed)) {
-        must_hold(spec->to.empty() == (kind == ForwardSpec::Kind::Dynamic));
+        const bool may_lack_destination = kind != ForwardSpec::Kind::Local;
+        must_hold(!spec->to.empty() || may_lack_destination);
+        must_hold(spec->to.empty() || kind != ForwardSpec::Kind::Dynamic);
+        must_hold(spec->path.empty() || spec->path[0] == '/');
         must_hold(spec->port <= 65535);
     }
 }
@@ -40,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
     parse(ForwardSpec::Kind::Local, bytes);
     parse(ForwardSpec::Kind::Dynamic, bytes);
+    parse(ForwardSpec::Kind::Remote, bytes);
     request(bytes);
     return 0;
 }

@@ -53,6 +53,23 @@ TEST_CASE("forward spec: -D takes a port, and an address before it") {
     CHECK(good(SpecKind::Dynamic, "0").port == 0);
 }
 
+TEST_CASE("forward spec: -R takes each form of ssh, also without a destination") {
+    CHECK(good(SpecKind::Remote, "8080:db:80") ==
+          ForwardSpec{SpecKind::Remote, {}, 8080, "", {"db", "80"}});
+    CHECK(good(SpecKind::Remote, "127.0.0.2:8080:/run/x.sock") ==
+          ForwardSpec{SpecKind::Remote, "127.0.0.2", 8080, "", {"/run/x.sock"}});
+    CHECK(good(SpecKind::Remote, "/tmp/there:db:80").path == "/tmp/there");
+    CHECK(good(SpecKind::Remote, "1080") == ForwardSpec{SpecKind::Remote, {}, 1080, "", {}});
+    CHECK(good(SpecKind::Remote, "[::1]:0") == ForwardSpec{SpecKind::Remote, "::1", 0, "", {}});
+    CHECK(good(SpecKind::Remote, "1080:[socks]:0") ==
+          ForwardSpec{SpecKind::Remote, {}, 1080, "", {}});
+    for (const std::string_view text :
+         {"", "8080:db", "x:db:80", "65536", "8080:db:0", "socks:0:1:2:3", ":::"}) {
+        CAPTURE(text);
+        CHECK(refusal(SpecKind::Remote, text).find("Bad remote forwarding specification '") == 0);
+    }
+}
+
 TEST_CASE("forward spec: a malformed text is refused by name") {
     for (const std::string_view text :
          {"", "8080", "8080:db", "8080:db:", "8080::80", "8080:db:0", "8080:db:65536", "8080:db:x",
@@ -75,8 +92,9 @@ TEST_CASE("forward spec: parts of ssh's configuration are joined") {
     Words forwards;
     CHECK(!frsh::add_forward(forwards, SpecKind::Local, {"8080", "db:80"}));
     CHECK(!frsh::add_forward(forwards, SpecKind::Dynamic, {"1080"}));
+    CHECK(!frsh::add_forward(forwards, SpecKind::Remote, {"8080", "[db]:80"}));
     CHECK(frsh::add_forward(forwards, SpecKind::Local, {"8080"}).has_value());
-    CHECK(forwards == Words{"L 8080:db:80", "D 1080"});
+    CHECK(forwards == Words{"L 8080:db:80", "D 1080", "R 8080:[db]:80"});
     for (const std::string& forward : forwards)
         CHECK(std::holds_alternative<ForwardSpec>(parse_forward(forward)));
     CHECK(std::holds_alternative<std::string>(parse_forward("8080:db:80")));

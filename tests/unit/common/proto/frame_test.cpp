@@ -71,7 +71,7 @@ TEST_CASE("frame: frames cut into single bytes are whole and in order") {
 }
 
 TEST_CASE("frame: a length above the limit is refused before its bytes") {
-    for (const std::string& length : {std::string("\0\1\0\1", 4), std::string("\x80\0\0\0", 4),
+    for (const std::string& length : {std::string("\0\2\0\1", 4), std::string("\x80\0\0\0", 4),
                                       std::string("\xFF\xFF\xFF\xFF", 4), std::string(4, '\0')}) {
         FrameDecoder decoder;
         decoder.feed(length);

@@ -76,6 +76,10 @@ std::vector<Message> one_of_each() {
     subsystem.run = "x";
     subsystem.mode = msg::Open::Mode::Subsystem;
     subsystem.args = {"sftp"};
+    msg::Open incoming;
+    incoming.run = "x";
+    incoming.mode = msg::Open::Mode::Accept;
+    incoming.args = {"7"};
     msg::Open on_terminal;
     on_terminal.run = "x";
     on_terminal.args = {"vi"};
@@ -109,6 +113,7 @@ std::vector<Message> one_of_each() {
         in_shell,
         login,
         subsystem,
+        incoming,
         on_terminal,
         to_keep,
         in_named_shell,
@@ -137,6 +142,10 @@ std::vector<Message> one_of_each() {
         msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
         msg::ShellEnded{1, frsh::Exited{3}},
         msg::ShellClose{1},
+        msg::Listen{1, {"localhost", "0"}, {frsh::OnDisconnect::Kind::Grace, 5s}, true},
+        msg::Listening{1, 65535, "taken"},
+        msg::Incoming{1, 2, "[::1]:3"},
+        msg::Unlisten{1},
         msg::Resume{"0123456789abcdef", {{1, "r", 2, 3}, {4294967295, "s", 0, 0}}},
         msg::Resume{"0123456789abcdef", {}, 0ms},
         msg::Resumed{{{1, 2}, {4, 0, 4711}}, {1, 4294967295}},
@@ -193,6 +202,9 @@ bool is_optional(const std::string& type, const std::string& key) {
         {"resize", {"width", "height"}},
         {"data", {"t"}},
         {"shell_open", {"env", "on_disconnect"}},
+        {"listen", {"on_disconnect", "unlink"}},
+        {"listening", {"port", "problem"}},
+        {"incoming", {"from"}},
         {"resume", {"age_ms"}},
         {"resumed", {"lost"}},
         {"bye", {"signal"}},
@@ -318,9 +330,10 @@ TEST_CASE("message: an unknown key is ignored") {
 
 TEST_CASE("message: a payload on a message without one is refused") {
     for (const char* const type :
-         {"eof",     "gap",      "credit",  "stop",        "signal",      "cancel",   "resize",
-          "end_ack", "started",  "refused", "shell_ended", "shell_close", "bye",      "error",
-          "attach",  "attached", "list",    "listed",      "forget",      "forgotten"}) {
+         {"eof",    "gap",       "credit",    "stop",     "signal",      "cancel",
+          "resize", "end_ack",   "started",   "refused",  "shell_ended", "shell_close",
+          "bye",    "error",     "attach",    "attached", "list",        "listed",
+          "forget", "forgotten", "listening", "incoming", "unlisten"}) {
         for (const Message& message : one_of_each()) {
             auto [header, payload] = parts(encoded(message));
             if (header["type"].get<std::string>() != type) continue;

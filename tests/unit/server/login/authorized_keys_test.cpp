@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace std::string_literals;
 using frsh::AuthorizedKey;
@@ -126,11 +127,27 @@ TEST_CASE("authorized keys: a line with options is never an unrestricted key") {
 TEST_CASE("authorized keys: options about features frsh lacks are ignored") {
     const auto key = parse_one(
         "no-X11-forwarding,no-agent-forwarding,no-port-forwarding,no-user-rc,"
-        "permitopen=\"host:1\",permitlisten=\"2\",tunnel=\"0\",no-touch-required");
+        "permitopen=\"host:1\",tunnel=\"0\",no-touch-required");
     REQUIRE(key);
     CHECK(key->may_have_pty);
     CHECK(key->presence == frsh::Presence::Touched);
     CHECK(parse_one("verify-required")->presence == frsh::Presence::Verified);
+}
+
+TEST_CASE("authorized keys: a bound key forwards only as a word of its own says") {
+    CHECK(parse_one("pty")->may_connect());
+    CHECK(parse_one("pty")->may_listen());
+    CHECK_FALSE(parse_one("restrict")->may_connect());
+    CHECK_FALSE(parse_one("restrict,permitlisten=\"1\"")->may_listen());
+    CHECK_FALSE(parse_one("command=\"x\"")->may_listen());
+    const auto opens = parse_one("command=\"x\",permitopen=\"db:1\"");
+    CHECK(opens->may_connect());
+    CHECK_FALSE(opens->may_listen());
+    const auto listens = parse_one("command=\"x\",permitlisten=\"80\",permitlisten=\"[::1]:9\"");
+    CHECK_FALSE(listens->may_connect());
+    CHECK(listens->may_listen());
+    CHECK(listens->permit_listen == std::vector<std::string>{"*:80", "[::1]:9"});
+    CHECK(parse_one("command=\"x\",port-forwarding")->may_listen());
 }
 
 TEST_CASE("authorized keys: restrict forbids a pty, pty permits it again") {

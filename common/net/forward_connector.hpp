@@ -1,6 +1,6 @@
-// Connector makes one connection for a client, in a child process: the child looks up the name,
-// connects, and passes the socket back. So a name server or a host that never answers delays
-// nothing else of the session.
+// ForwardConnector makes one connection for a forwarding, in a child process: the child looks up
+// the name, connects, and passes the socket back. So a name server or a host that never answers
+// delays nothing else of the process.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
@@ -24,22 +24,25 @@ struct ConnectFailure {
     std::string message;
 };
 
-class Connector {
+class ForwardConnector {
   public:
     using Result = std::variant<Fd, ConnectFailure>;
 
-    // Starts the child. `to` is a host and a port, or the path of a unix socket alone. `on_result`
-    // is called once, from the loop. Throws SysError if no process can be had.
-    Connector(EventLoop& loop, const std::vector<std::string>& to,
-              std::function<void(Result)> on_result);
+    // Starts the child. A connection is reset when it is closed; see at_close(). `to` is a host and
+    // a port, or the path of a unix socket alone. `on_result` is called once, from the loop. Throws
+    // SysError if no process can be had.
+    ForwardConnector(EventLoop& loop, const std::vector<std::string>& to,
+                     std::function<void(Result)> on_result);
     // Kills the child if it has not answered.
-    ~Connector();
-    Connector(const Connector&) = delete;
-    Connector& operator=(const Connector&) = delete;
+    ~ForwardConnector();
+    ForwardConnector(const ForwardConnector&) = delete;
+    ForwardConnector& operator=(const ForwardConnector&) = delete;
 
     // Returns the child, for its parent to reap; -1 after reaped().
     [[nodiscard]] pid_t pid() const { return pid_; }
     void reaped() { pid_ = -1; }
+    // Kills the child and reaps it, for a parent that reaps no children otherwise.
+    void reap();
 
   private:
     void on_readable();

@@ -1,7 +1,8 @@
-#include "server/forward/connector.hpp"
+#include "common/net/forward_connector.hpp"
 
 #include "common/base/error.hpp"
 #include "common/net/address.hpp"
+#include "common/net/listen_places.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/fd_passing.hpp"
 
@@ -16,6 +17,7 @@
 
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -46,6 +48,10 @@ Fd connect_as_requested(const std::vector<std::string>& to) {
 // Runs in the child, and never returns: this process must not continue as a second session.
 [[noreturn]] void connect_and_pass(int answer, const std::vector<std::string>& to) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // The peer of a connection must see its end when the parent closes it.
+    const auto own = static_cast<unsigned>(answer);
+    if (own > 3) (void)::close_range(3, own - 1, 0);
+    (void)::close_range(own + 1, ~0U, 0);
     std::signal(SIGALRM, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
@@ -54,6 +60,7 @@ Fd connect_as_requested(const std::vector<std::string>& to) {
     std::string failure;
     try {
         const Fd socket = connect_as_requested(to);
+        at_close(socket.get(), AtClose::Reset);  // Also if this process is killed now.
         if (pass_descriptors(answer, "0", {socket.get()})) ::_exit(0);
         ::_exit(1);
     } catch (const SysError& error) {
@@ -78,8 +85,8 @@ ConnectFailure failure_of(std::string_view answer) {
 
 }  // namespace
 
-Connector::Connector(EventLoop& loop, const std::vector<std::string>& to,
-                     std::function<void(Result)> on_result)
+ForwardConnector::ForwardConnector(EventLoop& loop, const std::vector<std::string>& to,
+                                   std::function<void(Result)> on_result)
     : on_result_(std::move(on_result)) {
     int pair[2];
     check(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
@@ -93,11 +100,19 @@ Connector::Connector(EventLoop& loop, const std::vector<std::string>& to,
         [this](short) { on_readable(); });
 }
 
-Connector::~Connector() {
+ForwardConnector::~ForwardConnector() {
     if (answer_.is_open() && pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
-void Connector::on_readable() {
+void ForwardConnector::reap() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    while (::waitpid(pid_, nullptr, 0) == -1 && errno == EINTR) {
+    }
+    pid_ = -1;
+}
+
+void ForwardConnector::on_readable() {
     char buffer[kMaxAnswer];
     Passed passed = receive_descriptors(answer_.get(), buffer, sizeof buffer);
     if (passed.result.status == IoResult::Status::WouldBlock) return;

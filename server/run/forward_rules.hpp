@@ -1,0 +1,25 @@
+// ForwardRules says which connections a session may make for its client, and where it may listen.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace frsh {
+
+struct ForwardRules {
+    // From the client's key. A key with command= needs a word of its own in authorized_keys.
+    bool key_may_connect = true;
+    bool key_may_listen = true;
+    // "HOST:PORT", or a path. HOST and PORT may be "*". If set, only these; hosts are compared as
+    // the client sent them. The first is permitopen=, the second permitlisten=.
+    std::optional<std::vector<std::string>> key_permit_open = {};
+    std::optional<std::vector<std::string>> key_permit_listen = {};
+    // From frshd.toml: forwarding, permit_open, permit_listen.
+    bool server_may_connect = true;
+    bool server_may_listen = true;
+    std::optional<std::vector<std::string>> server_permit_open = {};
+    std::optional<std::vector<std::string>> server_permit_listen = {};
+};
+
+}  // namespace frsh
