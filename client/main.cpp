@@ -1,6 +1,7 @@
 // Reads the command line of frsh and starts the mode that it selects.
 #include "client/cli/config.hpp"
 #include "client/cli/options.hpp"
+#include "client/cli/stdio_spec.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/tls_login.hpp"
 #include "client/forward/stdio_forward.hpp"
@@ -13,6 +14,7 @@
 #include "client/modes/login_only.hpp"
 #include "client/modes/one_shot.hpp"
 #include "client/modes/repl.hpp"
+#include "client/modes/stdio_forward.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
@@ -44,6 +46,9 @@ int run_mode(const frsh::ClientOptions& options, const frsh::StandardStreams& st
     if (!options.stdio_forward.empty()) return frsh::run_stdio_forward(options);
     if (is_about_runs(options)) return frsh::run_kept_request(options);
     if (options.link_frames) return frsh::run_link_frames(options, streams);
+    if (const auto to = frsh::stdio_destination(options.settings.forwards)) {
+        return frsh::run_stdio_forward(options, *to, streams);
+    }
     if (options.no_command) return frsh::run_without_command(options);
     if (options.batch) return frsh::run_batch(options, streams);
     // No command, and a terminal on stdin and stdout.

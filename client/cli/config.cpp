@@ -5,6 +5,7 @@
 #include "client/cli/ssh_answer.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_names.hpp"
+#include "client/cli/stdio_spec.hpp"
 #include "common/base/config.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
@@ -115,7 +116,11 @@ void configure(ClientOptions& options) {
     if (settings.user) require_safe_user(*settings.user);
     const bool wants_ssh = target && !settings.via && !options.plaintext;
     if (wants_ssh) apply_ssh_answer(ask_ssh(target->host, settings), options);
-    if (settings.clear_forwardings.value_or(false)) settings.forwards.clear();
+    if (settings.clear_forwardings.value_or(false)) {
+        // -W is the work of the whole client; ssh does not clear it either.
+        std::erase_if(settings.forwards,
+                      [](const std::string& forward) { return !is_stdio_forward(forward); });
+    }
 }
 
 }  // namespace frsh

@@ -28,7 +28,7 @@ constexpr const char* kUsage =
     "where stdin is no terminal, a login shell that reads it.\n\n"
     "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
     "ssh's;\n"
-    "they may also follow TARGET. Not there: forwarding (-A -W -w -X).\n"
+    "they may also follow TARGET. Not there: forwarding (-A -w -X).\n"
     "Exit code: the command's own; 128+N for signal N; 124 timed out, or not over yet; 130 "
     "canceled;\n"
     "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
@@ -56,6 +56,7 @@ constexpr const char* kShort =
     "  -M, -S PATH        Keep the login for other commands, which find it by this path\n"
     "  -O check|exit|...  Send a request to it: also stop, forward, cancel\n"
     "  -R SPEC            Forward a port or a socket of the server; a port alone: a SOCKS proxy\n"
+    "  -W HOST:PORT|PATH  stdin and stdout are one connection that the server makes\n"
     "  -g                 Forwarded ports without an address listen on all addresses\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";

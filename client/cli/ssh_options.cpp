@@ -3,6 +3,7 @@
 #include "client/cli/forward_spec.hpp"
 #include "client/cli/jump.hpp"
 #include "client/cli/ssh_names.hpp"
+#include "client/cli/stdio_spec.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>
@@ -100,6 +101,15 @@ Verdict forward(Scan& scan, const std::string& value) {
     return std::string(option_of(Kind)) + ": " + *why;
 }
 
+Verdict forward_stdio(Scan& scan, const std::string& value) {
+    const auto parsed = parse_stdio_forward(value);
+    if (const auto* const why = std::get_if<std::string>(&parsed)) return "-W: " + *why;
+    scan.options.settings.forwards.push_back("W " + value);
+    scan.options.no_command = true;
+    scan.options.tty = Tty::Never;
+    return std::nullopt;
+}
+
 Verdict open_to_all(Scan& scan, const std::string&) {
     scan.options.settings.gateway_ports = true;
     return std::nullopt;
@@ -155,7 +165,6 @@ constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the k
 constexpr char kGss[] = "-K: GSSAPI is not supported";
 constexpr char kQuery[] = "-Q: there are no algorithms to choose from";
 constexpr char kTunnel[] = "-w: tunnel devices are not supported";
-constexpr char kStdio[] = "-W: port forwarding is not supported";
 constexpr char kX11[] = "-X: X11 forwarding is not supported";
 constexpr char kTrustedX11[] = "-Y: X11 forwarding is not supported";
 
@@ -193,6 +202,7 @@ constexpr ShortOption kShortOptions[] = {
     {'T', kFlag, set_to<&SshOptions::tty, Tty::Never>},
     {'v', kFlag, more_verbose},
     {'V', kFlag, set_flag<&SshOptions::version>},
+    {'W', kValue, forward_stdio},
     // Accepted and ignored: a user cannot notice the difference.
     {'2', kFlag, accept},
     {'a', kFlag, accept},
@@ -210,7 +220,6 @@ constexpr ShortOption kShortOptions[] = {
     {'K', kFlag, refuse<kGss>},
     {'Q', kValue, refuse<kQuery>},
     {'w', kValue, refuse_forwarding<kTunnel>},
-    {'W', kValue, refuse<kStdio>},
     {'X', kFlag, refuse<kX11>},
     {'Y', kFlag, refuse<kTrustedX11>},
 };

@@ -36,7 +36,7 @@ _frsh_find_target() {
 
 _frsh_with_value="-p --port -l --login --via -i --identity --connect-timeout --env --cwd --timeout
  --idle-timeout --max-output --linger --on-disconnect --run-id --soft-timeout --shell --attach --logs
- --wait --kill --forget --from --signal --status-fd --jobs --wire -o -F -E -J -L -D -O -R -S
+ --wait --kill --forget --from --signal --status-fd --jobs --wire -o -F -E -J -L -D -O -R -S -W
  -b -e"
 _frsh_with_value=${_frsh_with_value//$'\n'/}
 _frsh_flags="-h --help --version --accept-new --trust --plaintext --argv --detach --runs --json --batch

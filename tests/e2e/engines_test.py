@@ -102,7 +102,7 @@ class Clush(ToolCase):
         self.assertEqual(255, result.code)
         self.assertIn("localhost-typo.invalid", result.err)
 
-    def test_f7_a_repeated_call_begins_only_what_never_began(self):
+    def test_f8_a_repeated_call_begins_only_what_never_began(self):
         count = self.path("count")
         command = f"echo x >>{count}; echo out; exit 4"
         for _ in range(2):

@@ -1,5 +1,6 @@
 // The texts of forwardings, and the bytes of a SOCKS client.
 #include "client/cli/forward_spec.hpp"
+#include "client/cli/stdio_spec.hpp"
 #include "client/forward/socks.hpp"
 #include "tests/fuzz/must_hold.hpp"
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace {
 
@@ -44,6 +46,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     parse(ForwardSpec::Kind::Local, bytes);
     parse(ForwardSpec::Kind::Dynamic, bytes);
     parse(ForwardSpec::Kind::Remote, bytes);
+    const auto stdio = frsh::parse_stdio_forward(bytes);
+    if (const auto* const to = std::get_if<std::vector<std::string>>(&stdio)) {
+        must_hold(to->size() == 2 || (to->size() == 1 && (*to)[0].starts_with('/')));
+    }
     request(bytes);
     return 0;
 }

@@ -348,6 +348,12 @@ TEST_CASE("ssh options: forwardings are collected, and a bad one is refused by n
     CHECK(good({"-L", "1:h:2", "-oClearAllForwardings=yes", "host"}).settings.clear_forwardings ==
           true);
     CHECK(refusal({"-L", "1:h", "host"}).starts_with("-L: Bad local forwarding specification"));
+    CHECK(good({"-W", "[::1]:80", "host"}).settings.forwards == Strings{"W [::1]:80"});
+    CHECK(good({"-W", "/run/x", "host"}).no_command);
+    for (const char* const bad : {"h", "h:0", "1:h:2", ":1", "", "h:", "x/y"}) {
+        CAPTURE(bad);
+        CHECK(refusal({"-W", bad, "host"}).starts_with("-W: Bad stdio forwarding specification"));
+    }
     CHECK(refusal({"-D", "h", "host"}).starts_with("-D: Bad dynamic forwarding specification"));
     CHECK(refusal({"-R", "1:h", "host"}).starts_with("-R: Bad remote forwarding specification"));
     CHECK(has(refusal({"-oRemoteForward=1 h", "host"}), "Bad remote forwarding specification"));
@@ -362,7 +368,6 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
                                                      {"-1"},
                                                      {"-J", "a;b"},
                                                      {"-w", "0:0"},
-                                                     {"-W", "h:1"},
                                                      {"-O", "proxy"},
                                                      {"-I", "lib"},
                                                      {"-B", "eth0"},
