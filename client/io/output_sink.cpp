@@ -77,6 +77,7 @@ IoResult InheritedOutput::attempt(std::string_view bytes) {
 }
 
 void InheritedOutput::write(std::string_view bytes) {
+    if (before_) before_(bytes);
     // Writes directly if nothing is pending. A cautious write waits for poll(2) instead.
     while (failure_ == 0 && pending_.is_empty() && way_ != Way::Cautious && !bytes.empty()) {
         try {

@@ -7,6 +7,7 @@
 #include "common/sys/fd.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,8 @@ class InheritedOutput : public OutputSink {
     [[nodiscard]] bool is_drained() const override { return pending_.is_empty(); }
     [[nodiscard]] int failure() const override { return failure_; }
 
+    // Calls `before` with bytes that are about to be written.
+    void watch_writes(std::function<void(std::string_view)> before) { before_ = std::move(before); }
     // Closes the descriptor. On a network file system, only close(2) reports a full disk.
     void close();
 
@@ -53,6 +56,7 @@ class InheritedOutput : public OutputSink {
     void write_pending();
     void fail(int error);
 
+    std::function<void(std::string_view)> before_;
     int fd_;
     Fd own_;
     Way way_ = Way::Direct;

@@ -5,6 +5,7 @@
 #include "client/holder/shared_link.hpp"
 #include "client/io/deferred_sink.hpp"
 #include "client/io/line_reader.hpp"
+#include "client/modes/batch_progress.hpp"
 #include "client/run/interrupt_ladder.hpp"
 #include "client/run/run_record.hpp"
 #include "client/run/run_report.hpp"
@@ -63,6 +64,10 @@ class Batch {
               },
               renewal_grace(options)),
           lines_(loop_, STDIN_FILENO, [this] { return may_read(); }) {
+        for (const auto& [output, fd] : {std::pair(&out_, STDOUT_FILENO), {&err_, STDERR_FILENO}}) {
+            if (!progress_.is_shown() || ::isatty(fd) != 1) continue;
+            output->watch_writes([this](std::string_view bytes) { progress_.make_room(bytes); });
+        }
         if (options.status_fd >= 0) {
             records_.emplace(loop_, "the records", options.status_fd,
                              InheritedOutput::WasOpen::Yes);
@@ -82,11 +87,13 @@ class Batch {
         while (state_ != State::Left) {
             start_jobs();
             if (is_done()) break;
-            session_.server().turn(leave_at_);
+            if (is_drained()) progress_.show({done_, failed_, jobs_.size(), line_number_});
+            session_.server().turn(std::min(leave_at_, progress_.next_change()));
             conclude_jobs();
             if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
             if (EventLoop::Clock::now() >= leave_at_) state_ = State::Left;
         }
+        progress_.clear();
         if (state_ == State::Running && session_.is_closed() && has_more_lines()) {
             give_up(session_.server().problem());
         }
@@ -188,6 +195,8 @@ class Batch {
         if (shell_) shell_->note_end(*job.run);
         const std::string where = "line " + std::to_string(job.line) + ": ";
         const int code = exit_code(outcome);
+        ++done_;
+        if (code != 0) ++failed_;
         if (code != 0) fail(code, where + describe(outcome));
         // An unknown outcome counts more than the exit code of an earlier line.
         if (std::holds_alternative<Lost>(outcome)) code_ = kBatchFailure;
@@ -241,12 +250,14 @@ class Batch {
     }
 
     void fail(int code, const std::string& why) {
+        progress_.clear();
         log::error(why);
         if (code_ == 0) code_ = code;
     }
 
     // Reports that lines are left which cannot be run any more.
     void give_up(const std::string& why) {
+        progress_.clear();
         log::error((why.empty() ? "the server closed the connection" : why) +
                    (shell_ ? "; the shell is gone" : "") + "; the lines after " +
                    std::to_string(line_number_) + " were not run");
@@ -276,11 +287,12 @@ class Batch {
     }
 
     // One member more than usual: each stream of the batch, and each part of its life, is one.
-    // 17 members: ten of them are objects with a class of their own; the rest is where the batch
+    // 20 members: eleven of them are objects with a class of their own; the rest is where the batch
     // is.
     const ClientOptions& options_;
     EventLoop loop_;
     Signals signals_;
+    BatchProgress progress_;  // Before the outputs, which report to it.
     InheritedOutput out_;
     InheritedOutput err_;
     std::optional<InheritedOutput> records_;  // --status-fd
@@ -291,6 +303,8 @@ class Batch {
     std::optional<std::string> next_line_;  // Read, and not started yet.
     EventLoop::Watch signal_watch_;
     std::size_t line_number_ = 0;  // The line that was started last.
+    std::size_t done_ = 0;
+    std::size_t failed_ = 0;
     int code_ = 0;
     InterruptLadder interrupts_;
     Time leave_at_ = EventLoop::kNever;

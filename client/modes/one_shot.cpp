@@ -4,6 +4,7 @@
 #include "client/connection/stage_error.hpp"
 #include "client/forward/forwards.hpp"
 #include "client/holder/shared_link.hpp"
+#include "client/modes/detached_input.hpp"
 #include "client/modes/login_only.hpp"
 #include "client/modes/terminal_use.hpp"
 #include "client/run/exit_report.hpp"
@@ -82,6 +83,7 @@ class OneShot {
           run_(ask()) {
         if (options.request || options.detach) {
             // Such a run gets no stdin from this client.
+            if (options.detach && !options.stdin_null) report_unread_stdin();
         } else if (terminal_use_ != TerminalUse::None && options.stdin_null) {
             run_.finish_stdin();
         } else if (terminal_use_ == TerminalUse::ScreenAndKeys) {

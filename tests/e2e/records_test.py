@@ -147,6 +147,53 @@ class Records(Case):
         self.assertEqual(["exited", "lost", "exited"],
                          [one["outcome"]["kind"] for one in records])
 
+    def batch_on_a_terminal(self, lines, *words, as_file=True):
+        """Returns exit code, stdout, and what the terminal of stderr got."""
+        path = self.short_path()
+        with open(path, "wb") as file:
+            file.write(lines)
+        ours, theirs = os.openpty()
+        with open(path, "rb") as file:
+            process = subprocess.Popen([FRSH, "--batch", *words, f"unix:{self.server.socket}"],
+                                       stdin=file if as_file else subprocess.PIPE, stderr=theirs,
+                                       stdout=subprocess.PIPE, env=self.environment())
+        os.close(theirs)
+        out, _ = process.communicate(None if as_file else lines, timeout=PATIENCE)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:
+            pass  # The terminal has no other end any more.
+        os.close(ours)
+        return process.returncode, out, shown
+
+    def test_e12_a_batch_shows_its_progress_on_a_terminal_and_removes_it(self):
+        lines = b"echo a\nexit 3\nsleep 0.4\necho b\n"
+        code, out, shown = self.batch_on_a_terminal(lines)
+        self.assertEqual((3, b"a\nb\n"), (code, out))
+        self.assertRegex(shown, rb"\r\x1b\[K2 done, 1 failed, 1 running, 1 left, 0:00\r")
+        self.assertIn(b"frsh: line 2: exited with 3", shown)
+        self.assertEqual(b"", shown.rpartition(b"\x1b[K")[2], shown)
+        _, _, shown = self.batch_on_a_terminal(lines, as_file=False)
+        self.assertRegex(shown, rb"2 done, 1 failed, 1 running, 0:00\r")
+        self.assertNotIn(b"left", shown)
+        code, out, shown = self.batch_on_a_terminal(lines, "-q")
+        self.assertEqual((3, b"a\nb\n", b""), (code, out, shown))
+        code, _, err, _ = self.frsh("--batch", f"unix:{self.server.socket}", stdin=lines)
+        self.assertEqual((3, 1), (code, err.count(b"\n")), err)
+
+    def test_detach_reports_a_stdin_that_it_does_not_read(self):
+        target = f"unix:{self.server.socket}"
+        code, _, err, _ = self.frsh("--detach", "--run-id=one", target, "cat", stdin=b"data")
+        self.assertEqual(0, code)
+        self.assertRegex(err, rb"^frsh: --detach: stdin is not read; [^\n]+\n$")
+        code, _, err, _ = self.frsh("-n", "--detach", "--run-id=two", target, "cat", stdin=b"data")
+        self.assertEqual((0, b""), (code, err))
+        for name in ("one", "two"):
+            code, out, err, _ = self.frsh("--attach", name, target)
+            self.assertEqual((0, b"", b""), (code, out, err))
+
     def test_a_batch_in_one_shell_reports_that_the_shell_is_gone(self):
         def serve(peer):
             request, _ = peer.hear("open")
