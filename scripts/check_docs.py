@@ -35,7 +35,7 @@ BESIDE = [
     "server/run/launch", "server/run/output_consumer", "server/run/server_channel",
     "server/run/command_streams", "server/run/executor", "server/run/process_executor",
     "server/run/shell_executor",
-    "server/run/shell", "server/run/termination", "server/session/channel_table",
+    "server/run/shell", "server/run/termination", "server/run/typing", "server/session/channel_table",
     "server/session/connection_shells",
     "server/session/outgoing_handoff", "server/session/refused_channel",
     "server/session/session_claim",

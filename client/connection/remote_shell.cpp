@@ -7,11 +7,13 @@
 namespace frsh {
 
 RemoteShell::RemoteShell(ServerConnection& server, std::vector<std::string> env,
-                         std::optional<std::string> cwd, OnDisconnect on_disconnect)
+                         std::optional<std::string> cwd, OnDisconnect on_disconnect,
+                         std::optional<msg::Pty> pty)
     : server_(server),
       on_disconnect_(on_disconnect),
       env_(std::move(env)),
-      first_cwd_(std::move(cwd)) {
+      first_cwd_(std::move(cwd)),
+      pty_(std::move(pty)) {
     server_.outlast(on_disconnect_);
     open();
 }
@@ -24,7 +26,7 @@ void RemoteShell::open() {
 }
 
 void RemoteShell::ask() {
-    msg::ShellOpen open{id_, first_cwd_, env_, on_disconnect_};
+    msg::ShellOpen open{id_, first_cwd_, env_, on_disconnect_, pty_};
     if (!cwd_.empty()) open.cwd = cwd_;
     server_.link().send(open);
 }
@@ -52,6 +54,8 @@ void RemoteShell::on_message(const Message& message) {
         if (ready->shell != id_) return;
         is_ready_ = true;
         kind_ = ready->kind;
+        has_terminal_ = ready->has_terminal;
+        lacks_startup_ = ready->lacks_startup;
         cwd_ = ready->cwd;
         home_ = ready->home;
     } else if (const auto* const ended = std::get_if<msg::ShellEnded>(&message)) {

@@ -13,8 +13,10 @@ namespace frsh {
 class RemoteShell {
   public:
     // `server` is lent. The owner passes the link's messages about shells to on_message().
+    // `pty` is the terminal on which commands are to run, if the server can do that.
     RemoteShell(ServerConnection& server, std::vector<std::string> env,
-                std::optional<std::string> cwd, OnDisconnect on_disconnect);
+                std::optional<std::string> cwd, OnDisconnect on_disconnect,
+                std::optional<msg::Pty> pty = {});
 
     void on_message(const Message& message);
     // Records that a run in the shell has ended, and the folder where it left the shell.
@@ -23,6 +25,11 @@ class RemoteShell {
     [[nodiscard]] ShellId id() const { return id_; }
     [[nodiscard]] bool is_ready() const { return is_ready_; }
     [[nodiscard]] const std::string& kind() const { return kind_; }
+    // Returns true if commands can run on a terminal of the shell.
+    [[nodiscard]] bool has_terminal() const { return has_terminal_; }
+    // Returns true if the shell runs without the start-up files of its user, which it could not
+    // read to their end.
+    [[nodiscard]] bool lacks_startup() const { return lacks_startup_; }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
     [[nodiscard]] const std::string& home() const { return home_; }
     // Returns how the shell ended; nothing while it lives, and again after reopen().
@@ -45,8 +52,11 @@ class RemoteShell {
     OnDisconnect on_disconnect_;
     std::vector<std::string> env_;
     std::optional<std::string> first_cwd_;
+    std::optional<msg::Pty> pty_;
     ShellId id_ = 0;
     bool is_ready_ = false;
+    bool has_terminal_ = false;
+    bool lacks_startup_ = false;
     std::string kind_;
     std::string cwd_;
     std::string home_;

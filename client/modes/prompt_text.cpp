@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::chrono::seconds kCheckTimeout{5};
 
-// Returns true for the variables that each program sets itself, and for those that the server
-// refuses.
-bool is_left_out(std::string_view name) {
-    constexpr std::array<std::string_view, 4> kOfEachProgram = {"TERM", "_", "SHLVL", "OLDPWD"};
-    return std::find(kOfEachProgram.begin(), kOfEachProgram.end(), name) != kOfEachProgram.end() ||
-           is_dangerous_variable(name);
-}
-
 }  // namespace
 
 std::string prompt_text(const PromptFacts& facts) {
@@ -39,19 +31,19 @@ std::string prompt_text(const PromptFacts& facts) {
     }
     text += colour("0;1") + escape_controls(facts.user) + "@" + escape_controls(facts.host) +
             colour("0") + ":" + escape_controls(cwd);
+    if (facts.is_split) text += " (split)";
     return text + (facts.user == "root" ? "# " : "$ ");
 }
 
 std::string_view prompt_help() {
     return "Lines are evaluated by a shell on the server: cd, variables and functions last.\n"
-           "  :tty CMD  run CMD on a terminal there: vim, top, a password prompt; :tty alone, a "
-           "login shell\n"
-           "  :status   the record of the last command, as JSON\n"
-           "  :help     this\n"
-           "  :quit     leave, as Ctrl-D does\n"
-           "While a command runs, what you type is its input, and Ctrl-D at the start of a line "
-           "ends that;\n"
-           "Ctrl-C interrupts it, twice ends it, three times kills it. The shell stays.\n";
+           "  :split on|off  give commands pipes, so that stderr is red; or the terminal again\n"
+           "  :status        the record of the last command, as JSON\n"
+           "  :help          this\n"
+           "  :quit          leave, as Ctrl-D does\n"
+           "A command runs on a terminal there, as with ssh -t. While it runs, every key is for "
+           "it.\n"
+           "exit leaves with its code.\n";
 }
 
 bool may_be_incomplete(const std::string& text) {
@@ -87,16 +79,6 @@ Completeness completeness_of(const Outcome& check, std::string_view its_stderr) 
         if (its_stderr.find(sign) != std::string_view::npos) return Completeness::Incomplete;
     }
     return Completeness::Complete;
-}
-
-std::vector<std::string> variables_in(std::string_view env_output) {
-    std::vector<std::string> env;
-    for (const std::string_view entry : split(env_output, '\0')) {
-        const std::string_view name = entry.substr(0, entry.find('='));
-        const bool is_kept = name.size() < entry.size() && !name.empty() && !is_left_out(name);
-        if (is_kept) env.emplace_back(entry);
-    }
-    return env;
 }
 
 }  // namespace frsh

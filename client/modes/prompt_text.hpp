@@ -18,6 +18,7 @@ struct PromptFacts {
     std::string home;
     int last_code = 0;
     bool has_colour = false;
+    bool is_split = false;  // stdout and stderr are apart.
 };
 // Returns the prompt. Bytes between two \1 have no width on the screen.
 [[nodiscard]] std::string prompt_text(const PromptFacts& facts);
@@ -41,9 +42,5 @@ enum class Completeness {
     Unknown,  // The check itself did not run to its end.
 };
 [[nodiscard]] Completeness completeness_of(const Outcome& check, std::string_view its_stderr);
-
-// Returns the entries of `env -0` that a program on a terminal gets from the shell: all but those
-// that each program or frsh sets itself.
-[[nodiscard]] std::vector<std::string> variables_in(std::string_view env_output);
 
 }  // namespace frsh

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,6 +41,13 @@ using Time = EventLoop::Time;
 constexpr auto kReplLinger = 300ms;
 constexpr int kMaxChecks = 3;  // For one typed command, if a check ends without an answer.
 
+// Adds what programs look at to find out which colours the terminal has.
+std::vector<std::string> shell_variables(std::vector<std::string> env) {
+    if (const char* const colours = std::getenv("COLORTERM"))
+        env.insert(env.begin(), std::string("COLORTERM=") + colours);
+    return env;
+}
+
 class Repl {
   public:
     explicit Repl(const ClientOptions& options)
@@ -48,7 +56,8 @@ class Repl {
           screen_(loop_),
           server_(loop_, connect_to(options),
                   [this](const Message& message) { shell_.on_message(message); }),
-          shell_(server_, options.env, options.cwd, on_disconnect_of(options)),
+          shell_(server_, shell_variables(options.env), options.cwd, on_disconnect_of(options),
+                 describe_terminal()),
           editor_(
               loop_, [this] { turn_for_editor(); }, History::of(options.target)),
           shown_(loop_, screen_, options.escape) {
@@ -82,7 +91,7 @@ class Repl {
   private:
     // Starting ── the shell is ready ──▶ Prompting ── the shell died ──▶ Starting
     // Prompting ── a command ──▶ Prompting: meanwhile, the command is shown_
-    // Prompting ── :quit ──▶ Quitting
+    // Prompting ── :quit, the shell's own `exit` ──▶ Quitting
     // Any state ── SIGTERM, SIGHUP ──▶ Told: the server is told which signal
     // Starting ── SIGINT ──▶ Told: the start-up files may never return
     enum class State { Starting, Prompting, Quitting, Told };
@@ -110,10 +119,21 @@ class Repl {
         if (shell_.is_ready() && shell_.kind() != "bash" && !std::exchange(has_said_kind_, true)) {
             log::error("no bash on the server: this is sh; Ctrl-C replaces the shell");
         }
+        if (shell_.lacks_startup()) {
+            log::error(
+                "the shell did not get ready with its start-up files (~/.bash_profile, "
+                "~/.profile, ~/.bashrc); this one runs without them");
+        }
     }
 
     void check_shell() {
         if (!shell_.ended() || server_.is_down() || !is_here()) return;
+        const auto* const exited = std::get_if<Exited>(&*shell_.ended());
+        if (exited != nullptr && shell_.kind() == "bash") {  // `exit`, `logout`.
+            state_ = State::Quitting;
+            leave_code_ = last_.code = exited->code;
+            return;
+        }
         log::error("the shell ended (" + describe(*shell_.ended()) + "); a new one takes over");
         shell_.reopen();
         await_shell();
@@ -126,8 +146,8 @@ class Repl {
 
     [[nodiscard]] std::string prompt() const {
         const msg::Hello hello = server_.server().value_or(msg::Hello{});
-        return prompt_text(
-            {hello.user, hello.host, shell_.cwd(), shell_.home(), last_.code, wants_colour()});
+        return prompt_text({hello.user, hello.host, shell_.cwd(), shell_.home(), last_.code,
+                            wants_colour(), is_split_ || !shell_.has_terminal()});
     }
 
     // Writes all pending output, so that none appears in the line that is edited next.
@@ -178,8 +198,8 @@ class Repl {
             screen_.say(prompt_help());
         } else if (text == ":status") {
             screen_.say(last_.record.empty() ? "no command has run yet\n" : last_.record + "\n");
-        } else if (text == ":tty" || text.starts_with(":tty ")) {
-            run_on_terminal(text.substr(std::min(text.size(), text.find_first_not_of(' ', 4))));
+        } else if (text == ":split on" || text == ":split off") {
+            is_split_ = text == ":split on";
         } else if (text == ":quit") {
             state_ = State::Quitting;
             leave_code_ = last_.code;
@@ -233,23 +253,6 @@ class Repl {
         return completeness_of(outcome, err.content());
     }
 
-    // Returns the exported variables of the shell, for a program that is not its child. Empty if
-    // the shell cannot run `env`.
-    std::vector<std::string> shell_environment() {
-        SpooledOutput out;
-        SpooledOutput err;
-        msg::Open open;
-        open.run = new_run_id();
-        open.args = {"command env -0"};
-        open.linger = kReplLinger;
-        open.stdin_null = true;
-        shell_.place(open);
-        RemoteRun& run = server_.open(std::move(open), out, err);
-        run_until_end(run, ShownRun::Input::None);
-        server_.forget(run);  // Its sinks are local to this function.
-        return variables_in(out.content());
-    }
-
     // Returns the request, or nothing after a message if the command cannot be sent.
     std::optional<msg::Open> request(const std::string& command) {
         try {
@@ -262,49 +265,45 @@ class Repl {
         }
     }
 
-    void run_on_terminal(const std::string& command) {
-        auto open = request(command);
-        if (!open) return;
-        if (server_.is_known_to_lack("ptys")) {
-            log::error(":tty: this server gives no terminals");
-            return;
-        }
-        open->env = shell_environment();
-        open->cwd = shell_.cwd();
-        open->max_output.reset();
-        open->stdin_null = false;
-        open->pty = describe_terminal();
-        if (!is_here() || server_.is_down()) return;
-        RemoteRun& run = server_.open(std::move(*open), screen_.out(), screen_.err());
-        run_until_end(run, ShownRun::Input::Keys);
-        if (!run.has_exited()) screen_.reset_modes();
-        if (!screen_.is_at_line_start()) {
-            // The column of the cursor is unknown. As many blanks as the screen is wide wrap to the
-            // next line from any column but the first, where they stay on the line.
-            const auto size = window_size(STDIN_FILENO).value_or(WindowSize{});
-            screen_.say(std::string(size.columns, ' ') + "\r");
-            screen_.note_typed(true);
-        }
-        if (is_here()) note_outcome(run, command, ShellDied::No);
-        server_.forget(run);
-    }
-
-    void run_until_end(RemoteRun& run, ShownRun::Input input) {
-        shown_.show(run, input);
+    void run_until_end(RemoteRun& run) {
         while (is_here() && !(run.is_finished() && screen_.is_drained())) {
             if (shown_.check_keys()) on_signal(SIGHUP);
             server_.turn();
         }
+        editor_.type(shown_.typed_ahead());
         shown_.hide();
+    }
+
+    void run_on_terminal(RemoteRun& run) {
+        shown_.show_on_terminal(run, editor_.take_typed());
+        run_until_end(run);
+        if (!run.has_exited()) screen_.reset_modes();
+        if (screen_.is_at_line_start()) return;
+        // The column of the cursor is unknown. As many blanks as the screen is wide wrap to the
+        // next line from any column but the first, where they stay on the line.
+        const auto size = window_size(STDIN_FILENO).value_or(WindowSize{});
+        screen_.say(std::string(size.columns, ' ') + "\r");
+        screen_.note_typed(true);
     }
 
     void evaluate(const std::string& text) {
         auto open = request(text);
         if (!open) return;
         shell_.place(*open);
+        const bool is_on_terminal = shell_.has_terminal() && !is_split_;
+        if (is_on_terminal) {
+            open->pty = describe_terminal();
+            open->max_output.reset();
+            open->stdin_null = false;
+        }
         const auto input = open->stdin_null ? ShownRun::Input::None : ShownRun::Input::Lines;
         RemoteRun& run = server_.open(std::move(*open), screen_.out(), screen_.err());
-        run_until_end(run, input);
+        if (is_on_terminal) {
+            run_on_terminal(run);
+        } else {
+            shown_.show(run, input);
+            run_until_end(run);
+        }
         shell_.note_end(run);
         // Only the shell's report carries a folder. Without it, the shell died with the command.
         const bool has_report = run.end() && run.end()->cwd;
@@ -389,6 +388,7 @@ class Repl {
     int leave_code_ = 0;
     std::optional<std::string> told_by_;
     bool has_said_kind_ = false;
+    bool is_split_ = false;  // Commands have pipes, not the terminal.
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "client/modes/shown_run.hpp"
 
+#include "client/run/typed_ahead.hpp"
+
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
@@ -24,7 +26,18 @@ void ShownRun::show(RemoteRun& run, Input input) {
     run_ = &run;
     input_ = input;
     interrupts_ = {};
-    if (input == Input::Keys) keys_.emplace(loop_, STDIN_FILENO, run, escape_);
+}
+
+void ShownRun::show_on_terminal(RemoteRun& run, std::string_view first_keys) {
+    show(run, Input::Keys);
+    keys_.emplace(loop_, STDIN_FILENO, run, escape_);
+    keys_->begin(first_keys);
+}
+
+std::string ShownRun::typed_ahead() const {
+    // The escape gives up what was typed for the command, too.
+    if (!keys_ || !run_->end() || was_interrupted()) return "";
+    return frsh::typed_ahead(*run_->end(), keys_->sent());
 }
 
 void ShownRun::hide() {

@@ -4,7 +4,7 @@
 //     Input    what the run gets of the terminal
 //     None     nothing: typed text waits for the prompt
 //     Lines    lines, as the terminal edits them; becomes None at Ctrl-D
-//     Keys     every key (:tty); see TerminalSession
+//     Keys     every key, as the command is on a terminal; see TerminalSession
 #pragma once
 
 #include "client/io/inherited_input.hpp"
@@ -15,6 +15,8 @@
 #include "common/sys/event_loop.hpp"
 
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace frsh {
 
@@ -27,6 +29,10 @@ class ShownRun {
 
     // `run` is lent until hide().
     void show(RemoteRun& run, Input input);
+    // Shows a run that is on a terminal, and sends it these keys first.
+    void show_on_terminal(RemoteRun& run, std::string_view first_keys);
+    // Returns the keys that were typed for a run that has ended, and that it has not read.
+    [[nodiscard]] std::string typed_ahead() const;
     void hide();
     [[nodiscard]] bool is_shown() const { return run_ != nullptr; }
     [[nodiscard]] bool has_keys() const { return keys_.has_value(); }

@@ -127,9 +127,20 @@ TerminalSession::~TerminalSession() {
 }
 
 void TerminalSession::begin() {
+    if (has_begun_) return;
     has_begun_ = true;
     raw_.enter();
     tell_size();  // The size may have changed since the request.
+}
+
+void TerminalSession::begin(std::string_view first_keys) {
+    begin();
+    send(first_keys.substr(0, run_.stdin_room()));
+}
+
+void TerminalSession::send(std::string_view keys) {
+    run_.append_stdin(keys);
+    sent_ += keys;
 }
 
 void TerminalSession::tell_size() {
@@ -149,7 +160,7 @@ void TerminalSession::on_readable() {
     while (!typed.empty() && wish_ == Wish::Stay) {
         std::string keys;
         const EscapeKeys::Action action = escapes_.take(typed, keys);
-        run_.append_stdin(keys);
+        send(keys);
         act_on(action);
     }
 }

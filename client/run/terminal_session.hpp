@@ -7,6 +7,8 @@
 #include "client/run/remote_run.hpp"
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <termios.h>
@@ -50,6 +52,10 @@ class TerminalSession {
     // `terminal` and `run` are lent. The terminal belongs to the run from its start until this
     // object is destroyed.
     TerminalSession(EventLoop& loop, int terminal, RemoteRun& run, std::optional<char> escape);
+    // Gives the terminal to the run at once, after these keys.
+    void begin(std::string_view first_keys);
+    // Returns all keys that were sent to the run.
+    [[nodiscard]] const std::string& sent() const { return sent_; }
     ~TerminalSession();
 
     void on_signal(int number);
@@ -60,6 +66,7 @@ class TerminalSession {
 
   private:
     void begin();
+    void send(std::string_view keys);
     void on_readable();
     void act_on(EscapeKeys::Action action);
     void suspend(Stopped who);
@@ -70,6 +77,7 @@ class TerminalSession {
     EscapeKeys escapes_;
     RawMode raw_;
     InheritedInput keys_;
+    std::string sent_;
     bool has_begun_ = false;
     Wish wish_ = Wish::Stay;
     EventLoop::Watch watch_;

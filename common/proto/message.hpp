@@ -139,10 +139,8 @@ struct Open {
     std::optional<std::uint64_t> max_output;          // For each stream, in bytes.
     std::optional<ShellId> shell;                     // Evaluate in this shell.
     OnDisconnect on_disconnect;
-    std::optional<Pty> pty;  // The streams are one terminal.
-    // Keep the run, its output and its end under its id, until a Forget. If a kept run has this id
-    // already, the server starts nothing and follows that run.
-    bool kept = false;
+    std::optional<Pty> pty;  // The streams are one terminal; in a shell, that of the shell.
+    bool kept = false;  // Keep the run and its end until a Forget, or follow the run of this id.
     std::string shell_name = {};  // Evaluate in the lasting shell of that name.
 };
 
@@ -266,13 +264,12 @@ struct End {
     std::optional<Usage> usage;
     std::vector<ProcessName> holders;
     std::vector<ProcessName> survivors;
-    std::optional<std::string> cwd;  // After a run in a shell: the shell's folder.
-    // In a shell with a name: 1 for the first of that name, and one more for each that followed.
-    std::optional<std::uint64_t> generation = {};
-    // If some output could not be kept: why.
-    std::optional<std::string> journal = {};
-    // The server could not see every process: holders and survivors may be incomplete.
-    bool is_unseen = false;
+    std::optional<std::string> cwd;                // After a run in a shell: the shell's folder.
+    std::optional<std::uint64_t> generation = {};  // In a shell with a name, from 1.
+    std::optional<std::string> journal = {};       // Why some output could not be kept.
+    bool is_unseen = false;                        // holders and survivors may be incomplete.
+    std::optional<Offset> typed = {};              // On a shell's terminal: how much stdin it got,
+    std::string unread = {};                       // and what of it no program has read.
 };
 struct EndAck {
     Channel channel = 0;
@@ -285,6 +282,7 @@ struct ShellOpen {
     std::optional<std::string> cwd;
     std::vector<std::string> env;
     OnDisconnect on_disconnect = {};
+    std::optional<Pty> pty = {};  // The terminal on which its commands may run.
 };
 struct ShellReady {
     ShellId shell = 0;
@@ -292,6 +290,8 @@ struct ShellReady {
     std::string kind;  // "bash", or "sh" if the server has no bash.
     std::string cwd;
     std::string home;
+    bool has_terminal = false;
+    bool lacks_startup = false;  // It did not get ready with the start-up files.
 };
 struct ShellEnded {
     ShellId shell = 0;

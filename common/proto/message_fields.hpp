@@ -164,7 +164,6 @@ void check_open(Io& io, const msg::Open& m) {
                                                 : args == 1;
     io.check(fits, "args", "does not fit the mode");
     io.check(!m.shell || m.mode == Mode::Command, "mode", "does not fit a shell");
-    io.check(!m.pty || !m.shell, "pty", "does not fit a shell");
     const bool is_forward = m.mode == Mode::Connect || m.mode == Mode::Accept;
     io.check(!is_forward || (!m.pty && !m.kept), "mode", "has no program to keep");
     io.check(!m.kept || (!m.pty && !m.shell), "kept", "fits neither a terminal nor a shell");
@@ -223,6 +222,8 @@ void fields(Io& io, Seen<Io, msg::End>& m) {
     io.maybe_text("journal", m.journal, kMaxMessage);
     io.flag("unseen", m.is_unseen);
     io.maybe_whole("generation", m.generation, kMaxOffset);
+    io.maybe_whole("typed", m.typed, kMaxOffset);
+    io.bytes_or_none("unread", m.unread, 8192);
     io.maybe_payload("cwd", m.cwd);
 }
 
@@ -335,6 +336,7 @@ void fields(Io& io, Seen<Io, msg::ShellOpen>& m) {
     io.maybe_string("cwd", m.cwd);
     io.environment("env", m.env);
     fields(io, m.on_disconnect);
+    io.maybe_object("pty", m.pty);
 }
 
 template <class Io>
@@ -344,6 +346,8 @@ void fields(Io& io, Seen<Io, msg::ShellReady>& m) {
     io.text("kind", m.kind, 16);
     io.string("folder", m.cwd);
     io.string("home", m.home);
+    io.flag("terminal", m.has_terminal);
+    io.flag("no_startup", m.lacks_startup);
 }
 
 template <class Io>

@@ -120,6 +120,9 @@ class MessageReader {
         if (!decoded) header_.refuse(encoded, "is not base64");
         value = std::move(*decoded);
     }
+    void bytes_or_none(const std::string& key, std::string& value, std::size_t longest) {
+        if (header_.has(key) || header_.has(key + "_b64")) bytes(key, value, longest);
+    }
     void outcome(std::string_view key, Outcome& value) {
         value = outcome_from(ObjectReader(header_.member(key), "outcome"));
     }

@@ -77,6 +77,9 @@ class TablePrinter {
     }
     void run(const char* key, const std::string&) { note(key, "string"); }
     void bytes(const char* key, const std::string&, std::size_t) { note(key, "string"); }
+    void bytes_or_none(const char* key, const std::string&, std::size_t) {
+        note_optional(key, "string");
+    }
     template <class T>
     void outcome(const char* key, const T&) {
         note(key, "object");

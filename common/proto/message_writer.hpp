@@ -90,6 +90,9 @@ class MessageWriter {
     void bytes(const char* key, const std::string& value, std::size_t) {
         add_bytes(object_, key, value);
     }
+    void bytes_or_none(const char* key, const std::string& value, std::size_t longest) {
+        if (!value.empty()) bytes(key, value, longest);
+    }
     void outcome(const char* key, const Outcome& value) { add(key, to_json(value).tree().value); }
     void modes(const char* key, const TerminalModes& modes) {
         JsonValue object(JsonValue::value_t::object);

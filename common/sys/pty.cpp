@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/sys/terminal_modes.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <fcntl.h>
@@ -56,6 +57,39 @@ void set_terminal_modes(int terminal, const TerminalModes& modes) {
     check(::tcgetattr(terminal, &now), "tcgetattr");
     set_modes(now, modes);
     check(::tcsetattr(terminal, TCSANOW, &now), "tcsetattr");
+}
+
+TypingModes typing_modes(int terminal) {
+    termios now{};
+    if (::tcgetattr(terminal, &now) == -1) return {};
+    TypingModes modes{(now.c_lflag & ECHO) != 0, (now.c_lflag & ICANON) != 0};
+    const bool interrupts = (now.c_lflag & ISIG) != 0 && now.c_cc[VINTR] != _POSIX_VDISABLE;
+    if (interrupts) modes.interrupt = static_cast<char>(now.c_cc[VINTR]);
+    return modes;
+}
+
+// Without ICANON, the kernel also hands out a line that has not ended, and read(2) does not wait.
+std::string take_unread(int slave) {
+    termios before{};
+    if (::tcgetattr(slave, &before) == -1) return "";
+    termios taking = before;
+    taking.c_lflag &= ~static_cast<tcflag_t>(ICANON);
+    taking.c_cc[VMIN] = 0;
+    taking.c_cc[VTIME] = 0;
+    if (::tcsetattr(slave, TCSANOW, &taking) == -1) return "";
+    std::string bytes;
+    char buffer[4096];
+    for (;;) {
+        const IoResult result = read_some(slave, buffer, sizeof buffer);
+        if (result.status != IoResult::Status::Done) break;
+        bytes.append(buffer, result.bytes);
+    }
+    (void)::tcsetattr(slave, TCSANOW, &before);
+    // The kernel keeps a typed EOF character as a NUL.
+    if ((before.c_lflag & ICANON) != 0) {
+        std::replace(bytes.begin(), bytes.end(), '\0', static_cast<char>(before.c_cc[VEOF]));
+    }
+    return bytes;
 }
 
 std::optional<char> eof_character(int terminal) {

@@ -26,6 +26,19 @@ struct Pty {
 [[nodiscard]] std::optional<WindowSize> window_size(int terminal);
 void set_window_size(int terminal, const WindowSize& size);
 
+// Returns whether the terminal, from either side, shows what is typed, and hands it to programs
+// line by line (ECHO and ICANON, termios(3)).
+struct TypingModes {
+    bool has_echo = true;
+    bool has_lines = true;
+    std::optional<char> interrupt = {};  // The key that interrupts (VINTR), if one does.
+};
+[[nodiscard]] TypingModes typing_modes(int terminal);
+
+// Takes all typed bytes that no program has read, also of a line that has not ended. `slave` is the
+// program's side.
+[[nodiscard]] std::string take_unread(int slave);
+
 // Throws SysError.
 void set_terminal_modes(int terminal, const TerminalModes& modes);
 

@@ -50,6 +50,10 @@ class Executor {
     // Sends the signal to the command's foreground processes; none if the command has ended.
     virtual void signal(int number) = 0;
     virtual void resize(const WindowSize&) {}
+    // Returns true if the command has borrowed a terminal that goes on after it.
+    [[nodiscard]] virtual bool has_borrowed_terminal() const { return false; }
+    // Takes what was typed on a borrowed terminal and no program has read.
+    [[nodiscard]] virtual std::string take_unread() { return ""; }
     // Closes the command's terminal, so that its processes get HUP. Returns false if it has none.
     virtual bool hang_up() { return false; }
 

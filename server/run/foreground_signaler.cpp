@@ -17,13 +17,14 @@ constexpr auto kFirstLookPause = 10ms;
 
 }  // namespace
 
-void ForegroundSignaler::send(int signal) {
+void ForegroundSignaler::send(int signal, Shell shell) {
     signal_ = signal;
     groups_.clear();
     signaled_.clear();
     processor_ = 0;
     looks_ = 0;
     const Time now = EventLoop::Clock::now();
+    if (shell == Shell::HasIt) return follow_key(now);
     if (terminal_ >= 0 && process_sight() == Sight::None) {
         // Without /proc, the group gets the signal as from the terminal's own keys.
         ::kill(-foreground_group(terminal_), signal);
@@ -35,6 +36,23 @@ void ForegroundSignaler::send(int signal) {
     }
     ::kill(-shell_, signal);
     if (!signaled_.empty()) next_look_ = now + kFirstLookPause;
+}
+
+// A fork of the shell may lose the signal: until it resets its signals it handles them as bash
+// does, and then it becomes a program. A program has the signal from the terminal.
+void ForegroundSignaler::follow_key(Time now) {
+    next_look_ = EventLoop::kNever;
+    if (process_sight() == Sight::None) return;
+    const pid_t group = foreground_group(terminal_);
+    if (group != shell_) groups_.insert(group);
+    bool may_change = group == shell_;
+    for (const auto& [process, is_copy] : look_at_foreground(group, true).members) {
+        may_change |= is_copy;
+        const bool has_it = !is_copy || !ignores_signal(process.pid, SIGQUIT);
+        if (has_it) signaled_.emplace(process.pid, is_copy);
+    }
+    signaled_.emplace(shell_, false);
+    if (may_change) next_look_ = now + kFirstLookPause;
 }
 
 void ForegroundSignaler::tick(Time now) {

@@ -36,7 +36,9 @@ class ForegroundSignaler {
     ForegroundSignaler(pid_t shell, int terminal) : shell_(shell), terminal_(terminal) {}
 
     // Sends the signal to the command in the foreground. Replaces a signal still being sent.
-    void send(int signal);
+    // HasIt: the terminal is about to send the signal, so only what may miss that is looked for.
+    enum class Shell { NeedsIt, HasIt };
+    void send(int signal, Shell shell = Shell::NeedsIt);
     // Stops looking for processes that have not got the signal yet.
     void cancel() { next_look_ = EventLoop::kNever; }
 
@@ -54,6 +56,7 @@ class ForegroundSignaler {
         std::uint64_t processor = 0;  // Clock ticks of processor time of the copies and the shell.
     };
 
+    void follow_key(Time now);
     void look_for_job(Time now);
     void look_for_programs(Time now);
     void send_to(const Foreground& found, pid_t group, bool is_job);

@@ -7,6 +7,7 @@
 #include "common/sys/user.hpp"
 #include "server/run/forward_rules.hpp"
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ struct LaunchContext {
     std::string sftp_server = {};  // A path; if empty, find_subsystem() looks for it.
     bool may_have_pty = true;
     ForwardRules forward_rules = {};
+    // After this time, a shell at a prompt is started again without its start-up files.
+    std::chrono::milliseconds shell_start_time{5000};
 };
 
 // Returns whether clients may not choose freely what runs: the key is bound to a command, or the

@@ -24,6 +24,9 @@ constexpr int kFullReadsUntilLarge = 8;
 // Reads in one turn of the event loop, so that one flood does not hold up other streams.
 constexpr int kReadsATurn = 4;
 
+// More than the kernel holds of what was printed on a terminal.
+constexpr Offset kMostInTerminal = 1024 * 1024;
+
 std::uint64_t microseconds_since(EventLoop::Time start) {
     const auto since = EventLoop::Clock::now() - start;
     return static_cast<std::uint64_t>(
@@ -86,6 +89,17 @@ IoResult OutputReader::read(char* to, std::size_t size) {
     return {IoResult::Status::EndOfFile};
 }
 
+void OutputReader::begin_with(std::string_view bytes) {
+    stream_.append(bytes);
+    sum_.update(bytes);
+    produced_ += bytes.size();
+}
+
+void OutputReader::finish_when_empty() {
+    last_ = produced_ + kMostInTerminal;
+    drain();
+}
+
 void OutputReader::drain() {
     for (int reads = 0; reads < kReadsATurn && may_read(); ++reads) {
         IoResult result;
@@ -113,7 +127,9 @@ void OutputReader::drain() {
             finish(!was_cut_);
             return;
         }
-        if (result.status == IoResult::Status::WouldBlock) return;
+        const bool is_empty = result.status == IoResult::Status::WouldBlock;
+        if (last_ && (is_empty || produced_ >= *last_)) finish(true);
+        if (is_empty) return;
         last_activity_ = EventLoop::Clock::now();
         if (result.bytes == size && !is_large_ && ++full_reads_ == kFullReadsUntilLarge) {
             (void)::fcntl(pipe_.get(), F_SETPIPE_SZ, kLargePipe);

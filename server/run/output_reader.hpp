@@ -36,6 +36,10 @@ class OutputReader {
 
     // Reads what the pipe holds now, as far as there is room, with at most four reads.
     void drain();
+    // Adds bytes that came before the pipe was read.
+    void begin_with(std::string_view bytes);
+    // Reads what was printed until now and then ends the stream, though the pipe goes on.
+    void finish_when_empty();
     // Stops reading; bytes that were read are still delivered. Returns the pipe if it was open.
     Fd close();
     // Closes the pipe: the command's next write gets SIGPIPE, or EPIPE.
@@ -89,6 +93,7 @@ class OutputReader {
     int full_reads_ = 0;
     bool is_large_ = false;
     bool is_discarding_ = false;
+    std::optional<Offset> last_;  // finish_when_empty(): no byte behind this is wanted.
 
     // What --max-output needs. Unused if `head` is not set.
     struct Cap {

@@ -51,7 +51,8 @@ Run::Run(EventLoop& loop, const msg::Open& open, Shell& shell) : Run(open) {
     try {
         Executor::Owner& owner = *this;
         auto executor = std::make_unique<ShellExecutor>(owner, shell);
-        take_streams(loop, open, executor->enter(open.args[0], open.stdin_null));
+        take_streams(loop, open, executor->enter(open));
+        if (open.pty) executor->begin_on_terminal(*out_, in_->typing());
         executor_ = std::move(executor);
     } catch (const SysError& error) {
         fail(loop, {"shell", error.code().value(), error.what()});
@@ -207,9 +208,11 @@ void Run::command_never_began(NotStarted why) {
 void Run::drain_rest(Time now) {
     ended_at_ = now;
     state_ = State::Draining;
+    const bool is_borrowed = executor_ && executor_->has_borrowed_terminal();
+    if (is_borrowed) unread_ = executor_->take_unread();
     if (in_) in_->close();
     // What the command wrote last is in the pipes by now. Read it before any decision.
-    if (out_) out_->drain();
+    if (out_) is_borrowed ? out_->finish_when_empty() : out_->drain();
     if (err_) err_->drain();
     check_progress(ended_at_);
 }
@@ -347,6 +350,10 @@ void Run::end(Time now) {
         record.cwd = executor_->cwd();
     }
     record.usage = usage(now);
+    if (unread_ && !in_->typing().may_be_secret()) {
+        record.typed = in_->taken();
+        record.unread = *unread_;
+    }
     record.generation = generation_;
     record_ = std::move(record);
     state_ = is_disconnected_ ? State::Told : State::Ended;

@@ -157,6 +157,7 @@ class Run : public Link::Source, private Executor::Owner {
     std::unique_ptr<StdinWriter> in_;
     StreamId first_to_send_ = StreamId::Stdout;  // Changes with each chunk.
     std::optional<std::uint64_t> generation_;
+    std::optional<std::string> unread_;  // Typed ahead, on a terminal that goes on.
     std::optional<msg::End> record_;
 };
 

@@ -1,10 +1,12 @@
 #include "server/run/shell.hpp"
 
 #include "common/base/error.hpp"
+#include "common/base/log.hpp"
 #include "common/base/text.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <exception>
 #include <utility>
 #include <vector>
@@ -17,6 +19,11 @@ namespace {
 // Between TERM and KILL when a shell is ended.
 constexpr std::chrono::milliseconds kShellTerminationGrace{2000};
 
+// Returns the master of the shell's terminal, lent; -1 if it has none.
+int terminal_of(const ShellProgram& program) {
+    return program.terminal ? program.terminal->master() : -1;
+}
+
 // Each shell's folder has a name of its own, so it serves as the shell's mark, too.
 std::vector<std::string> marks_of(const std::string& folder, const LaunchContext& context) {
     return {run_mark(folder.substr(folder.rfind('/') + 1)), context.session_mark};
@@ -27,14 +34,18 @@ std::vector<std::string> marks_of(const std::string& folder, const LaunchContext
 Shell::Shell(EventLoop& loop, const msg::ShellOpen& open, const LaunchContext& context,
              OnReady on_ready)
     : on_ready_(std::move(on_ready)),
-      id_(open.shell),
-      on_disconnect_(open.on_disconnect),
+      open_(open),
+      start_{loop, context, EventLoop::Clock::now() + context.shell_start_time},
       origin_{0, marks_of(turns_.folder().path(), context)},
-      program_(start_shell(loop, open, context, turns_.folder(), origin_.marks[0])),
-      signaler_(program_.pid, program_.terminal.master.get()),
+      program_(start_shell(loop, open, context, turns_.folder(), origin_.marks[0], StartUp::Read)),
+      signaler_(program_.pid, terminal_of(program_)),
       drain_(loop) {
     origin_.program = program_.pid;
-    report_watch_ = loop.watch(
+    watch_reports();
+}
+
+void Shell::watch_reports() {
+    report_watch_ = start_.loop.watch(
         "shell: a report", program_.reports.get(), [] { return short{POLLIN}; },
         [this](short) { on_report(); });
 }
@@ -44,7 +55,26 @@ Shell::~Shell() {
         evaluation->shell_gone();
 }
 
-CommandStreams Shell::enter(Evaluation& evaluation, const std::string& command, bool stdin_null) {
+// Start-up files may replace the shell, end it or never end. Then the shell starts without them.
+bool Shell::may_start_again() const {
+    return state_ == State::Starting && has_terminal() && !start_.is_second && !termination_ &&
+           !is_closed_;
+}
+
+void Shell::start_again() {
+    start_.is_second = true;
+    start_.deadline = EventLoop::kNever;
+    report_watch_.reset();
+    program_ = {};  // The terminal hangs up, so what the files started there ends.
+    program_ = start_shell(start_.loop, open_, start_.context, turns_.folder(), origin_.marks[0],
+                           StartUp::LeftOut);
+    origin_.program = program_.pid;
+    signaler_ = ForegroundSignaler(program_.pid, terminal_of(program_));
+    parser_ = {};
+    watch_reports();
+}
+
+void Shell::check_enterable() {
     if (status_ || !program_.commands.is_open()) throw UserError("the shell has ended");
     try {
         turns_.folder().ensure();
@@ -53,6 +83,26 @@ CommandStreams Shell::enter(Evaluation& evaluation, const std::string& command, 
         end(Termination::First::HangUp, EventLoop::Clock::now());
         throw;
     }
+}
+
+CommandStreams Shell::enter_on_terminal(Evaluation& evaluation, const std::string& command,
+                                        const WindowSize& size) {
+    check_enterable();
+    if (!has_terminal()) throw UserError("this shell has no terminal");
+    CommandStreams streams = program_.terminal->lend(size);
+    try {
+        turns_.add_on_terminal(evaluation, command);
+    } catch (const std::exception&) {
+        program_.terminal->give_back();
+        throw;
+    }
+    evaluations_.insert(&evaluation);
+    begin_next();
+    return streams;
+}
+
+CommandStreams Shell::enter(Evaluation& evaluation, const std::string& command, bool stdin_null) {
+    check_enterable();
     CommandStreams streams = turns_.add(evaluation, command, stdin_null);
     evaluations_.insert(&evaluation);
     begin_next();
@@ -78,6 +128,11 @@ void Shell::signal(const Evaluation& evaluation, int number) {
     } else {
         turn->signals.insert(number);
     }
+}
+
+void Shell::interrupt_typed() {
+    if (!turns_.is_busy() || turns_.first().state != ShellTurns::State::Begun) return;
+    if (has_terminal()) signaler_.send(SIGINT, ForegroundSignaler::Shell::HasIt);
 }
 
 void Shell::begin_next() {
@@ -137,6 +192,8 @@ void Shell::command_ended(const ShellReport& report) {
     cwd_ = report.cwd;
     if (state_ == State::Starting) {
         state_ = State::Ready;
+        // What the start-up files printed is not for the first command.
+        if (has_terminal()) (void)program_.terminal->take_held();
         on_ready_(*this);
     } else if (is_current(report)) {
         Evaluation* const evaluation = turns_.first().evaluation;
@@ -166,6 +223,13 @@ void Shell::end(Termination::First first, Time now) {
 void Shell::exited(const ExitStatus& status) {
     // The last reports may still be in the pipe.
     if (program_.reports.is_open() && report_watch_) on_report();
+    if (may_start_again()) {
+        try {
+            return start_again();
+        } catch (const std::exception& error) {
+            log::error(std::string("a shell did not start again: ") + error.what());
+        }
+    }
     status_ = status;
     state_ = State::Ended;
     origin_.reaped = now_in_ticks();
@@ -174,8 +238,7 @@ void Shell::exited(const ExitStatus& status) {
     report_watch_.reset();
     program_.commands.close();
     // The terminal hangs up, so its jobs get HUP, as when a terminal window is closed.
-    program_.terminal_watch.reset();
-    program_.terminal = {};
+    program_.terminal.reset();
     for (const ShellTurns::Turn& turn : turns_.clear()) {
         if (turn.evaluation == nullptr) continue;
         if (turn.state == ShellTurns::State::Begun) {
@@ -187,13 +250,18 @@ void Shell::exited(const ExitStatus& status) {
 }
 
 void Shell::tick(Time now) {
+    if (now >= start_.deadline) {
+        start_.deadline = EventLoop::kNever;
+        if (may_start_again()) ::kill(program_.pid, SIGKILL);  // exited() does the rest.
+    }
     signaler_.tick(now);
     if (termination_) termination_->tick(now);
 }
 
 EventLoop::Time Shell::next_deadline() const {
-    return std::min(signaler_.next_deadline(),
-                    termination_ ? termination_->next_deadline() : EventLoop::kNever);
+    const Time start = may_start_again() ? start_.deadline : EventLoop::kNever;
+    return std::min({signaler_.next_deadline(), start,
+                     termination_ ? termination_->next_deadline() : EventLoop::kNever});
 }
 
 bool Shell::is_over() const {

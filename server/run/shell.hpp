@@ -8,11 +8,15 @@
 // end of file on every stream, nothing is parsed out of output, and a command inherits no
 // descriptor but 0, 1 and 2.
 //
+// If the client asked for a terminal, a command can have that as its three streams instead: see
+// ShellTerminal. That is one terminal for the life of the shell, so that `fg` and `exec 5>` work.
+//
 // If there is no bash, sh does this without a terminal (shell_loop.sh). Then a syntax error or an
 // interrupt ends the shell, and the client opens another.
 //
 //     state      leaves it when                              for
 //     Starting   the loop makes its first report             Ready
+//                its start-up files end it, or do not end    Starting, without those files
 //     Ready      the program has ended                       Ended
 //     Ended      (removed by its owner once is_over())
 #pragma once
@@ -26,6 +30,7 @@
 #include "server/run/pipe_drain.hpp"
 #include "server/run/shell_program.hpp"
 #include "server/run/shell_report.hpp"
+#include "server/run/shell_terminal.hpp"
 #include "server/run/shell_turns.hpp"
 #include "server/run/termination.hpp"
 
@@ -56,22 +61,37 @@ class Shell {
     [[nodiscard]] pid_t pid() const { return program_.pid; }
     // Returns true if this is the shell's process and it has not been waited for.
     [[nodiscard]] bool awaits(pid_t pid) const { return program_.pid == pid && !status_; }
-    [[nodiscard]] ShellId id() const { return id_; }
+    [[nodiscard]] ShellId id() const { return open_.shell; }
+    // Returns true if commands can run on a terminal.
+    [[nodiscard]] bool has_terminal() const {
+        return program_.terminal && program_.terminal->is_for_commands();
+    }
+    // Returns true if the shell could not get ready with the start-up files of its user.
+    [[nodiscard]] bool lacks_startup() const { return start_.is_second; }
     [[nodiscard]] const std::string& kind() const { return program_.kind; }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
     [[nodiscard]] bool is_ready() const { return state_ == State::Ready; }
-    [[nodiscard]] const OnDisconnect& on_disconnect() const { return on_disconnect_; }
+    [[nodiscard]] const OnDisconnect& on_disconnect() const { return open_.on_disconnect; }
 
     // Evaluates `command` after all earlier turns. The streams can be used at once. `evaluation` is
     // lent and must leave() before it is destroyed. Throws UserError if the shell has ended, and
     // SysError or UserError if the streams cannot be made.
     [[nodiscard]] CommandStreams enter(Evaluation& evaluation, const std::string& command,
                                        bool stdin_null);
+    // As enter(), on the shell's terminal. Throws UserError also if another command has it.
+    [[nodiscard]] CommandStreams enter_on_terminal(Evaluation& evaluation,
+                                                   const std::string& command,
+                                                   const WindowSize& size);
+    // The terminal of a shell whose command runs on it; null once the shell has ended.
+    [[nodiscard]] ShellTerminal* terminal() const { return program_.terminal.get(); }
     void leave(Evaluation& evaluation);
     // Removes a turn that has not been sent to the shell. Returns false if it has been sent.
     bool withdraw(Evaluation& evaluation);
     // Sends a signal to the command of this evaluation; before its turn, as soon as that begins.
     void signal(const Evaluation& evaluation, int number);
+    // The terminal is about to send SIGINT to its foreground. A program that is about to start
+    // there would not get it: then it gets it as soon as it has started.
+    void interrupt_typed();
     // Reads and drops what is still written into the pipe of a run that is over.
     void keep_reading(Fd pipe) { drain_.add(std::move(pipe)); }
     // Holds the stdin of a command open until the shell is destroyed: its processes may still run.
@@ -98,6 +118,18 @@ class Shell {
   private:
     enum class State { Starting, Ready, Ended };
 
+    // What is needed to start the program once more.
+    struct Start {
+        EventLoop& loop;
+        const LaunchContext& context;
+        Time deadline;
+        bool is_second = false;
+    };
+
+    void watch_reports();
+    [[nodiscard]] bool may_start_again() const;
+    void start_again();
+    void check_enterable();
     void begin_next();
     void hand_over();
     void on_report();
@@ -107,8 +139,8 @@ class Shell {
     void command_ended(const ShellReport& report);
 
     OnReady on_ready_;
-    ShellId id_;
-    OnDisconnect on_disconnect_;
+    msg::ShellOpen open_;
+    Start start_;
     State state_ = State::Starting;
     bool is_closed_ = false;
     ShellTurns turns_;

@@ -13,13 +13,37 @@ constexpr std::chrono::milliseconds kInterruptGrace{2000};
 }  // namespace
 
 ShellExecutor::~ShellExecutor() {
+    release();
     if (shell_ != nullptr) shell_->leave(*this);
 }
 
-CommandStreams ShellExecutor::enter(const std::string& command, bool stdin_null) {
-    CommandStreams streams = shell_->enter(*this, command, stdin_null);
+CommandStreams ShellExecutor::enter(const msg::Open& open) {
+    const std::string& command = open.args[0];
+    CommandStreams streams = open.pty ? shell_->enter_on_terminal(*this, command, open.pty->size)
+                                      : shell_->enter(*this, command, open.stdin_null);
     state_ = State::InShell;
+    is_on_terminal_ = open.pty.has_value();
     return streams;
+}
+
+void ShellExecutor::begin_on_terminal(OutputReader& out, Typing& typing) {
+    out.begin_with(shell_->terminal()->take_held());
+    typing.on_interrupt([this] { interrupt_typed(); });
+}
+
+void ShellExecutor::resize(const WindowSize& size) {
+    if (!is_on_terminal_ || shell_ == nullptr || shell_->terminal() == nullptr) return;
+    shell_->terminal()->resize(size);
+}
+
+std::string ShellExecutor::take_unread() {
+    if (!is_on_terminal_ || shell_ == nullptr || shell_->terminal() == nullptr) return "";
+    return shell_->terminal()->take_unread();
+}
+
+void ShellExecutor::release() {
+    if (!std::exchange(is_on_terminal_, false)) return;
+    if (shell_ != nullptr && shell_->terminal() != nullptr) shell_->terminal()->give_back();
 }
 
 void ShellExecutor::signal(int number) {

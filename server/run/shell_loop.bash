@@ -16,19 +16,29 @@
 # - The loop that runs once takes a `break` in a command. A `break 9` leaves all loops, and the last
 #   line enters them again.
 # - stdout and stderr are redirected at eval and not before: what a DEBUG trap, a RETURN trap or
-#   `set -x` print for these lines goes to the private terminal, where it is dropped.
+#   `set -x` print for these lines goes to /dev/null.
+# - A command without named pipes runs on the terminal, which the server lends as descriptor 62.
+#   `jobs -n` makes bash forget the commands in the foreground that have ended.
+# - On the terminal, the last line of the text that is evaluated stores $?, $_ and PIPESTATUS, and
+#   the next turn restores them; of PIPESTATUS at most two numbers, because only a pipeline sets it.
+#   So eval itself succeeds, and `set -e` does not end the shell after `! true`.
 # - If TMOUT is read-only, it cannot be unset. It started an alarm before bash came here, which
 #   would log out in the middle of a command. A trap for ALRM takes it.
 
 builtin unset HISTFILE PROMPT_COMMAND TMOUT 2>/dev/null
 PS1= PS2=
-__frsh_n=0
-__frsh_status() { __frsh_t=$__frsh_s; __frsh_s=0; builtin return "$__frsh_t"; }
+__frsh_n=0 __frsh_u= __frsh_p=(0)
+__frsh_save="
+{ __frsh_s=\$? __frsh_u=\$_ __frsh_p=(\"\${PIPESTATUS[@]}\"); } >/dev/null 2>&1"
+if { builtin : >&62; } 2>/dev/null; then builtin alias logout=exit; fi
+__frsh_status() { builtin return "$__frsh_r"; }
 #: loop
-__frsh_s=$?
+{
+__frsh_s=$? __frsh_p=(0)
 if [[ -n ${TMOUT-} ]]; then builtin trap : ALRM; fi
 while builtin :; do
     PROMPT_COMMAND=$__frsh_loop
+    builtin jobs -n
     builtin printf "\0=%s\0%s\0%s\0.\0" "$__frsh_n" "$__frsh_s" "${PWD-}" >&60
     while builtin :; do
         until IFS= builtin read -r -u 61 __frsh_l; do
@@ -41,18 +51,47 @@ while builtin :; do
     done
     __frsh_n=$__frsh_l
     IFS= builtin read -r -d "" __frsh_c <"$__frsh_dir/$__frsh_n.command" || builtin :
-    for __frsh_once in 1; do
-        { builtin printf "\0+%s\0" "$__frsh_n" >&60
-          if __frsh_status
-          then builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err" \
-                   60>&- 61<&-
-          else builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" 2>"$__frsh_dir/$__frsh_n.err" \
-                   60>&- 61<&-
-          fi
-        } <"$__frsh_dir/$__frsh_n.in"
-        __frsh_s=$?
-    done
+    __frsh_r=$__frsh_s __frsh_s=0
+    if [[ -p $__frsh_dir/$__frsh_n.out ]]; then
+        for __frsh_once in 1; do
+            { builtin printf "\0+%s\0" "$__frsh_n" >&60
+              if __frsh_status
+              then builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" \
+                       2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&- 62>&-
+              else builtin eval "$__frsh_c" >"$__frsh_dir/$__frsh_n.out" \
+                       2>"$__frsh_dir/$__frsh_n.err" 60>&- 61<&- 62>&-
+              fi
+            } <"$__frsh_dir/$__frsh_n.in"
+            __frsh_s=$?
+        done
+    else
+        __frsh_c+=$__frsh_save __frsh_t=0
+        if [[ ${#__frsh_p[@]} -eq 2 ]]; then
+            for __frsh_once in 1; do
+                { builtin printf "\0+%s\0" "$__frsh_n" >&60
+                  builtin : "$__frsh_u"
+                  if (builtin exit "${__frsh_p[0]}") | __frsh_status
+                  then builtin eval "$__frsh_c" >&62 2>&62 60>&- 61<&- 62>&-
+                  else builtin eval "$__frsh_c" >&62 2>&62 60>&- 61<&- 62>&-
+                  fi
+                } <&62
+                __frsh_t=$?
+            done
+        else
+            for __frsh_once in 1; do
+                { builtin printf "\0+%s\0" "$__frsh_n" >&60
+                  if __frsh_status "$__frsh_u"
+                  then builtin eval "$__frsh_c" >&62 2>&62 60>&- 61<&- 62>&-
+                  else builtin eval "$__frsh_c" >&62 2>&62 60>&- 61<&- 62>&-
+                  fi
+                } <&62
+                __frsh_t=$?
+            done
+        fi
+        if [[ $__frsh_t -ne 0 ]]; then __frsh_s=$__frsh_t __frsh_p=(0); fi
+    fi
 done
 builtin eval "$__frsh_loop"
+} >/dev/null 2>&1
 #: end of loop
 PROMPT_COMMAND=$__frsh_loop

@@ -41,6 +41,17 @@ CommandStreams ShellTurns::add(Evaluation& evaluation, const std::string& comman
     }
 }
 
+void ShellTurns::add_on_terminal(Evaluation& evaluation, const std::string& command) {
+    Turn turn{next_number_++, &evaluation, {}, {}, State::Waiting, {}};
+    try {
+        folder_.write_file(std::to_string(turn.number) + ".command", command);
+    } catch (const SysError&) {
+        remove_files(turn.number);
+        throw;
+    }
+    turns_.push_back(std::move(turn));
+}
+
 CommandStreams ShellTurns::make_files(Turn& turn, const std::string& command, bool stdin_null) {
     for (const char* const what : {"out", "err"}) {
         check(::mkfifo(path(turn.number, what).c_str(), 0600), "mkfifo");

@@ -1,7 +1,7 @@
 // ShellTurns are the runs that wait in a shell, in order; the first is the one being evaluated.
 //
-// Each turn has four files in the shell's private folder: "N.command", and named pipes "N.in",
-// "N.out" and "N.err".
+// Each turn has files in the shell's private folder: "N.command" and, unless the command runs on
+// the shell's terminal, the named pipes "N.in", "N.out" and "N.err".
 //
 //     state       leaves it when                                            for
 //     Waiting     it is first and the shell is ready: its number was sent   HandedOver
@@ -55,6 +55,8 @@ class ShellTurns {
     // Adds a turn at the end and makes its files. Throws SysError, and then leaves no file behind.
     [[nodiscard]] CommandStreams add(Evaluation& evaluation, const std::string& command,
                                      bool stdin_null);
+    // As add(), for a command on the shell's terminal.
+    void add_on_terminal(Evaluation& evaluation, const std::string& command);
     // Returns null if the evaluation has no turn here.
     [[nodiscard]] Turn* find(const Evaluation& evaluation);
     // Removes a turn that is still waiting, with its files. Returns false for any other.

@@ -36,8 +36,13 @@ StdinWriter::StdinWriter(EventLoop& loop, Fd pipe, Kind kind, ReceiveStream stre
 
 IoResult StdinWriter::attempt(std::string_view bytes) {
     try {
+        const TypingModes modes =
+            kind_ == Kind::Terminal ? typing_modes(pipe_.get()) : TypingModes{};
+        typing_.before(bytes, modes);
         const IoResult result = write_some(pipe_.get(), bytes);
         if (result.bytes > 0) {
+            taken_ += result.bytes;
+            typing_.after(bytes.substr(0, result.bytes), modes);
             const char last = bytes[result.bytes - 1];
             is_line_open_ = last != '\n' && last != '\r';
         }

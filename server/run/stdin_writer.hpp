@@ -6,6 +6,7 @@
 
 #include "common/link/link.hpp"
 #include "common/proto/message.hpp"
+#include "server/run/typing.hpp"
 
 #include <string>
 #include <string_view>
@@ -38,6 +39,9 @@ class StdinWriter {
     // Continues on a new connection, and sends credit and `stop` again. Returns the offset of the
     // next byte that the peer is to send.
     Offset resume();
+    [[nodiscard]] Typing& typing() { return typing_; }
+    // Returns how many bytes the pipe or the terminal has taken.
+    [[nodiscard]] Offset taken() const { return taken_; }
     // Returns true once the end of the input has arrived.
     [[nodiscard]] bool has_ended() const { return stream_.is_finished(); }
 
@@ -62,6 +66,8 @@ class StdinWriter {
     Fd pipe_;
     Kind kind_;
     bool is_line_open_ = false;  // The last byte typed was not an end of line.
+    Typing typing_;
+    Offset taken_ = 0;
     ReceiveStream stream_;
     ByteQueue pending_;
     bool has_reader_;

@@ -68,8 +68,8 @@ Shell* ConnectionShells::find(ShellId id) const {
 }
 
 void ConnectionShells::report_ready(const Shell& shell) {
-    link_.send(
-        msg::ShellReady{shell.id(), shell.pid(), shell.kind(), shell.cwd(), launch_.user.home});
+    link_.send(msg::ShellReady{shell.id(), shell.pid(), shell.kind(), shell.cwd(),
+                               launch_.user.home, shell.has_terminal(), shell.lacks_startup()});
 }
 
 std::vector<ShellId> ConnectionShells::usable() const {

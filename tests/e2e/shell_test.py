@@ -147,7 +147,7 @@ class Shells(Case):
                 header, out, folder = wire.end(channel)
                 self.assertEqual("exited", header["outcome"]["kind"], command)
                 self.assertNotIn(b"no", out)
-                self.assertEqual(b"/usr/lib", folder)
+                self.assertEqual(b"/usr/lib", folder, (command, header))
                 if endless:
                     # Bash leaves a status beyond 127 as it was before: that of an `echo` whose
                     # `cat` the interrupt took first.

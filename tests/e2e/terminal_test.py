@@ -386,7 +386,7 @@ class AtOurs(Case):
 
 
 class AtThePrompt(Case):
-    """:tty, from the prompt and back to it."""
+    """Commands at the prompt, which run on a terminal."""
 
     def at_prompt(self, place=None, options=()):
         home = os.path.join(self.folder, "home")
@@ -401,8 +401,8 @@ class AtThePrompt(Case):
         for place in (self.unix, self.stdio):
             with self.at_prompt(place) as t:
                 t.run_all(["cd /usr", "export A='b  c'", "export B=\"$(printf 'd\\ne')\"", "unset LANG"])
-                written = t.run(":tty test -t 0 && test -t 2 && pwd && echo \"$A\" \"$B\" $TERM; "
-                                "stty size; exit 3")
+                written = t.run("test -t 0 && test -t 2 && pwd && echo \"$A\" \"$B\" $TERM; "
+                                "stty size; (exit 3)")
                 self.assertEqual("/usr\nb  c d\ne xterm\n30 250\n", written)
                 self.assertIn("[3] ", t.last_prompt)
                 self.assertIn('"outcome":{"kind":"exited","code":3}', t.run(":status"))
@@ -412,8 +412,8 @@ class AtThePrompt(Case):
 
     def test_keys_go_to_the_program_and_then_to_the_prompt(self):
         with self.at_prompt() as t:
-            t.enter(":tty trap 'echo int; hit=1' INT; stty -echo; printf 'password: '; read x; "
-                    "echo \"got $x\"; until [ $hit ]; do sleep 0.05; done; cat")
+            t.enter("sh -c \"trap 'echo int; hit=1' INT; stty -echo; printf 'password: '; read x; "
+                    "echo got \\$x; until [ \\$hit ]; do sleep 0.05; done; stty echo; cat\"")
             t.wait_for_text("password: ")
             t.keys("s3cret\r")
             t.wait_for_text("got s3cret\r\n")
@@ -430,7 +430,7 @@ class AtThePrompt(Case):
 
     def test_an_escape_ends_the_program_and_the_prompt_returns(self):
         with self.at_prompt() as t:
-            t.enter(":tty echo up; bash --norc --noediting -i")
+            t.enter("echo up; bash --norc --noediting -i")
             t.wait_for_text("up\r\n")
             t.keys("\r~.")
             self.assertIn("[130] ", t.prompt())
@@ -438,29 +438,19 @@ class AtThePrompt(Case):
             t.leave()
             self.assertEqual(t.modes, t.modes_now())
 
-    def test_tty_without_a_command_is_a_login_shell(self):
-        with self.at_prompt() as t:
-            t.run_all(["cd /usr", "export ENV= PS1=", "echo 'PS1=\"there> \"' >~/.profile"])
-            t.enter(":tty")
-            t.wait_for_text("there> ")
-            t.keys("echo $0 $PWD; exit 5\r")
-            t.wait_for(rb"[\r\n]-\w+ /usr\r\n")
-            self.assertIn("[5] ", t.prompt())
-            t.leave()
-
     def test_an_unfinished_last_line_is_not_overwritten(self):
         with self.at_prompt() as t:
-            t.run(":tty printf abc")
+            t.run("printf abc")
             lines = [line for line in t.screen() if line]
             self.assertEqual("abc", lines[-2])
-            t.run(":tty printf 'abc\\r\\033[K'")
-            self.assertRegex(t.screen()[-2], ":tty printf 'abc")  # And no blank line without need.
+            t.run("printf 'abc\\r\\033[K'")
+            self.assertRegex(t.screen()[-2], "printf 'abc")  # And no blank line without need.
             t.leave()
 
     def test_the_terminal_is_restored_after_a_signal_to_the_client(self):
         for name, code in (("TERM", 143), ("HUP", 129), ("SEGV", -11)):
             with self.subTest(name), self.at_prompt() as t:
-                t.enter(":tty echo up; exec sleep 60")
+                t.enter("echo up; exec sleep 60")
                 t.wait_for_text("up\r\n")
                 t.send_signal(name)
                 self.assertEqual(code, t.ended())

@@ -46,10 +46,4 @@ TEST_CASE("prompt text: the home folder is a tilde, and controls are escaped") {
     CHECK(frsh::prompt_text({"ann", "\x1b", "/", "/"}).find('\x1b') == std::string::npos);
 }
 
-TEST_CASE("prompt text: a program on a terminal gets the variables of the shell, not its own") {
-    const std::string output{"A=1\0TERM=dumb\0B=x=y\0FRSH_RUN=7\0ENV=/x\0LD_PRELOAD=y\0broken\0",
-                             58};
-    CHECK(frsh::variables_in(output) == std::vector<std::string>{"A=1", "B=x=y"});
-}
-
 }  // namespace

@@ -96,6 +96,8 @@ std::vector<Message> one_of_each() {
     end.survivors = {{9, "x"}};
     end.cwd = "/\xFD";
     end.journal = "No space left on device";
+    end.typed = 5;
+    end.unread = "ls\n\xFF";
     msg::End bare;
     bare.run = "r";
     msg::Open to_keep;
@@ -139,7 +141,9 @@ std::vector<Message> one_of_each() {
         bare,
         msg::EndAck{1, "r"},
         msg::ShellOpen{1, "/home", {"A=1"}, {frsh::OnDisconnect::Kind::Grace, 5s}},
+        msg::ShellOpen{2, {}, {}, {}, msg::Pty{"xterm", {80, 24, 0, 0}, {}}},
         msg::ShellReady{1, 2, "bash", "/cwd", "/home"},
+        msg::ShellReady{1, 2, "bash", "/cwd", "/home", true, true},
         msg::ShellEnded{1, frsh::Exited{3}},
         msg::ShellClose{1},
         msg::Listen{1, {"localhost", "0"}, {frsh::OnDisconnect::Kind::Grace, 5s}, true},
@@ -198,10 +202,11 @@ bool is_optional(const std::string& type, const std::string& key) {
           "stdin_null", "pty", "on_disconnect", "kept", "shell_name"}},
         {"attach", {"follow"}},
         {"kept", {"ended_at", "shell"}},
-        {"end", {"journal"}},
+        {"end", {"journal", "typed", "unread_b64"}},
         {"resize", {"width", "height"}},
         {"data", {"t"}},
-        {"shell_open", {"env", "on_disconnect"}},
+        {"shell_open", {"env", "on_disconnect", "pty"}},
+        {"shell_ready", {"terminal", "no_startup"}},
         {"listen", {"on_disconnect", "unlink"}},
         {"listening", {"port", "problem"}},
         {"incoming", {"from"}},
@@ -452,7 +457,7 @@ TEST_CASE("message: a terminal with invalid values is refused") {
         CAPTURE(bad);
         CHECK(pty(bad));
     }
-    CHECK(pty(size, R"("shell":1,)"));  // A shell's runs have streams of their own kind.
+    CHECK_FALSE(pty(size, R"("shell":1,)"));  // The terminal of the shell.
 }
 
 TEST_CASE("message: an open larger than a frame is sent in several") {
