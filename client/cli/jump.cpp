@@ -10,12 +10,12 @@
 #include "common/keys/host_pattern.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdlib>
 #include <span>
 #include <utility>
-#include <chrono>
 
 #include <unistd.h>
 

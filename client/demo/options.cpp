@@ -5,11 +5,11 @@
 #include "common/base/version.hpp"
 
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
-#include <functional>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 

@@ -12,12 +12,12 @@
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-#include <cstdint>
 
 namespace frsh {
 

@@ -17,8 +17,8 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 #include <utility>
+#include <vector>
 
 namespace frsh {
 

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <utility>
 #include <exception>
 #include <string>
+#include <utility>
 
 #include <grp.h>
 #include <poll.h>

@@ -76,7 +76,7 @@ std::optional<Grant> LoginRules::find_by_authority(const User& user, const Crede
             *sshd.policy->principals_source + " is set, which frshd does not support (sshd_config)";
         return std::nullopt;
     }
-    const AuthorizedKey line{credential.key,    "", 0,  {}, true, {}, {},
+    const AuthorizedKey line{credential.key,    "", 0,  {}, true, {}, {}, {},
                              Presence::Touched, {}, {}, {}};
     auto applied = apply_certificate(
         line, certificate, {user.name, address_, certificate_time_now()}, NoPrincipals::MatchNone);

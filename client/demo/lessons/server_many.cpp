@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -20,7 +21,6 @@
 #include <system_error>
 #include <thread>
 #include <vector>
-#include <cstdint>
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>

@@ -2,12 +2,12 @@
 
 #include "client/cli/ssh_names.hpp"
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-#include <chrono>
 
 #include <doctest/doctest.h>
 

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uid_t kOwn = 0;
+constexpr uid_t kServerUid = 0;
 
 // Adds sessions of this holder until one is refused, and returns how many there are.
 std::size_t fill(SessionShares& shares, const SessionShares::Holder& holder, pid_t first) {
@@ -28,7 +28,7 @@ TEST_CASE("session shares: nobody but root takes all sessions, whatever the orde
     for (const std::size_t most :
          {std::size_t{4}, std::size_t{8}, std::size_t{64}, std::size_t{4096}}) {
         CAPTURE(most);
-        SessionShares shares(most, kOwn);
+        SessionShares shares(most, kServerUid);
         CHECK(fill(shares, {1, "a", "key"}, 10'000) == most / 4);
         CHECK(fill(shares, {1, "a", ""}, 20'000) == most / 2 - most / 4);
         std::size_t taken = most / 2;
@@ -39,7 +39,7 @@ TEST_CASE("session shares: nobody but root takes all sessions, whatever the orde
             taken += more;
         }
         CHECK(taken < most);
-        CHECK(fill(shares, {kOwn, "a", ""}, 30'000) == most - taken);
+        CHECK(fill(shares, {kServerUid, "a", ""}, 30'000) == most - taken);
     }
 }
 
@@ -53,7 +53,7 @@ TEST_CASE("session shares: bound keys never keep their owner out, also on the ow
 }
 
 TEST_CASE("session shares: a full source lets each of its users in once") {
-    SessionShares shares(64, kOwn);
+    SessionShares shares(64, kServerUid);
     CHECK(fill(shares, {1, "a", ""}, 1000) == 32);
     CHECK_FALSE(shares.add(1, {2, "a", ""}));
     CHECK(shares.add(2, {2, "a", ""}).value() == "a has 32 sessions already");
@@ -61,7 +61,7 @@ TEST_CASE("session shares: a full source lets each of its users in once") {
 }
 
 TEST_CASE("session shares: a refusal asks the sessions of the full share, once a second") {
-    SessionShares shares(8, kOwn);
+    SessionShares shares(8, kServerUid);
     const auto now = frsh::EventLoop::Clock::now();
     CHECK(fill(shares, {1, "a", "key"}, 10) == 2);
     CHECK_FALSE(shares.add(20, {1, "a", ""}));
@@ -77,7 +77,7 @@ TEST_CASE("session shares: a refusal asks the sessions of the full share, once a
 
 TEST_CASE("session shares: a server of very few sessions uses all of them") {
     for (const std::size_t most : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
-        SessionShares shares(most, kOwn);
-        CHECK(fill(shares, {kOwn, "a", ""}, 10) == most);
+        SessionShares shares(most, kServerUid);
+        CHECK(fill(shares, {kServerUid, "a", ""}, 10) == most);
     }
 }
