@@ -110,8 +110,8 @@ std::string describe_program() {
            std::to_string(info.st_mtim.tv_nsec);
 }
 
-flock whole_file(short type) {
-    flock lock{};
+struct flock whole_file(short type) {
+    struct flock lock {};
     lock.l_type = type;
     lock.l_whence = SEEK_SET;
     return lock;
@@ -242,7 +242,7 @@ std::optional<Fd> lock_link(const LinkPlace& place) {
     for (;;) {
         Fd file(check(::open(place.file().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
                       place.file()));
-        const flock lock = whole_file(F_WRLCK);
+        const struct flock lock = whole_file(F_WRLCK);
         if (::fcntl(file.get(), F_SETLK, &lock) == -1) {
             if (errno == EACCES || errno == EAGAIN) return std::nullopt;
             throw SysError(place.file());
@@ -286,7 +286,7 @@ std::optional<LinkState> read_state(const std::string& path) {
 pid_t owner_of_link(const std::string& path) {
     const Fd file(::open((path + ".link").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!file.is_open()) return 0;
-    flock lock = whole_file(F_WRLCK);
+    struct flock lock = whole_file(F_WRLCK);
     if (::fcntl(file.get(), F_GETLK, &lock) == -1 || lock.l_type == F_UNLCK) return 0;
     return lock.l_pid;
 }
