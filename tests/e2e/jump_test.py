@@ -151,12 +151,12 @@ class Hops(TlsCase):
         client = self.traveller()
         with socket.create_server(("127.0.0.1", 0)) as silent:
             name = "127.0.0.1:%d" % silent.getsockname()[1]
-            for jump, target, named in ((name, self.target, f"{name} has not answered in time"),
-                                        (f"{self.first},{name}", self.target, f"{name} has not answered in time"),
-                                        (self.first, name, "reached, but no answer in time")):
+            # The reason is the client's, or that of the hop before, whichever comes first.
+            for jump, target in ((name, self.target), (f"{self.first},{name}", self.target),
+                                 (self.first, name)):
                 began = time.monotonic()
                 result = client.run("--connect-timeout", "1s", "-J", jump, target, "true")
-                self.one_line(result, f"(through {jump})", named)
+                self.one_line(result, f"(through {jump})", name, " in time")
                 self.assertLess(time.monotonic() - began, 3)
 
     def test_a_hop_whose_key_may_not_forward_says_so(self):

@@ -356,14 +356,14 @@ class Life(Case):
     def descriptors_at_rest(self):
         """Returns the kinds of descriptors of an idle server.
 
-        These are a socket for each door, for the fork server and for each preforked session, and a
-        pipe from each of these. While one is being forked, the server has both ends of its pipe."""
+        These are a socket for each door and for the fork server, and two for each preforked one:
+        one for the connection, one for its steps. While one is being forked, there are more."""
         kinds = []
 
         def is_at_rest():
             kinds[:] = sorted(name.split(":[")[0] for name in open_descriptors(self.server.pid).values())
             return (not descendants(self.server.pid) and len(self.server.preforked()) == 2 and
-                    (kinds.count("socket"), kinds.count("pipe")) == (5, 2))
+                    (kinds.count("socket"), kinds.count("pipe")) == (7, 0))
 
         wait_until(is_at_rest, lambda: f"the server to be at rest: {kinds}, {descendants(self.server.pid)}")
         return kinds

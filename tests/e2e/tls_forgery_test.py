@@ -214,7 +214,7 @@ class AfterTheLogin(ByHand):
         run = open_run("cat")
         return {
             "no length": struct.pack(">I", 0), "2^31": struct.pack(">I", 1 << 31),
-            "2^32-1": b"\xff\xff\xff\xff", "65,537": struct.pack(">I", 65537),
+            "2^32-1": b"\xff\xff\xff\xff", "131,073": struct.pack(">I", 131073),
             "len -1": frame(b'{"type":"bye","len":-1}'), "len 1.5": frame(b'{"type":"bye","len":1.5}'),
             "len 1e308": frame(b'{"type":"bye","len":1e308}'), "len 1e999": frame(b'{"type":"bye","len":1e999}'),
             "len a string": frame(b'{"type":"bye","len":"3"}'),

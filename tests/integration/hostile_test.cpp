@@ -121,7 +121,7 @@ const std::vector<std::string>& hostile_frames() {
         std::string("\0\0\0\0", 4),
         std::string("\x80\0\0\0", 4),
         std::string("\xFF\xFF\xFF\xFF", 4),
-        std::string("\0\1\0\1", 4),
+        std::string("\0\2\0\1", 4),
         frame(R"({"type":"bye","len":-1})"),
         frame(R"({"type":"bye","len":1.5})"),
         frame(R"({"type":"bye","len":1e308})"),
