@@ -25,12 +25,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const bool is_restricted = begins("restrict") && line.find(",pty") == std::string::npos;
         frsh::must(!is_restricted || !key.may_have_pty, "restricted stays restricted");
         frsh::must(!begins("no-pty ") || !key.may_have_pty, "restricted stays restricted");
-        frsh::must(!begins("cert-authority"), "an authority is no key");
+        frsh::must(!begins("cert-authority") || key.is_authority, "an authority stays one");
         frsh::must(begins("ssh-") || begins("ecdsa-") || begins("sk-") || begins("command=") ||
                        begins("from=") || begins("expiry-time=") || begins("environment=") ||
                        begins("restrict") || begins("no-") || begins("pty") || begins("verify-") ||
                        begins("permit") || begins("tunnel=") || begins("agent-") ||
-                       begins("port-") || begins("x11-") || begins("user-rc"),
+                       begins("port-") || begins("cert-authority") || begins("principals=") ||
+                       begins("x11-") || begins("user-rc"),
                    "only what we know");
         static_cast<void>(frsh::find_refusal(key, "192.0.2.7", {}));
     }

@@ -225,7 +225,11 @@ Crowd serve_a_crowd(const ServerKind& kind) {
     crowd.first_median = first[first.size() / 2];
     crowd.median = second[second.size() / 2];
     crowd.slowest = second.back();
-    crowd.footprint = footprint_of(server.pid());
+    // A walk through /proc is no snapshot: on a busy machine one may miss a process.
+    eventually([&] {
+        crowd.footprint = footprint_of(server.pid());
+        return crowd.footprint.threads == kCrowd + 1 || crowd.footprint.threads == 1;
+    });
     return crowd;
 }
 
