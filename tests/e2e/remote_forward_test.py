@@ -116,7 +116,7 @@ class RemoteForward(harness.Case):
             result = self.unix.run(["-N", "-R", f"{there}:{here}"])
             self.assertEqual(result.code, 255)
             self.assertIn(f"{there}: another server listens there".encode(), result.err)
-        self.assertFalse(os.path.exists(there))
+        harness.wait_until(lambda: not os.path.exists(there), "the socket to be removed")
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(there)
             other.listen()
