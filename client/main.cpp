@@ -4,7 +4,7 @@
 #include "client/cli/stdio_spec.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/tls_login.hpp"
-#include "client/forward/stdio_forward.hpp"
+#include "client/forward/hop_forward.hpp"
 #include "client/holder/shared_link.hpp"
 #include "client/holder/ssh_control.hpp"
 #include "client/modes/batch.hpp"
@@ -43,7 +43,7 @@ int run_mode(const frsh::ClientOptions& options, const frsh::StandardStreams& st
         frsh::trust_host(options);
         return 0;
     }
-    if (!options.stdio_forward.empty()) return frsh::run_stdio_forward(options);
+    if (!options.stdio_forward.empty()) return frsh::run_hop_forward(options);
     if (is_about_runs(options)) return frsh::run_kept_request(options);
     if (options.link_frames) return frsh::run_link_frames(options, streams);
     if (const auto to = frsh::stdio_destination(options.settings.forwards)) {

@@ -49,9 +49,7 @@ Fd connect_as_requested(const std::vector<std::string>& to) {
 [[noreturn]] void connect_and_pass(int answer, const std::vector<std::string>& to) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     // The peer of a connection must see its end when the parent closes it.
-    const auto own = static_cast<unsigned>(answer);
-    if (own > 3) (void)::close_range(3, own - 1, 0);
-    (void)::close_range(own + 1, ~0U, 0);
+    close_all_but({answer});
     std::signal(SIGALRM, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);

@@ -1,4 +1,6 @@
-// Joins stdin and stdout with a connection that the server makes: what leads through a jump host.
+// The way through a jump host: stdin and stdout are a connection that the hop makes. The hidden
+// mode
+// --stdio-forward of this program, which a client with -J starts; modes/stdio_forward.hpp is -W.
 #pragma once
 
 #include "client/cli/client_options.hpp"
@@ -10,6 +12,6 @@ namespace frsh {
 // is lost, this ends: the starter dials the whole way again. If no frshd answers and
 // options.sshd_port is set, replaces this process by `ssh -W`. Returns the exit code. Throws as
 // connect_to() does; with options.hop_report, reports the failure there instead.
-[[nodiscard]] int run_stdio_forward(const ClientOptions& options);
+[[nodiscard]] int run_hop_forward(const ClientOptions& options);
 
 }  // namespace frsh

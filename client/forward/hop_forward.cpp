@@ -1,12 +1,14 @@
-#include "client/forward/stdio_forward.hpp"
+#include "client/forward/hop_forward.hpp"
 
 #include "client/cli/jump.hpp"
 #include "client/cli/line_memory.hpp"
+#include "client/cli/stdio_spec.hpp"
 #include "client/cli/target.hpp"
 #include "client/connection/connect.hpp"
 #include "client/connection/hop_report.hpp"
 #include "client/connection/server_connection.hpp"
 #include "client/connection/stage_error.hpp"
+#include "client/forward/forwarded_connection.hpp"
 #include "client/io/output_sink.hpp"
 #include "client/run/remote_run.hpp"
 #include "client/run/stdin_source.hpp"
@@ -43,36 +45,20 @@ constexpr const char* kHopsFile = "hops";  // Lines "HOST frshd" and "HOST sshd"
 // A firewall may drop the packets to frshd's port. sshd gets the time that is left.
 constexpr std::chrono::milliseconds kTrialLimit = 3s;
 
-// Splits "HOST:PORT" or "[HOST]:PORT". Throws UserError.
-std::vector<std::string> split_destination(const std::string& text) {
-    if (text.starts_with('/')) return {text};
-    const std::size_t colon = text.rfind(':');
-    std::string host = text.substr(0, std::min(colon, text.size()));
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-        host = host.substr(1, host.size() - 2);
-    }
-    const bool has_port =
-        colon != std::string::npos && parse_number(text.substr(colon + 1), 1, 65535).has_value();
-    if (host.empty() || !has_port) {
-        throw UserError("'" + escape_controls(text) + "': is not HOST:PORT");
-    }
-    return {host, text.substr(colon + 1)};
-}
-
-class StdioForward {
+class HopForward {
   public:
-    StdioForward(const ClientOptions& options, Connection connection, const HopReporter& reporter)
+    HopForward(const ClientOptions& options, Connection connection, const HopReporter& reporter)
         : options_(options),
           name_(escape_controls(resolve_target(options).name)),
           reporter_(reporter),
-          out_(loop_, "stdio forward: to stdout", STDOUT_FILENO, InheritedOutput::WasOpen::Yes),
+          out_(loop_, "hop: to stdout", STDOUT_FILENO, InheritedOutput::WasOpen::Yes),
           server_(loop_, std::move(connection)),
           run_(server_.open(request(options), out_, err_)),
           input_(loop_, STDIN_FILENO, run_) {
         run_.on_start([this] { reporter_.up(); });
         // poll(2) reports the end of the reader whatever it is asked for. POLLPRI never occurs.
         reader_watch_ = loop_.watch(
-            "stdio forward: the reader of stdout is gone", STDOUT_FILENO,
+            "hop: the reader of stdout is gone", STDOUT_FILENO,
             [this] { return has_reader_ ? short{POLLPRI} : short{0}; },
             [this](short) { has_reader_ = false; });
     }
@@ -99,7 +85,9 @@ class StdioForward {
         msg::Open open;
         open.run = new_run_id();
         open.mode = msg::Open::Mode::Connect;
-        open.args = split_destination(options.stdio_forward);
+        auto parsed = parse_stdio_forward(options.stdio_forward);
+        if (const auto* const why = std::get_if<std::string>(&parsed)) throw UserError(*why);
+        open.args = std::get<std::vector<std::string>>(std::move(parsed));
         return open;
     }
 
@@ -134,11 +122,10 @@ class StdioForward {
             throw StageError(failure->stage, failure->message);
         }
         const std::string& to = options_.stdio_forward;
-        std::string why = failure->message;
-        if (why.starts_with(to + ": ")) why.erase(0, to.size() + 2);
-        if (why.empty()) why = std::strerror(failure->error);
-        throw HopError("connect", name_ + " cannot connect to " + to + ": " + escape_controls(why),
-                       std::nullopt, failure->error);
+        throw HopError(
+            "connect",
+            name_ + " cannot connect to " + to + ": " + escape_controls(reason_of(*failure, to)),
+            std::nullopt, failure->error);
     }
 
     const ClientOptions& options_;
@@ -209,10 +196,10 @@ Connection connect_or_become_ssh(const ClientOptions& options) {
 
 }  // namespace
 
-int run_stdio_forward(const ClientOptions& options) {
+int run_hop_forward(const ClientOptions& options) {
     const HopReporter reporter(options.hop_report);
     try {
-        return StdioForward(options, connect_or_become_ssh(options), reporter).run();
+        return HopForward(options, connect_or_become_ssh(options), reporter).run();
     } catch (const Interrupted&) {
         reporter.interrupted();
         throw;
