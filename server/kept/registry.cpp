@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <ctime>
 #include <exception>
 
 namespace frsh {
@@ -189,7 +188,7 @@ KeptRunInfo Registry::info_of(const std::string& id) {
     be_found();
     KeptRunInfo info;
     info.run = id;
-    info.started_at = static_cast<std::uint64_t>(std::time(nullptr));
+    info.started_at = now_in_seconds();
     info.session = name_;
     info.forced_command = launch_.forced_command;
     return info;

@@ -44,7 +44,7 @@ struct EndRecord {
 inline constexpr std::size_t kMaxStartRecord = std::size_t{64} * 1024 * 1024;
 inline constexpr std::size_t kMaxEndRecord = std::size_t{2} * 1024 * 1024;
 
-// Returns the system clock's seconds since 1970.
+// Returns the system clock's seconds since 1970. Not that of time(2), which may be a second behind.
 [[nodiscard]] std::uint64_t now_in_seconds();
 
 // Returns one line of JSON, with the pid of the calling process.

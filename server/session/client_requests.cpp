@@ -2,13 +2,13 @@
 #include "common/base/error.hpp"
 #include "server/forward/forward_permission.hpp"
 #include "server/kept/kept_shell.hpp"
+#include "server/kept/store_records.hpp"
 #include "server/session/client_connection.hpp"
 #include "server/session/run_channel.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -248,7 +248,7 @@ void ClientConnection::handle(const msg::List& list) {
             kept.channel = list.channel;
             link_.send(kept);
         }
-        link_.send(msg::Listed{list.channel, static_cast<std::uint64_t>(std::time(nullptr))});
+        link_.send(msg::Listed{list.channel, now_in_seconds()});
     });
     if (failure) link_.send(msg::Refused{list.channel, failure->reason, failure->message});
 }

@@ -238,7 +238,7 @@ TEST_CASE("run store: the longest command is stored whole and listed in part") {
 TEST_CASE("run store: an end and its time are read back") {
     const Folder folder;
     Store store = folder.store();
-    const auto before = static_cast<std::uint64_t>(::time(nullptr));
+    const auto before = frsh::now_in_seconds();
     {
         const auto claimed = store.claim(info_of("run"));
         REQUIRE(claimed);
@@ -260,7 +260,7 @@ TEST_CASE("run store: an end and its time are read back") {
     CHECK(found->end->cwd == end_of("run").cwd);
     REQUIRE(found->ended_at);
     CHECK(*found->ended_at >= before);
-    CHECK(*found->ended_at <= static_cast<std::uint64_t>(::time(nullptr)));
+    CHECK(*found->ended_at <= frsh::now_in_seconds());
     CHECK_FALSE(std::filesystem::exists(folder.in_runs("run/end.new")));
 }
 
