@@ -163,7 +163,7 @@ bool take_socket(SessionStart& start, int helper = -1) {
     return start.socket.is_open();
 }
 
-// Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
+// Applies what authorized_keys permits this key to forward.
 void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
     rules.key_may_connect = key.may_connect();
     rules.key_may_listen = key.may_listen();
@@ -171,6 +171,7 @@ void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
     if (!key.permit_listen.empty()) rules.key_permit_listen = key.permit_listen;
 }
 
+// Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
 int serve_login(SessionStart start, const TlsContext& context, const ServerOptions& options,
                 const GateUser& gate_user) {
     AuditSender audit(start.audit_socket);

@@ -155,18 +155,14 @@ std::optional<AuthorizedKey> match_line(const AuthorizedKey& line, const Credent
         log::notice(where + ": " + *why);
         return std::nullopt;
     }
-    AuthorizedKey key = line;
-    if (certificate) {
-        auto applied = apply_certificate(
-            line, *certificate, {user, address, certificate_time_now()}, NoPrincipals::MatchAll);
-        if (const auto* const why = std::get_if<std::string>(&applied)) {
-            log::notice(where + ": " + *why);
-            return std::nullopt;
-        }
-        key = std::move(std::get<AuthorizedKey>(applied));
+    if (!certificate) return line;
+    auto applied = apply_certificate(line, *certificate, {user, address, certificate_time_now()},
+                                     NoPrincipals::MatchAll);
+    if (const auto* const why = std::get_if<std::string>(&applied)) {
+        log::notice(where + ": " + *why);
+        return std::nullopt;
     }
-    key.may_forward = may_forward(key);
-    return key;
+    return std::move(std::get<AuthorizedKey>(applied));
 }
 
 std::optional<FoundGrant> search(const User& user, const std::string& home, Whose whose,

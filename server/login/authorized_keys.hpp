@@ -34,10 +34,10 @@ struct AuthorizedKey {
     std::vector<std::string> permit_open = {};
     std::vector<std::string> permit_listen = {};
     [[nodiscard]] bool may_connect() const {
-        return may_forward.value_or(!command || !permit_open.empty());
+        return !is_connecting_closed && may_forward.value_or(!command || !permit_open.empty());
     }
     [[nodiscard]] bool may_listen() const {
-        return may_forward.value_or(!command || !permit_listen.empty());
+        return !is_listening_closed && may_forward.value_or(!command || !permit_listen.empty());
     }
     Presence presence = Presence::Touched;
     std::optional<std::string> from;  // A list of address patterns; see host_pattern.hpp.
@@ -49,6 +49,9 @@ struct AuthorizedKey {
     // which a certificate must have one; without the list, it must name the user.
     bool is_authority = false;
     std::optional<std::string> principals = {};
+    // Set by the server's own rules, which no word of the line opens again.
+    bool is_connecting_closed = false;
+    bool is_listening_closed = false;
 };
 
 struct AuthorizedKeys {

@@ -19,10 +19,6 @@ bool matches_principals(const Certificate& certificate, const std::string& list)
 
 }  // namespace
 
-bool may_forward(const AuthorizedKey& key) {
-    return key.may_forward.value_or(!key.command || !key.permit_open.empty());
-}
-
 std::variant<AuthorizedKey, std::string> apply_certificate(const AuthorizedKey& line,
                                                            const Certificate& certificate,
                                                            const CertificateSubject& subject,
@@ -44,7 +40,7 @@ std::variant<AuthorizedKey, std::string> apply_certificate(const AuthorizedKey& 
         both.command = certificate.force_command;
     }
     both.may_have_pty = line.may_have_pty && certificate.permits_pty;
-    both.may_forward = may_forward(both) && certificate.permits_forwarding;
+    if (!certificate.permits_forwarding) both.may_forward = false;
     if (certificate.is_verify_required) both.presence = Presence::Verified;
     return both;
 }

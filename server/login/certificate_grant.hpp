@@ -24,8 +24,4 @@ struct CertificateSubject {
     const AuthorizedKey& line, const Certificate& certificate, const CertificateSubject& subject,
     NoPrincipals rule);
 
-// Returns whether a session of this key may make connections. A key with a command needs a word of
-// its own for that, port-forwarding or permitopen.
-[[nodiscard]] bool may_forward(const AuthorizedKey& key);
-
 }  // namespace frsh

@@ -17,27 +17,36 @@ namespace {
 
 constexpr std::size_t kMaxAuthorities = std::size_t{1} << 20;
 
+// Leaves the places that the server's list has, too. An empty list of the key means every place.
+void narrow_places(std::vector<std::string>& places, const std::optional<SshdPolicy::List>& all,
+                   bool& is_closed) {
+    if (!all || is_closed) return;
+    if (places.empty()) {
+        places = *all;
+    } else {
+        std::erase_if(places, [&](const std::string& place) {
+            return std::find(all->begin(), all->end(), place) == all->end();
+        });
+    }
+    is_closed = places.empty();
+}
+
+}  // namespace
+
 void narrow(Grant& grant, const SshdPolicy& sshd) {
     AuthorizedKey& key = grant.key;
     key.may_have_pty = key.may_have_pty && sshd.may_have_pty;
-    key.may_forward = may_forward(key) && sshd.may_forward;
+    // From here on only these two decide: a list or a command of sshd's opens nothing.
+    key.is_connecting_closed = !key.may_connect() || !sshd.may_connect;
+    key.is_listening_closed = !key.may_listen() || !sshd.may_listen;
+    key.may_forward = true;
+    narrow_places(key.permit_open, sshd.permit_open, key.is_connecting_closed);
+    narrow_places(key.permit_listen, sshd.permit_listen, key.is_listening_closed);
     if (sshd.force_command) {
         key.command = sshd.force_command;
         grant.where += " (ForceCommand of sshd_config)";
     }
-    if (!sshd.permit_open) return;
-    if (key.permit_open.empty()) {
-        key.permit_open = *sshd.permit_open;
-    } else {
-        std::erase_if(key.permit_open, [&](const std::string& place) {
-            const auto& all = *sshd.permit_open;
-            return std::find(all.begin(), all.end(), place) == all.end();
-        });
-    }
-    if (key.permit_open.empty()) key.may_forward = false;
 }
-
-}  // namespace
 
 const SshdAnswer& LoginRules::sshd_answer(const User& user) {
     if (!asked_ || asked_->first != user.name) {

@@ -14,6 +14,9 @@
 
 namespace frsh {
 
+// Takes away from the grant what sshd's configuration takes away.
+void narrow(Grant& grant, const SshdPolicy& sshd);
+
 class LoginRules {
   public:
     // `host_key` is a path; see ask_sshd().

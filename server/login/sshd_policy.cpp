@@ -24,7 +24,7 @@ constexpr std::size_t kMaxConfig = std::size_t{1} << 20;
 constexpr int kMaxIncludes = 16;  // The depth of nesting, as in sshd.
 constexpr std::array kPrograms = {"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"};
 // In lower case.
-constexpr std::array<std::string_view, 20> kKeywords = {
+constexpr std::array<std::string_view, 21> kKeywords = {
     "allowgroups",
     "allowstreamlocalforwarding",
     "allowtcpforwarding",
@@ -39,6 +39,7 @@ constexpr std::array<std::string_view, 20> kKeywords = {
     "disableforwarding",
     "forcecommand",
     "match",
+    "permitlisten",
     "permitopen",
     "permitrootlogin",
     "permittty",
@@ -86,6 +87,20 @@ void add_all(std::vector<std::string>& list, std::string_view value) {
         list.push_back(std::move(word));
 }
 
+// Takes "any", "none", or a list of places. A port alone, in PermitListen, is one on any address.
+void set_places(std::optional<SshdPolicy::List>& places, bool& is_allowed, std::string_view value) {
+    if (value == "any") return;
+    places.emplace();
+    if (value == "none") {
+        is_allowed = false;
+        return;
+    }
+    for (const std::string& place : words_of(value)) {
+        const bool is_port = place.find(':') == std::string::npos;
+        places->push_back((is_port ? "*:" : "") + place);
+    }
+}
+
 void apply_setting_of_sshd(SshdPolicy& policy, std::string_view name, std::string_view value) {
     const auto is = [&](std::string_view keyword) { return name == keyword; };
     if (is("allowusers")) add_all(policy.allow_users, value);
@@ -101,18 +116,16 @@ void apply_setting_of_sshd(SshdPolicy& policy, std::string_view name, std::strin
     if (is("pubkeyauthentication")) policy.has_public_keys = value != "no";
     if (is("permittty")) policy.may_have_pty = value != "no";
     if (is("allowtcpforwarding") || is("allowstreamlocalforwarding")) {
-        if (value == "no" || value == "remote") policy.may_forward = false;
+        if (value == "no" || value == "remote") policy.may_connect = false;
+        if (value == "no" || value == "local") policy.may_listen = false;
     }
-    if (is("disableforwarding") && value == "yes") policy.may_forward = false;
+    if (is("disableforwarding") && value == "yes") policy.may_connect = policy.may_listen = false;
     if ((is("authorizedprincipalsfile") || is("authorizedprincipalscommand")) &&
         unless_none(value)) {
         policy.principals_source = std::string(name);
     }
-    if (is("permitopen") && value != "any") {
-        policy.permit_open.emplace();
-        if (value == "none") policy.may_forward = false;
-        if (value != "none") add_all(*policy.permit_open, value);
-    }
+    if (is("permitopen")) set_places(policy.permit_open, policy.may_connect, value);
+    if (is("permitlisten")) set_places(policy.permit_listen, policy.may_listen, value);
 }
 
 // Matches "USER" or "USER@ADDRESS", as in AllowUsers. frshd looks up no names, so the part after

@@ -38,8 +38,11 @@ struct SshdPolicy {
     std::string authentication_methods = "any";
     bool has_public_keys = true;
     bool may_have_pty = true;
-    bool may_forward = true;
-    std::optional<List> permit_open = {};  // "HOST:PORT".
+    bool may_connect = true;  // For the client (-L, -D, -W).
+    bool may_listen = true;   // For the client (-R).
+    // "HOST:PORT"; if set, only these.
+    std::optional<List> permit_open = {};
+    std::optional<List> permit_listen = {};
 };
 
 // Parses the output of `sshd -T`. Unknown lines are passed over.

@@ -1,6 +1,11 @@
 #include "server/login/sshd_policy.hpp"
 
+#include "common/keys/private_key.hpp"
+#include "server/login/authorized_keys.hpp"
+#include "server/login/login_rules.hpp"
+
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -81,11 +86,49 @@ TEST_CASE("sshd policy: settings are parsed with their whole values") {
     CHECK(policy.force_command == "echo \"a  b\" c");
     CHECK(policy.revoked_keys == "/x");
     CHECK_FALSE(policy.may_have_pty);
-    CHECK_FALSE(policy.may_forward);
+    CHECK_FALSE(policy.may_connect);
+    CHECK(policy.may_listen);
     CHECK(policy.permit_open == std::vector<std::string>{"a:1", "b:*"});
     const User user{1000, 1000, "al", "/home/al", "/bin/sh"};
     CHECK(expand_key_files(policy, user) ==
           std::vector<std::string>{"/home/al/.ssh/k", "/etc/k/al", "/home/al/x", "/home/al/%1000"});
+}
+
+TEST_CASE("sshd policy: connecting and listening are closed apart") {
+    CHECK_FALSE(parse_sshd_settings("allowtcpforwarding local\n").may_listen);
+    CHECK(parse_sshd_settings("allowtcpforwarding local\n").may_connect);
+    CHECK_FALSE(parse_sshd_settings("disableforwarding yes\n").may_listen);
+    CHECK_FALSE(parse_sshd_settings("permitlisten none\n").may_listen);
+    CHECK_FALSE(parse_sshd_settings("permitlisten any\n").permit_listen);
+    CHECK(parse_sshd_settings("permitlisten 1 h:2\n").permit_listen ==
+          std::vector<std::string>{"*:1", "h:2"});
+}
+
+TEST_CASE("sshd policy: it takes away from a key, and never adds") {
+    const auto narrowed = [](const std::string& options, const char* settings) {
+        const std::string key = PrivateKey::generate_ed25519().public_key().text();
+        auto parsed = parse_authorized_keys(options + (options.empty() ? "" : " ") + key);
+        Grant grant{std::move(parsed.keys.at(0)), "here"};
+        narrow(grant, parse_sshd_settings(settings));
+        return grant.key;
+    };
+    const auto opens = narrowed("command=\"x\",permitopen=\"a:1\"", "permittty yes\n");
+    CHECK(opens.may_connect());
+    CHECK_FALSE(opens.may_listen());
+    const auto listens = narrowed("command=\"x\",permitlisten=\"1\"", "permittty yes\n");
+    CHECK_FALSE(listens.may_connect());
+    CHECK(listens.may_listen());
+    const auto bound = narrowed("command=\"x\"", "permitopen a:1\npermitlisten 1\n");
+    CHECK_FALSE(bound.may_connect());
+    CHECK_FALSE(bound.may_listen());
+    CHECK_FALSE(narrowed("restrict", "permitopen a:1\n").may_connect());
+    const auto local = narrowed("", "allowtcpforwarding local\nforcecommand x\n");
+    CHECK(local.may_connect());
+    CHECK_FALSE(local.may_listen());
+    const auto some = narrowed("permitopen=\"a:1\",permitopen=\"b:2\"", "permitopen b:2 c:3\n");
+    CHECK(some.permit_open == std::vector<std::string>{"b:2"});
+    CHECK(some.may_connect());
+    CHECK_FALSE(narrowed("permitopen=\"a:1\"", "permitopen c:3\n").may_connect());
 }
 
 TEST_CASE("sshd policy: keywords are found however they are written") {
