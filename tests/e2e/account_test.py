@@ -114,8 +114,9 @@ class Shells(AccountCase):
             self.assertIn("/bin/rbash", result.err)
             self.assertIn("plain_shells", result.err)
         self.one_line(self.client.run("--cwd", "/", self.target, "pwd"), "/bin/rbash", "plain_shells")
-        result = self.client.run("--keep", "--argv", self.target, "/bin/echo", "free")
+        result = self.client.run("--on-disconnect=keep", "--argv", self.target, "/bin/echo", "free")
         self.assertNotIn(b"free", result.out)
+        self.assertIn("restricted", result.err, result)
 
     def test_c8_git_shell_runs_only_what_git_runs_as_root(self):
         needs_root(self)
