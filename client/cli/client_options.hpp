@@ -51,6 +51,7 @@ struct ClientOptions {
     bool json = false;
     bool batch = false;
     bool one_shell = false;
+    bool detach = false;
     bool link_frames = false;  // --link: stdin and stdout carry the frames of the link.
     unsigned jobs = 1;
     std::vector<std::string> env;
@@ -59,7 +60,6 @@ struct ClientOptions {
     std::optional<std::chrono::milliseconds> idle_timeout;
     std::optional<std::uint64_t> max_output;
     std::string run_id;  // Empty: a random id is made.
-    bool detach = false;
     std::optional<std::chrono::milliseconds> soft_timeout;
     std::string shell_name;  // The named shell to use; empty: none.
     std::optional<KeptRequest> request;
@@ -80,8 +80,8 @@ struct ClientOptions {
     bool subsystem = false;       // -s: `words` is the name of a subsystem.
     bool no_command = false;      // -N: log in, run nothing, and stay.
     bool background = false;      // -f: leave the terminal after the login.
-    std::string control_command;  // -O: only send this request to the link holder.
     bool is_called_ssh = false;   // The program's name is ssh; its rules apply where they differ.
+    std::string control_command;  // -O: only send this request to the link holder.
     std::optional<std::string> local_command;  // Run here after the login; with its tokens.
     std::vector<std::string> send_env;
     std::vector<std::string> set_env;

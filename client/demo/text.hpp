@@ -20,7 +20,7 @@ struct Text {
 };
 
 // Makes a text that is the same in both: a system call, a number, a name of the kernel.
-[[nodiscard]] inline Text plain(std::string text) {
+[[nodiscard]] inline Text plain(const std::string& text) {
     return {text, text};
 }
 

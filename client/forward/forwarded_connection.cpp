@@ -29,7 +29,8 @@ std::string reason_of(const NotStarted& failure, const std::string& to) {
 }
 
 ForwardedConnection::ForwardedConnection(EventLoop& loop, ServerConnection& server, Fd socket,
-                                         std::vector<std::string> to, OnDisconnect on_disconnect)
+                                         const std::vector<std::string>& to,
+                                         OnDisconnect on_disconnect)
     : server_(server), on_disconnect_(on_disconnect), pump_(loop, server, std::move(socket)) {
     if (!to.empty()) {
         open(to);

@@ -28,7 +28,7 @@ class ForwardedConnection {
     // not use the run any more once this object is destroyed: destroy it first, or let progress()
     // bring the connection to its end.
     ForwardedConnection(EventLoop& loop, ServerConnection& server, Fd socket,
-                        std::vector<std::string> to, OnDisconnect on_disconnect);
+                        const std::vector<std::string>& to, OnDisconnect on_disconnect);
     ForwardedConnection(const ForwardedConnection&) = delete;
     ForwardedConnection& operator=(const ForwardedConnection&) = delete;
 

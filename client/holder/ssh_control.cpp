@@ -48,8 +48,10 @@ std::string find_holder(const std::string& control) {
 std::string request_forwards(const std::string& path, const std::string& verb,
                              const std::vector<std::string>& forwards) {
     std::string first;
+    const std::string door = path + ".ctl";
+    const std::string start = verb + " ";
     for (const std::string& text : forwards) {
-        const std::string answer = ask_door(path + ".ctl", verb + " " + text);
+        const std::string answer = ask_door(door, start + text);
         const auto parsed = parse_forward(text);
         const auto* const spec = std::get_if<ForwardSpec>(&parsed);
         if (!answer.starts_with("ok")) {
@@ -64,7 +66,7 @@ std::string request_forwards(const std::string& path, const std::string& verb,
 // Returns the path of a holder that this client may use. Starts one if the options permit it.
 std::optional<std::string> find_or_start(const ClientOptions& options, const LinkPlace& place) {
     const auto find = [&place]() -> std::optional<std::string> {
-        const auto path = find_control(place.control);
+        auto path = find_control(place.control);
         if (!path || owner_of_link(*path) == 0) return std::nullopt;
         const auto state = read_state(*path);
         if (!state || !may_use(state->key, place)) return std::nullopt;

@@ -107,8 +107,9 @@ std::vector<pid_t> SessionShares::take_asked(Time now) {
     std::vector<pid_t> pids;
     if (asked_.empty()) return pids;
     for (auto& [pid, entry] : sessions_) {
+        const Holder& holder = entry.holder;
         const bool is_asked = std::any_of(asked_.begin(), asked_.end(),
-                                          [&](const Is& is) { return is(entry.holder); });
+                                          [&holder](const Is& is) { return is(holder); });
         if (!is_asked || (entry.asked_at != Time{} && now < entry.asked_at + kAskInterval)) {
             continue;
         }

@@ -63,7 +63,7 @@ std::optional<Certificate> find_host_certificate(const std::string& host_key,
 }
 
 std::string leave_pin(unsigned port, const PublicKey& key) {
-    const std::string path = make_runtime_folder() + "/" + std::to_string(port) + ".pub";
+    std::string path = make_runtime_folder() + "/" + std::to_string(port) + ".pub";
     std::string beside = path + ".new-XXXXXX";
     const Fd file(check(::mkostemp(beside.data(), O_CLOEXEC), "create " + beside));  // 0600.
     write_all(file.get(), key.text() + "\n");

@@ -86,7 +86,10 @@ void sheet_wireshark(Story& story) {
     for (const CaptureQuestion& one : capture_questions()) {
         const std::string before = std::to_string(++number) + ". ";
         const std::string filter = std::string("  [") + one.filter + "]";
-        story.say({before + one.question.en + filter, before + one.question.zh + filter});
+        Text text{before, before};
+        text.en.append(one.question.en).append(filter);
+        text.zh.append(one.question.zh).append(filter);
+        story.say(text);
     }
     story.claim(capture_questions().size() == 10,
                 {"Ten questions, each with a display filter. The answers are in frsh-demo teach.",
