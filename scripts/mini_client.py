@@ -74,6 +74,7 @@ class Output:
 
     def __init__(self, connection, name, fd):
         self.connection, self.name, self.bytes, self.crc32 = connection, name, 0, 0
+        self.has_ended = False
         self.file = open(fd, "wb")
 
     def take(self, data):
@@ -86,6 +87,8 @@ class Output:
     def compare(self, sent):
         if (self.bytes, self.crc32) != (sent["bytes"], sent["crc32"]):
             raise ConnectionError(f"lost: {self.bytes} bytes of {self.name} arrived of {sent}")
+        if sent["eof"] and not self.has_ended:
+            raise ConnectionError(f"lost: the end of {self.name} has not arrived")
 
 
 def run(connection, command):
@@ -101,9 +104,11 @@ def run(connection, command):
             outputs[header["stream"]].take(data)
         elif header["type"] in ("credit", "stop"):
             stdin.update(header.get("limit", 0), header["type"] == "stop")
+        elif header["type"] == "eof":
+            outputs[header["stream"]].has_ended = True
         elif header["type"] == "end":
             break
-        elif header["type"] not in ("hello", "started", "eof") or header.get("proto", 1) != 1:
+        elif header["type"] not in ("hello", "started") or header.get("proto", 1) != 1:
             raise ConnectionError(header)  # A refusal, an error, or another protocol version.
     connection.send(type="end_ack", ch=CHANNEL, run=run_id)
     for name, output in outputs.items():

@@ -34,9 +34,10 @@ def hear(sock):
     if header.get("len", 0) > 1 << 20: sys.exit("a payload above the limit")
     return header, exactly(sock, header.get("len", 0))
 
-def run(sock, ch, name, argv, folder, env):
+def run(sock, ch, name, argv, folder, env, without_stdin):
     process = subprocess.Popen(argv, cwd=folder, env=env, bufsize=0, start_new_session=True,
                                stdin=-1, stdout=-1, stderr=-1)  # -1: a pipe each.
+    if without_stdin: process.stdin.close()
     say(sock, type="started", ch=ch, run=name, pid=process.pid)
     pipes = {"stdout": process.stdout, "stderr": process.stderr}
     sums = {one: {"bytes": 0, "crc32": 0, "eof": False} for one in pipes}
@@ -98,7 +99,7 @@ def serve(sock):
         folder = strings.pop(0) if header.get("cwd") else os.path.expanduser("~")
         env = {**os.environb, **dict(one.split(b"=", 1) for one in strings[:header.get("env", 0)])}
         argv = args if header["mode"] == "argv" else ["/bin/sh", *(["-c"] if args else []), *args]
-        run(sock, header["ch"], header["run"], argv, folder, env)
+        run(sock, header["ch"], header["run"], argv, folder, env, header.get("stdin_null", False))
 
 def main():
     listening = socket.create_server(("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0))
