@@ -58,7 +58,7 @@ Terminal::Options terminal_options(const Options& options) {
     return result;
 }
 
-// Shows the programs of a lesson in the language that --code names.
+// Shows the programs of a lesson in the language that --code names. Each lesson has them in all.
 void show_code(Story& story, std::string_view lesson, const std::string& language) {
     if (language == "calls") return;
     bool is_first = true;
@@ -71,9 +71,6 @@ void show_code(Story& story, std::string_view lesson, const std::string& languag
                               : Text{"put right", "改正之后"};
         story.tell(Code{std::string(file.name), text, std::string(file.text)});
     }
-    if (!is_first) return;
-    story.say({"There is no program in this language for this lesson. --code py has one for each.",
-               "这一课没有这种语言的程序；--code py 每课都有。"});
 }
 
 // Returns whether every claim was true.

@@ -2,6 +2,7 @@
 """code-does-what-it-shows.py ROOT: each program beside a lesson runs, the naive one shows the fault
 and the fixed one does not. Reports aloud a language whose compiler is missing."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,18 @@ EXPECTED = {
     "cures": ("answer 1: b'first part, '\nanswer 2: b'second part'\n",
               "answer 1: b'first part, second part'\n"),
 }
-EXPECTED_GO = {**EXPECTED, "frame": ("", '"echo one"\n"printf \'a\\nb\'"\n')}
+# Go prints bytes as "text", and C as [text].
+TEXTS = ("", '"echo one"\n"printf \'a\\nb\'"\n',
+         "[echo one]\n[printf 'a\nb']\n")
+EXPECTED_GO, EXPECTED_C = (
+    {lesson: tuple(re.sub(r"b'([^']*)'", marked, text) for text in both)
+     for lesson, both in EXPECTED.items()} for marked in (r'"\1"', r"[\1]"))
+EXPECTED_GO["flow"] = tuple(text.replace("Address", "address") for text in EXPECTED["flow"])
+EXPECTED_GO["frame"] = ("3 messages\n", TEXTS[1])
+EXPECTED_C["frame"] = ("3 messages\n", TEXTS[2])
+EXPECTED_GO["framings"] = ('"echo one"\n"printf \'a"\n"b\'"\n""\n', TEXTS[1] + '""\n')
+EXPECTED_C["framings"] = ("[echo one]\n[printf 'a]\n[b']\n[]\n", TEXTS[2] + "[]\n")
+ALL = {"py": EXPECTED, "go": EXPECTED_GO, "c": EXPECTED_C}
 
 
 def output_of(command, **options):
@@ -43,7 +55,7 @@ def main():
         go = {**os.environ, "HOME": scratch, "GOCACHE": scratch + "/go", "GOFLAGS": "-mod=mod"}
         for lesson in sorted(os.listdir(FOLDER)):
             files = os.listdir(os.path.join(FOLDER, lesson))
-            assert {"naive.py", "fixed.py"} <= set(files), lesson
+            assert set(files) == {f"{one}.{kind}" for one in ("naive", "fixed") for kind in ALL}, lesson
             for name in sorted(files):
                 path = os.path.join(FOLDER, lesson, name)
                 with open(path, encoding="utf-8") as file:
@@ -62,10 +74,11 @@ def main():
                     text = output_of(["go", "run", path], env=go, cwd=scratch)
                 else:
                     text = output_of([sys.executable, path])
-                wanted = (EXPECTED_GO if kind == "go" else EXPECTED)[lesson]
-                assert text == wanted[name.startswith("fixed")], (path, text)
+                wanted = ALL[kind][lesson][name.startswith("fixed")]
+                assert text == wanted, (path, text, wanted)
                 seen += 1
     assert set(os.listdir(FOLDER)) == set(EXPECTED)
+    assert seen + 2 * len(EXPECTED) * len(missing) == 2 * len(EXPECTED) * len(ALL), seen
     print(f"{seen} programs ran" + "".join(f"; NOT run: {one} is missing" for one in missing))
 
 

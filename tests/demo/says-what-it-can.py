@@ -35,7 +35,8 @@ for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-
 unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")
 assert unwritable.returncode == 1
 assert unwritable.stderr == "frsh-demo: open /no/such/folder/page.html: No such file or directory\n"
-for name in NAMES:
-    shown = run(name, "--lang", "en", "--code", "py").stdout
-    assert "naive.py" in shown and "fixed.py" in shown and ("import" in shown or name == "layers"), name
-assert "There is no program" in run("udp", "--lang", "en", "--code", "c").stdout
+for kind, marks in (("py", ("import", "def ")), ("go", ("package main",)), ("c", ("int main(void)",))):
+    for name in NAMES:
+        shown = run(name, "--lang", "en", "--code", kind).stdout
+        assert f"naive.{kind}" in shown and f"fixed.{kind}" in shown, (name, kind)
+        assert any(mark in shown for mark in marks), (name, kind)
