@@ -308,13 +308,13 @@ class Server:
                     f"第一行应当只有端口，现在是 {text[:60]!r}")
 
     def check_address(self):
-        """0100007F is 127.0.0.1 in the kernel's table, and 0A is LISTEN."""
+        """In the kernel's table 0A is LISTEN, and an address of zeros is every address."""
         listening = []
         for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             with contextlib.suppress(OSError), open(table, encoding="ascii") as rows:
                 listening += [row[1] for row in map(str.split, rows)
                               if row[3] == "0A" and row[1].endswith(f":{self.port:04X}")]
-        if any(not one.startswith("0100007F:") for one in listening):
+        if any(not one.partition(":")[0].strip("0") for one in listening):
             raise Wrong("the server listens on every address of the machine; it is to listen on "
                         "127.0.0.1 alone", "服务器在本机所有地址上监听；应当只监听 127.0.0.1")
 
