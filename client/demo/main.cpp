@@ -4,6 +4,7 @@
 // line, 130 if the user ended the lesson.
 #include "client/demo/code.hpp"
 #include "client/demo/drawing/cells.hpp"
+#include "client/demo/errors.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/options.hpp"
 #include "client/demo/sheets/sheets.hpp"
@@ -84,15 +85,19 @@ bool run(const Lesson& lesson, int number, const Options& options, unsigned seed
         lesson.run(story, seed);
         if (number > 0) show_code(story, lesson.name, options.code);
     } catch (const SysError& error) {
-        log::error(std::string(lesson.name) + " could not go on: " + error.what());
+        log::error(fill(Text{"{0} could not go on: {1}", "{0} 无法继续：{1}"}, lesson.name,
+                        text_of(error, options.language))
+                       .in(options.language));
         finished = false;
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
     story.tell(
         Verdict{lesson.name, story.claims(), story.broken() + (finished ? 0 : 1), spent.count()});
     if (story.broken() > 0) {
-        log::error(std::string(lesson.name) + ": " + std::to_string(story.broken()) + " of " +
-                   std::to_string(story.claims()) + " claims did not happen");
+        log::error(
+            fill({"{0}: {1} of {2} claims did not happen", "{0}：{2} 条断言里有 {1} 条不成立"},
+                 lesson.name, story.broken(), story.claims())
+                .in(options.language));
     }
     return finished && story.broken() == 0;
 }
@@ -149,7 +154,7 @@ int main(int argc, char** argv) {
     } catch (const demo::Stopped&) {
         return 130;
     } catch (const std::exception& error) {
-        log::error(error.what());
+        log::error(demo::text_of(error, options.language));
         return 1;
     }
 }

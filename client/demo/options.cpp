@@ -1,5 +1,6 @@
 #include "client/demo/options.hpp"
 
+#include "client/demo/errors.hpp"
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/sheets/sheets.hpp"
 #include "common/base/version.hpp"
@@ -20,32 +21,38 @@ namespace {
 using In = std::function<std::string(const Text&)>;
 
 // Adds the options of "try". `send` and `framing` are read after parsing.
-void add_trial(CLI::App& app, Trial& trial, std::string& send, std::string& framing, const In& in) {
+void add_trial(CLI::App& app, Trial& trial, std::string& send, std::string& framing,
+               Language language) {
+    const In in = [&](const Text& text) { return text.in(language); };
     const std::string group =
         in({"try: one connection with your own numbers", "try：用你自己的数字建一条连接"});
     app.add_option(
            "--send", send,
            in({"The messages' sizes, such as 'A:9 B:9 C:11'", "消息的大小，例如 'A:9 B:9 C:11'"}))
         ->group(group)
-        ->check([](const std::string& text) {
-            return parse_sends(text) ? "" : "1 to 16 sizes from 1 to 65536 are wanted: " + text;
+        ->check([language](const std::string& text) {
+            return parse_sends(text) ? ""
+                                     : fill(Text{"1 to 16 sizes from 1 to 65536 are wanted: {0}",
+                                                 "要 1 到 16 个大小，每个从 1 到 65536：{0}"},
+                                            text)
+                                           .in(language);
         });
     app.add_option("--recv", trial.recv_size,
                    in({"Bytes that each recv asks for", "每次 recv 要多少字节"}))
         ->group(group)
-        ->check(CLI::Range(1, 1 << 20));
+        ->check(whole_between(1, 1 << 20, language), "[1 - 1048576]");
     app.add_option("--gap", trial.gap,
                    in({"Milliseconds between two sends", "两次 send 之间隔多少毫秒"}))
         ->group(group)
-        ->check(CLI::Range(0, 1000));
+        ->check(whole_between(0, 1000, language), "[0 - 1000]");
     app.add_option("--delay", trial.delay,
                    in({"Milliseconds before the first recv", "第一次 recv 之前等多少毫秒"}))
         ->group(group)
-        ->check(CLI::Range(0, 1000));
+        ->check(whole_between(0, 1000, language), "[0 - 1000]");
     app.add_option("--sndbuf", trial.send_buffer,
                    in({"SO_SNDBUF; 0 leaves the kernel's own", "SO_SNDBUF；0 表示用内核自己的"}))
         ->group(group)
-        ->check(CLI::Range(0, 1 << 20));
+        ->check(whole_between(0, 1 << 20, language), "[0 - 1048576]");
     app.add_flag("--nodelay", trial.has_nodelay, "TCP_NODELAY")->group(group);
     app.add_flag("--cork", trial.has_cork, "TCP_CORK")->group(group);
     app.add_flag("--delayed-ack", trial.has_delayed_ack,
@@ -55,7 +62,7 @@ void add_trial(CLI::App& app, Trial& trial, std::string& send, std::string& fram
            "--framing", framing,
            in({"none, or length: four bytes in front", "none，或 length：前面写四个字节的长度"}))
         ->group(group)
-        ->check(CLI::IsMember({"none", "length"}));
+        ->check(one_of({"none", "length"}, language), "{none,length}");
 }
 
 // Returns the first variable that is set and not empty, as setlocale(3) does.
@@ -125,10 +132,10 @@ Parsed parse_options(int argc, char** argv) {
         all_names += (all_names.empty() ? "" : ", ") + name;
     app.add_option("LESSON", options.lesson, in({"One of: ", "可选："}) + all_names)
         ->required()
-        ->check(CLI::IsMember(names));
+        ->check(one_of(names, language_of_help));
     app.add_option("--lang", language,
                    in({"en or zh; else as LANG says", "en 或 zh；不写就看 LANG"}))
-        ->check(CLI::IsMember({"en", "zh"}));
+        ->check(one_of({"en", "zh"}, language_of_help), "{en,zh}");
     app.add_flag(
         "--step", options.step,
         in({"Wait for a key before each part and each result", "每一段、每个结果之前等一个键"}));
@@ -138,19 +145,20 @@ Parsed parse_options(int argc, char** argv) {
     app.add_option("--code", options.code,
                    in({"Show whole programs beside the calls: py, go or c; calls shows none",
                        "附上完整的程序：py、go 或 c；calls 表示不附"}))
-        ->check(CLI::IsMember({"py", "go", "c", "calls"}));
+        ->check(one_of({"py", "go", "c", "calls"}, language_of_help), "{py,go,c,calls}");
     app.add_option("--speed", options.speed,
                    in({"2 is twice as fast, 0.5 half; 0 is without any pause (and so is a pipe)",
                        "2 快一倍，0.5 慢一半；0 不停顿（写到管道时也不停顿）"}))
-        ->check(CLI::NonNegativeNumber);
+        ->check(not_negative(language_of_help));
     app.add_flag("--hex", options.hex,
                  in({"Show the bytes of each stream in hex as well", "同时用十六进制显示每个流"}));
     app.add_option(
         "--html", options.html,
         in({"Also write the lesson as it runs to one page, FILE", "把课程的过程另存为一页 FILE"}));
-    app.add_option(
-        "--seed", options.seed,
-        in({"Cut alike again, where a lesson cuts at random", "随机切分时，用同样的切法再来一次"}));
+    app.add_option("--seed", options.seed,
+                   in({"Cut alike again, where a lesson cuts at random",
+                       "随机切分时，用同样的切法再来一次"}))
+        ->check(whole_between(0, 0xFFFFFFFF, language_of_help));
     app.add_flag("--class", options.is_class,
                  in({"serve: a second address lets others on the network follow, read-only",
                      "serve：多打印一个网址，同一网络里的人可以跟着看，只读"}));
@@ -160,12 +168,12 @@ Parsed parse_options(int argc, char** argv) {
     app.add_flag("--events", options.events)->group("");
     std::string send;
     std::string framing;
-    add_trial(app, options.trial, send, framing, in);
+    add_trial(app, options.trial, send, framing, language_of_help);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (is_chinese && error.get_exit_code() != 0)
-            std::cerr << "frsh-demo：命令行有误：" << error.what()
+            std::cerr << "frsh-demo：命令行有误：" << in_chinese(error.get_name(), error.what())
                       << "\n用 frsh-demo --help --lang zh 查看说明。\n";
         const int status = is_chinese && error.get_exit_code() != 0 ? 2 : app.exit(error);
         parsed.exit_status = status == 0 ? 0 : 2;

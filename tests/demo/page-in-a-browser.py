@@ -88,6 +88,8 @@ def a_browser_shows_it():
             assert "GET / HTTP" in done.stdout or "GET /request HTTP" in done.stdout
             if os.environ.get("FRSH_PICTURES"):
                 shutil.copy(picture, os.environ["FRSH_PICTURES"])
+            if os.environ.get("FRSH_PAGE_PICTURE") and width == 1280:  # For README.
+                shutil.copy(picture, os.path.join(HERE, "../../client/demo/page.png"))
     return "shown"
 
 

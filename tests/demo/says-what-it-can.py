@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """says-what-it-can.py FRSH_DEMO: list, help, and what a wrong command line gets."""
+import re
 import subprocess
 import sys
 
@@ -32,6 +33,21 @@ for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-
     done = run(*wrong)
     assert done.returncode == 2, (wrong, done.returncode)
     assert done.stderr and not done.stdout, wrong
+# Each error in Chinese: no English word beside names of options, values and lessons.
+for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-1"],
+              ["merge", "--speed", "fast"], ["merge", "--code", "basic"], ["merge", "--bogus"],
+              ["merge", "split"], ["merge", "--html"], ["merge", "--step=maybe"],
+              ["merge", "--seed", "one"], ["try", "--recv", "0"], ["try", "--recv", "many"],
+              ["try", "--send", "A:0"], ["try", "--gap", "5000"], ["try", "--framing", "tlv"]):
+    done = run(*wrong, LANG="zh_CN.UTF-8")
+    assert done.returncode == 2 and not done.stdout, (wrong, done)
+    known = {*NAMES, "frsh-demo", "--help", "--lang", "zh", "en", "LESSON", "all", "list", "serve", "try",
+             "notes", "teach", "wireshark", "py", "go", "c", "calls", "none", "length",
+             *(word for one in wrong for word in re.split("[=:]", one))}
+    words = set(re.findall(r"[A-Za-z-]*[A-Za-z]+", done.stderr)) - known
+    assert re.search("[一-鿿]", done.stderr) and not words, (wrong, words, done.stderr)
+missing = run("empty", "--html", "/no/such/folder/page.html", "--lang", "zh")
+assert missing.stderr == "frsh-demo: open /no/such/folder/page.html：没有那个文件或目录\n", missing.stderr
 unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")
 assert unwritable.returncode == 1
 assert unwritable.stderr == "frsh-demo: open /no/such/folder/page.html: No such file or directory\n"

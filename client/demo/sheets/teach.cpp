@@ -103,28 +103,38 @@ const std::vector<Guide>& guides() {
 const std::vector<std::vector<Text>>& exercise_rows() {
     static const std::vector<std::vector<Text>> rows = {
         {plain("1 printf"),
-         {"printf '\\0\\0\\0\\15hello, 世界' >/dev/tcp/…; 13 bytes, 9 characters",
-          "printf '\\0\\0\\0\\15hello, 世界' >/dev/tcp/…；13 个字节，9 个字符"}},
+         {"printf '\\0\\0\\0\\15hello, 世界' >/dev/tcp/…; 13 bytes, 9 characters; one redirection "
+          "is "
+          "one connection",
+          "printf '\\0\\0\\0\\15hello, 世界' >/dev/tcp/…；13 个字节，9 个字符；"
+          "一次重定向就是一条连接"}},
         {plain("2 hunt"),
          {"<I for >I; recv where exactly is needed, twice; an empty message is no end",
           "<I 应为 >I；两处 recv 都要用 exactly；空消息不是结束"}},
         {plain("3 exactly"),
-         {"a loop; an empty piece raises EOFError", "循环；收到空就抛 EOFError"}},
+         {"a loop that asks for no more than is missing; an empty piece raises EOFError",
+          "循环，只要还缺的那么多；收到空就抛 EOFError"}},
         {plain("4 echo"),
-         {"exactly(4), exactly(size), sendall", "exactly(4)、exactly(size)、sendall"}},
+         {"exactly(4), exactly(size), sendall; a server that sends bytes back as they come is "
+          "refused",
+          "exactly(4)、exactly(size)、sendall；来什么字节就返回什么的服务器不算对"}},
         {plain("5 empty"),
-         {"a length of 0 is a message; the end is not", "长度为 0 是消息；结束不是"}},
+         {"a length of 0 is a message; the end is not, also in the middle of a frame",
+          "长度为 0 是消息；结束不是，在一帧中间也不是"}},
         {plain("6 hostile"),
          {"judge the length before reading; close; go on", "先检查长度再读；关闭；继续服务"}},
         {plain("7 file"),
-         {"length, JSON dict, then size bytes; refuse / in a name",
-          "长度、JSON 字典、再是 size 个字节；名字里有 / 就拒绝"}},
-        {plain("8 two"), {"a thread, a process or selectors", "线程、进程或 selectors"}},
+         {"length, JSON dict, then size bytes and no more; refuse a name before storing",
+          "长度、JSON 字典、再是 size 个字节，不多读；先检查名字再存"}},
+        {plain("8 two"),
+         {"a thread, a process, or selectors with a buffer for what a client does not read yet",
+          "线程、进程，或 selectors 加上缓冲（客户还没读走的）"}},
         {plain("9 udp"),
-         {"a number in each datagram; send again until it is acknowledged",
-          "每个数据报带编号；没收到确认就重发"}},
+         {"a number in each datagram; send again until this very number comes back",
+          "每个数据报带编号；一直重发到这个编号回来为止"}},
         {plain("10 client"),
-         {"hello, open, then read frames until end", "hello、open，然后读帧直到 end"}}};
+         {"hello, open, then read frames until end; credit, end_ack; compare count, checksum, eof",
+          "hello、open，然后读帧直到 end；credit、end_ack；比较字节数、校验和、eof"}}};
     return rows;
 }
 
