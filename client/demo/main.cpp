@@ -6,8 +6,10 @@
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/errors.hpp"
 #include "client/demo/lessons/lessons.hpp"
+#include "client/demo/lessons/wire.hpp"
 #include "client/demo/options.hpp"
 #include "client/demo/sheets/sheets.hpp"
+#include "client/demo/stage/recorder.hpp"
 #include "client/demo/tellers/events.hpp"
 #include "client/demo/tellers/page.hpp"
 #include "client/demo/tellers/serve.hpp"
@@ -20,6 +22,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -74,11 +77,53 @@ void show_code(Story& story, std::string_view lesson, const std::string& languag
     }
 }
 
+// The packets of the lessons, or why there are none.
+class Capture {
+  public:
+    // Moves the process to a network of its own, at the first call.
+    void begin() {
+        if (recorder_ || !refusal_.empty()) return;
+        try {
+            recorder_ = std::make_unique<Recorder>();
+        } catch (const SysError& error) {
+            refusal_ = error.what();
+        }
+    }
+    [[nodiscard]] Recorder* recorder() const { return recorder_.get(); }
+    void explain(Story& story) const {
+        if (!refusal_.empty()) {
+            return story.say({"Packets are not captured here ({0}).", "这里无法抓包（{0}）。"},
+                             refusal_);
+        }
+        story.say(
+            {"Arrows are packets, captured meanwhile. seq and ack count from 0; ms is since "
+             "the connection's first packet.",
+             "箭头是同时抓到的报文。seq 和 ack 从 0 算起；ms 是距连接第一个报文的毫秒数。"});
+    }
+    // Returns whether the file was written. Throws SysError.
+    [[nodiscard]] bool write_to(const std::string& file) const {
+        if (!recorder_) {
+            log::error("--pcap " + file + ": packets were not captured: " +
+                       (refusal_.empty() ? "this lesson sends none on loopback" : refusal_));
+            return false;
+        }
+        recorder_->write_pcap(file);
+        const std::size_t lost = recorder_->lost();
+        if (lost > 0) log::error("--pcap: " + std::to_string(lost) + " packets are missing");
+        return true;
+    }
+
+  private:
+    std::unique_ptr<Recorder> recorder_;
+    std::string refusal_;
+};
+
 // Returns whether every claim was true.
 bool run(const Lesson& lesson, int number, const Options& options, unsigned seed,
-         const std::vector<Teller*>& tellers) {
-    Story story(tellers);
+         const std::vector<Teller*>& tellers, const Capture* capture) {
+    Story story(tellers, capture != nullptr ? capture->recorder() : nullptr);
     story.tell(Title{lesson.name, number, lesson.title, lesson.question});
+    if (capture != nullptr && number > 0) capture->explain(story);
     const auto begin = std::chrono::steady_clock::now();
     bool finished = true;
     try {
@@ -112,21 +157,36 @@ int run_all(const Options& options) {
     const unsigned seed = options.seed != 0 ? options.seed : std::random_device{}() % 100000 + 1;
     bool good = true;
     int number = 0;
+    Capture capture;
     if (options.lesson == "try") {
+        capture.begin();
         const Lesson trial = {"try",
                               {"Your own numbers", "你自己的数字"},
                               {"What do these settings do?", "这些设置会带来什么？"},
                               [&](Story& story, unsigned) { lesson_try(story, options.trial); }};
-        good = run(trial, 0, options, seed, tellers);
+        good = run(trial, 0, options, seed, tellers, &capture);
+    }
+    if (options.lesson == "wire") {
+        const Lesson wire = {
+            "wire",
+            {"A connection of frsh, frame by frame", "frsh 的一条连接：逐帧来看"},
+            {"Which call moved which part of which frame?", "哪次调用传送了哪一帧的哪一部分？"},
+            [&](Story& story, unsigned) { lesson_wire(story, options.file); }};
+        good = run(wire, 0, options, seed, tellers, nullptr);
     }
     for (const Lesson& sheet : sheets()) {
-        if (options.lesson == sheet.name) good = run(sheet, 0, options, seed, tellers);
+        if (options.lesson == sheet.name) good = run(sheet, 0, options, seed, tellers, nullptr);
     }
     for (const Lesson& lesson : lessons()) {
         ++number;
         if (options.lesson != "all" && options.lesson != lesson.name) continue;
-        good = run(lesson, number, options, seed, tellers) && good;
+        // Lesson layers makes networks of its own, and captures in them.
+        const bool is_captured = lesson.name != std::string_view("layers");
+        if (is_captured) capture.begin();
+        good =
+            run(lesson, number, options, seed, tellers, is_captured ? &capture : nullptr) && good;
     }
+    if (!options.pcap.empty()) good = capture.write_to(options.pcap) && good;
     if (!options.html.empty()) page.write_to(options.html);
     return good ? 0 : 1;
 }

@@ -121,7 +121,7 @@ Parsed parse_options(int argc, char** argv) {
     if (is_chinese) translate_help(app);
     app.set_version_flag("--version", std::string("frsh-demo ") + kVersion,
                          in({"Print the version", "显示版本"}));
-    std::vector<std::string> names = {"list", "all", "serve", "try"};
+    std::vector<std::string> names = {"list", "all", "serve", "try", "wire"};
     for (const Lesson& sheet : sheets())
         names.emplace_back(sheet.name);
     for (const Lesson& lesson : lessons())
@@ -133,6 +133,9 @@ Parsed parse_options(int argc, char** argv) {
     app.add_option("LESSON", options.lesson, in({"One of: ", "可选："}) + all_names)
         ->required()
         ->check(one_of(names, language_of_help));
+    app.add_option("FILE", options.file,
+                   in({"wire: what frsh --wire FILE has written, drawn as ribbons; - is stdin",
+                       "wire：frsh --wire FILE 写下的记录，画成字节流；- 表示标准输入"}));
     app.add_option("--lang", language,
                    in({"en or zh; else as LANG says", "en 或 zh；不写就看 LANG"}))
         ->check(one_of({"en", "zh"}, language_of_help), "{en,zh}");
@@ -155,6 +158,9 @@ Parsed parse_options(int argc, char** argv) {
     app.add_option(
         "--html", options.html,
         in({"Also write the lesson as it runs to one page, FILE", "把课程的过程另存为一页 FILE"}));
+    app.add_option("--pcap", options.pcap,
+                   in({"Also write the lesson's packets to FILE, for Wireshark",
+                       "把课程的报文另存为 FILE，可用 Wireshark 打开"}));
     app.add_option("--seed", options.seed,
                    in({"Cut alike again, where a lesson cuts at random",
                        "随机切分时，用同样的切法再来一次"}))
@@ -171,6 +177,9 @@ Parsed parse_options(int argc, char** argv) {
     add_trial(app, options.trial, send, framing, language_of_help);
     try {
         app.parse(argc, argv);
+        const bool is_wire = options.lesson == "wire";
+        if (is_wire && options.file.empty()) throw CLI::RequiredError("FILE");
+        if (!is_wire && !options.file.empty()) throw CLI::ExtrasError({options.file});
     } catch (const CLI::ParseError& error) {
         if (is_chinese && error.get_exit_code() != 0)
             std::cerr << "frsh-demo：命令行有误：" << in_chinese(error.get_name(), error.what())

@@ -9,7 +9,7 @@
 namespace frsh::demo {
 
 struct Options {
-    std::string lesson;   // A lesson's name, "all", "list", "try" or "serve".
+    std::string lesson;   // A lesson's name, "all", "list", "try", "wire" or "serve".
     Trial trial;          // The numbers of "try".
     bool events = false;  // Write lines of JSON, for the page of "serve".
     Language language = Language::English;
@@ -21,6 +21,8 @@ struct Options {
     bool is_present = false;     // "serve": large letters, for a projector.
     double speed = -1;           // Negative: not given.
     std::string html;            // The path of the page, or empty.
+    std::string file;            // "wire": the log to be drawn.
+    std::string pcap;            // The path of the capture file, or empty.
     unsigned seed = 0;           // 0: a new seed for each run.
 };
 

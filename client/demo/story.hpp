@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace frsh::demo {
 
 enum class Side { Client, Server };
@@ -36,13 +38,21 @@ struct Call {
     std::string result;
     Text note;
 };
-// A packet that the kernel sent by itself. The lesson did not capture it: the arrow follows from
-// the rules of TCP, and each teller marks it so.
+// A packet that the kernel sent by itself. If it was not captured, the arrow follows from the rules
+// of TCP, and each teller marks it so.
 struct Packet {
     Side from = Side::Client;
-    std::string label;
+    std::string label;  // "SYN+ACK seq=0 ack=1 len=0"
+    bool captured = false;
+    double milliseconds = 0;  // Captured: since the first packet of its connection.
+    std::string flow = {};    // Captured: names the direction of its connection.
+    std::size_t begin = 0;    // Captured: the bytes of that stream that it carries.
+    std::size_t end = 0;
+    std::size_t more = 0;  // Stands for so many captured packets, which carry [begin, end).
 };
 inline const Text kDrawn = {"(drawn)", "（示意）"};
+// Returns the text of a packet that stands for several.
+[[nodiscard]] Text more_packets(const Packet& packet);
 
 // Bytes of the stream that were sent at once: a send, or a part of a frame.
 struct Piece {
@@ -57,11 +67,22 @@ struct Take {
     std::size_t size = 0;
     Kind kind = Kind::Received;
 };
+// A recorded moment in the life of bytes [begin, end) of a ribbon.
+struct Moment {
+    enum class Kind { Sent, Packet, Acknowledged, Received };
+    Kind kind = Kind::Sent;
+    double milliseconds = 0;  // Since the first moment of the ribbon.
+    std::size_t begin = 0;
+    std::size_t end = 0;
+};
 // The byte stream: what was sent is drawn above it, what was received below it.
 struct Ribbon {
     Text caption;
     std::vector<Piece> pieces;
     std::vector<Take> takes;
+    std::string flow = {};  // The captured stream that these bytes are part of; or empty.
+    std::size_t base = 0;   // Offset of the ribbon's first byte in that stream.
+    std::vector<Moment> moments = {};  // By time. Empty: not recorded.
 };
 
 struct Table {
@@ -131,15 +152,29 @@ class Teller {
     virtual void tell(const Event& event) = 0;
 };
 
+class Recorder;  // See stage/recorder.hpp.
+
 class Story {
   public:
-    // Borrowed. They get each event in this order.
-    explicit Story(std::vector<Teller*> tellers) : tellers_(std::move(tellers)) {}
+    // Borrowed. The tellers get each event in this order. Without a recorder no packet is captured.
+    explicit Story(std::vector<Teller*> tellers, Recorder* recorder = nullptr)
+        : tellers_(std::move(tellers)), recorder_(recorder) {}
 
-    void tell(const Event& event) {
-        for (Teller* const teller : tellers_)
-            teller->tell(event);
-    }
+    void tell(const Event& event);
+    // Tells the captured packets of watched connections since the last call.
+    void packets();
+    // Shows the packets of `fd`'s connection from now on: by the next call of packets().
+    void watch(int fd);
+    void watch_from_first_packet(int fd);
+    // Tells the captured packets of `fd`'s connection from its first on. If packets are not
+    // captured, it tells the drawn ones.
+    void packets_or_drawn(int fd, const std::vector<Packet>& drawn);
+    // Tells a packet that is expected now, if packets are not captured.
+    void drawn(Side from, const std::string& label);
+    // Records that a call moved so many bytes of a connection, for a ribbon's moments. A send
+    // counts when it begins, a receive when it has ended.
+    void sent(int fd, ssize_t bytes, double at);
+    void received(int fd, ssize_t bytes, double at);
     template <typename... Values>
     void heading(const Text& text, const Values&... values) {
         tell(Heading{fill(text, values...)});
@@ -166,6 +201,7 @@ class Story {
 
   private:
     std::vector<Teller*> tellers_;
+    Recorder* recorder_;
     int claims_ = 0;
     int broken_ = 0;
 };

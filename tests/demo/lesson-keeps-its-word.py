@@ -90,6 +90,8 @@ def main():
         assert claims >= 3 and "✗" not in text
         questions = len(re.findall(r"^  \? ", text, flags=re.M))
         assert questions >= 2, f"{questions} questions"
+        if lesson not in ("layers", "udp") and "not captured here" not in text and "无法抓包" not in text:
+            assert re.search(r"─ [A-Z+]+ seq=\d+ ack=\d+ len=[1-9]\d*  \d+\.\d{3} ms ─", text), "no packet"
         places = re.findall(r"^    \S+\.(?:cpp|hpp|py):(\d+)$", text, flags=re.M)
         assert len(places) >= 2, "names no place in frsh"
         assert not re.search(r"\{\d\}", text), "a value was not filled in"

@@ -62,6 +62,8 @@ svg text.off { text-anchor: end; }
   font-size: .85rem; margin: .1rem 15%; line-height: 1.2; }
 .packet i { flex: 1; border-top: 1.5px solid var(--soft); }
 .packet span { padding: 0 .6rem; }
+.packet.captured { color: var(--ink); margin: .1rem 4%; }
+.packet.more { justify-content: center; }
 table { border-collapse: collapse; width: 100%; margin: 1.2rem 0; font-size: .95rem; }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--rule);
   vertical-align: top; }
@@ -87,7 +89,8 @@ pre { overflow-x: auto; margin: .4rem 0; line-height: 1.35; }
 .precisely { padding: .5rem .9rem; background: var(--card); border-left: 4px solid var(--accent); }
 .verdict { margin-top: 2rem; font-weight: 600; color: var(--good); }
 .verdict.broken { color: var(--bad); }
-@media (max-width: 600px) { .calls { font-size: .8rem; gap: .2rem .7rem; } }
+@media (max-width: 600px) { .calls { font-size: .8rem; gap: .2rem .7rem; }
+  .packet.captured { margin: .1rem 0; font-size: .75rem; } }
 )css";
 
 }  // namespace frsh::demo

@@ -160,7 +160,7 @@ void other_ends(Story& story) {
     wait_queued(connection.client.get(), 19);
     client.close(connection.client, {"with bytes unread: the kernel sends RST, not FIN",
                                      "还有数据没读就关：内核发的是 RST，不是 FIN"});
-    story.tell(Packet{Side::Client, "RST"});
+    story.drawn(Side::Client, "RST");
     becomes_readable(connection.server.get(), 2000);
     const Received reset = server.recv(connection.server, 1024);
     story.claim(

@@ -74,9 +74,8 @@ Fd shake_hands(Story& story, Actor& client, const Fd& listener) {
         ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     if (result != 0) throw SysError("connect 127.0.0.1");
     const TcpView mine = tcp_view(fd.get());
-    story.tell(Packet{Side::Client, "SYN"});
-    story.tell(Packet{Side::Server, "SYN+ACK"});
-    story.tell(Packet{Side::Client, "ACK"});
+    story.packets_or_drawn(
+        fd.get(), {{Side::Client, "SYN"}, {Side::Server, "SYN+ACK"}, {Side::Client, "ACK"}});
     client.tell("... connect returns", std::to_string(result));
     story.claim(mine.segments_out == 2 && mine.segments_in == 1,
                 {"Counted by the kernel: the client's side has sent {0} packets (SYN, ACK) and got "
@@ -151,16 +150,16 @@ void part(Story& story, Actor& client, Actor& server, Fd near, Fd far) {
     note({"before any close", "都还没有 close"});
 
     client.close(near);
-    story.tell(Packet{Side::Client, "FIN"});
-    story.tell(Packet{Side::Server, "ACK"});
+    story.drawn(Side::Client, "FIN");
+    story.drawn(Side::Server, "ACK");
     const bool half =
         eventually([&] { return client_row() == TCP_FIN_WAIT2 && server_row() == TCP_CLOSE_WAIT; });
     note({"the client's close", "客户端 close 之后"});
     const Received end = server.recv(
         far, 1024, 0, {"0: the client will send no more", "返回 0：客户端不会再发数据了"});
     server.close(far);
-    story.tell(Packet{Side::Server, "FIN"});
-    story.tell(Packet{Side::Client, "ACK"});
+    story.drawn(Side::Server, "FIN");
+    story.drawn(Side::Client, "ACK");
     const bool over =
         eventually([&] { return client_row() == TCP_TIME_WAIT && !server_row().has_value(); });
     note({"the server's close", "服务器 close 之后"});

@@ -4,6 +4,7 @@
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/lessons/naive_shell.hpp"
 #include "client/demo/stage/kernel_view.hpp"
+#include "client/demo/stage/loopback_tap.hpp"
 #include "common/base/error.hpp"
 
 #include <algorithm>
@@ -61,13 +62,16 @@ void show_frame(Story& story) {
                    {{"payload", "数据"}, frame.substr(4 + header), 2}},
                   {}};
     const Connection connection = quiet_connection();
+    story.watch(connection.client.get());
     FrameDecoder decoder;
     std::size_t whole_at = 0;
     std::string payload;
     for (const char byte : frame) {
+        story.sent(connection.client.get(), 1, capture_clock());
         check(::send(connection.client.get(), &byte, 1, MSG_NOSIGNAL), "send");
         char got = 0;
         check(::recv(connection.server.get(), &got, 1, 0), "recv");
+        story.received(connection.server.get(), 1, capture_clock());
         ribbon.takes.push_back({plain("recv " + std::to_string(ribbon.takes.size() + 1)), 1});
         decoder.feed({&got, 1});
         if (const auto read = decoder.next()) {

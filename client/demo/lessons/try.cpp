@@ -2,6 +2,7 @@
 
 #include "client/demo/stage/actor.hpp"
 #include "client/demo/stage/kernel_view.hpp"
+#include "client/demo/stage/loopback_tap.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
 
@@ -72,8 +73,16 @@ std::size_t count_framed(std::string_view stream, const std::vector<std::string>
     return right;
 }
 
+// When a call moved bytes, by the capture's clock.
+struct Moved {
+    ssize_t bytes = 0;
+    double at = 0;
+};
+
 struct Tried {
     std::string got;
+    std::vector<Moved> sends;
+    std::vector<Moved> recvs;
     std::vector<std::size_t> takes;
     double milliseconds = 0;
     std::uint32_t packets = 0;
@@ -91,6 +100,7 @@ Tried run_trial(const Connection& connection, const Trial& trial,
         for (std::size_t i = 0; i < messages.size(); ++i) {
             if (i > 0 && trial.gap > 0) pause_for(trial.gap);
             const std::string& one = messages[i];
+            result.sends.push_back({static_cast<ssize_t>(one.size()), capture_clock()});
             result.was_sent =
                 result.was_sent && ::send(connection.client.get(), one.data(), one.size(),
                                           MSG_NOSIGNAL) == static_cast<ssize_t>(one.size());
@@ -104,6 +114,7 @@ Tried run_trial(const Connection& connection, const Trial& trial,
         const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
         if (got <= 0) break;
         result.takes.push_back(static_cast<std::size_t>(got));
+        result.recvs.push_back({got, capture_clock()});
         result.got.append(buffer, 0, static_cast<std::size_t>(got));
     }
     sender.join();
@@ -111,6 +122,15 @@ Tried run_trial(const Connection& connection, const Trial& trial,
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     result.packets = tcp_view(connection.client.get()).data_segments;
     return result;
+}
+
+// Shows the packets, and records when each call moved its bytes.
+void record(Story& story, const Connection& connection, const Tried& tried) {
+    for (const Moved& one : tried.sends)
+        story.sent(connection.client.get(), one.bytes, one.at);
+    for (const Moved& one : tried.recvs)
+        story.received(connection.server.get(), one.bytes, one.at);
+    story.packets();
 }
 
 }  // namespace
@@ -136,7 +156,9 @@ void lesson_try(Story& story, const Trial& trial) {
     const std::vector<std::string> messages = messages_of(trial);
     const Connection connection = quiet_connection();
     set_up(connection, trial);
+    story.watch(connection.client.get());
     const Tried tried = run_trial(connection, trial, messages);
+    record(story, connection, tried);
     Ribbon ribbon{{"What each send put in, and what each recv took out",
                    "每次 send 放进去什么，每次 recv 取出来什么"},
                   {},

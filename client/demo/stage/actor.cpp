@@ -1,5 +1,6 @@
 #include "client/demo/stage/actor.hpp"
 
+#include "client/demo/stage/loopback_tap.hpp"
 #include "common/base/error.hpp"
 
 #include <cerrno>
@@ -32,6 +33,7 @@ const sockaddr* generic(const sockaddr_in& address) {
 
 void Actor::tell(std::string call, std::string result, const Text& note) {
     story_.tell(Call{side_, std::move(call), std::move(result), note});
+    story_.packets();
 }
 
 Fd Actor::socket(int domain, int type, const Text& note) {
@@ -62,8 +64,9 @@ int Actor::connect(const Fd& fd, std::uint16_t port, const Text& note) {
     const sockaddr_in address = loopback(port);
     const int result = ::connect(fd.get(), generic(address), sizeof address);
     const int error = result == 0 ? 0 : errno;
-    tell("connect(" + name(fd) + ", 127.0.0.1:" + std::to_string(port) + ")", outcome(result),
-         note);
+    const std::string said = outcome(result);
+    if (error == 0) story_.watch_from_first_packet(fd.get());
+    tell("connect(" + name(fd) + ", 127.0.0.1:" + std::to_string(port) + ")", said, note);
     return error;
 }
 
@@ -75,24 +78,31 @@ Fd Actor::accept(const Fd& listener, const Text& note) {
     set_timeout(fd);
     const std::string from =
         peer.sin_family == AF_INET ? "peer 127.0.0.1:" + std::to_string(ntohs(peer.sin_port)) : "";
+    story_.watch_from_first_packet(fd.get());
     tell("accept(" + name(listener) + (from.empty() ? "" : ", " + from) + ")", name(fd), note);
     return fd;
 }
 
 ssize_t Actor::send(const Fd& fd, std::string_view bytes, int flags, const Text& note) {
+    story_.watch(fd.get());
+    const double begin = capture_clock();
     const ssize_t put = ::send(fd.get(), bytes.data(), bytes.size(), flags | MSG_NOSIGNAL);
     const int error = errno;
+    const std::string said = outcome(put);
+    story_.sent(fd.get(), put, begin);
     tell("send(" + name(fd) + ", " + quoted(bytes) + ", " + std::to_string(bytes.size()) + ")",
-         outcome(put), note);
+         said, note);
     errno = error;
     return put;
 }
 
 Received Actor::recv(const Fd& fd, std::size_t size, int flags, const Text& note) {
+    story_.watch(fd.get());
     std::string buffer(size, '\0');
     const ssize_t got = ::recv(fd.get(), buffer.data(), size, flags);
     const int error = got == -1 ? errno : 0;
     std::string result = outcome(got);
+    story_.received(fd.get(), got, capture_clock());
     buffer.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     if (got > 0) result += "  " + quoted(buffer, 14);
     tell("recv(" + name(fd) + ", buf, " + std::to_string(size) + ")", result, note);
@@ -100,18 +110,21 @@ Received Actor::recv(const Fd& fd, std::size_t size, int flags, const Text& note
 }
 
 void Actor::shutdown_writing(const Fd& fd, const Text& note) {
+    story_.watch(fd.get());
     const int result = ::shutdown(fd.get(), SHUT_WR);
     tell("shutdown(" + name(fd) + ", SHUT_WR)", outcome(result), note);
 }
 
 void Actor::close(Fd& fd, const Text& note) {
     const std::string number = name(fd);
+    story_.watch(fd.get());
     fd.close();
     tell("close(" + number + ")", "0", note);
 }
 
 void Actor::set_option(const Fd& fd, int level, int option, int value, const char* spelling,
                        const Text& note) {
+    story_.watch(fd.get());
     const int result = ::setsockopt(fd.get(), level, option, &value, sizeof value);
     tell("setsockopt(" + name(fd) + ", " + spelling + ", " + std::to_string(value) + ")",
          outcome(result), note);

@@ -1,6 +1,7 @@
 // One side of a connection: makes system calls, and reports each with its result.
 //
-// A report shows the call and the kernel's result. All sockets are on loopback or in AF_UNIX. No
+// A report shows the call, the kernel's result, and the packets that were captured during the call.
+// All sockets are on loopback or in AF_UNIX. No
 // call blocks for more than three seconds.
 #pragma once
 

@@ -22,6 +22,34 @@ constexpr std::size_t kHexBytes = 256;
 const Text kClient{"client", "客户端"};
 const Text kServer{"server", "服务器"};
 
+std::string attribute(const char* name, const std::string& value) {
+    return std::string(" data-") + name + "=\"" + escape_html(value) + "\"";
+}
+
+// Returns what the page in the browser needs to light the bytes of a packet, and to replay the
+// ribbon: "KIND MS BEGIN END;" for each moment, "COLOUR SIZE NAME;" for each piece.
+std::string recorded(const Ribbon& ribbon, std::size_t bytes_per_cell, Language language) {
+    if (ribbon.flow.empty()) return {};
+    std::string attributes = attribute("flow", ribbon.flow) +
+                             attribute("base", std::to_string(ribbon.base)) +
+                             attribute("cell", std::to_string(bytes_per_cell));
+    if (ribbon.moments.empty()) return attributes;
+    std::string moments;
+    for (const Moment& moment : ribbon.moments) {
+        char text[96];
+        std::snprintf(text, sizeof text, "%c %.4f %zu %zu;",
+                      "spar"[static_cast<std::size_t>(moment.kind)], moment.milliseconds,
+                      moment.begin, moment.end);
+        moments += text;
+    }
+    std::string pieces;
+    for (const Piece& piece : ribbon.pieces) {
+        pieces += std::to_string(piece.colour % 6) + " " + std::to_string(piece.bytes.size()) +
+                  " " + piece.label.in(language) + ";";
+    }
+    return attributes + attribute("moments", moments) + attribute("pieces", pieces);
+}
+
 }  // namespace
 
 std::string Page::text(const Text& what) const {
@@ -84,16 +112,29 @@ void Page::show(const Call& call) {
 
 void Page::show(const Packet& packet) {
     in(Open::Calls);
+    if (packet.more > 0) {
+        body_ += "<div class=\"packet more\">" + text(more_packets(packet)) + "</div>\n";
+        return;
+    }
     const bool to_server = packet.from == Side::Client;
-    body_ += std::string("<div class=\"packet\">") + (to_server ? "" : "◀") + "<i></i><span>" +
-             escape_html(packet.label) + " " + text(kDrawn) + "</span><i></i>" +
-             (to_server ? "▶" : "") + "</div>\n";
+    char time[32];
+    std::snprintf(time, sizeof time, "%.3f ms", packet.milliseconds);
+    std::string bytes;
+    if (packet.end > packet.begin) {
+        bytes = " data-flow=\"" + packet.flow + "\" data-begin=\"" + std::to_string(packet.begin) +
+                "\" data-end=\"" + std::to_string(packet.end) + "\"";
+    }
+    body_ += std::string("<div class=\"packet") + (packet.captured ? " captured\"" : "\"") + bytes +
+             ">" + (to_server ? "" : "◀") + "<i></i><span>" + escape_html(packet.label) + " " +
+             (packet.captured ? time : text(kDrawn)) + "</span><i></i>" + (to_server ? "▶" : "") +
+             "</div>\n";
 }
 
 void Page::show(const Ribbon& ribbon) {
     in(Open::Nothing);
-    body_ += "<figure>\n" + element("figcaption", ribbon.caption) + draw(ribbon, language_);
     const std::size_t cell = lay_out(ribbon, 56, 4).bytes_per_cell;
+    body_ += "<figure" + recorded(ribbon, cell, language_) + ">\n" +
+             element("figcaption", ribbon.caption) + draw(ribbon, language_);
     if (cell > 1) {
         body_ += "<p class=\"legend\">" +
                  text(fill({"one cell is {0} bytes", "一格是 {0} 字节"}, cell)) + "</p>\n";

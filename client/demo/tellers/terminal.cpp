@@ -163,9 +163,15 @@ void Terminal::show(const Call& call) {
 
 void Terminal::show(const Packet& packet) {
     sides();
-    constexpr std::size_t kArrow = 36;
-    const std::string label = " " + packet.label + " " + kDrawn.in(options_.language) + " ";
-    const std::size_t rest = kArrow - 1 - width_of(label);
+    if (packet.more > 0) {
+        const std::string text = more_packets(packet).in(options_.language);
+        return line("     " + styled(text, kDim));
+    }
+    const std::size_t length = packet.captured ? 66 : 36;
+    const std::string state =
+        packet.captured ? format("%.3f ms", packet.milliseconds) : kDrawn.in(options_.language);
+    const std::string label = " " + packet.label + "  " + state + " ";
+    const std::size_t rest = length - 1 - std::min(length - 1, width_of(label));
     const std::string body = repeat("─", rest / 2) + label + repeat("─", rest - rest / 2);
     line("     " + styled(packet.from == Side::Client ? body + "▶" : "◀" + body, kDim));
 }
