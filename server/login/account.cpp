@@ -5,23 +5,19 @@
 #include "common/base/text.hpp"
 #include "common/keys/host_pattern.hpp"
 #include "common/keys/ssh_wire.hpp"
-#include "common/sys/event_loop.hpp"
-#include "common/sys/process.hpp"
 #include "common/sys/trusted_file.hpp"
 #include "server/login/account_rules.hpp"
 #include "server/login/certificate_grant.hpp"
+#include "server/login/child_answer.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
-#include <exception>
 #include <utility>
 #include <variant>
 
 #include <grp.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,7 +29,6 @@ using namespace std::chrono_literals;
 
 // The most time to read a user's files, which may be on a file server that does not answer.
 constexpr auto kFileTime = 5s;
-constexpr std::size_t kMaxAnswer = std::size_t{256} * 1024;
 
 // Returns why /etc/shadow closes the account. With PAM, its modules decide about the age.
 std::optional<std::string> find_shadow_refusal(const User& user, const AccountPolicy& policy) {
@@ -190,44 +185,6 @@ std::optional<FoundGrant> search(const User& user, const std::string& home, Whos
     return std::nullopt;
 }
 
-// Calls `answer` in a child process that has become the user, and returns its result. Returns ""
-// if the child fails or takes longer than kFileTime.
-template <typename Answer>
-std::string ask_as_user(const User& user, const Answer& answer) {
-    Pipe pipe = make_pipe();
-    const pid_t pid = check(::fork(), "fork");
-    if (pid == 0) {
-        int status = 1;
-        try {
-            become_user(user);
-            write_all(pipe.write_end.get(), answer());
-            status = 0;
-        } catch (const std::exception& error) {
-            log::error(error.what());
-        }
-        ::_exit(status);
-    }
-    pipe.write_end.close();
-    const auto deadline = EventLoop::Clock::now() + kFileTime;
-    std::string text;
-    bool is_whole = false;
-    while (!is_whole && text.size() <= kMaxAnswer) {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now());
-        pollfd polled{pipe.read_end.get(), POLLIN, 0};
-        if (left.count() <= 0) break;
-        if (::poll(&polled, 1, static_cast<int>(left.count())) != 1) continue;
-        char buffer[4096];
-        const IoResult got = read_some(pipe.read_end.get(), buffer, sizeof buffer);
-        is_whole = got.status == IoResult::Status::EndOfFile;
-        text.append(buffer, got.bytes);
-    }
-    ::kill(pid, SIGKILL);  // The pid is not reaped yet, so it cannot belong to another process.
-    const ExitStatus status = wait_for(pid);
-    const bool is_good = is_whole && !status.signaled && status.code == 0;
-    return is_good ? text : "";
-}
-
 }  // namespace
 
 std::vector<std::string> groups_of(const User& user) {
@@ -277,12 +234,27 @@ std::optional<FoundGrant> find_grant(const User& user, const std::vector<Credent
     if (user.uid == ::geteuid()) {
         return search(user, home_folder(), Whose::OfThisServersUser, keys, how);
     }
-    const std::string answer = ask_as_user(user, [&]() -> std::string {
+    const auto search_as_user = [&]() -> std::string {
+        become_user(user);
         const auto found = search(user, user.home, Whose::OfSomebody, keys, how);
         return found ? encode_found(*found) : "";
-    });
+    };
+    const std::string answer = answer_in_child(search_as_user, kFileTime);
     if (answer.empty()) return std::nullopt;
     return decode_found(answer, keys);
+}
+
+std::optional<std::string> read_as_user(const User& user, const std::string& path) {
+    constexpr std::size_t kMaxFile = std::size_t{128} * 1024;
+    const auto read = [&]() -> std::string {
+        if (user.uid != ::geteuid()) become_user(user);
+        TrustedFile file = read_trusted_file(path, user.home, user.uid, kMaxFile);
+        if (file.kind == TrustedFile::Kind::Refused) log::error("not trusted: " + file.why);
+        return file.kind == TrustedFile::Kind::Read ? "+" + file.content : "";
+    };
+    const std::string answer = answer_in_child(read, kFileTime);
+    if (answer.empty()) return std::nullopt;
+    return answer.substr(1);
 }
 
 void leave_session_keyring() {

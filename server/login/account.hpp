@@ -62,6 +62,10 @@ struct FoundGrant {
                                                    const std::vector<Credential>& keys,
                                                    const KeySearch& how);
 
+// Returns a file that decides about logins of the user, read as that user. Returns nothing if it is
+// missing or if another user could have written it, which is logged. Blocks up to five seconds.
+[[nodiscard]] std::optional<std::string> read_as_user(const User& user, const std::string& path);
+
 // Puts this process into a new session keyring (keyctl(2)). The old one belongs to the shell or the
 // service that started the server, and a process that has it can read its keys as any user. Call it
 // as root: the new keyring then counts towards root's quota, which is large. Throws SysError.

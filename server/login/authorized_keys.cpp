@@ -9,6 +9,8 @@
 #include <ctime>
 #include <stdexcept>
 
+#include <netdb.h>
+
 namespace frsh {
 namespace {
 
@@ -28,7 +30,6 @@ constexpr std::array<std::string_view, 7> kIgnoredFlags = {
     "agent-forwarding", "no-agent-forwarding", "x11-forwarding",    "no-x11-forwarding",
     "user-rc",          "no-user-rc",          "no-touch-required",
 };
-constexpr std::array<std::string_view, 1> kIgnoredSettings = {"tunnel"};
 
 bool is_blank(char c) {
     return c == ' ' || c == '\t';
@@ -146,6 +147,19 @@ void set_once(std::optional<std::string>& place, const Option& option) {
     place = *option.value;
 }
 
+// Refuses a place that is not "HOST:PORT" or "[V6]:PORT". The port is a number, "*" or a name of
+// services(5), as in sshd.
+void require_place(const std::string& option, std::string_view place) {
+    const std::size_t end = place.starts_with('[') ? place.find(']') : 0;
+    const std::size_t colon = place.find(':', end);
+    const bool is_whole = end != std::string_view::npos && colon != std::string_view::npos &&
+                          (end == 0 || colon == end + 1);
+    const std::string port(is_whole ? place.substr(colon + 1) : "");
+    const bool is_port = port == "*" || parse_number(port, 1, 65535) ||
+                         (!port.empty() && ::getservbyname(port.c_str(), "tcp") != nullptr);
+    if (!is_port) throw VoidLine(option + ": no port");
+}
+
 void apply_setting(AuthorizedKey& key, const Option& option) {
     const auto is = [&](std::string_view name) { return option.name == name; };
     if (is("command")) {
@@ -159,18 +173,23 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
         const auto time = parse_expiry(*option.value);
         key.expires = std::min(key.expires.value_or(time), time);
     } else if (is("permitopen")) {
-        if (option.value->rfind(':') == std::string::npos) throw VoidLine("permitopen: no port");
+        require_place(option.name, *option.value);
         key.permit_open.push_back(*option.value);
     } else if (is("principals")) {
         set_once(key.principals, option);
     } else if (is("permitlisten")) {
         // As in sshd, a port alone stands for any address.
         const bool is_port = option.value->find(':') == std::string::npos;
-        key.permit_listen.push_back((is_port ? "*:" : "") + *option.value);
+        const std::string place = (is_port ? "*:" : "") + *option.value;
+        require_place(option.name, place);
+        key.permit_listen.push_back(place);
     } else if (is("environment")) {
         add_variable(key, *option.value);
-    } else if (std::find(kIgnoredSettings.begin(), kIgnoredSettings.end(), option.name) ==
-               kIgnoredSettings.end()) {
+    } else if (is("tunnel")) {
+        // frsh has no tunnels, so only the form counts.
+        const bool is_device = parse_number(*option.value, 0, 0x7ffffffd).has_value();
+        if (!is_device && to_lower(*option.value) != "any") throw VoidLine("tunnel: no device");
+    } else {
         throw VoidLine("unknown option \"" + escape_controls(option.name) + "\"");
     }
 }
@@ -193,6 +212,16 @@ void apply_flag(AuthorizedKey& key, const Option& option) {
     } else if (std::find(kIgnoredFlags.begin(), kIgnoredFlags.end(), option.name) ==
                kIgnoredFlags.end()) {
         throw VoidLine("unknown option \"" + escape_controls(option.name) + "\"");
+    }
+}
+
+void apply_all(AuthorizedKey& key, const std::vector<Option>& options) {
+    for (const Option& option : options) {
+        if (option.value) {
+            apply_setting(key, option);
+        } else {
+            apply_flag(key, option);
+        }
     }
 }
 
@@ -223,13 +252,7 @@ AuthorizedKey parse_line(std::string_view line, std::size_t number) {
                       {},
                       {},
                       {}};
-    for (const Option& option : options) {
-        if (option.value) {
-            apply_setting(key, option);
-        } else {
-            apply_flag(key, option);
-        }
-    }
+    apply_all(key, options);
     if (key.principals && !key.is_authority) throw VoidLine("principals without cert-authority");
     return key;
 }
@@ -260,6 +283,16 @@ AuthorizedKeys parse_authorized_keys(std::string_view text) {
         }
     }
     return result;
+}
+
+std::optional<std::string> apply_options(AuthorizedKey& key, std::string_view options) {
+    try {
+        apply_all(key, take_options(options));
+        if (!options.empty()) return "a blank between options";
+        return std::nullopt;
+    } catch (const VoidLine& why) {
+        return why.what();
+    }
 }
 
 std::optional<std::string> find_refusal(const AuthorizedKey& key, std::string_view address,

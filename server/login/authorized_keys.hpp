@@ -63,6 +63,10 @@ struct AuthorizedKeys {
 // `skipped`.
 [[nodiscard]] AuthorizedKeys parse_authorized_keys(std::string_view text);
 
+// Applies options as a line has them in front of its key. Returns why they are void, or nothing.
+[[nodiscard]] std::optional<std::string> apply_options(AuthorizedKey& key,
+                                                       std::string_view options);
+
 // Returns why this key is refused from that address at this time, or nothing. `address` is numeric;
 // empty for a peer without an address, which fails every from=.
 [[nodiscard]] std::optional<std::string> find_refusal(const AuthorizedKey& key,

@@ -6,6 +6,7 @@
 #include "common/sys/user.hpp"
 #include "server/login/account.hpp"
 #include "server/login/sshd_policy.hpp"
+#include "server/login/sshd_question.hpp"
 
 #include <optional>
 #include <string>
@@ -20,9 +21,9 @@ void narrow(Grant& grant, const SshdPolicy& sshd);
 class LoginRules {
   public:
     // `host_key` is a path; see ask_sshd().
-    LoginRules(AccountPolicy policy, std::string address, std::string host_key)
+    LoginRules(AccountPolicy policy, SshdConnection connection, std::string host_key)
         : policy_(std::move(policy)),
-          address_(std::move(address)),
+          connection_(std::move(connection)),
           host_key_(std::move(host_key)) {}
 
     // Returns the first of these keys and certificates that opens the account. Blocks for sshd, for
@@ -39,11 +40,17 @@ class LoginRules {
     const SshdAnswer& sshd_answer(const User& user);
     [[nodiscard]] std::optional<std::string> find_revocation_of(const Credential& credential,
                                                                 const SshdAnswer& sshd) const;
+    // Returns why a key or certificate counts for no account.
+    [[nodiscard]] std::optional<std::string> find_exclusion(const Credential& credential,
+                                                            const SshdAnswer& sshd) const;
+    [[nodiscard]] std::optional<Grant> judge_certificate(const User& user,
+                                                         const Credential& credential,
+                                                         const std::string& path);
     [[nodiscard]] std::optional<Grant> find_by_authority(const User& user,
                                                          const Credential& credential);
 
     AccountPolicy policy_;
-    std::string address_;
+    SshdConnection connection_;
     std::string host_key_;
     std::string left_out_;
     std::optional<std::pair<std::string, SshdAnswer>> asked_;  // The user, and the answer.

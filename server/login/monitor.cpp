@@ -105,7 +105,7 @@ void Monitor::take(Fd peer) {
     const Address own = local_address(peer.get());
     attempt_.peer = theirs.text();
     attempt_.address = theirs.host_text();
-    rules_.emplace(settings_.policy, attempt_.address, settings_.host_key);
+    rules_.emplace(settings_.policy, sshd_connection_of(peer.get()), settings_.host_key);
     const std::string from = describe_as_ssh(theirs);
     attempt_.ssh_connection = "SSH_CONNECTION=" + from + " " + describe_as_ssh(own);
     attempt_.ssh_client = "SSH_CLIENT=" + from + " " + std::to_string(own.port());

@@ -1,14 +1,10 @@
 // What the machine's sshd_config decides about a login, so that frshd admits no login that sshd
-// would refuse.
-//
-// sshd itself evaluates its files: `sshd -T -C user=…,addr=…` prints the settings of one login. It
-// is asked only if its files have a keyword that matters here, because the answer takes about 20
-// ms. Match blocks for a LocalPort are evaluated for port 22.
+// would refuse. sshd_question.hpp asks sshd for the settings.
 #pragma once
 
 #include "common/sys/user.hpp"
 
-#include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,9 +28,17 @@ struct SshdPolicy {
     std::string permit_root_login = "prohibit-password";
     std::optional<std::string> force_command = {};
     std::optional<std::string> chroot = {};
-    std::optional<std::string> revoked_keys = {};       // A path.
-    std::optional<std::string> principals_source = {};  // A keyword that maps principals to users.
-    List authorized_keys_files = {};                    // As in the file: with %h, %u and %U.
+    std::optional<std::string> revoked_keys = {};          // A path.
+    std::optional<std::string> trusted_user_ca_keys = {};  // A path.
+    std::optional<std::string> principals_file = {};       // As in the file: with %h, %u and %U.
+    bool has_principals_command = false;
+    bool has_keys_command = false;
+    std::optional<std::string> accepted_algorithms = {};  // Lists of patterns.
+    std::optional<std::string> ca_algorithms = {};
+    std::size_t required_rsa_size = 0;
+    bool is_verify_required = false;
+    std::optional<std::string> closed_by = {};  // A setting that permits no session at all.
+    List authorized_keys_files = {};            // As in the file: with %h, %u and %U.
     std::string authentication_methods = "any";
     bool has_public_keys = true;
     bool may_have_pty = true;
@@ -43,14 +47,13 @@ struct SshdPolicy {
     // "HOST:PORT"; if set, only these.
     std::optional<List> permit_open = {};
     std::optional<List> permit_listen = {};
+    bool uses_dns = false;
+    std::string host = {};             // Set by the caller: the peer's name or address.
+    std::vector<unsigned> ports = {};  // On which sshd listens.
 };
 
 // Parses the output of `sshd -T`. Unknown lines are passed over.
 [[nodiscard]] SshdPolicy parse_sshd_settings(std::string_view text);
-
-// Returns true if the text of sshd_config has a keyword that frshd obeys, or a Match. Adds the
-// arguments of Include to `includes`.
-[[nodiscard]] bool has_policy_keyword(std::string_view text, std::vector<std::string>& includes);
 
 // The part of a login that decides. `has_command`: the key or certificate has a forced command.
 struct SshdSubject {
@@ -59,6 +62,7 @@ struct SshdSubject {
     std::vector<std::string> groups = {};
     std::string address = {};
     bool has_command = false;
+    std::string host = {};  // The peer's name, if sshd would have looked it up.
 };
 // Returns why sshd would refuse this login, or why frshd cannot obey a setting.
 [[nodiscard]] std::optional<std::string> find_sshd_refusal(const SshdPolicy& policy,
@@ -67,15 +71,9 @@ struct SshdSubject {
 
 // Returns the paths of AuthorizedKeysFile for this user.
 [[nodiscard]] std::vector<std::string> expand_key_files(const SshdPolicy& policy, const User& user);
-
-struct SshdAnswer {
-    std::optional<SshdPolicy> policy = {};    // Nothing: there is no sshd, or nothing to obey.
-    std::optional<std::string> failure = {};  // Set: sshd did not answer. Refuse the login.
-};
-// Asks the machine's sshd. Blocks up to `timeout`. `host_key` is a file that lets sshd answer on a
-// machine without host keys of its own.
-[[nodiscard]] SshdAnswer ask_sshd(const User& user, const std::string& address,
-                                  const std::string& host_key,
-                                  std::chrono::milliseconds timeout = std::chrono::seconds(5));
+// Returns the path that a name with %h, %u or %U stands for: below the home unless it is absolute.
+// Returns nothing for another token, at which sshd ends.
+[[nodiscard]] std::optional<std::string> expand_file_name(const std::string& pattern,
+                                                          const User& user);
 
 }  // namespace frsh

@@ -4,17 +4,15 @@ import concurrent.futures
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import main  # noqa: E402
+from sshd_oracle import SSHD, Oracle  # noqa: E402
 from tls import TlsCase, TlsServer, make_folder, make_key, ssh_agent, write  # noqa: E402
 
-SSHD = "/usr/sbin/sshd"
 ME = getpass.getuser() if os.geteuid() else "root"
 
 
@@ -24,35 +22,6 @@ def sign(authority, public, *options, identity="test", names=ME, validity="alway
     words += ["-n", names] if names else []
     result = subprocess.run([*words, *options, public], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-
-
-class Oracle:
-    """An sshd for each connection, which has the connection as stdin and stdout."""
-
-    def __init__(self, folder, config):
-        self.config = os.path.join(folder, "sshd_config")
-        write(self.config, config)
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listening.getsockname()[1]
-        self.children = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listening.accept()
-            except OSError:
-                return
-            with connection:
-                self.children.append(subprocess.Popen([SSHD, "-i", "-f", self.config], stdin=connection,
-                                                      stdout=connection, stderr=subprocess.DEVNULL))
-
-    def end(self):
-        self.listening.shutdown(socket.SHUT_RDWR)
-        self.listening.close()
-        for child in self.children:
-            child.terminate()
-            child.wait()
 
 
 class CertificateCase(TlsCase):
@@ -127,14 +96,8 @@ CASES = [
 
 
 class Oracled(CertificateCase):
-    def verdict_of_sshd(self, client, port):
-        words = ["ssh", "-F", "none", "-i", client.key, "-o", f"CertificateFile={client.key}-cert.pub",
-                 "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
-                 "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", str(port),
-                 f"{ME}@127.0.0.1", "echo in"]
-        result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
-                                env={"PATH": os.environ["PATH"], "HOME": client.home})
-        return result.returncode == 0, result.stdout
+    def verdict_of_sshd(self, client, oracle):
+        return oracle.login(ME, client.key, "-o", f"CertificateFile={client.key}-cert.pub", home=client.home)
 
     def verdict_of_frshd(self, client, server):
         result = client.run(server.name, "echo in")
@@ -156,7 +119,8 @@ class Oracled(CertificateCase):
         keys_file = os.path.join(server.home, ".ssh/authorized_keys")
         write(keys_file, "".join(f"{options.get(name, 'cert-authority')} {line}\n"
                                  for name, line in self.lines.items() if name not in ("stranger", "trusted")))
-        oracle = Oracle(self.folder, f"""
+        config = os.path.join(self.folder, "sshd_config")
+        write(config, f"""
 HostKey {server.host_key}
 AuthorizedKeysFile {keys_file}
 TrustedUserCAKeys {self.folder}/trusted-ca
@@ -165,6 +129,7 @@ UsePAM no
 PidFile none
 PermitRootLogin yes
 """)
+        oracle = Oracle(config)
         self.addCleanup(oracle.end)
 
         with open(server.host_key + ".pub") as file:
@@ -175,7 +140,7 @@ PermitRootLogin yes
             client = self.certified(authority, *more, **fields)
             write(os.path.join(client.home, ".config/frsh/known_hosts"),
                   f"[127.0.0.1]:{server.port} {host_key}\n")
-            return name, self.verdict_of_sshd(client, oracle.port), self.verdict_of_frshd(client, server)
+            return name, self.verdict_of_sshd(client, oracle), self.verdict_of_frshd(client, server)
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             verdicts = list(pool.map(judge, CASES))

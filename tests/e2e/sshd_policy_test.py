@@ -7,9 +7,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from account_test import NAME, AccountCase  # noqa: E402
 from harness import main, needs_root  # noqa: E402
+from sshd_oracle import SSHD  # noqa: E402
 from tls import make_folder, make_key, write  # noqa: E402
-
-SSHD = "/usr/sbin/sshd"
 
 
 class PolicyCase(AccountCase):
@@ -113,6 +112,17 @@ class Obey(PolicyCase):
     def test_g3_a_config_that_sshd_cannot_read_refuses_as_root(self):
         self.sshd(f"Match User {NAME}\n  NoSuchKeyword yes\n")
         self.refused("sshd_config cannot be evaluated")
+
+    def test_g3_a_missing_file_or_host_key_of_sshd_closes_nothing_as_root(self):
+        self.sshd("HostKey /etc/ssh/absent\nDenyUsers other\n")
+        self.admitted()
+        self.sshd(f"HostKey /etc/ssh/absent\nDenyUsers {NAME}\n")
+        self.refused("DenyUsers")
+        os.unlink(os.path.join(self.ssh, "sshd_config"))
+        self.admitted()
+        os.mkdir(os.path.join(self.ssh, "sshd_config"))
+        self.addCleanup(os.rmdir, os.path.join(self.ssh, "sshd_config"))
+        self.refused("sshd_config")
 
     def test_g4_revokedkeys_of_sshd_is_obeyed_as_root(self):
         path = os.path.join(self.ssh, "revoked")
