@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/keys/crypto.hpp"
+#include "common/net/tls_failure.hpp"
 #include "common/net/tls_wire.hpp"
 
 #include <cerrno>
@@ -19,39 +20,13 @@ namespace {
 constexpr std::size_t kMaxUnsent = std::size_t{64} * 1024;
 constexpr std::size_t kMaxGreeting = std::size_t{16} * 1024;
 
-// Returns a text for an error of OpenSSL that the user can act on; "" for other errors.
-std::string describe_failure(int reason) {
-    switch (reason) {
-        case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
-        case SSL_R_NO_APPLICATION_PROTOCOL:
-        case SSL_R_CALLBACK_FAILED:
-            return "the peer speaks TLS, but not frsh/1";
-        case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-        case SSL_R_UNSUPPORTED_PROTOCOL:
-        case SSL_R_VERSION_TOO_LOW:
-        case SSL_R_WRONG_SSL_VERSION:
-            return "the peer does not speak TLS 1.3";
-        case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-        case SSL_R_TLSV13_ALERT_MISSING_EXTENSION:
-        case SSL_R_TLSV1_UNRECOGNIZED_NAME:
-        case SSL_R_NO_SHARED_CIPHER:
-        case SSL_R_NO_SUITABLE_KEY_SHARE:
-        case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
-            return "the peer speaks TLS, but not as frsh does";
-        case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-            return "the peer closed the connection";
-        case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
-        case SSL_R_SSLV3_ALERT_BAD_RECORD_MAC:
-            return "bytes were changed on the way";
-        default:
-            return "";
-    }
-}
-
 }  // namespace
 
 struct TlsTransport::State {
-    enum class Stage { Hello, Greeting, Finishing, Open, Plain };
+    // A server: Hello → Greeting → Finishing → Open, or if the first ClientHello has no key
+    // share that this side takes, Hello → SecondHello → Greeting. A client: Finishing → Open or
+    // Plain.
+    enum class Stage { Hello, SecondHello, Greeting, Finishing, Open, Plain };
 
     State(TlsContext::Side side, SSL_CTX* context) : is_client(side == TlsContext::Side::Client) {
         stage = is_client ? Stage::Finishing : Stage::Hello;
@@ -144,9 +119,37 @@ struct TlsTransport::State {
         const int result = SSL_read_early_data(ssl, nothing, sizeof nothing, &size);
         if (result == SSL_READ_EARLY_DATA_ERROR) return wait_or_fail(0);
         if (result != SSL_READ_EARLY_DATA_FINISH) throw TlsError("TLS: early data from a client");
+        if (has_exporter()) return begin_greeting();
+        // OpenSSL has written a HelloRetryRequest (RFC 8446, section 4.1.4): the client offers
+        // X25519MLKEM768 first, for example, and this side does not have it.
+        stage = Stage::SecondHello;
+        return take_second_client_hello();
+    }
+
+    // OpenSSL goes on until it waits for the client's Finished. The server may send by then.
+    Handshake take_second_client_hello() {
+        ERR_clear_error();
+        const int result = SSL_do_handshake(ssl);
+        if (result != 1 && !has_exporter()) return wait_or_fail(result);
+        must(result != 1, "a client cannot finish before the server's flight");
+        const bool is_waiting = SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ;
+        if (!is_waiting) fail_handshake();
+        return begin_greeting();
+    }
+
+    Handshake begin_greeting() {
         require_alpn();
         stage = Stage::Greeting;
         return Handshake::Greet;
+    }
+
+    // Returns true once the keys of this handshake are known.
+    [[nodiscard]] bool has_exporter() const {
+        unsigned char value[1];
+        const bool is_there =
+            SSL_export_keying_material(ssl, value, sizeof value, "x", 1, nullptr, 0, 0) == 1;
+        if (!is_there) ERR_clear_error();
+        return is_there;
     }
 
     IoResult read_plain(char* buffer, std::size_t size) {
@@ -211,6 +214,8 @@ TlsTransport::Handshake TlsTransport::handshake() {
     switch (state.stage) {
         case State::Stage::Hello:
             return state.take_client_hello();
+        case State::Stage::SecondHello:
+            return state.take_second_client_hello();
         case State::Stage::Greeting:
             return Handshake::Greet;
         case State::Stage::Open:

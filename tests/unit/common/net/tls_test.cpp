@@ -470,6 +470,32 @@ TEST_CASE("tls: the public PSK is never used without X25519") {
     }
 }
 
+TEST_CASE("tls: a client whose first key share is of another group gets in") {
+    static const unsigned char kFrsh[] = {6, 'f', 'r', 's', 'h', '/', '1'};
+    auto [ours, theirs] = frsh::make_socketpair();
+    TlsTransport server(std::move(ours), server_context());
+    const OtherTls other(theirs.get());
+    REQUIRE(SSL_set1_groups_list(other.ssl, "P-256:X25519") == 1);  // One share, of the first.
+    SSL_set_alpn_protos(other.ssl, kFrsh, sizeof kFrsh);
+    SSL_do_handshake(other.ssl);
+    REQUIRE(server.handshake() == Handshake::WantsRead);  // It has sent a HelloRetryRequest.
+    REQUIRE(server.handshake() == Handshake::WantsRead);
+    SSL_do_handshake(other.ssl);
+    REQUIRE(server.handshake() == Handshake::Greet);
+    REQUIRE(server.handshake() == Handshake::Greet);
+    CHECK(server.parameters().group == "X25519");
+    server.greet("hello");
+    CHECK(SSL_do_handshake(other.ssl) == 1);
+    REQUIRE(server.handshake() == Handshake::Done);
+    char buffer[16];
+    REQUIRE(SSL_read(other.ssl, buffer, sizeof buffer) == 5);
+    CHECK(std::string_view(buffer, 5) == "hello");
+    unsigned char bound[32];
+    CHECK(SSL_export_keying_material(other.ssl, bound, sizeof bound, "EXPORTER-Channel-Binding", 24,
+                                     nullptr, 0, 0) == 1);
+    CHECK(server.exporter() == std::string_view(reinterpret_cast<char*>(bound), sizeof bound));
+}
+
 TEST_CASE("tls: no session can be resumed") {
     auto [near, far] = frsh::make_socketpair();
     TlsTransport server(std::move(near), server_context());
