@@ -9,8 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive, main,  # noqa: E402
-                     open_descriptors, process_table, preforked_below, wait_until)
+from harness import (Case, FRSHD, FULL, Place, Server, descendants, is_alive,  # noqa: E402
+                     is_listening, main, open_descriptors, process_table, preforked_below, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -390,7 +390,7 @@ class Life(Case):
         server = subprocess.Popen([*unshare, *self.as_root_at_home(FRSHD, "--unix", path)],
                                   stderr=subprocess.PIPE)
         with self.running(server):
-            wait_until(lambda: os.path.exists(path), "the server to listen")
+            wait_until(lambda: is_listening(path), "the server to listen")
             with Wire(path) as wire:
                 wire.next(lambda one: one["type"] == "hello", "a hello")
                 # A preforked session takes a pid as well.

@@ -14,8 +14,8 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import (FRSHD, PATIENCE, SANITIZED, Case, Place, below, environment, main,  # noqa: E402
-                     process_table, wait_until)
+from harness import (FRSHD, PATIENCE, SANITIZED, Case, Place, below, environment,  # noqa: E402
+                     is_listening, main, process_table, wait_until)
 from tls import ROOT, Client, TlsCase, TlsServer, make_folder  # noqa: E402
 
 
@@ -87,7 +87,7 @@ class Readers(Case):
         place = Place("own", runtime, [f"unix:{runtime}/frsh/frshd.sock"])
 
         self.process = process
-        wait_until(lambda: os.path.exists(f"{runtime}/frsh/frshd.sock"), "the server to listen")
+        wait_until(lambda: is_listening(f"{runtime}/frsh/frshd.sock"), "the server to listen")
         return place
 
     def serves(self, place, count=3):

@@ -13,8 +13,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import (Case, FRSHD, Server, descendants, is_alive, main,  # noqa: E402
-                     open_descriptors, wait_until)
+from harness import (Case, FRSHD, Server, descendants, is_alive, is_listening,  # noqa: E402
+                     main, open_descriptors, wait_until)
 from wire import Wire  # noqa: E402
 
 
@@ -361,7 +361,7 @@ class Shells(Case):
         environment = {"XDG_RUNTIME_DIR": self.runtime, "PATH": os.environ["PATH"]}
         with self.running(subprocess.Popen([*unshare, FRSHD, "--unix", path], env=environment,
                                            stderr=subprocess.DEVNULL)):
-            wait_until(lambda: os.path.exists(path), "the server to listen")
+            wait_until(lambda: is_listening(path), "the server to listen")
             with Wire(path) as wire:
                 wire.open_shell(1, "HOME=/nonexistent")
                 self.assertEqual("sh", wire.ready(1)[0]["kind"])

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import time
 
-from harness import BIN, PATIENCE, wait_until
+from harness import BIN, PATIENCE, is_listening, wait_until
 
 
 def frame(header, payload=b""):
@@ -61,7 +61,7 @@ class Agent:
     def __init__(self, path):
         self.path = path
         self.process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-        wait_until(lambda: os.path.exists(path), "ssh-agent")
+        wait_until(lambda: is_listening(path), "ssh-agent")
 
     def close(self):
         self.process.terminate()

@@ -6,6 +6,7 @@ condition and a deadline, and each process that a test starts is ended by its pi
 
 import contextlib
 import ctypes
+import faulthandler
 import fcntl
 import json
 import os
@@ -96,6 +97,18 @@ def process_table():
             except (FileNotFoundError, ProcessLookupError):
                 pass
     return table
+
+
+def is_listening(path):
+    """Returns whether a process listens on this unix socket. The path is there a moment before:
+    bind(2) makes it, and listen(2) comes after. Makes no connection."""
+    with open("/proc/net/unix") as file:
+        for line in file:
+            fields = line.split(maxsplit=7)
+            # __SO_ACCEPTCON
+            if len(fields) == 8 and fields[7].rstrip("\n") == path and fields[3] == "00010000":
+                return True
+    return False
 
 
 def is_alive(pid):
@@ -419,4 +432,6 @@ class Case(unittest.TestCase):
 
 def main():
     sys.stdout.flush()
+    # ctest ends a test after ten minutes. This shows where it hung.
+    faulthandler.dump_traceback_later(float(os.environ.get("FRSH_TEST_HANGS_AFTER", "540")))
     unittest.main(verbosity=2 if os.environ.get("FRSH_TEST_VERBOSE") else 1)
