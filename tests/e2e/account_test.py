@@ -218,6 +218,24 @@ class Closed(AccountCase):
         os.unlink(path)
         self.admitted()
 
+    def test_g1_nologin_has_its_reason_on_each_try_as_root(self):
+        """Also if the client has several keys, and has forgotten the one that worked last time."""
+        needs_root(self)
+        folder = os.path.join(self.client.home, ".ssh")
+        for number in range(7):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/more-{number}"],
+                           check=True)
+        more = [word for number in range(7) for word in ("-i", f"{folder}/more-{number}")]
+        path = os.path.join(self.folder, "machine-run", "nologin")
+        for first in ("true", "echo in"):
+            self.assertEqual(0, self.client.run(*more, "-i", f"{folder}/id_ed25519", self.target, first).code)
+            write(path, "back at nine\n", 0o644)
+            for _ in range(4):
+                result = self.client.run(*more, "-i", f"{folder}/id_ed25519", self.target, "echo in")
+                self.one_line(result, "/run/nologin", "back at nine")
+                self.assertNotIn("no key was accepted", result.err)
+            os.unlink(path)
+
     def test_g1_a_login_sets_the_login_uid_as_root(self):
         needs_root(self)
         before = None

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import struct
 import subprocess
 import sys
 
@@ -117,6 +118,29 @@ class CalledSsh(ToolCase):
         self.assertEqual((result.code, result.out), (255, ""), result)
         result = self.run_tool("ssh", "-oPermitLocalCommand=yes", "-oLocalCommand=echo %Q", "127.0.0.1", "true")
         self.assertIn("LocalCommand", result.err)
+
+    def test_x5_the_forms_of_brz_and_gvfs_reach_the_sftp_server(self):
+        """Both look for the word OpenSSH in `ssh -V` first."""
+        need("/usr/lib/openssh/sftp-server")
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        brz = ["-oForwardX11=no", "-oForwardAgent=no", "-oClearAllForwardings=yes",
+               "-oNoHostAuthenticationForLocalhost=yes", "-p", self.port, "-l", user]
+        gvfs = ["-oForwardX11=no", "-oForwardAgent=no", "-oPermitLocalCommand=no",
+                "-oClearAllForwardings=yes", "-oProtocol=2", "-oNoHostAuthenticationForLocalhost=yes",
+                "-oPort=" + self.port, "-oControlMaster=auto", f"-oControlPath={self.path('s')}-%r@%h:%p",
+                "-l", user]
+        for words in ([*brz, "-s", "--", "127.0.0.1", "sftp"], [*gvfs, "-s", "127.0.0.1", "sftp"]):
+            init = struct.pack(">IBI", 5, 1, 3)  # SSH_FXP_INIT, version 3.
+            with subprocess.Popen([self.ssh, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  env=self.env) as process:
+                process.stdin.write(init)
+                process.stdin.flush()
+                self.assertEqual(b"\2\0\0\0\3", process.stdout.read(9)[4:], words)
+                process.stdin.close()
+                self.assertEqual(0, process.wait(60))
+        self.run_tool("ssh", "-O", "exit", *gvfs, "127.0.0.1")
+        result = self.good("ssh", *brz, "--", "127.0.0.1", "bzr", "--version; echo served")
+        self.assertIn("served", result.out)
 
     def test_an_unsafe_name_reaches_no_shell(self):
         """A shell gets names from `Match exec` (ssh -G), ProxyCommand and LocalCommand."""

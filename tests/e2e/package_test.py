@@ -144,32 +144,55 @@ class Packages(unittest.TestCase):
         with open(os.path.join(control, "postinst")) as file:
             self.assertRegex(file.read(), r"adduser[^;]*--system[^;]* _frsh\n")
 
-    @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
-    def test_the_packages_install_and_remove_cleanly(self):
-        """Works on an overlay of the file system, which is dropped afterwards."""
-        script = f"""
-            mount -t tmpfs none {self.folder}/over || exit 77
-            cd {self.folder}/over && mkdir up work root
+    def in_overlay(self, script):
+        """Runs a script as root in an overlay of the file system, which is dropped afterwards. The
+        packages are in /packages."""
+        over = tempfile.mkdtemp(dir=self.folder)
+        outer = f"""
+            mount -t tmpfs none {over} || exit 77
+            cd {over} && mkdir up work root
             mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=work root || exit 77
             mount --bind /proc root/proc && mount --bind /dev root/dev || exit 77
-            mkdir root/packages && cp "$@" root/packages && exec chroot root sh -ec '
-                dpkg -i /packages/*.deb >&2
-                getent passwd _frsh; frsh --version; frshd --version
-                systemctl is-enabled frshd frshd.socket || true
-                dpkg -P python3-frsh frsh frshd >&2
-                ls -d /etc/frsh /usr/bin/frsh* 2>&1 || true; getent passwd _frsh || echo nobody'
+            mkdir root/packages && script=$1 && shift && cp "$@" root/packages
+            exec chroot root sh -ec "$script"
         """
-        os.mkdir(os.path.join(self.folder, "over"))
-        result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *self.packages.values()],
+        result = subprocess.run(["unshare", "--mount", "sh", "-c", outer, "sh", script, *self.packages.values()],
                                 capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
         if result.returncode == 77:
             self.skipTest(f"SKIP: no overlays here: {result.stderr}")
         self.assertEqual(result.returncode, 0, result)
+        return result
+
+    @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
+    def test_the_packages_install_and_remove_cleanly(self):
+        result = self.in_overlay("""
+            dpkg -i /packages/*.deb >&2
+            getent passwd _frsh; frsh --version; frshd --version
+            systemctl is-enabled frshd frshd.socket || true
+            dpkg -P python3-frsh frsh frshd >&2
+            ls -d /etc/frsh /usr/bin/frsh* 2>&1 || true; getent passwd _frsh || echo nobody
+        """)
         self.assertRegex(result.stdout, r"(?m)^_frsh:x:\d+:\d+::/nonexistent:/usr/sbin/nologin$")
         self.assertNotRegex(result.stdout, "(?m)^enabled")
         self.assertTrue(result.stdout.endswith("\nnobody\n"), result)
         left = re.findall("(?m)^ls: cannot access .*/(?:etc/frsh|frsh\\*)", result.stdout)
         self.assertEqual(len(left), 2, result)
+
+    @unittest.skipUnless(os.geteuid() == 0, "SKIP: only root installs packages")
+    @unittest.skipUnless(os.path.exists("/usr/bin/ssh"), "SKIP: no ssh here")
+    def test_x6_frsh_as_ssh_of_the_package_takes_the_place_of_ssh_and_gives_it_back(self):
+        result = self.in_overlay("""
+            dpkg -i /packages/*.deb >&2
+            frsh-as-ssh status; ssh -V 2>&1
+            frsh-as-ssh enable >&2; frsh-as-ssh status
+            readlink /usr/bin/ssh; ssh -V 2>&1; ssh.openssh -V 2>&1; ssh local echo by frsh
+            frsh-as-ssh disable >&2; ssh -V 2>&1
+            frsh-as-ssh enable >&2; dpkg -P python3-frsh frsh frshd >&2
+            ssh -V 2>&1; ls /usr/bin/ssh.openssh 2>&1 || echo gone; dpkg-divert --list "*ssh*"
+        """)
+        real = r"OpenSSH_[^\n]*OpenSSL[^\n]*\n"
+        self.assertRegex(result.stdout, rf"^disabled\n{real}enabled\nfrsh\nOpenSSH_\S+ compatible, frsh [^\n]*\n{real}"
+                         rf"by frsh\n{real}{real}ls: [^\n]*\ngone\n$")
 
 
 if __name__ == "__main__":
