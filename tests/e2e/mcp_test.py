@@ -1,15 +1,21 @@
 """The server of the Model Context Protocol, by the JSON that the protocol publishes."""
 
+import asyncio
+import inspect
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = os.path.join(HERE, "../../client/python")
-sys.path.insert(0, os.path.join(HERE, "../support"))
-from harness import FRSH, PATIENCE, Case, environment, main  # noqa: E402
+sys.path[:0] = [os.path.join(HERE, "../support"), PACKAGE]
+from harness import FRSH, PATIENCE, Case, environment, main, wait_until  # noqa: E402
+
+from frsh.host import AsyncHost  # noqa: E402
+from frsh.mcp import Server  # noqa: E402
 
 
 class Mcp(Case):
@@ -112,6 +118,83 @@ class Mcp(Case):
         name = self.call("run", command="read a; echo got $a", interactive=True, wait=0)[0]["run"]
         self.call("input", run=name, text="typed\n")
         self.assertIn("got typed", self.call("output", run=name)[0]["stdout"]["text"])
+
+
+    def test_a_call_that_is_cancelled_leaves_its_run_running(self):
+        gate = self.path("gate")
+        os.mkfifo(gate)
+        self.process.stdin.write(json.dumps({
+            "jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": {
+                "name": "run", "arguments": {"command": f"cat {gate}", "id": "mcp-cancelled"}}
+        }).encode() + b"\n")
+        wait_until(lambda: "mcp-cancelled" in self.path_of_runs(), "the run to begin")
+        self.process.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/cancelled",'
+                                 b'"params":{"requestId":77}}\n')
+        self.assertEqual({}, self.request("ping")["result"])  # And no answer to 77.
+        with open(gate, "w") as file:
+            file.write("on\n")
+        found, _ = self.call("output", run="mcp-cancelled")
+        self.assertEqual(("ended", 0, "on\n"), (found["state"], found["code"], found["stdout"]["text"]))
+
+    def path_of_runs(self):
+        return [run["run"] for run in self.call("runs")[0]["runs"]]
+
+
+class Limit(Case):
+    """A call ends in time also if its link does not come to be. Its limit is shorter here."""
+
+    def calls(self, place, *calls, longest=2.0):
+        """Returns, for each call, its answer and how long it took."""
+
+        async def all_of_them():
+            host = AsyncHost(place.words[-1], options=place.words[:-1], program=FRSH,
+                             env=environment(place.runtime, HOME=self.folder))
+            server, results = Server(host, longest), []
+            for number, (tool, arguments) in enumerate(calls):
+                begun = time.monotonic()
+                answer = await server.answer({"id": number, "method": "tools/call", "params": {
+                    "name": tool, "arguments": arguments}})
+                results.append((answer["result"], time.monotonic() - begun))
+            await host.close()
+            return results
+
+        return asyncio.run(all_of_them())
+
+    def test_d3_the_limit_is_at_most_45_s(self):
+        self.assertLessEqual(inspect.signature(Server).parameters["longest"].default, 45)
+
+    def test_d3_a_call_to_a_silent_server_ends_in_time_with_its_id(self):
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        place = type(self.plain)("silent", self.plain.runtime, [
+            "--plaintext", f"127.0.0.1:{listening.getsockname()[1]}"])
+        calls = [("run", {"command": "true", "id": "mcp-silent"}), ("run", {"command": "true"}),
+                 ("runs", {}), ("shell", {"name": "s", "command": "true"}),
+                 ("output", {"run": "mcp-silent"}), ("signal", {"run": "mcp-silent"}),
+                 ("run", {"command": "true", "interactive": True})]
+        for (tool, arguments), (result, taken) in zip(calls, self.calls(place, *calls)):
+            found = result["structuredContent"]
+            self.assertLess(taken, 2.5, tool)
+            self.assertEqual((True, "unknown"), (result["isError"], found["state"]), tool)
+            if tool == "run":
+                self.assertEqual(arguments.get("id", found["run"]), found["run"])
+
+    def test_d3_a_run_that_goes_on_is_left_in_time(self):
+        (result, taken), (end, _) = self.calls(
+            self.unix, ("run", {"command": "echo one; sleep 3; echo two", "id": "mcp-limit"}),
+            ("output", {"run": "mcp-limit", "from": [4, 0]}), longest=8.0)
+        found = result["structuredContent"]
+        self.assertLess(taken, 8)
+        if found["state"] == "running":
+            found = end["structuredContent"]
+        self.assertEqual(("ended", 0), (found["state"], found["code"]))
+
+    def test_d3_a_shell_command_is_ended_in_time(self):
+        (result, taken), = self.calls(self.unix, ("shell", {"name": "limit", "command": "sleep 600"}),
+                                      longest=6.0)
+        self.assertLess(taken, 6)
+        self.assertEqual("timed_out", result["structuredContent"]["kind"])
+        self.unix.run(["--kill", "limit"])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The door for programs: `frsh --link`, and the Python package that speaks through it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -199,6 +203,28 @@ class Package(Door):
             run.write(b"typed\n")
             self.assertRegex(run.wait().stdout, rb"11 77\r\n(?s:.*)got typed\r\n")
 
+    def test_max_output_keeps_head_and_tail_and_names_the_gap(self):
+        with self.host() as host:
+            record = host.run("seq 100000; echo err >&2", max_output=1000)
+            self.assertEqual((588895, 1000, {"stdout": (500, 588395)}),
+                             (record.stdout_bytes, len(record.stdout), record.gaps))
+            self.assertTrue(record.stdout.startswith(b"1\n2\n"))
+            self.assertTrue(record.stdout.endswith(b"\n99999\n100000\n"))
+            self.assertEqual((0, b"err\n"), (record.code, record.stderr))
+
+    def test_a_signal_and_a_new_size_reach_the_command(self):
+        with self.host() as host:
+            run = host.start("echo up; exec sleep 600")
+            self.assertEqual(("stdout", b"up\n"), next(run.chunks()))
+            run.signal("USR1")
+            self.assertEqual(("signaled", "USR1"), (run.wait().kind, run.wait().signal))
+            run = host.terminal(80, 24, "trap 'stty size; exit 7' WINCH; echo up; "
+                                        "while :; do sleep 0.05; done")
+            self.assertEqual(("stdout", b"up\r\n"), next(run.chunks()))
+            run.resize(101, 33)
+            record = run.wait()
+            self.assertEqual((7, b"33 101\r\n"), (record.code, record.stdout))
+
     def test_the_example_runs(self):
         folder = tempfile.mkdtemp(dir=self.folder)
         os.symlink(FRSH, os.path.join(folder, "frsh"))
@@ -209,6 +235,117 @@ class Package(Door):
         self.assertEqual(
             "exited 3 b'out\\n' b'err\\n'\nb'a  b|*|'\nb'in\\n/\\n3\\n'\n588895 0\n"
             "not started: exec\n", result.stdout, result.stderr)
+
+
+class Forwards(Door):
+    """Ports and sockets of this side that lead to the server's side."""
+
+    def echo(self, *, family=socket.AF_INET, reset_after=None):
+        """Returns where a server listens that sends back what it gets, in capitals."""
+        path = self.short_path() if family == socket.AF_UNIX else ("127.0.0.1", 0)
+        listening = socket.socket(family)
+        listening.bind(path)
+        listening.listen(64)
+        self.addCleanup(listening.close)
+
+        def serve(connection):
+            got = 0
+            with connection, contextlib.suppress(ConnectionResetError):
+                while piece := connection.recv(65536):
+                    got += len(piece)
+                    if reset_after is not None and got >= reset_after:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                              struct.pack("ii", 1, 0))
+                        return
+                    connection.sendall(piece.upper())
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=[listening.accept()[0]], daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listening.getsockname()
+
+    @staticmethod
+    def exchange(connection, data):
+        """Sends all, ends its side, and returns what comes back."""
+        connection.settimeout(PATIENCE)
+        sender = threading.Thread(target=lambda: (connection.sendall(data),
+                                                  connection.shutdown(socket.SHUT_WR)))
+        sender.start()
+        parts = []
+        while piece := connection.recv(65536):
+            parts.append(piece)
+        sender.join()
+        return b"".join(parts)
+
+    def test_d4_a_forward_carries_every_byte_and_each_end(self):
+        data = b"abcdefgh" * 250_000
+        for place in self.everywhere():
+            with self.host(place) as host, host.forward(self.echo()) as forward:
+                for text in (data, b"", b"x"):
+                    with socket.create_connection(("127.0.0.1", forward.port)) as connection:
+                        self.assertEqual(text.upper(), self.exchange(connection, text))
+                self.assertEqual(0, host.run("true").code)
+
+    def test_d4_a_path_leads_to_a_path(self):
+        here = self.short_path()
+        with self.host() as host, host.forward(self.echo(family=socket.AF_UNIX), here):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(here)
+                self.assertEqual(b"HELLO", self.exchange(connection, b"hello"))
+
+    def test_d4_a_connection_that_cannot_be_made_ends_alone_with_its_reason(self):
+        with self.host() as host, host.forward(("127.0.0.1", 1)) as forward:
+            with socket.create_connection(("127.0.0.1", forward.port)) as connection:
+                connection.settimeout(PATIENCE)
+                self.assertEqual(b"", connection.recv(1))
+            wait_until(lambda: forward.problems, "the reason")
+            self.assertIn("refused", forward.problems[0])
+            self.assertEqual(0, host.run("true").code)
+
+    def test_d4_a_reset_is_a_reset_on_both_sides(self):
+        with self.host() as host, host.forward(self.echo(reset_after=3)) as forward:
+            with socket.create_connection(("127.0.0.1", forward.port)) as connection:
+                connection.settimeout(PATIENCE)
+                connection.sendall(b"abc")
+                with self.assertRaises(ConnectionResetError):
+                    connection.recv(1)
+
+    def test_d4_a_forward_outlasts_a_cut_link(self):
+        data = os.urandom(3_000_000).lower()
+        with self.host() as host, host.forward(self.echo()) as forward:
+            with socket.create_connection(("127.0.0.1", forward.port)) as connection:
+                connection.settimeout(PATIENCE)
+                sender = threading.Thread(target=lambda: (connection.sendall(data),
+                                                          connection.shutdown(socket.SHUT_WR)))
+                sender.start()
+                got, cuts = b"", 0
+                while piece := connection.recv(65536):
+                    got += piece
+                    if len(got) > (cuts + 1) * 700_000 and cuts < 3:
+                        cuts += 1
+                        for stat in descendants():
+                            if stat.name == "frsh" and stat.parent == os.getpid():
+                                os.kill(stat.pid, signal.SIGKILL)
+                sender.join()
+                self.assertEqual((3, True), (cuts, got == data.upper()))
+
+    def test_d4_the_end_of_a_forward_frees_its_port(self):
+        with self.host() as host:
+            forward = host.forward(self.echo())
+            connection = socket.create_connection(("127.0.0.1", forward.port))
+            self.addCleanup(connection.close)
+            connection.settimeout(PATIENCE)
+            connection.sendall(b"x")
+            self.assertEqual(b"X", connection.recv(1))
+            forward.close()
+            with self.assertRaises(ConnectionResetError):
+                connection.recv(1)
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", forward.port))
+            self.assertEqual(0, host.run("true").code)
 
 
 if __name__ == "__main__":

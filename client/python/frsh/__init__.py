@@ -17,16 +17,18 @@ settings are those of the command line.
 - `NotStarted` and `Refused` are raised if the command did not run. `stage` and `reason` say why.
 - `start()` returns a `Run`, whose `chunks()` gives the output as it arrives. A reader that waits
   makes the command wait: no more than one window of each stream is in memory.
+- `forward(("db", 5432))` listens on a port of this machine that leads to one of the server's side.
 - `python3 -m frsh mcp TARGET` serves the Model Context Protocol, for AI agents.
 - If the link breaks, it is dialled again, and each run continues where it was, byte for byte.
 """
 
 from .errors import Error, Lost, NotStarted, Refused
+from .forward import AsyncForward
 from .host import AsyncHost
-from .plain import Host, PlainRun
+from .plain import Host, PlainForward, PlainRun
 from .record import Kept, Record, Usage
 from .run import Run
 
-__all__ = ["AsyncHost", "Error", "Host", "Kept", "Lost", "NotStarted", "PlainRun", "Record",
-           "Refused", "Run", "Usage"]
+__all__ = ["AsyncForward", "AsyncHost", "Error", "Host", "Kept", "Lost", "NotStarted",
+           "PlainForward", "PlainRun", "Record", "Refused", "Run", "Usage"]
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .errors import Refused
+from .forward import AsyncForward, Place
 from .link import Frame, Link, encode, new_id
 from .record import Kept, Record
 from .run import Run, Stdin
@@ -73,6 +74,7 @@ class AsyncHost:
         self._grace = grace
         self._link: Optional[Link] = None
         self._opening: Optional[asyncio.Lock] = None
+        self._starting: List[Link] = []  # Not open yet.
         self._own_links: List[Link] = []  # Those of runs that have a link of their own.
 
     async def __aenter__(self) -> "AsyncHost":
@@ -85,11 +87,20 @@ class AsyncHost:
         """Ends the link, and with it all runs that are not kept."""
         link, self._link = self._link, None
         links, self._own_links = self._own_links + ([link] if link else []), []
-        await asyncio.gather(*[one.close() for one in links])
+        for one in self._starting:
+            one.abandon()
+        await asyncio.gather(*[one.close() for one in links + self._starting])
 
     async def _new_link(self) -> Link:
         link = Link(self._command, self._env, self._grace)
-        await link.open()
+        self._starting.append(link)
+        try:
+            await link.open()
+        except BaseException:
+            link.abandon()
+            raise
+        finally:
+            self._starting.remove(link)
         return link
 
     async def _own_link(self) -> Link:
@@ -220,6 +231,23 @@ class AsyncHost:
     async def forget(self, run: str) -> None:
         """Removes what is kept of a run that has ended."""
         await self._query({"type": "forget", "run": run})
+
+    async def _connect(self, to: List[str]) -> Run:
+        link = await self._shared_link()
+        if "connect" not in link.server.get("features", []):
+            raise Refused("server", "this server makes no connections for its clients")
+        header = {"type": "open", "run": new_id(), "args": len(to), "mode": "connect",
+                  "on_disconnect": "grace", "grace_ms": int(self._grace * 1000)}
+        strings = b"".join(os.fsencode(word) + b"\0" for word in to)
+        return await self._begin(Run(link, header, strings, None, False))
+
+    async def forward(self, to: Place, at: Place = ("127.0.0.1", 0)) -> AsyncForward:
+        """Listens at a port or path of this machine; the server connects each connection to `to`.
+
+        With port 0, `port` of the result is the one that was chosen. Nothing is printed."""
+        forward = AsyncForward(self, to)
+        await forward._listen(at)
+        return forward
 
     def shell(self, name: str) -> AsyncShell:
         return AsyncShell(self, name)

@@ -15,7 +15,7 @@ from .errors import Refused
 WINDOW = 262144  # Bytes of each stream that may be sent before the first credit.
 MAX_HEADER = 1 << 16
 MAX_PAYLOAD = 1 << 20
-FEATURES = ["runs", "shells", "ptys", "resume", "kept"]
+FEATURES = ["runs", "shells", "ptys", "resume", "kept", "connect"]
 Frame = Tuple[Dict[str, Any], bytes]
 
 
@@ -237,6 +237,13 @@ class Link:
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
+
+    def abandon(self) -> None:
+        """Ends a link that is not open yet, without waiting for it."""
+        if self._process is not None:
+            self._process.kill()
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
 
     def is_closed(self) -> bool:
         return self._closing is not None and self._closing.done()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any, Awaitable, Callable, Dict, List, Optional
+from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional
 
 from .errors import Error
 from .host import AsyncHost
@@ -18,9 +18,14 @@ from .link import new_id
 from .run import Run
 
 VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
-LONGEST = 45.0  # Seconds that a call may last.
+LONGEST = 45.0  # Seconds that a call may last, from its arrival to its answer.
+ROOM = 4.0  # Seconds before the end at which a call leaves its run, for what is left to do.
 SHOWN = 16 * 1024  # Bytes of each stream in an answer: half of them from its start.
 HELD = 1024 * 1024  # Bytes of a stream that are read for one answer.
+
+
+# Takes the arguments, and the time of the event loop by which it leaves its run.
+Tool = Callable[[Dict[str, Any], float], Awaitable[Dict[str, Any]]]
 
 
 def _tool(name: str, about: str, needed: List[str], /, **properties: Any) -> Dict[str, Any]:
@@ -66,12 +71,13 @@ def shorten(data: bytes, at: int) -> Dict[str, Any]:
 class Server:
     """Answers the calls of one client. The runs belong to the server of frsh, not to this."""
 
-    def __init__(self, host: AsyncHost):
-        self._host = host
+    def __init__(self, host: AsyncHost, longest: float = LONGEST):
+        self._host, self._longest = host, longest
+        self._room = min(ROOM, longest / 4)
         self._typed: Dict[str, Run] = {}  # Interactive runs, which are not kept.
         self._seen: Dict[str, Dict[str, bytearray]] = {}  # Their output so far.
         self._readers: Dict[str, "asyncio.Task[None]"] = {}
-        self._tools: Dict[str, Callable[[Dict[str, Any]], Awaitable[Dict[str, Any]]]] = {
+        self._tools: Dict[str, Tool] = {
             "run": self._run, "output": self._output, "input": self._input,
             "signal": self._signal, "runs": self._runs, "shell": self._shell}
 
@@ -100,14 +106,23 @@ class Server:
         tool = self._tools.get(str(parameters.get("name")))
         if tool is None:
             return _problem(number, -32602, f"{parameters.get('name')}: no such tool")
-        return _result(number, await self._call(tool, parameters.get("arguments") or {}))
+        arguments = dict(parameters.get("arguments") or {})
+        if parameters["name"] == "run":
+            arguments["id"] = arguments.get("id") or new_id()
+        return _result(number, await self._call(tool, arguments))
 
-    async def _call(self, tool: Callable[[Dict[str, Any]], Awaitable[Dict[str, Any]]],
-                    arguments: Dict[str, Any]) -> Dict[str, Any]:
+    async def _call(self, tool: "Tool", arguments: Dict[str, Any]) -> Dict[str, Any]:
+        until = asyncio.get_running_loop().time() + self._longest - self._room
         try:
-            found, failed = await asyncio.wait_for(tool(arguments), LONGEST + 2), False
+            found, failed = await asyncio.wait_for(tool(arguments, until),
+                                                   self._longest - self._room / 2), False
         except asyncio.TimeoutError:
-            found, failed = {"problem": "the server did not answer in time"}, True
+            # Perhaps it runs. The same id finds it, and never starts it twice.
+            found = {"state": "unknown", "problem": "frsh did not answer in time; call again"}
+            name = arguments.get("run") or arguments.get("id")
+            if name is not None:
+                found["run"] = name
+            failed = True
         except (Error, ValueError, TypeError, KeyError, OSError) as error:
             found, failed = {"problem": str(error) or repr(error)}, True
             if hasattr(error, "run"):
@@ -115,21 +130,29 @@ class Server:
         return {"content": [{"type": "text", "text": json.dumps(found)}],
                 "structuredContent": found, "isError": failed}
 
-    async def _run(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
-        name = wanted.get("id") or new_id()
+    async def _run(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
+        name = wanted["id"]
         options: Dict[str, Any] = {key: wanted.get(key) for key in ("cwd", "env", "timeout")}
         if wanted.get("interactive"):
             if name not in self._typed:
                 run = await self._host.terminal(80, 24, wanted["command"], **options)
-                name = wanted.get("id") or run.id
                 self._typed[name] = run
                 self._seen[name] = {"stdout": bytearray(), "stderr": bytearray()}
                 self._readers[name] = asyncio.ensure_future(self._read_terminal(name))
-            return await self._output({"run": name, "wait": wanted.get("wait", 1)})
+            return await self._output({"run": name, "wait": wanted.get("wait", 1)}, until)
         stdin = wanted.get("stdin")
-        run = await self._host.start(wanted["command"], run_id=name, stdin=None if stdin is None
-                                     else stdin.encode(), **options)
-        return await self._follow(run, (0, 0), _wait_of(wanted))
+        run = await self._begin(self._host.start(wanted["command"], run_id=name, **options,
+                                                 stdin=None if stdin is None else stdin.encode()))
+        return await self._follow(run, (0, 0), _wait_of(wanted, until))
+
+    async def _begin(self, starting: Coroutine[Any, Any, Run]) -> Run:
+        """Returns the run. If the call ends before it has begun, it is left running."""
+        task = asyncio.ensure_future(starting)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_leave)
+            raise
 
     async def _read_terminal(self, name: str) -> None:
         async for stream, data in self._typed[name].chunks():
@@ -149,6 +172,9 @@ class Server:
             await asyncio.wait_for(collect(), wait)
         except asyncio.TimeoutError:
             pass
+        except asyncio.CancelledError:
+            asyncio.ensure_future(run.leave())
+            raise
         answer: Dict[str, Any] = {"run": run.id, "state": "running"}
         if run.is_over():
             record = await run.wait()
@@ -161,14 +187,14 @@ class Server:
         answer["next"] = [answer["stdout"]["to"], answer["stderr"]["to"]]
         return answer
 
-    async def _output(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
+    async def _output(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
         start = wanted.get("from") or [0, 0]
         run = self._typed.get(wanted["run"])
         if run is None:
-            kept = await self._host.attach(wanted["run"], (start[0], start[1]))
-            return await self._follow(kept, start, _wait_of(wanted))
+            kept = await self._begin(self._host.attach(wanted["run"], (start[0], start[1])))
+            return await self._follow(kept, start, _wait_of(wanted, until))
         name = wanted["run"]
-        await asyncio.wait([self._readers[name]], timeout=_wait_of(wanted))
+        await asyncio.wait([self._readers[name]], timeout=_wait_of(wanted, until))
         answer: Dict[str, Any] = {"run": name, "state": "running"}
         if run.is_over():
             answer = {"run": name, "state": "ended", **(await run.wait()).outcome}
@@ -177,16 +203,16 @@ class Server:
         answer["next"] = [answer["stdout"]["to"], answer["stderr"]["to"]]
         return answer
 
-    async def _input(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
+    async def _input(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
         run = self._typed.get(wanted["run"])
         if run is None:
             raise ValueError("input goes to a run that is interactive")
         run.write(wanted["text"].encode())
         return await self._output({"run": wanted["run"], "wait": 0.2,
                                    "from": [len(one) for one in
-                                            self._seen[wanted["run"]].values()]})
+                                            self._seen[wanted["run"]].values()]}, until)
 
-    async def _signal(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
+    async def _signal(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
         run = self._typed.get(wanted["run"])
         if run is None:
             await self._host.kill(wanted["run"], wanted.get("name"))
@@ -196,7 +222,7 @@ class Server:
             run.cancel()
         return {"run": wanted["run"], "sent": wanted.get("name") or "TERM, then KILL"}
 
-    async def _runs(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
+    async def _runs(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
         return {"runs": [{
             "run": kept.run, "outcome": kept.outcome, "started_at": kept.started_at,
             "ended_at": kept.ended_at, "shell": kept.shell,
@@ -204,17 +230,26 @@ class Server:
             "stdout": kept.stdout_bytes, "stderr": kept.stderr_bytes}
             for kept in await self._host.runs()]}
 
-    async def _shell(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
+    async def _shell(self, wanted: Dict[str, Any], until: float) -> Dict[str, Any]:
         """A run in a shell cannot be left running, so its time is limited."""
-        timeout = min(float(wanted.get("timeout") or LONGEST), LONGEST)
+        # The link takes some of the time, and its end too.
+        most = (until - asyncio.get_running_loop().time()) * 0.9
+        timeout = min(float(wanted.get("timeout") or most), most)
         record = await self._host.shell(wanted["name"]).run(wanted["command"], timeout=timeout)
         return {"run": record.run, "state": "ended", **record.outcome,
                 "stdout": shorten(record.stdout, 0), "stderr": shorten(record.stderr, 0)}
 
 
-def _wait_of(wanted: Dict[str, Any]) -> float:
+def _leave(task: "asyncio.Future[Run]") -> None:
+    if not task.cancelled() and task.exception() is None:
+        asyncio.ensure_future(task.result().leave())
+
+
+def _wait_of(wanted: Dict[str, Any], until: float) -> float:
+    """Returns how long to wait for the end: as wanted, or up to `until`."""
+    left = max(0.0, until - asyncio.get_running_loop().time())
     wait = wanted.get("wait")
-    return LONGEST if wait is None else max(0.0, min(float(wait), LONGEST))
+    return left if wait is None else max(0.0, min(float(wait), left))
 
 
 def _result(number: Any, result: Dict[str, Any]) -> Dict[str, Any]:
@@ -225,9 +260,16 @@ def _problem(number: Any, code: int, message: str) -> Dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
 
 
+def _name_of_call(message: Any) -> str:
+    return repr(message.get("id")) if isinstance(message, dict) and "id" in message else ""
+
+
 async def serve(host: AsyncHost) -> None:
-    """Answers the messages on stdin until its end. Calls are answered as they end."""
+    """Answers the messages on stdin until its end. Calls are answered as they end.
+
+    A call that the client cancels gets no answer; its run goes on."""
     server, tasks = Server(host), set()
+    calls: Dict[Any, "asyncio.Task[None]"] = {}
 
     async def answer(line: bytes) -> None:
         try:
@@ -235,10 +277,25 @@ async def serve(host: AsyncHost) -> None:
         except ValueError:
             found: Optional[Dict[str, Any]] = _problem(None, -32700, "not JSON")
         else:
-            found = await server.answer(message)
+            name, task = _name_of_call(message), asyncio.current_task()
+            assert task is not None
+            calls[name] = task
+            cancel(message)
+            try:
+                found = await server.answer(message)
+            finally:
+                if calls.get(name) is task:
+                    del calls[name]
         if found is not None:
             sys.stdout.buffer.write(json.dumps(found).encode() + b"\n")
             sys.stdout.buffer.flush()
+
+    def cancel(message: Any) -> None:
+        if isinstance(message, dict) and message.get("method") == "notifications/cancelled":
+            found = message.get("params")
+            name = repr(found.get("requestId")) if isinstance(found, dict) else ""
+            if name in calls:
+                calls[name].cancel()
 
     loop = asyncio.get_running_loop()
     while True:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import Any, Coroutine, Iterator, List, Optional, Tuple, TypeVar, Union
 
+from .forward import AsyncForward, Place
 from .host import AsyncHost, Command, Offsets
 from .record import Kept, Record
 from .run import Run
@@ -54,6 +55,27 @@ class PlainShell:
 
     def run(self, command: Union[str, bytes], **options: Any) -> Record:
         return self._host._do(self._host._host.shell(self.name).run(command, **options))
+
+
+class PlainForward:
+    """A port or path that leads to the server's side, until close()."""
+
+    def __init__(self, host: "Host", forward: AsyncForward):
+        self._host, self._forward = host, forward
+        self.port = forward.port
+
+    @property
+    def problems(self) -> List[str]:
+        return self._forward.problems
+
+    def __enter__(self) -> "PlainForward":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._host._do(self._forward.close())
 
 
 class Host:
@@ -106,6 +128,10 @@ class Host:
 
     def forget(self, run: str) -> None:
         self._do(self._host.forget(run))
+
+    def forward(self, to: Place, at: Place = ("127.0.0.1", 0)) -> PlainForward:
+        """Listens here for connections that the server makes; see AsyncHost.forward()."""
+        return PlainForward(self, self._do(self._host.forward(to, at)))
 
     def shell(self, name: str) -> PlainShell:
         return PlainShell(self, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Record:
     usage: Optional[Usage]
     holders: List[Dict[str, Any]]  # Processes that still held a stream open: pid and name.
     outcome: Dict[str, Any]  # As PROTOCOL.md describes it.
+    # What max_output left out of "stdout" or "stderr": the offsets where it begins and ends.
+    gaps: Dict[str, Tuple[int, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -14,6 +14,7 @@ from .record import Record, usage_of
 Stdin = Union[None, bytes, IO[bytes]]
 CHUNK = 65536
 STREAMS = ("stdout", "stderr")
+CONNECT_LIMIT = 16384  # What may be sent on a forwarded connection before the first credit.
 
 
 class _Output:
@@ -23,6 +24,7 @@ class _Output:
         self.at = self.consumed = self.crc = self.granted = 0
         self.eof = False
         self.first = 0  # The offset at which the output began.
+        self.gap: Optional[Tuple[int, int]] = None
 
 
 class Run:
@@ -42,9 +44,15 @@ class Run:
         self._has_started = self._is_dropped = False
         self._input = bytearray()  # From offset _input_at on: what the server has not used yet.
         self._input_at = self._sent = 0
-        self._limit = WINDOW
+        # A forwarded connection has smaller windows, since there may be many.
+        self._is_connection = header.get("mode") == "connect"
+        self._first_limit = CONNECT_LIMIT if self._is_connection else WINDOW
+        self._window = CHUNK if self._is_connection else WINDOW
+        self._limit = self._first_limit
+        # Such a stdin gets more by write(), until finish().
+        self._is_typed = self._is_connection or "pty" in header
         self._source_ended = self._stopped = self._eof_sent = False
-        self._may_send = asyncio.Event()
+        self._may_send, self._has_room = asyncio.Event(), asyncio.Event()
         self._channel = link.add(self)
         self._sender: Optional["asyncio.Task[None]"] = None
         self._closing: Optional["asyncio.Task[None]"] = None
@@ -55,6 +63,8 @@ class Run:
         self._link.begin(request)
         if self._header["type"] == "open" and not self._header.get("stdin_null"):
             self._sender = asyncio.ensure_future(self._send_stdin())
+        if self._is_connection:
+            self._grant("stdout")
 
     # What the link calls.
 
@@ -76,7 +86,7 @@ class Run:
     def on_resumed(self, stdin: int, has_started: bool) -> None:
         self._has_started = self._has_started or has_started
         if not has_started:
-            self._limit = WINDOW
+            self._limit = self._first_limit
         self._sent, self._eof_sent = stdin, False
         for name, output in self._outputs.items():
             output.granted = 0
@@ -103,6 +113,7 @@ class Run:
             self._take(header["stream"], header["off"], payload)
         elif kind == "gap":
             output = self._outputs[header["stream"]]
+            output.gap = output.at, header["to"]
             output.at, output.crc = header["to"], header["crc32"]
             self._queue.append((header["stream"], b"", output.at))
         elif kind == "eof":
@@ -117,6 +128,7 @@ class Run:
         elif kind == "stop":
             self._stopped = True
             self._may_send.set()
+            self._has_room.set()
         elif kind == "refused":
             self._link.send({"type": "end_ack", "ch": self._channel, "run": self._header["run"]})
             self._error = Refused(header["reason"], header["message"])
@@ -162,6 +174,7 @@ class Run:
         self._link.remove(self._channel)
         self._changed.set()
         self._may_send.set()
+        self._has_room.set()
         if self._sender is not None:
             self._sender.cancel()
         if self._owns_link:
@@ -172,13 +185,12 @@ class Run:
     async def _send_stdin(self) -> None:
         if isinstance(self._source, bytes):
             self._input += self._source
-        # A terminal has no end of input; write() adds to it.
-        is_terminal = "pty" in self._header
-        self._source_ended = not is_terminal and isinstance(self._source, (bytes, type(None)))
+        if not self._is_typed:
+            self._source_ended = isinstance(self._source, (bytes, type(None)))
         while not self._stopped:
             there = self._input_at + len(self._input)
             if self._eof_sent or self._sent >= self._limit or (
-                    self._sent == there and is_terminal):
+                    self._sent == there and self._is_typed and not self._source_ended):
                 self._may_send.clear()
                 await self._may_send.wait()
                 continue
@@ -196,6 +208,7 @@ class Run:
                              "off": self._sent}, part)
             self._sent += len(part)
             self._eof_sent = not part
+            self._has_room.set()
             await self._link.drain()
 
     def write(self, data: bytes) -> None:
@@ -203,19 +216,35 @@ class Run:
         self._input += data
         self._may_send.set()
 
+    def _unsent(self) -> int:
+        return self._input_at + len(self._input) - self._sent
+
+    def finish(self) -> None:
+        """Ends what write() gave, as the end of a file."""
+        self._source_ended = True
+        self._may_send.set()
+
+    async def take(self, data: bytes) -> bool:
+        """As write(), and waits while much is stored. Returns False once it is not wanted."""
+        self.write(data)
+        while self._unsent() > CHUNK and not self._stopped and not self.is_over():
+            self._has_room.clear()
+            await self._has_room.wait()
+        return not self._stopped and not self.is_over()
+
     # Output.
 
     def _grant(self, name: str) -> None:
         output = self._outputs[name]
-        if self._end is None and output.consumed + WINDOW > output.granted:
-            output.granted = output.consumed + WINDOW
+        if self._end is None and output.consumed + self._window > output.granted:
+            output.granted = output.consumed + self._window
             self._link.send({"type": "credit", "ch": self._channel, "stream": name,
                              "consumed": output.consumed, "limit": output.granted})
 
     def _consume(self, name: str, offset: int) -> None:
         output = self._outputs[name]
         output.consumed = offset
-        if output.consumed + WINDOW - output.granted >= CHUNK:
+        if output.consumed + self._window - output.granted >= self._window // 4:
             self._grant(name)
 
     def _drop_queue(self) -> None:
@@ -224,17 +253,27 @@ class Run:
             self._consume(name, offset)
 
     async def chunks(self) -> AsyncIterator[Tuple[str, bytes]]:
-        """Yields ("stdout" or "stderr", bytes) up to the end. The command waits for the reader."""
+        """Yields ("stdout" or "stderr", bytes) up to the end. The command waits for the reader.
+
+        A connection ends here with the peer's end of file."""
         while True:
             while self._queue:
                 name, data, offset = self._queue.popleft()
                 self._consume(name, offset)
                 if data:
                     yield name, data
-            if self._end is not None or self._error is not None:
+            if self.is_over() or (self._is_connection and self._outputs["stdout"].eof):
                 return
             self._changed.clear()
             await self._changed.wait()
+
+    async def ended(self) -> None:
+        """Waits for the end, without the output. Raises Refused, NotStarted or Lost."""
+        while not self.is_over():
+            self._changed.clear()
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
 
     async def started(self) -> None:
         """Waits until the server has answered. Raises Refused, NotStarted or Lost."""
@@ -266,7 +305,8 @@ class Run:
             signal=outcome.get("signal"), stdout=bytes(parts["stdout"]),
             stderr=bytes(parts["stderr"]), stdout_bytes=self._end["stdout"]["bytes"],
             stderr_bytes=self._end["stderr"]["bytes"], usage=usage_of(self._end),
-            holders=self._end["holders"], outcome=outcome)
+            holders=self._end["holders"], outcome=outcome,
+            gaps={name: one.gap for name, one in self._outputs.items() if one.gap})
 
     def is_over(self) -> bool:
         return self._end is not None or self._error is not None
