@@ -47,7 +47,7 @@ ConnectionSettings take_settings(ConfigTable& table) {
     }
     table.take("accept_new", settings.accept_new);
     table.take("connect_timeout", settings.connect_timeout, parse_duration, "a duration");
-    table.take("share", settings.share, parse_duration, "a duration, such as \"60s\"");
+    table.take("share", settings.share, parse_sharing, "\"60s\" or \"stay:60s\"");
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
     table.take("on_disconnect", settings.on_disconnect, parse_usual_on_disconnect,
                "\"kill\" or \"grace:DURATION\"");

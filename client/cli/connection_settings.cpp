@@ -38,6 +38,14 @@ std::optional<Linger> parse_linger(std::string_view text) {
     return Linger{time};
 }
 
+std::optional<Sharing> parse_sharing(std::string_view text) {
+    constexpr std::string_view kStayPrefix = "stay:";
+    const bool stays = text.starts_with(kStayPrefix);
+    const auto time = parse_duration(text.substr(stays ? kStayPrefix.size() : 0));
+    if (!time) return std::nullopt;
+    return Sharing{*time, stays};
+}
+
 void fill_in(ConnectionSettings& settings, const ConnectionSettings& more) {
     // The earlier source decides about proxy_command and jump together: only one can be used.
     const bool has_way = settings.proxy_command || settings.jump;

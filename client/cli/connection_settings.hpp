@@ -24,6 +24,14 @@ struct Linger {
 // Returns the value of "DURATION" or "inf"; nothing if `text` is neither.
 [[nodiscard]] std::optional<Linger> parse_linger(std::string_view text);
 
+// How long a link holder keeps a connection for further commands.
+struct Sharing {
+    std::chrono::milliseconds time{0};  // After the last use. 0: the connection is not shared.
+    bool outlasts_logins = false;       // Also after all login sessions that used it have ended.
+};
+// Returns the value of "DURATION" or "stay:DURATION"; nothing if `text` is neither.
+[[nodiscard]] std::optional<Sharing> parse_sharing(std::string_view text);
+
 // The default grace period: how long a client tries to reconnect to a run.
 inline constexpr std::chrono::seconds kDefaultGracePeriod{30};
 
@@ -61,12 +69,12 @@ struct ConnectionSettings {
     std::optional<bool> gateway_ports;            // Without an address, listen on all.
     std::optional<bool> unlinks_sockets;          // Remove a socket file before listening there.
     std::optional<bool> clear_forwardings;        // Use no forwarding of any source.
-    // How long a link holder keeps the connection for further commands; 0: not shared.
-    std::optional<std::chrono::milliseconds> share;
+    std::optional<Sharing> share;
     // ControlPath: where the link holder is found; "none". It replaces `share`.
     std::optional<std::string> control_path;
-    std::optional<bool> control_master;                   // Start the link holder if none is there.
-    std::optional<std::chrono::seconds> control_persist;  // As `share`; 0: not beyond its use.
+    std::optional<bool> control_master;  // Start the link holder if none is there.
+    std::optional<std::chrono::seconds>
+        control_persist;  // As Sharing::time; 0: not beyond its use.
 
     std::optional<AddressFamily> family;
     std::optional<std::string> bind_address;   // The local address to connect from.

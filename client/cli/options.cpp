@@ -180,7 +180,7 @@ void declare_sharing(CLI::App& app, ClientOptions& options) {
                  "Keep the connection for further commands, until none has used it for this time "
                  "(60s without a value)")
         ->each([&options, text](const std::string& value) {
-            options.settings.share = parse_duration(value);
+            options.settings.share = parse_sharing(value);
             if (!options.settings.share) {
                 throw CLI::ValidationError("'" + value + "' is no duration");
             }

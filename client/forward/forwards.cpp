@@ -41,12 +41,6 @@ std::vector<Fd> listen_to_all(const ForwardSpec& spec, bool is_gateway) {
 
 }  // namespace
 
-void announce_port(const ForwardSpec& spec, unsigned port) {
-    std::string text = "Allocated port " + std::to_string(port) + " for ";
-    text += spec.to.empty() ? "dynamic forward" : "local forward to " + destination_text(spec.to);
-    log::error(escape_controls(text));
-}
-
 Forwards::Forwards(EventLoop& loop, const ClientOptions& options)
     : loop_(loop), options_(options), remote_(loop, options) {
     if (options.settings.forwards.empty()) return;
@@ -105,9 +99,6 @@ void Forwards::watch(Listener& listener) {
 }
 
 unsigned Forwards::add(const ForwardSpec& spec) {
-    if (spec.kind == ForwardSpec::Kind::Remote) {
-        throw UserError("-R: only with a client of its own, not by -O forward");
-    }
     allow_many_descriptors();
     const unsigned port = listen(spec);
     for (Listener& listener : listeners_) {
@@ -117,6 +108,7 @@ unsigned Forwards::add(const ForwardSpec& spec) {
 }
 
 bool Forwards::remove(const ForwardSpec& spec) {
+    if (spec.kind == ForwardSpec::Kind::Remote) return remote_.remove(spec);
     const std::size_t removed =
         listeners_.remove_if([&](const Listener& listener) { return listener.spec == spec; });
     if (removed != 0 && !spec.path.empty()) (void)::unlink(spec.path.c_str());

@@ -15,12 +15,10 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace frsh {
-
-// Logs the port that the kernel chose for a forwarding with port 0.
-void announce_port(const ForwardSpec& spec, unsigned port);
 
 class Forwards {
   public:
@@ -34,9 +32,13 @@ class Forwards {
     // Accepts connections from now on, while `server` is up. This object must outlive `server`.
     // Call it before the first run is requested: the server's ports are then bound when it starts.
     void start(ServerConnection& server);
-    // Binds one more, and accepts its connections too. Returns the port; 0 for a unix socket.
-    // Throws UserError or SysError.
+    // Binds one more of this side, and accepts its connections too. Returns the port; 0 for a unix
+    // socket. Throws UserError or SysError.
     unsigned add(const ForwardSpec& spec);
+    // Requests one more of the server's side. Throws UserError.
+    void add_remote(const ForwardSpec& spec, RemoteForwards::OnAnswer on_answer) {
+        remote_.add(spec, std::move(on_answer));
+    }
     // Listens no more for this one; its connections go on. Returns false if there is none.
     bool remove(const ForwardSpec& spec);
     // Takes the messages of the server that belong to no run.

@@ -33,11 +33,35 @@ OnDisconnect forward_grace(const ClientOptions& options) {
     return wish;
 }
 
-void RemoteForwards::add(const ForwardSpec& spec) {
+void announce_port(const ForwardSpec& spec, std::uint64_t port) {
+    std::string text = "Allocated port " + std::to_string(port) + " for ";
+    if (spec.kind == ForwardSpec::Kind::Remote) {
+        // ssh prints a destination that a SOCKS request will name as "socks:0".
+        text += "remote forward to " + (spec.to.empty() ? "socks:0" : destination_text(spec.to));
+    } else {
+        text +=
+            spec.to.empty() ? "dynamic forward" : "local forward to " + destination_text(spec.to);
+    }
+    log::error(escape_controls(text));
+}
+
+void RemoteForwards::add(const ForwardSpec& spec, OnAnswer on_answer) {
     if (listeners_.size() >= kMaxListeners) {
         throw UserError("-R: more than " + std::to_string(kMaxListeners));
     }
-    listeners_.emplace(static_cast<ListenerId>(listeners_.size() + 1), Listener{spec});
+    Listener listener{spec};
+    listener.on_answer = std::move(on_answer);
+    const auto added = listeners_.emplace(++last_, std::move(listener)).first;
+    if (server_ != nullptr) request(added->first, added->second);
+}
+
+bool RemoteForwards::remove(const ForwardSpec& spec) {
+    const auto found = std::find_if(listeners_.begin(), listeners_.end(),
+                                    [&](const auto& entry) { return entry.second.spec == spec; });
+    if (found == listeners_.end()) return false;
+    server_->link().send(msg::Unlisten{found->first});
+    listeners_.erase(found);
+    return true;
 }
 
 void RemoteForwards::start(ServerConnection& server) {
@@ -81,8 +105,17 @@ void RemoteForwards::on_message(const Message& message) {
 
 void RemoteForwards::on_listening(const msg::Listening& listening) {
     const auto found = listeners_.find(listening.listener);
-    if (found == listeners_.end()) throw ProtocolError("the answer to no listen");
+    if (found == listeners_.end()) {
+        if (listening.listener <= last_) return;  // It was removed meanwhile.
+        throw ProtocolError("the answer to no listen");
+    }
     Listener& listener = found->second;
+    if (const OnAnswer on_answer = std::exchange(listener.on_answer, {})) {
+        listener.state = Listener::State::Listening;
+        listener.port = listening.port;
+        if (listening.problem) listeners_.erase(found);
+        return on_answer(listening);
+    }
     const ForwardSpec& spec = listener.spec;
     if (listening.problem) {
         listener.state = Listener::State::Failed;
@@ -95,16 +128,15 @@ void RemoteForwards::on_listening(const msg::Listening& listening) {
     const bool is_first =
         std::exchange(listener.state, Listener::State::Listening) == Listener::State::Requested;
     listener.port = listening.port;
-    if (!is_first || !spec.path.empty() || spec.port != 0) return;
-    // ssh prints a destination that a SOCKS request will name as "socks:0".
-    const std::string to = spec.to.empty() ? "socks:0" : destination_text(spec.to);
-    log::error(escape_controls("Allocated port " + std::to_string(listening.port) +
-                               " for remote forward to " + to));
+    if (is_first && spec.path.empty() && spec.port == 0) announce_port(spec, listening.port);
 }
 
 void RemoteForwards::on_incoming(const msg::Incoming& incoming) {
     const auto found = listeners_.find(incoming.listener);
-    if (found == listeners_.end()) throw ProtocolError("a connection to no listener");
+    if (found == listeners_.end()) {
+        if (incoming.listener > last_) throw ProtocolError("a connection to no listener");
+        return IncomingConnection::refuse(*server_, incoming.connection);  // Removed meanwhile.
+    }
     // After a resume, the session announces again what this client has not opened there.
     const bool is_known = std::any_of(
         connections_.begin(), connections_.end(),
@@ -121,7 +153,7 @@ void RemoteForwards::on_incoming(const msg::Incoming& incoming) {
 }
 
 void RemoteForwards::progress() {
-    if (server_ == nullptr || is_empty()) return;
+    if (server_ == nullptr || (is_empty() && connections_.empty())) return;
     if (server_->is_known_to_lack("listen")) {
         throw StageError("server", "-R: this server does not listen for its clients");
     }

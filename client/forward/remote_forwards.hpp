@@ -13,6 +13,7 @@
 #include "common/sys/event_loop.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,13 +25,23 @@ namespace frsh {
 // Returns what happens to forwardings when the link is lost.
 [[nodiscard]] OnDisconnect forward_grace(const ClientOptions& options);
 
+// Logs the port that was chosen for a forwarding with port 0.
+void announce_port(const ForwardSpec& spec, std::uint64_t port);
+
 class RemoteForwards {
   public:
+    // Takes the server's answer to one listener.
+    using OnAnswer = std::function<void(const msg::Listening& answer)>;
+
     // Both are lent.
     RemoteForwards(EventLoop& loop, const ClientOptions& options)
         : loop_(loop), options_(options) {}
 
-    void add(const ForwardSpec& spec);
+    // Requests the listener, after start() at once. With `on_answer` nothing is logged, and a
+    // listener that failed is forgotten. Throws UserError.
+    void add(const ForwardSpec& spec, OnAnswer on_answer = {});
+    // Closes the listener; its connections go on. Returns false if there is none.
+    bool remove(const ForwardSpec& spec);
     // Requests the listeners. This object must outlive `server`.
     void start(ServerConnection& server);
     // Closes the listeners. Without it, the session would keep them for the grace period.
@@ -52,6 +63,7 @@ class RemoteForwards {
         ForwardSpec spec;
         State state = State::Requested;
         std::uint64_t port = 0;
+        OnAnswer on_answer = {};
     };
 
     void request(ListenerId id, const Listener& listener);
@@ -62,6 +74,7 @@ class RemoteForwards {
     const ClientOptions& options_;
     ServerConnection* server_ = nullptr;
     std::map<ListenerId, Listener> listeners_;
+    ListenerId last_ = 0;  // The greatest id that was given to a listener.
     std::vector<std::unique_ptr<IncomingConnection>> connections_;
     std::optional<std::string> failure_;  // To be thrown by progress().
 };

@@ -88,7 +88,7 @@ void ControlDoor::accept() {
         return;  // No descriptor is free. The guest gives up after some time.
     }
     if (!socket || peer_uid(socket->get()) != ::geteuid()) return;
-    Guest& guest = guests_.emplace_back(Guest{std::move(*socket)});
+    Guest& guest = guests_.emplace_back(Guest{std::move(*socket), ++last_guest_});
     guest.watch = loop_.watch(
         "a request about the link", guest.socket.get(),
         [&guest] { return guest.state != State::Gone ? short{POLLIN} : short{0}; },
@@ -107,9 +107,17 @@ void ControlDoor::read(Guest& guest) {
     const auto end = guest.request.find('\n');
     if (end == std::string::npos || guest.state != State::Asking) return;
     guest.request.resize(end);
-    const bool stays = guest.request == "stay";
-    const bool is_sent = send(guest, answer_(guest.request));
-    guest.state = stays && is_sent ? State::Staying : State::Gone;
+    guest.state = State::Waiting;
+    answer_(guest.request,
+            [this, number = guest.number](std::string_view answer) { reply(number, answer); });
+}
+
+void ControlDoor::reply(std::uint64_t number, std::string_view line) {
+    for (Guest& guest : guests_) {
+        if (guest.number != number || guest.state != State::Waiting) continue;
+        const bool is_sent = send(guest, line);
+        guest.state = guest.request == "stay" && is_sent ? State::Staying : State::Gone;
+    }
 }
 
 bool ControlDoor::send(const Guest& guest, std::string_view line) {

@@ -2,14 +2,16 @@
 // about runs: ssh's `-O check` and its like.
 //
 // A request is one line, and so is the answer: "ok", "ok PORT" or "no REASON". After the answer the
-// door closes the connection, except for "stay": that guest keeps its connection to learn when the
-// holder ends. The guest reads "stopped" if the link was given up, else only the end of the stream.
+// door closes the connection; the answer may come later. The exception is "stay": that guest keeps
+// its connection to learn when the holder ends. The guest reads "stopped" if the link was given up,
+// else only the end of the stream.
 #pragma once
 
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <string>
@@ -19,8 +21,10 @@ namespace frsh {
 
 class ControlDoor {
   public:
-    // Takes a request without its line end, and returns the answer without one.
-    using Answer = std::function<std::string(std::string_view request)>;
+    // Takes the answer, without a line end. Does nothing if the guest has gone.
+    using Reply = std::function<void(std::string_view answer)>;
+    // Takes a request without its line end, and calls `reply` once, at once or later.
+    using Answer = std::function<void(std::string_view request, const Reply& reply)>;
 
     ControlDoor(EventLoop& loop, Fd listening, Answer answer);
     ~ControlDoor() = default;
@@ -36,9 +40,10 @@ class ControlDoor {
     [[nodiscard]] bool has_staying_guest() const;
 
   private:
-    enum class State { Asking, Staying, Gone };
+    enum class State { Asking, Waiting, Staying, Gone };
     struct Guest {
         Fd socket;
+        std::uint64_t number;
         std::string request = {};
         State state = State::Asking;
         EventLoop::Watch watch = {};
@@ -46,6 +51,7 @@ class ControlDoor {
 
     void accept();
     void read(Guest& guest);
+    void reply(std::uint64_t guest, std::string_view line);
     // Returns false if the guest did not take all of it at once. A line fits into any socket.
     static bool send(const Guest& guest, std::string_view line);
 
@@ -53,6 +59,7 @@ class ControlDoor {
     Fd listening_;
     Answer answer_;
     std::list<Guest> guests_;
+    std::uint64_t last_guest_ = 0;
     EventLoop::Watch watch_;
 };
 

@@ -142,6 +142,11 @@ EventLoop::Time LentRun::next_deadline() const {
     return is_over() || run_.is_finished() ? EventLoop::kNever : cancel_at_;
 }
 
+Offset LentRun::take_passed() {
+    const Offset passed = in_.received() + out_.sent() + err_.sent();
+    return passed - std::exchange(passed_, passed);
+}
+
 bool LentRun::is_over() const {
     return state_ == State::Over || (state_ == State::Abandoned && run_.is_finished());
 }

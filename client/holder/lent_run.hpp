@@ -41,6 +41,8 @@ class LentRun : public Link::Source {
     void abandon(const std::string& signal, EventLoop::Time now);
     void tick(EventLoop::Time now);
     [[nodiscard]] EventLoop::Time next_deadline() const;
+    // Returns how many bytes of stdin, stdout and stderr were passed on since the last call.
+    [[nodiscard]] Offset take_passed();
     // Returns true once nothing of the run is left to be done.
     [[nodiscard]] bool is_over() const;
 
@@ -59,6 +61,7 @@ class LentRun : public Link::Source {
         void write(std::string_view bytes) override;
         void skip(Offset to, std::uint32_t crc32) override;
         Offset take_used() override;
+        [[nodiscard]] Offset sent() const { return sent_; }
         [[nodiscard]] bool is_drained() const override { return stream_.held() == 0; }
         [[nodiscard]] int failure() const override { return failure_; }
 
@@ -106,6 +109,7 @@ class LentRun : public Link::Source {
     bool is_stop_sent_ = false;  // Stdin is wanted no more, and the borrower has been told.
     bool are_streams_finished_ = false;
     EventLoop::Time cancel_at_ = EventLoop::kNever;
+    Offset passed_ = 0;  // Counted by take_passed().
 };
 
 }  // namespace frsh

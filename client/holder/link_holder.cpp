@@ -29,6 +29,8 @@ using namespace std::chrono_literals;
 constexpr auto kLastWords = 2s;
 // A holder that no client has used yet stays this long.
 constexpr auto kFirstUse = 10s;
+// While commands run, the count of bytes in the file is at most this old.
+constexpr auto kCountInterval = 1s;
 
 }  // namespace
 
@@ -49,8 +51,12 @@ class LinkHolder::Borrower : private Link::Handler {
 
     Link& link() { return link_; }
     [[nodiscard]] std::size_t runs() const { return runs_.size(); }
-    // Returns how many runs it has begun since the last call.
-    [[nodiscard]] std::uint64_t take_begun() { return std::exchange(begun_, 0); }
+    // Adds what its runs did since the last call.
+    void count(LinkState& state) {
+        state.borrowed += std::exchange(begun_, 0);
+        for (const auto& [channel, run] : runs_)
+            state.bytes += run->take_passed();
+    }
     [[nodiscard]] bool is_over() const {
         return runs_.empty() && has_gone_ && (link_.is_flushed() || link_.is_mute());
     }
@@ -125,23 +131,28 @@ class LinkHolder::Borrower : private Link::Handler {
 };
 
 LinkHolder::LinkHolder(EventLoop& loop, ServerConnection& server, Forwards& forwards,
-                       LinkPlace place, Sockets sockets, std::chrono::milliseconds idle_time)
+                       LinkPlace place, Sockets sockets, Life life)
     : loop_(loop),
       server_(server),
       forwards_(forwards),
       place_(std::move(place)),
       file_(std::move(sockets.file)),
       listening_(std::move(sockets.listening)),
-      idle_time_(idle_time),
+      life_(life),
+      logins_(loop, place_.socket()),
       idle_since_(EventLoop::Clock::now()),
       signals_({SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP}),
       door_(loop, std::move(sockets.door),
-            [this](std::string_view request) { return answer(request); }) {
+            [this](std::string_view request, const ControlDoor::Reply& reply) {
+                answer(request, reply);
+            }) {
     forwards_.start(server_);
-    written_.name = place_.name;
-    written_.key = place_.key;
-    written_.since = static_cast<std::int64_t>(::time(nullptr));
-    write_state(file_.get(), written_);
+    state_now_.name = place_.name;
+    state_now_.key = place_.key;
+    state_now_.since = static_cast<std::int64_t>(::time(nullptr));
+    write_state(file_.get(), state_now_);
+    written_ = state_now_;
+    written_at_ = EventLoop::Clock::now();
     listen_watch_ = loop_.watch(
         "borrowers", listening_.get(), [] { return short{POLLIN}; },
         [this](short) { accept_borrowers(); });
@@ -164,9 +175,10 @@ void LinkHolder::run() {
         const auto now = EventLoop::Clock::now();
         remove_finished(now);
         watch_for_an_end(now);
-        write_changes();
+        write_changes(now);
     }
     borrowers_.clear();
+    forwards_.stop();
     server_.finish(EventLoop::Clock::now() + kLastWords);
 }
 
@@ -180,6 +192,7 @@ void LinkHolder::watch_for_an_end(EventLoop::Time now) {
         close();
         lost_at_ = now;
     }
+    if (logins_.have_ended()) close();
     if (is_used()) idle_since_ = now;
     if (!is_used() && now - idle_since_ >= idle_limit()) close();
     if (state_ == State::Closing && borrowers_.empty() && forwards_.is_idle()) {
@@ -195,38 +208,50 @@ bool LinkHolder::is_used() const {
 
 // The client that started this holder uses it soon.
 std::chrono::milliseconds LinkHolder::idle_limit() const {
-    return has_been_used_ ? idle_time_ : std::max<std::chrono::milliseconds>(idle_time_, kFirstUse);
+    return has_been_used_ ? life_.idle_time
+                          : std::max<std::chrono::milliseconds>(life_.idle_time, kFirstUse);
 }
 
-std::string LinkHolder::answer(std::string_view request) {
-    if (state_ != State::Open) return "no the link is being closed";
-    if (request == "check" || request == "stay") return "ok";
+void LinkHolder::answer(std::string_view request, const ControlDoor::Reply& reply) {
+    if (state_ != State::Open) return reply("no the link is being closed");
+    if (request == "check" || request == "stay") return reply("ok");
     if (request == "stop" || request == "exit") {
         close();
         if (request == "exit") state_ = State::Leaving;
-        return "ok";
+        return reply("ok");
     }
     try {
-        return change_forwards(request);
+        change_forwards(request, reply);
     } catch (const std::exception& error) {
-        return std::string("no ") + error.what();
+        reply(std::string("no ") + error.what());
     }
 }
 
-// "forward L 8080:db:80", "cancel L 8080:db:80".
-std::string LinkHolder::change_forwards(std::string_view request) {
+// "forward L 8080:db:80", "cancel R 8080:db:80".
+void LinkHolder::change_forwards(std::string_view request, const ControlDoor::Reply& reply) {
     const std::size_t blank = std::min(request.find(' '), request.size());
     const std::string_view verb = request.substr(0, blank);
     request.remove_prefix(std::min(blank + 1, request.size()));
     const auto parsed = parse_forward(request);
-    if (const auto* const why = std::get_if<std::string>(&parsed)) return "no " + *why;
+    if (const auto* const why = std::get_if<std::string>(&parsed)) throw UserError(*why);
     const auto& spec = std::get<ForwardSpec>(parsed);
-    if (verb == "cancel") return forwards_.remove(spec) ? "ok" : "no there is no such forwarding";
-    if (verb != "forward") return "no unknown request";
-    if (server_.is_known_to_lack("connect")) {
-        return "no this server makes no connections for its clients";
+    if (verb == "forward") return add_forward(spec, reply);
+    if (verb != "cancel") throw UserError("unknown request");
+    if (!forwards_.remove(spec)) throw UserError("there is no such forwarding");
+    reply("ok");
+}
+
+void LinkHolder::add_forward(const ForwardSpec& spec, const ControlDoor::Reply& reply) {
+    const bool is_remote = spec.kind == ForwardSpec::Kind::Remote;
+    if (server_.is_known_to_lack(is_remote ? "listen" : "connect")) {
+        throw UserError(is_remote ? "this server does not listen for its clients"
+                                  : "this server makes no connections for its clients");
     }
-    return "ok " + std::to_string(forwards_.add(spec));
+    if (!is_remote) return reply("ok " + std::to_string(forwards_.add(spec)));
+    forwards_.add_remote(spec, [reply](const msg::Listening& listening) {
+        reply(listening.problem ? "no remote port forwarding failed: " + *listening.problem
+                                : "ok " + std::to_string(listening.port));
+    });
 }
 
 void LinkHolder::accept_borrowers() {
@@ -243,6 +268,7 @@ void LinkHolder::accept_borrowers() {
         if (runs() >= kMaxChannels || !server_.is_up()) continue;
         if (peer_uid(socket->get()) != ::geteuid()) continue;
         has_been_used_ = true;
+        if (life_.ends_with_logins) logins_.add(socket->get());
         borrowers_.push_back(std::make_unique<Borrower>(loop_, server_, std::move(*socket)));
     }
 }
@@ -260,9 +286,10 @@ void LinkHolder::close() {
 
 void LinkHolder::remove_finished(EventLoop::Time now) {
     for (const auto& borrower : borrowers_) {
+        borrower->count(state_now_);
         borrower->tick(now);
-        borrowed_ += borrower->take_begun();
     }
+    state_now_.channels = runs();
     std::erase_if(borrowers_, [](const auto& borrower) { return borrower->is_over(); });
     forwards_.progress();
     if (door_.has_staying_guest()) has_been_used_ = true;
@@ -286,12 +313,15 @@ EventLoop::Time LinkHolder::next_deadline() const {
     return next;
 }
 
-void LinkHolder::write_changes() {
+void LinkHolder::write_changes(EventLoop::Time now) {
     if (!file_.is_open()) return;
-    if (runs() == written_.channels && borrowed_ == written_.borrowed) return;
-    written_.channels = runs();
-    written_.borrowed = borrowed_;
-    write_state(file_.get(), written_);
+    const bool is_change =
+        state_now_.channels != written_.channels || state_now_.borrowed != written_.borrowed;
+    const bool is_due = state_now_.bytes != written_.bytes && now - written_at_ >= kCountInterval;
+    if (!is_change && !is_due) return;
+    write_state(file_.get(), state_now_);
+    written_ = state_now_;
+    written_at_ = now;
 }
 
 }  // namespace frsh

@@ -1,7 +1,8 @@
 // LinkHolder is a process that has an authenticated connection and lends channels of it to other
 // clients of the same user (borrowers), which then need no login of their own.
 //
-//     Open ── SIGTERM, "stop", or unused for `idle_time` ──▶ Closing ── no run is left ──▶ Over
+//     Open ── SIGTERM, "stop", unused for Life::idle_time ──▶ Closing ── no run is left ──▶ Over
+//       │      or its login sessions have ended
 //       ├──── the connection is lost for good ───────────────────────────────────────────▶ Over
 //       └──── "exit" ──▶ Leaving: the runs end too ──────────────────────────────────────▶ Over
 //
@@ -13,6 +14,7 @@
 #include "client/holder/control_door.hpp"
 #include "client/holder/lent_run.hpp"
 #include "client/holder/link_place.hpp"
+#include "client/holder/login_sessions.hpp"
 #include "common/link/link.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
@@ -36,9 +38,13 @@ class LinkHolder {
         Fd listening;  // For borrowers.
         Fd door;       // For requests about the link.
     };
+    struct Life {
+        std::chrono::milliseconds idle_time;  // From the last use to the end.
+        bool ends_with_logins;                // It ends with the login sessions that used it.
+    };
     // `server` is lent, and has sent its hello. `forwards` is lent, empty, and outlives `server`.
     LinkHolder(EventLoop& loop, ServerConnection& server, Forwards& forwards, LinkPlace place,
-               Sockets sockets, std::chrono::milliseconds idle_time);
+               Sockets sockets, Life life);
     ~LinkHolder();
     LinkHolder(const LinkHolder&) = delete;
     LinkHolder& operator=(const LinkHolder&) = delete;
@@ -51,9 +57,10 @@ class LinkHolder {
     class Borrower;
 
     void accept_borrowers();
-    // Returns the answer to a request of the control door.
-    std::string answer(std::string_view request);
-    std::string change_forwards(std::string_view request);
+    // Answers a request of the control door.
+    void answer(std::string_view request, const ControlDoor::Reply& reply);
+    void change_forwards(std::string_view request, const ControlDoor::Reply& reply);
+    void add_forward(const ForwardSpec& spec, const ControlDoor::Reply& reply);
     void watch_for_an_end(EventLoop::Time now);
     // Returns how long the link may be unused.
     [[nodiscard]] std::chrono::milliseconds idle_limit() const;
@@ -63,7 +70,7 @@ class LinkHolder {
     void remove_finished(EventLoop::Time now);
     [[nodiscard]] std::size_t runs() const;
     [[nodiscard]] EventLoop::Time next_deadline() const;
-    void write_changes();
+    void write_changes(EventLoop::Time now);
 
     EventLoop& loop_;
     ServerConnection& server_;
@@ -71,9 +78,11 @@ class LinkHolder {
     LinkPlace place_;
     Fd file_;
     Fd listening_;
-    std::chrono::milliseconds idle_time_;
+    Life life_;
+    LoginSessions logins_;
+    LinkState state_now_;
     LinkState written_;  // What the file has.
-    std::uint64_t borrowed_ = 0;
+    EventLoop::Time written_at_;
     std::vector<std::unique_ptr<Borrower>> borrowers_;
     State state_ = State::Open;
     bool has_been_used_ = false;

@@ -93,6 +93,9 @@ std::string as_text(const std::vector<T>& values) {
 std::string as_text(const Linger&) {
     return "";
 }
+std::string as_text(const Sharing&) {
+    return "";
+}
 std::string as_text(const OnDisconnect&) {
     return "";
 }
@@ -254,8 +257,8 @@ std::optional<Fd> lock_link(const LinkPlace& place) {
 
 void write_state(int file, const LinkState& state) {
     const std::string text = std::to_string(state.since) + " " + std::to_string(state.channels) +
-                             " " + std::to_string(state.borrowed) + " " + state.name + "\n" +
-                             state.key;
+                             " " + std::to_string(state.borrowed) + " " +
+                             std::to_string(state.bytes) + " " + state.name + "\n" + state.key;
     // A reader compares the key, so it notices a text that is written in part.
     if (::pwrite(file, text.data(), text.size(), 0) == -1) return;
     if (::ftruncate(file, static_cast<off_t>(text.size())) == -1) return;
@@ -276,6 +279,7 @@ std::optional<LinkState> read_state(const std::string& path) {
     state.since = std::strtoll(at, &end, 10);
     state.channels = static_cast<std::size_t>(std::strtoull(end, &end, 10));
     state.borrowed = std::strtoull(end, &end, 10);
+    state.bytes = std::strtoull(end, &end, 10);
     if (*end != ' ') return std::nullopt;
     state.name = text.substr(static_cast<std::size_t>(end + 1 - at),
                              line_end - static_cast<std::size_t>(end + 1 - at));

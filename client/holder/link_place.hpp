@@ -38,6 +38,7 @@ struct LinkState {
     std::int64_t since = 0;      // Seconds since 1970.
     std::size_t channels = 0;    // Runs at this time.
     std::uint64_t borrowed = 0;  // All runs so far.
+    std::uint64_t bytes = 0;     // The bytes of their stdin, stdout and stderr.
 };
 
 // Returns the place for these options. Makes no folder. Throws UserError for a malformed target.

@@ -41,8 +41,10 @@ using namespace std::chrono_literals;
 
 // A holder that has not answered within this time is not used.
 constexpr auto kAnswerTime = 250ms;
-// How soon a holder notices that its server's machine is silent while data waits for an answer.
+// A holder notices within three seconds that its server is silent: it misses the answers to two
+// pings, and reconnects.
 constexpr std::chrono::seconds kAliveInterval{1};
+constexpr unsigned kAliveCount = 2;
 
 // Connects to the socket. Does not wait for room in a full accept queue. Returns nothing if no
 // holder is there.
@@ -110,12 +112,15 @@ struct ControlFile {
     const LinkPlace& place;
 };
 
-std::chrono::milliseconds time_of_sharing(const ClientOptions& options) {
+LinkHolder::Life life_of_link(const ClientOptions& options) {
     const ConnectionSettings& settings = options.settings;
-    if (!has_control_path(settings)) return *settings.share;
+    if (!has_control_path(settings)) {
+        return {settings.share->time, !settings.share->outlasts_logins};
+    }
     // A master without a command, in the background, waits for further clients.
     const bool is_only_master = options.no_command && options.background;
-    return settings.control_persist.value_or(is_only_master ? kShareForEver : 0h);
+    // In ssh, a master has no tie to a login session.
+    return {settings.control_persist.value_or(is_only_master ? kShareForEver : 0h), false};
 }
 
 // The holder's process, from fork(2) to its end.
@@ -124,11 +129,15 @@ void hold(ClientOptions options, const LinkPlace& place, Fd way) {
     if (!file) return;  // Another holder is there, or begins.
     const ControlFile control(place);
     options.settings.forwards.clear();  // Clients send them through the control door.
-    if (!options.settings.alive_interval) options.settings.alive_interval = kAliveInterval;
+    if (!options.settings.alive_interval) {
+        options.settings.alive_interval = kAliveInterval;
+        options.settings.alive_count = options.settings.alive_count.value_or(kAliveCount);
+    }
     options.wire.clear();
     EventLoop loop;
     Forwards forwards(loop, options);
-    ServerConnection server(loop, connect_to(options));
+    ServerConnection server(loop, connect_to(options),
+                            [&forwards](const Message& message) { forwards.on_message(message); });
     server.outlast({OnDisconnect::Kind::Grace, kDefaultGracePeriod});
     while (!server.server() && !server.is_down())
         server.turn();
@@ -142,7 +151,7 @@ void hold(ClientOptions options, const LinkPlace& place, Fd way) {
     LinkHolder::Sockets sockets{std::move(*file), listen_unix(place.socket()),
                                 listen_unix(place.door())};
     leave_the_client();
-    LinkHolder holder(loop, server, forwards, place, std::move(sockets), time_of_sharing(options));
+    LinkHolder holder(loop, server, forwards, place, std::move(sockets), life_of_link(options));
     report(way.get(), "+");
     way.close();
     holder.run();
@@ -208,7 +217,7 @@ std::string age_text(std::int64_t seconds) {
 
 bool may_share(const ClientOptions& options) {
     const auto& share = options.settings.share;
-    const bool wants_it = has_control_path(options.settings) || (share && share->count() > 0);
+    const bool wants_it = has_control_path(options.settings) || (share && share->time.count() > 0);
     return wants_it && is_host(options.target) && !options.request && !options.detach &&
            !options.soft_timeout && !is_kept(options) && options.shell_name.empty() &&
            !options.one_shell && !options.local_command && !options.no_command &&
@@ -252,7 +261,8 @@ int list_links() {
                                      age_text(std::max<std::int64_t>(0, now - state->since)) +
                                      "  " + std::to_string(state->channels) +
                                      (state->channels == 1 ? " channel  " : " channels  ") +
-                                     std::to_string(state->borrowed) + " so far\n");
+                                     std::to_string(state->borrowed) + " so far  " +
+                                     std::to_string(state->bytes) + " bytes\n");
     }
     return 0;
 }

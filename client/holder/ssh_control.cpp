@@ -44,9 +44,12 @@ std::string find_holder(const std::string& control) {
     throw SysError(control, ECONNREFUSED);
 }
 
+// Whether a port that the server chose is printed on stdout, too.
+enum class PortsTo { Log, Stdout };
+
 // Sends the request for each forwarding. Returns the first reason for a refusal; empty for none.
 std::string request_forwards(const std::string& path, const std::string& verb,
-                             const std::vector<std::string>& forwards) {
+                             const std::vector<std::string>& forwards, PortsTo out) {
     std::string first;
     const std::string door = path + ".ctl";
     const std::string start = verb + " ";
@@ -57,7 +60,11 @@ std::string request_forwards(const std::string& path, const std::string& verb,
         if (!answer.starts_with("ok")) {
             if (first.empty()) first = "-" + text + ": " + answer.substr(answer.find(' ') + 1);
         } else if (verb == "forward" && spec != nullptr && spec->path.empty() && spec->port == 0) {
-            announce_port(*spec, static_cast<unsigned>(std::stoul(answer.substr(3))));
+            const std::string port = answer.substr(3);
+            announce_port(*spec, std::stoul(port));
+            // As ssh does, for scripts.
+            const bool is_remote = spec->kind == ForwardSpec::Kind::Remote;
+            if (is_remote && out == PortsTo::Stdout) write_all(STDOUT_FILENO, port + "\n");
         }
     }
     return first;
@@ -82,7 +89,8 @@ std::optional<std::string> find_or_start(const ClientOptions& options, const Lin
 
 // Has the holder do the forwardings of the options. Throws UserError if one fails that must not.
 void hand_over(ClientOptions& options, const std::string& path) {
-    const std::string why = request_forwards(path, "forward", options.settings.forwards);
+    const std::string why =
+        request_forwards(path, "forward", options.settings.forwards, PortsTo::Log);
     if (!why.empty()) {
         if (options.settings.exit_on_forward_failure.value_or(false)) throw UserError(why);
         log::error(why);
@@ -125,7 +133,8 @@ int control_link(const ClientOptions& options) {
     try {
         const std::string path = find_holder(control);
         if (command == "forward" || command == "cancel") {
-            const std::string why = request_forwards(path, command, options.settings.forwards);
+            const std::string why =
+                request_forwards(path, command, options.settings.forwards, PortsTo::Stdout);
             if (!why.empty()) throw UserError(why);
             return 0;
         }

@@ -21,8 +21,9 @@ std::size_t SendStream::room() const {
 }
 
 void SendStream::append(std::string_view bytes) {
+    if (stopped_) return;
     must(!finished_, "nothing follows the end of a stream");
-    if (!stopped_) waiting_.append(bytes);
+    waiting_.append(bytes);
 }
 
 char* SendStream::place(std::size_t& size) {

@@ -234,6 +234,43 @@ class Control(ToolCase):
             connection.sendall(b"port")
             self.assertEqual(b"PORT", connection.recv(100))
 
+    def test_h6_a_port_of_the_server_is_forwarded_and_cancelled(self):
+        self.master()
+        to = f"127.0.0.1:{self.echo_server()}"
+        there = self.path("there")
+        result = self.ask("forward", "-R", f"{there}:{to}")
+        self.assertEqual((0, "", ""), (result.code, result.out, result.err))
+        self.assertEqual(b"HELLO", self.through(there))
+        result = self.ask("forward", "-R", f"127.0.0.1:0:{to}")
+        port = re.search(r"Allocated port (\d+) for remote forward to", result.err)[1]
+        self.assertEqual((0, f"{port}\n"), (result.code, result.out), result)
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as connection:
+            connection.sendall(b"port")
+            self.assertEqual(b"PORT", connection.recv(100))
+        result = self.ask("cancel", "-R", f"{there}:{to}")
+        self.assertEqual((0, "", ""), (result.code, result.out, result.err))
+        wait_until(lambda: not os.path.exists(there), "the socket to go")
+        self.assertEqual(255, self.ask("cancel", "-R", f"{there}:{to}").code)
+        # The same place can be forwarded again, and the link is the same.
+        self.assertEqual(0, self.ask("forward", "-R", f"{there}:{to}").code)
+        self.assertEqual(b"HELLO", self.through(there))
+        self.assertEqual("x\n", self.good(*self.words("127.0.0.1", "echo x")).out)
+
+    def test_h6_a_port_of_the_server_that_is_taken_is_refused_by_name(self):
+        pid = self.master()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            result = self.ask("forward", "-R", f"127.0.0.1:{taken.getsockname()[1]}:127.0.0.1:1")
+        self.assertEqual((255, ""), (result.code, result.out))
+        self.assertIn("remote port forwarding failed", result.err)
+        self.assertEqual(pid, self.pid())
+
+    def test_h6_a_master_takes_R_of_its_command_line_and_ends_it_with_itself(self):
+        there = self.path("there")
+        self.master("-R", f"{there}:127.0.0.1:{self.echo_server()}")
+        self.assertEqual(b"HELLO", self.through(there))
+        self.assertEqual(0, self.ask("exit").code)
+        wait_until(lambda: not os.path.exists(there), "the socket to go")
+
     def test_h6_a_master_takes_the_forwardings_of_its_command_line(self):
         here = self.path("here")
         self.master("-L", f"{here}:127.0.0.1:{self.echo_server()}")
