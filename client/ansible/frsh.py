@@ -4,14 +4,33 @@ DOCUMENTATION = """
     name: frsh
     short_description: connect through frsh
     description:
-        - Runs commands and copies files through the program frsh. A command is given an id, so that
-          a retry after a lost connection follows the same run and never starts it twice.
+        - Runs commands and copies files through the program frsh, over one login for each host. A
+          connection that breaks is resumed with its commands; none is started twice.
         - The exit code of a command is a result, also 255. Only a lost run, or a failure of frsh
           itself, makes a host unreachable.
     author: The frsh authors
-    extends_documentation_fragment:
-        - connection_pipelining
     options:
+        pipelining:
+            description:
+                - A module is passed to the remote Python through stdin, and no file is copied first.
+                  frsh gives such a command no terminal, so it is on where ssh needs a setting.
+            type: bool
+            default: true
+            env: [{name: ANSIBLE_PIPELINING}, {name: ANSIBLE_FRSH_PIPELINING}]
+            ini:
+                - {section: defaults, key: pipelining}
+                - {section: connection, key: pipelining}
+            vars: [{name: ansible_pipelining}, {name: ansible_frsh_pipelining}]
+        share:
+            description:
+                - How long the link to a host is kept for further commands after its last one.
+                - Commands through such a link have no id. A link that is cut resumes by itself, and
+                  the run with it. A command that is lost all the same is not asked for again,
+                  since it may have run; the host is unreachable then.
+                - C(0s) gives each command a login and an id of its own.
+            default: 60s
+            env: [{name: ANSIBLE_FRSH_SHARE}]
+            vars: [{name: ansible_frsh_share}]
         host:
             description: The target.
             default: inventory_hostname
@@ -29,12 +48,14 @@ DOCUMENTATION = """
             env: [{name: ANSIBLE_FRSH_EXECUTABLE}]
             vars: [{name: ansible_frsh_executable}]
         frsh_args:
-            description: Further options of frsh, such as C(--share) or C(--via COMMAND).
+            description: Further options of frsh, such as C(--via COMMAND).
             default: ''
             env: [{name: ANSIBLE_FRSH_ARGS}]
             vars: [{name: ansible_frsh_args}]
         retries:
-            description: How often a lost command is asked for again, under the same id.
+            description:
+                - How often a command that did not begin is asked for again. Without C(share) a lost
+                  one is, too, under the same id.
             type: int
             default: 2
             env: [{name: ANSIBLE_FRSH_RETRIES}]
@@ -115,16 +136,22 @@ class Connection(ConnectionBase):
         for left in range(self.get_option("retries"), -1, -1):
             record, code, out, err = self._once(name, command, data, prompts)
             outcome = (record or {}).get("outcome", {"kind": "lost"})
-            passes = outcome["kind"] == "lost" or outcome.get("stage") in PASSING
+            is_same_run = outcome["kind"] == "lost" and not self._shares()
+            passes = is_same_run or outcome.get("stage") in PASSING
             if outcome["kind"] in ("exited", "signaled", "timed_out"):
                 return code, out, err
             if not passes or left == 0:
                 break
         raise AnsibleConnectionFailure(to_native(err).strip() or f"frsh: {outcome}")
 
+    def _shares(self):
+        return self.get_option("share").strip("0") not in ("", "s", "ms", "m", "h")
+
     def _words(self, name, record_fd):
-        words = [self.get_option("frsh_executable"), "--run-id", name,
-                 "--status-fd", str(record_fd), "-o", "BatchMode=yes"]
+        words = [self.get_option("frsh_executable"), "--status-fd", str(record_fd),
+                 "-o", "BatchMode=yes"]
+        # A run with an id may be that of an earlier session, which a shared link cannot reach.
+        words += ["--share=" + self.get_option("share")] if self._shares() else ["--run-id", name]
         if self.get_option("port"):
             words += ["-p", str(self.get_option("port"))]
         if self.get_option("remote_user"):
