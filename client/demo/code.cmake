@@ -2,7 +2,7 @@
 #
 #   cmake -DFOLDER=client/demo -DOUT=code.cpp -P code.cmake
 file(GLOB names RELATIVE ${FOLDER} ${FOLDER}/code/*/*.py ${FOLDER}/code/*/*.go
-     ${FOLDER}/code/*/*.c ${FOLDER}/web/page.*)
+     ${FOLDER}/code/*/*.c ${FOLDER}/web/page.* ${FOLDER}/web/player.js)
 list(SORT names)
 set(rows "")
 foreach(name IN LISTS names)

@@ -200,8 +200,8 @@ bool is_address(const std::string& name) {
 }
 
 bool is_for_followers(const std::string& path) {
-    return path == "/" || path == "/page.js" || path == "/page.css" || path == "/request" ||
-           path == "/follow";
+    return path == "/" || path == "/page.js" || path == "/player.js" || path == "/page.css" ||
+           path == "/request" || path == "/follow";
 }
 
 // Refuses what does not come from a printed address.
@@ -241,9 +241,11 @@ void serve_page(httplib::Server& server, const Tokens& tokens, Language language
                                          is_same(token, tokens.lecturer) ? "drive" : "follow"),
                              "text/html; charset=utf-8");
     });
-    server.Get("/page.js", [](const auto&, auto& response) {
-        response.set_content(web_file("page.js"), "text/javascript; charset=utf-8");
-    });
+    for (const char* const name : {"page.js", "player.js"}) {
+        server.Get(std::string("/") + name, [name](const auto&, auto& response) {
+            response.set_content(web_file(name), "text/javascript; charset=utf-8");
+        });
+    }
     server.Get("/page.css", [](const auto&, auto& response) {
         response.set_content(kStyle + web_file("page.css"), "text/css; charset=utf-8");
     });

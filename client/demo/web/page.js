@@ -2,11 +2,11 @@
 // Shows the events of a lesson. Nothing is fetched but from the program that sent this page.
 const token = new URLSearchParams(location.search).get("token");
 const at = (id) => document.getElementById(id);
-const names = ["flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures",
+const names = ["layers", "flow", "merge", "split", "naive", "empty", "frame", "udp", "server", "cures",
   "framings", "notes", "wireshark"];
 let language = document.documentElement.lang;
 const following = document.body.dataset.role === "follow";
-let stream = null, trial = null, timer = 0, right = 0, asked = 0;
+let stream = null, trial = null, timer = 0, right = 0, asked = 0, current = "", attempted = -1000;
 
 function translate() {
   document.documentElement.lang = language;
@@ -22,6 +22,7 @@ function show(target, html) {
   const part = document.createElement("div");
   part.innerHTML = html;
   target.append(part);
+  enliven(part);
   return part;
 }
 
@@ -57,7 +58,7 @@ function ask(target, html) {
   return result;
 }
 
-function listen(values, target, before, after) {
+function listen(values, target) {
   const source = new EventSource(address("/events", values));
   let place = target;
   let isFirst = true;
@@ -68,13 +69,26 @@ function listen(values, target, before, after) {
     if (kind === "question") place = ask(place, html);
     else show(place, html);
   });
-  source.addEventListener("over", () => { source.close(); target.dataset.state = "over"; });
+  source.addEventListener("over", () => {
+    source.close();
+    if (isFirst) refuse(target);
+    target.dataset.state = isFirst ? "failed" : "over";
+  });
   source.addEventListener("error", () => { source.close(); target.dataset.state = "failed"; });
   target.dataset.state = "running";
   return source;
 }
 
+// The program has refused the numbers, so there is nothing to be drawn.
+function refuse(target) {
+  const text = language === "zh" ? "这些数字不行：1 到 16 条消息，每条 1 到 65536 字节。"
+    : "These numbers are refused: 1 to 16 messages of 1 to 65536 bytes each.";
+  target.replaceChildren(Object.assign(document.createElement("p"),
+    { className: "refused", textContent: text }));
+}
+
 function start(name) {
+  current = name;
   if (stream) stream.close();
   right = asked = 0;
   at("score").textContent = "";
@@ -84,6 +98,7 @@ function start(name) {
 }
 
 function attempt() {
+  attempted = performance.now();
   const values = { lesson: "try" };
   let command = "frsh-demo try";
   for (const field of at("sandbox").elements) {
@@ -101,6 +116,7 @@ function attempt() {
     if (output) output.textContent = field.value;
   }
   at("command").textContent = command;
+  at("copied").textContent = "";
   if (trial) trial.close();
   trial = listen(values, at("tried"));
 }
@@ -115,10 +131,26 @@ for (const name of names) {
 at("language").addEventListener("click", () => {
   language = language === "zh" ? "en" : "zh";
   translate();
+  if (following) return;
+  attempt();
+  if (current) start(current);
 });
-at("sandbox").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(attempt, 60); });
+// A change runs at once. While a slider is drawn, there is one run in a tenth of a second.
+at("sandbox").addEventListener("input", () => {
+  clearTimeout(timer);
+  timer = setTimeout(attempt, Math.max(0, attempted + 100 - performance.now()));
+});
 at("sandbox").addEventListener("submit", (event) => event.preventDefault());
-at("copy").addEventListener("click", () => navigator.clipboard.writeText(at("command").textContent));
+at("copy").addEventListener("click", async () => {
+  // Where the browser refuses its clipboard, the line is selected, for Ctrl-C.
+  try {
+    await navigator.clipboard.writeText(at("command").textContent);
+    at("copied").textContent = language === "zh" ? "已复制" : "copied";
+  } catch {
+    getSelection().selectAllChildren(at("command"));
+    at("copied").textContent = language === "zh" ? "已选中，按 Ctrl-C" : "selected: press Ctrl-C";
+  }
+});
 
 // Polls what the lecturer runs, and shows it as far as it is opened.
 async function follow() {
@@ -143,7 +175,7 @@ const followed = { run: 0, since: 0, place: at("lesson") };
 // On a projector the arrow keys go from part to part.
 function turn(event) {
   const step = { ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 }[event.key];
-  if (!step || event.target.closest("input, select, button")) return;
+  if (!step || event.defaultPrevented || event.target.closest("input, select, button")) return;
   const parts = [...document.querySelectorAll("h1, h2, .ask")].filter((one) => one.offsetParent);
   const tops = parts.map((one) => one.getBoundingClientRect().top);
   const next = step > 0 ? tops.findIndex((top) => top > 60) : tops.findLastIndex((top) => top < 0);
