@@ -233,8 +233,10 @@ void hostile_length(Story& story) {
 
 void lesson_frame(Story& story, unsigned seed) {
     show_frame(story);
+    frame_byte_order(story);
     cut_every_way(story, seed);
     hostile_length(story);
+    frame_file(story);
     story.source("frame-next", {"The cure, in one function of thirty lines.",
                                 "全部解法，就在这一个三十行的函数里。"});
     story.source("frame-judge", {"Where a length is judged.", "检查长度的地方。"});

@@ -36,6 +36,10 @@ void flow_queue(Story& story);
 void flow_ports(Story& story);
 void flow_unix(Story& story);
 
+// Parts of lesson_frame, defined in frame_more.cpp.
+void frame_byte_order(Story& story);
+void frame_file(Story& story);
+
 // Parts of lesson_server, defined in server_many.cpp.
 void server_crowd(Story& story);
 void server_crash(Story& story);

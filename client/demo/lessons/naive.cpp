@@ -160,12 +160,30 @@ void commands_stick(Story& story) {
                  "服务器执行了 echo oneecho two，一条谁也没发过的命令。"});
 }
 
+void streams_joined(Story& story) {
+    story.heading({"stdout, stderr and the exit code", "stdout、stderr 和退出码"});
+    Actor client(story, Side::Client);
+    Actor server(story, Side::Server);
+    const Connection connection = quiet_connection();
+    client.send(connection.client, "echo out; ls /no/such; exit 3");
+    const Turn turn = serve_once(server, connection.server);
+    const Received answer = client.recv(connection.client, 1024);
+    story.claim(answer.bytes == turn.ran.output && answer.bytes.starts_with("out\n") &&
+                    answer.bytes.find("/no/such") != std::string::npos && turn.ran.code == 3,
+                {"stdout and stderr arrived as one: nothing tells which bytes are an error's. The "
+                 "command ended with {0}, and no byte of the answer says so.",
+                 "stdout 和 stderr 混在一起到达：看不出哪些字节是错误信息。"
+                 "命令以 {0} 退出，而结果里没有一个字节说到它。"},
+                turn.ran.code);
+}
+
 }  // namespace
 
 void lesson_naive(Story& story, unsigned) {
     answers_stick(story);
     later_answers(story);
     commands_stick(story);
+    streams_joined(story);
     story.heading({"Three cures that are none", "三种不是解法的“解法”"});
     story.say(
         {"A larger buffer: only moves the size at which it breaks. sleep() between sends: a "

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -65,19 +66,15 @@ struct Flow {
 Flow push_through(const Connection& connection, std::string_view all) {
     Flow flow;
     std::string buffer(kReaderBuffer, '\0');
+    std::string_view rest = all;
     while (flow.got.size() < all.size()) {
-        const std::size_t sent_so_far = [&] {
-            std::size_t sum = 0;
-            for (const std::size_t one : flow.sends)
-                sum += one;
-            return sum;
-        }();
-        const std::string_view rest = all.substr(sent_so_far);
-        if (!rest.empty()) {
+        while (!rest.empty()) {
             const ssize_t put = ::send(connection.client.get(), rest.data(), rest.size(),
                                        MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (put > 0) flow.sends.push_back(static_cast<std::size_t>(put));
             if (put == -1 && errno == EAGAIN) ++flow.would_block;
+            if (put <= 0) break;
+            flow.sends.push_back(static_cast<std::size_t>(put));
+            rest.remove_prefix(static_cast<std::size_t>(put));
         }
         // Blocks for the first byte, at most three seconds (see set_timeout).
         const ssize_t got = ::recv(connection.server.get(), buffer.data(), buffer.size(), 0);
@@ -122,12 +119,19 @@ void large_message(Story& story) {
     for (std::size_t i = 0; i < flow.recvs.size(); ++i)
         ribbon.takes.push_back({plain("recv " + std::to_string(i + 1)), flow.recvs[i]});
     story.tell(ribbon);
-    story.claim(flow.first_send > 0 && flow.first_send < all.size(),
-                {"The first send was given 1048576 bytes and took {0}. {1} more sends found the "
-                 "buffer full: -1 EAGAIN. A program that ignores what send returns loses the rest.",
-                 "第一次 send 要发 1048576 字节，内核只收下 {0}；另有 {1} 次 send 遇到缓冲区已满："
-                 "-1 EAGAIN。程序不看 send 的返回值，就会丢掉后面的数据。"},
-                flow.first_send, flow.would_block);
+    story.claim(
+        flow.first_send > 0 && flow.first_send < all.size() && flow.would_block > 0,
+        {"The first send was given 1048576 bytes and took {0}. The buffer was found full this "
+         "often: {1} (-1 EAGAIN). A program that ignores what send returns loses the rest.",
+         "第一次 send 要发 1048576 字节，内核只收下 {0}；遇到缓冲区已满的 send 有 {1} 次："
+         "-1 EAGAIN。程序不看 send 的返回值，就会丢掉后面的数据。"},
+        flow.first_send, flow.would_block);
+    const std::uint32_t packets = tcp_view(connection.client.get()).data_segments;
+    story.claim(packets > 1,
+                {"The kernel cut them into {0} packets, by sizes of its own: again three numbers, "
+                 "of sends, packets and recvs.",
+                 "内核按自己的大小把它们切成了 {0} 个报文：send、报文、recv 又是三个不同的数。"},
+                packets);
     story.claim(flow.recvs.size() > 1 && flow.got == all,
                 {"It took {0} recvs, of sizes nobody chose, and joined together they are the "
                  "message, byte for byte. One recv is hardly ever one message.",
