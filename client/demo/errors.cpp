@@ -108,6 +108,8 @@ std::string in_chinese(const std::string& kind, const std::string& text) {
     if (kind == "ArgumentMismatch" && text.find("flag override") != std::string::npos)
         return first + " 后面不能带值";
     if (kind == "ArgumentMismatch") return first + " 后面缺少一个值";
+    if (const std::size_t list = text.find(" not in {"); list != std::string::npos)
+        return "没有" + behind(text.substr(0, list), ":") + "；可以是 " + behind(text, " not in ");
     if (kind == "ValidationError") return first + "：" + behind(text, ": ");
     if (kind == "ConversionError") return "无法理解的值：" + behind(text, "convert: ");
     return text;

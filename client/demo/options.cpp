@@ -132,7 +132,7 @@ Parsed parse_options(int argc, char** argv) {
         all_names += (all_names.empty() ? "" : ", ") + name;
     app.add_option("LESSON", options.lesson, in({"One of: ", "可选："}) + all_names)
         ->required()
-        ->check(one_of(names, language_of_help));
+        ->check(CLI::IsMember(names));
     app.add_option("FILE", options.file,
                    in({"wire: what frsh --wire FILE has written, drawn as ribbons; - is stdin",
                        "wire：frsh --wire FILE 写下的记录，画成字节流；- 表示标准输入"}));
@@ -161,10 +161,9 @@ Parsed parse_options(int argc, char** argv) {
     app.add_option("--pcap", options.pcap,
                    in({"Also write the lesson's packets to FILE, for Wireshark",
                        "把课程的报文另存为 FILE，可用 Wireshark 打开"}));
-    app.add_option("--seed", options.seed,
-                   in({"Cut alike again, where a lesson cuts at random",
-                       "随机切分时，用同样的切法再来一次"}))
-        ->check(whole_between(0, 0xFFFFFFFF, language_of_help));
+    app.add_option(
+        "--seed", options.seed,
+        in({"Cut alike again, where a lesson cuts at random", "随机切分时，用同样的切法再来一次"}));
     app.add_flag("--class", options.is_class,
                  in({"serve: a second address lets others on the network follow, read-only",
                      "serve：多打印一个网址，同一网络里的人可以跟着看，只读"}));
