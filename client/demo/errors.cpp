@@ -45,13 +45,14 @@ struct KnownText {
     std::string_view chinese;
 };
 
-// Texts of UserError. What follows in the English one stays out.
+// Parts of texts of UserError. What stands before such a part stays, what follows is left out.
 constexpr KnownText kTexts[] = {
     {"serve: built without cpp-httplib",
      "serve：编译时没有 cpp-httplib；请安装 libcpp-httplib-dev 后重新编译"},
     {"serve: no free port", "serve：没有空闲的端口；请先结束另一个服务器"},
     {"--step needs a terminal", "--step 要从终端读键，这里没有终端"},
-    {"TMPDIR is too long", "TMPDIR 的路径太长"}};
+    {"TMPDIR is too long", "TMPDIR 的路径太长"},
+    {": no frame in it", "：里面没有一帧；请用 frsh --wire 文件 主机 命令 来写"}};
 
 // Returns what follows `mark` in the text, or the whole text.
 std::string behind(std::string_view text, std::string_view mark) {
@@ -125,8 +126,10 @@ std::string text_of(const std::exception& error, Language language) {
             return text.substr(0, tail) + "：" + chinese;
         }
     }
-    for (const auto& [english, chinese] : kTexts)
-        if (text.starts_with(english)) return std::string(chinese);
+    for (const auto& [english, chinese] : kTexts) {
+        const std::size_t at = text.find(english);
+        if (at != std::string::npos) return text.substr(0, at).append(chinese);
+    }
     return text;
 }
 

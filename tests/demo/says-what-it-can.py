@@ -42,7 +42,7 @@ for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-
     done = run(*wrong, LANG="zh_CN.UTF-8")
     assert done.returncode == 2 and not done.stdout, (wrong, done)
     known = {*NAMES, "frsh-demo", "--help", "--lang", "zh", "en", "LESSON", "all", "list", "serve", "try",
-             "notes", "teach", "wireshark", "py", "go", "c", "calls", "none", "length",
+             "notes", "teach", "wireshark", "wire", "py", "go", "c", "calls", "none", "length",
              *(word for one in wrong for word in re.split("[=:]", one))}
     words = set(re.findall(r"[A-Za-z-]*[A-Za-z]+", done.stderr)) - known
     assert re.search("[一-鿿]", done.stderr) and not words, (wrong, words, done.stderr)
