@@ -149,13 +149,13 @@ void set_once(std::optional<std::string>& place, const Option& option) {
 
 // Refuses a place that is not "HOST:PORT" or "[V6]:PORT". The port is a number, "*" or a name of
 // services(5), as in sshd.
-void require_place(const std::string& option, std::string_view place) {
+void require_place(const std::string& option, std::string_view place, unsigned lowest) {
     const std::size_t end = place.starts_with('[') ? place.find(']') : 0;
     const std::size_t colon = place.find(':', end);
     const bool is_whole = end != std::string_view::npos && colon != std::string_view::npos &&
                           (end == 0 || colon == end + 1);
     const std::string port(is_whole ? place.substr(colon + 1) : "");
-    const bool is_port = port == "*" || parse_number(port, 1, 65535) ||
+    const bool is_port = port == "*" || parse_number(port, lowest, 65535) ||
                          (!port.empty() && ::getservbyname(port.c_str(), "tcp") != nullptr);
     if (!is_port) throw VoidLine(option + ": no port");
 }
@@ -173,7 +173,7 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
         const auto time = parse_expiry(*option.value);
         key.expires = std::min(key.expires.value_or(time), time);
     } else if (is("permitopen")) {
-        require_place(option.name, *option.value);
+        require_place(option.name, *option.value, 1);
         key.permit_open.push_back(*option.value);
     } else if (is("principals")) {
         set_once(key.principals, option);
@@ -181,7 +181,7 @@ void apply_setting(AuthorizedKey& key, const Option& option) {
         // As in sshd, a port alone stands for any address.
         const bool is_port = option.value->find(':') == std::string::npos;
         const std::string place = (is_port ? "*:" : "") + *option.value;
-        require_place(option.name, place);
+        require_place(option.name, place, 0);  // 0: a port that the system chooses.
         key.permit_listen.push_back(place);
     } else if (is("environment")) {
         add_variable(key, *option.value);
