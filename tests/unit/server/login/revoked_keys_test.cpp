@@ -12,9 +12,9 @@ using namespace frsh;
 
 namespace {
 
-using Kind = KeyListVerdict::Kind;
+using ListKind = KeyListVerdict::Kind;
 
-std::string line_of(const std::string& type, const std::string& blob) {
+std::string key_line(const std::string& type, const std::string& blob) {
     return type + " " + base64_encode(blob) + "\n";
 }
 
@@ -25,17 +25,17 @@ TEST_CASE("revoked keys: a line that is no key ends a list") {
     const PublicKey other = PrivateKey::generate_ed25519().public_key();
     const auto verdict = [&](const std::string& text) { return find_in_key_list(text, key).kind; };
     const std::string good = other.text() + " a comment\n";
-    CHECK(verdict("") == Kind::NotListed);
-    CHECK(verdict("# garbage\n\n \t\n" + good + "\t" + good) == Kind::NotListed);
-    CHECK(verdict(good + "  " + key.text() + "\r\n") == Kind::Listed);
-    CHECK(verdict(key.text()) == Kind::Listed);
+    CHECK(verdict("") == ListKind::NotListed);
+    CHECK(verdict("# garbage\n\n \t\n" + good + "\t" + good) == ListKind::NotListed);
+    CHECK(verdict(good + "  " + key.text() + "\r\n") == ListKind::Listed);
+    CHECK(verdict(key.text()) == ListKind::Listed);
     for (const std::string& bad :
          {"restrict " + key.text(), std::string("garbage"), std::string("\r"),
           key.text().substr(0, 40), "ssh-rsa " + key.text().substr(12), std::string("ssh-ed25519"),
           std::string("ssh-ed25519 !"), "cert-authority " + other.text(),
           key.text().substr(0, key.text().size() - 8)}) {
-        CHECK_MESSAGE(verdict(good + bad + "\n" + good) == Kind::Broken, bad);
-        CHECK_MESSAGE(verdict(key.text() + "\n" + bad) == Kind::Listed, bad);
+        CHECK_MESSAGE(verdict(good + bad + "\n" + good) == ListKind::Broken, bad);
+        CHECK_MESSAGE(verdict(key.text() + "\n" + bad) == ListKind::Listed, bad);
     }
     CHECK(find_in_key_list(good + "\nx\n", key).line == 3);
 }
@@ -47,12 +47,12 @@ TEST_CASE("revoked keys: keys that only sshd knows are no fault") {
     std::string dsa = WireWriter().string("ssh-dss").string(number).string("\x05").take();
     dsa += WireWriter().string("\x06").string(number).take();
     for (const std::string& known :
-         {line_of("ssh-rsa", rsa), line_of("rsa-sha2-512", rsa), line_of("ssh-dss", dsa)}) {
-        CHECK(find_in_key_list(known + key.text(), key).kind == Kind::Listed);
+         {key_line("ssh-rsa", rsa), key_line("rsa-sha2-512", rsa), key_line("ssh-dss", dsa)}) {
+        CHECK(find_in_key_list(known + key.text(), key).kind == ListKind::Listed);
     }
     for (const std::string& broken :
-         {line_of("ssh-rsa", rsa + "x"), line_of("ssh-dss", dsa.substr(0, dsa.size() - 1)),
-          line_of("ssh-rsa", dsa), line_of("ssh-xmss", WireWriter().string("ssh-xmss").take())}) {
-        CHECK(find_in_key_list(broken + key.text(), key).kind == Kind::Broken);
+         {key_line("ssh-rsa", rsa + "x"), key_line("ssh-dss", dsa.substr(0, dsa.size() - 1)),
+          key_line("ssh-rsa", dsa), key_line("ssh-xmss", WireWriter().string("ssh-xmss").take())}) {
+        CHECK(find_in_key_list(broken + key.text(), key).kind == ListKind::Broken);
     }
 }
