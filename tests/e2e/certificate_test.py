@@ -273,6 +273,21 @@ class Hosts(CertificateCase):
             file.write(f"@revoked 127.0.0.1 {self.lines['plain']}\n")
         self.refused("revoked")
 
+    def test_g6_a_revoked_host_key_is_refused_with_its_certificate(self):
+        self.certify()
+        with open(self.server.host_key + ".pub") as file:
+            key = " ".join(file.read().split()[:2])
+        known = os.path.join(self.client.home, ".ssh/known_hosts")
+        for hosts in ("127.0.0.1", "*"):
+            self.trust_authority("plain", "127.0.0.1")
+            with open(known, "a") as file:
+                file.write(f"@revoked {hosts} {key}\n")
+            self.refused("revoked")
+        self.trust_authority("plain", "127.0.0.1")
+        with open(known, "a") as file:
+            file.write(f"@revoked other.example {key}\n")
+        self.reached()
+
     def test_g6_a_certificate_of_another_key_is_reported_and_not_sent(self):
         other = os.path.join(self.folder, "other", "key")
         make_key(other)

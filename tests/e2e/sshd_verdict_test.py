@@ -3,6 +3,7 @@
 Where frshd cannot do what sshd does, it refuses the login with the reason."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -213,6 +214,37 @@ class Keys(VerdictCase):
         self.assertIn("PubkeyAcceptedAlgorithms has no ecdsa-sha2-nistp256", self.server.text())
         self.keys(self.line)
         self.judge("MaxSessions 0\n", "MaxSessions is 0")
+
+
+class Root(VerdictCase):
+    """PermitRootLogin. frshd.toml permits root here, so that sshd_config alone decides."""
+
+    config = "use_pam = false\npermit_root_login = true\n"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        passwd = cls.users.texts["passwd"]
+        cls.users.texts["passwd"] = re.sub(r"(?m)^root:.*$", f"root:x:0:0::{cls.server.home}:/bin/sh", passwd)
+        cls.account("/bin/sh")
+
+    def test_g3_root_logs_in_exactly_if_sshd_lets_root_as_root(self):
+        verdicts = []
+        for options in ("", 'command="echo of the key" '):
+            write(os.path.join(self.server.home, ".ssh/authorized_keys"), options + self.line + "\n")
+            for text in ("", "PermitRootLogin yes\n", "PermitRootLogin prohibit-password\n",
+                         "PermitRootLogin without-password\n", "PermitRootLogin forced-commands-only\n",
+                         "PermitRootLogin no\n", "Match Address 127.0.0.1\n  PermitRootLogin no\n",
+                         "PermitRootLogin no\nMatch User root Address 127.0.0.0/8\n  PermitRootLogin yes\n",
+                         "PermitRootLogin forced-commands-only\nForceCommand echo forced\n", "DenyGroups root\n",
+                         f"AllowUsers {NAME}\n", "AllowUsers r??t@127.0.0.1\n"):
+                with self.subTest(options + text):
+                    self.sshd(text)
+                    theirs = self.oracle.login("root", self.key, home=self.client.home)
+                    result = self.client.run(f"root@{self.server.name}", "echo in")
+                    self.assertEqual((result.code == 0, result.out), theirs, result)
+                    verdicts.append(theirs)
+        self.assertEqual([admitted for admitted, _ in verdicts].count(True), 14, verdicts)
 
 
 class Lines(VerdictCase):
