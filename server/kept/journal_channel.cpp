@@ -371,6 +371,8 @@ msg::End JournalChannel::end() const {
     } else {
         record.run = id_;
         record.outcome = kept_ ? Outcome(Running{}) : Outcome(Lost{found_->why_lost});
+        // How long the output was is not known.
+        if (found_ && found_->is_damaged()) record.journal = found_->why_lost;
         for (const auto& [summary, stream] :
              {std::pair(&record.out, &streams_[0]), {&record.err, &streams_[1]}}) {
             *summary = {stream->reader.at(), stream->reader.sum(), stream->reader.is_at_eof(),

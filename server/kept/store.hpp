@@ -65,6 +65,10 @@ class Store {
         std::optional<msg::End> end;  // With channel 0.
         std::optional<std::uint64_t> ended_at;
         std::string why_lost;
+        bool has_damaged_end = false;  // There is an end record, and it cannot be read.
+
+        // Returns true if what was kept of the run's beginning or end is damaged.
+        [[nodiscard]] bool is_damaged() const { return form != Form::Kept || has_damaged_end; }
     };
     struct Ambiguous {
         std::vector<std::string> runs;  // The first few in order of name.

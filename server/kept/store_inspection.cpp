@@ -41,7 +41,7 @@ std::string reason_of(int error) {
 
 Store::Inspection Store::damaged(const std::string& run, Form form, std::uint64_t made_at,
                                  const std::string& why) const {
-    Inspection inspection{{{}, folder_ + "/" + run, form, false, {}, {}, why}, made_at};
+    Inspection inspection{{{}, folder_ + "/" + run, form, false, {}, {}, why, false}, made_at};
     inspection.found.info.run = run;
     inspection.found.info.started_at = made_at;
     return inspection;
@@ -97,6 +97,7 @@ bool Store::take_end(int runs, Inspection& inspection) const {
     if (!end.is_open() && errno == ENOENT) return false;
     if (!end.is_open() && is_out_of_resources(errno)) throw SysError("open " + run);
     found.why_lost = "the record of its end is damaged";
+    found.has_damaged_end = true;
     if (!end.is_open()) {
         found.why_lost += ": " + reason_of(errno);
         return true;
@@ -106,6 +107,7 @@ bool Store::take_end(int runs, Inspection& inspection) const {
             found.end = std::move(ended->end);
             found.ended_at = inspection.over_at = ended->at;
             found.why_lost.clear();
+            found.has_damaged_end = false;
         }
     } catch (const SysError& error) {
         if (is_out_of_resources(error.code().value())) throw;

@@ -101,6 +101,24 @@ class KeptDamage(Case):
             self.assertEqual((0, b""), (result.code, result.err), name)
         self.assertEqual(["whole"], os.listdir(self.runs))
 
+    def test_k1_the_output_of_a_run_with_a_damaged_record_is_never_a_success(self):
+        for number, (file, damage) in enumerate((name, way) for name in ("asked", "end")
+                                                for way in ("flip", "empty", "folder")):
+            run = f"damaged-{number}"
+            shutil.copytree(os.path.join(self.runs, "whole"), os.path.join(self.runs, run))
+            path = os.path.join(self.runs, run, file)
+            if damage == "folder":
+                os.unlink(path)
+                os.mkdir(path)
+            else:
+                with open(path, "r+b") as opened:
+                    opened.write(b"?")
+                    opened.truncate(0 if damage == "empty" else os.path.getsize(path))
+            for options in (["--logs"], ["-q", "--logs"], ["--json", "--logs"], ["--attach"], ["--wait"]):
+                with self.subTest(file=file, damage=damage, options=options):
+                    result = self.here.run([*options, run], timeout=QUICK)
+                    self.assertEqual(255, result.code, result)
+
     def test_k1_a_damaged_start_record_is_lost_and_not_run_again(self):
         count = self.path("count")
         self.assertEqual(0, self.here.run(["--run-id", "once"], f"echo >> {count}").code)
