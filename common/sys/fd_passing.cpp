@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -57,7 +58,8 @@ Passed receive_descriptors(int socket, char* buffer, std::size_t size) {
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
          header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        int descriptors[kMaxPassed] = {-1, -1};
+        int descriptors[kMaxPassed];
+        std::fill_n(descriptors, kMaxPassed, -1);
         std::memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
         for (std::size_t i = 0; i < kMaxPassed; ++i)
             passed.descriptors[i] = Fd(descriptors[i]);

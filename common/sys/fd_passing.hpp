@@ -12,7 +12,7 @@
 namespace frsh {
 
 // The most descriptors that one message carries.
-inline constexpr std::size_t kMaxPassed = 2;
+inline constexpr std::size_t kMaxPassed = 3;
 
 // Sends one message: `bytes` (at least one), and the lent descriptors with the first byte. Returns
 // false if the kernel does not take the whole message. Messages are short, so the peer has gone.

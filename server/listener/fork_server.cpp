@@ -27,9 +27,15 @@ pid_t fork_sibling() {
 #endif
 }
 
-bool answer(int way, pid_t pid_or_error) {
-    return ::send(way, &pid_or_error, sizeof pid_or_error, MSG_NOSIGNAL) ==
+bool answer(int report, pid_t pid_or_error) {
+    return ::send(report, &pid_or_error, sizeof pid_or_error, MSG_NOSIGNAL) ==
            ssize_t{sizeof pid_or_error};
+}
+
+std::pair<Fd, Fd> make_pair() {
+    int ends[2];
+    check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
+    return {Fd(ends[0]), Fd(ends[1])};
 }
 
 // Runs the fork server. Returns only in each process that it forks. Allocates no memory, so that
@@ -45,11 +51,12 @@ ForkServer::ForkedProcess fork_until_stopped(int way) {
         }
         if (passed.result.status == IoResult::Status::EndOfFile) ::_exit(0);
         const pid_t pid = fork_sibling();
-        if (pid == -1) (void)answer(way, -errno);
+        const int report = passed.descriptors[2].get();
+        if (pid == -1) (void)answer(report, -errno);
         if (pid != 0) continue;
         // The new process reports its pid itself. If the fork server dies meanwhile, the listener
         // still learns of the process, or the process does not begin.
-        if (!answer(way, ::getpid())) ::_exit(0);
+        if (!answer(report, ::getpid())) ::_exit(0);
         return {std::string(note, passed.result.bytes), std::move(passed.descriptors[0]),
                 std::move(passed.descriptors[1])};
     }
@@ -59,10 +66,7 @@ ForkServer::ForkedProcess fork_until_stopped(int way) {
 
 std::optional<ForkServer::ForkedProcess> ForkServer::start(std::vector<int> kept) {
     must(is_gone(), "one fork server at a time");
-    int ends[2];
-    check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
-    Fd ours(ends[0]);
-    Fd its(ends[1]);
+    auto [ours, its] = make_pair();
     pid_ = check(::fork(), "fork");
     if (pid_ == 0) {
         ours.close();  // Its number may be reused before this scope ends.
@@ -79,16 +83,21 @@ std::optional<ForkServer::ForkedProcess> ForkServer::start(std::vector<int> kept
 
 pid_t ForkServer::fork(std::string_view note, int first, int second) {
     must(note.size() <= kMaxNote, "a note fits into one packet");
+    // Each request has a socket for its answer. Only the fork server and the new process hold the
+    // other end, so it ends also if either is killed before it answers.
+    auto [ours, its] = make_pair();
     pid_t answer = 0;
     ssize_t got = -1;
-    if (pass_descriptors(way_.get(), note, {first, second})) {
+    const bool is_sent = pass_descriptors(way_.get(), note, {first, second, its.get()});
+    its.close();
+    if (is_sent) {
         do {
-            got = ::recv(way_.get(), &answer, sizeof answer, 0);
+            got = ::recv(ours.get(), &answer, sizeof answer, 0);
         } while (got == -1 && errno == EINTR);
     }
     if (got != ssize_t{sizeof answer}) {
         stop();
-        throw SysError("fork: the fork server has died", ECHILD);
+        throw SysError("fork: the fork server or the new process has died", ECHILD);
     }
     if (answer < 0) throw SysError("fork", -answer);
     return answer;

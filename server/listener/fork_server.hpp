@@ -38,6 +38,8 @@ class ForkServer {
     // not empty and at most kMaxNote bytes; the descriptors are lent. Blocks for the answer. Throws
     // SysError: there is no new process then, and is_running() may be false.
     pid_t fork(std::string_view note, int first, int second);
+    // Returns the fork server's pid; 0 if is_gone().
+    [[nodiscard]] pid_t pid() const { return pid_; }
     // Returns true if the reaped process is the fork server.
     bool reaped(pid_t pid);
     // Kills the fork server. It still has to be reaped.

@@ -5,8 +5,10 @@
 
 #include <csignal>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +36,36 @@ std::string line_from(int fd) {
     }
     return line;
 }
+
+// Kills the next process that the traced process forks, before its first instruction.
+class KilledAtBirth {
+  public:
+    explicit KilledAtBirth(pid_t parent) : parent_(parent), thread_([this] { run(); }) {
+        char byte = 0;
+        (void)frsh::read_some(ready_.read_end.get(), &byte, 1);
+        is_tracing_ = byte == '+';
+    }
+    ~KilledAtBirth() { thread_.join(); }
+    KilledAtBirth(const KilledAtBirth&) = delete;
+    KilledAtBirth& operator=(const KilledAtBirth&) = delete;
+    [[nodiscard]] bool is_tracing() const { return is_tracing_; }
+
+  private:
+    void run() const {
+        const bool is_ok = ::ptrace(PTRACE_SEIZE, parent_, nullptr, PTRACE_O_TRACEFORK) == 0;
+        (void)frsh::write_some(ready_.write_end.get(), is_ok ? "+" : "-");
+        if (!is_ok || ::waitpid(parent_, nullptr, __WALL) != parent_) return;
+        unsigned long born = 0;
+        ::ptrace(PTRACE_GETEVENTMSG, parent_, nullptr, &born);
+        ::kill(static_cast<pid_t>(born), SIGKILL);
+        ::ptrace(PTRACE_DETACH, parent_, nullptr, nullptr);
+    }
+
+    pid_t parent_;
+    frsh::Pipe ready_ = frsh::make_pipe();
+    bool is_tracing_ = false;
+    std::thread thread_;  // The last member: it uses the others.
+};
 
 }  // namespace
 
@@ -116,4 +148,36 @@ TEST_CASE("fork server: it ends with its starter, and a failed request shows its
     for (int left = 2; left > 0; --left)
         (void)fork_server.reaped(::waitpid(-1, nullptr, 0));
     CHECK(fork_server.is_gone());
+}
+
+TEST_CASE("fork server: a new process that is killed before it reports fails its request") {
+    ForkServer fork_server;
+    value = 1;
+    start(fork_server);
+    frsh::Pipe out = frsh::make_pipe();
+    frsh::Pipe in = frsh::make_pipe();
+    const pid_t first = fork_server.fork("one", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "one 1\n");
+    {
+        const KilledAtBirth killer(fork_server.pid());
+        if (!killer.is_tracing()) {
+            MESSAGE("skipped: ptrace(2) is not permitted here");
+            fork_server.stop();
+        }
+        CHECK_THROWS_AS((void)fork_server.fork("two", out.write_end.get(), in.read_end.get()),
+                        frsh::SysError);
+    }
+    CHECK_FALSE(fork_server.is_running());
+    (void)::kill(first, SIGKILL);
+    while (!fork_server.is_gone())
+        (void)fork_server.reaped(::waitpid(-1, nullptr, __WALL));
+    while (::waitpid(-1, nullptr, __WALL) > 0) {
+    }
+    start(fork_server);
+    const pid_t next = fork_server.fork("again", out.write_end.get(), in.read_end.get());
+    CHECK(line_from(out.read_end.get()) == "again 1\n");
+    in.write_end.close();
+    CHECK(frsh::wait_for(next).code == 0);
+    fork_server.stop();
+    CHECK(fork_server.reaped(::waitpid(-1, nullptr, 0)));
 }
