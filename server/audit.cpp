@@ -41,6 +41,15 @@ std::string what_was_asked(const msg::Open& open) {
     return text.substr(0, kMaxCommandShown);
 }
 
+JsonObject details_of(const ForwardFacts& forward) {
+    JsonObject details;
+    details.add_text("run", forward.id);
+    details.add_text("way", forward.has_arrived ? "accept" : "connect");
+    details.add_bytes("place", forward.place);
+    if (forward.has_arrived) details.add_text("peer", forward.from);
+    return details;
+}
+
 }  // namespace
 
 JsonObject to_json(const AuditSubject& subject) {
@@ -173,6 +182,25 @@ void Audit::run_ended(const msg::End& end) {
     details.add_whole("stdout_bytes", end.out.bytes);
     details.add_whole("stderr_bytes", end.err.bytes);
     sink_.record(subject_, "run", details);
+}
+
+void Audit::forward_begins(const ForwardFacts& forward) const {
+    sink_.record(subject_, "forwarding", details_of(forward));
+}
+
+void Audit::forward_ended(const ForwardFacts& forward, const ForwardEnd& end,
+                          EventLoop::Time since) const {
+    const double seconds = std::chrono::duration<double>(EventLoop::Clock::now() - since).count();
+    log::info(who() + ": forwarded " + (forward.has_arrived ? "from " : "to ") +
+              escape_controls(forward.place) + ": " + describe(end.outcome) + " after " +
+              in_seconds(seconds) + ", " + std::to_string(end.to_peer) + " bytes to the peer, " +
+              std::to_string(end.to_client) + " to the client");
+    JsonObject details = details_of(forward);
+    details.add_object("outcome", to_json(end.outcome));
+    details.add_number("seconds", seconds);
+    details.add_whole("bytes_to_peer", end.to_peer);
+    details.add_whole("bytes_to_client", end.to_client);
+    sink_.record(subject_, "forward", details);
 }
 
 }  // namespace frsh

@@ -63,6 +63,21 @@ class AuditSender : public AuditSink {
     int socket_;
 };
 
+// A connection that a session forwards.
+struct ForwardFacts {
+    std::string id;     // That of the channel's run.
+    std::string place;  // What the session connects to, or where the connection has arrived.
+    std::string from;   // For a connection that has arrived: its peer; empty for a unix socket.
+    bool has_arrived = false;
+};
+
+// How it ended, and the bytes that each side has been given.
+struct ForwardEnd {
+    Outcome outcome;
+    std::uint64_t to_peer = 0;
+    std::uint64_t to_client = 0;
+};
+
 class Audit {
   public:
     // `sink` is lent.
@@ -87,6 +102,11 @@ class Audit {
     // process at once. Stores the command for the report at the run's end.
     void run_begins(const msg::Open& open);
     void run_ended(const msg::End& end);
+    // As run_begins(), for a forwarded connection.
+    void forward_begins(const ForwardFacts& forward) const;
+    // `since`: when it began.
+    void forward_ended(const ForwardFacts& forward, const ForwardEnd& end,
+                       EventLoop::Time since) const;
 
   private:
     void write(const char* event, const std::string& why,

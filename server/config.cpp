@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <unistd.h>
 
@@ -27,6 +28,27 @@ std::optional<SshdPolicyMode> parse_sshd_mode(std::string_view text) {
     if (text == "refuse") return SshdPolicyMode::Refuse;
     if (text == "ignore") return SshdPolicyMode::Ignore;
     return std::nullopt;
+}
+
+std::optional<Forwarding> parse_forwarding(std::string_view text) {
+    if (text == "none") return Forwarding::None;
+    if (text == "local") return Forwarding::Local;
+    if (text == "remote") return Forwarding::Remote;
+    if (text == "all") return Forwarding::All;
+    return std::nullopt;
+}
+
+// Refuses an entry that no request could match: the file would close more than it says.
+void check_places(const ServerSettings::List& places, const char* key) {
+    for (const std::string& place : places.value_or(std::vector<std::string>())) {
+        const std::size_t colon = place.rfind(':');
+        const bool has_port =
+            colon != std::string::npos && colon > 0 &&
+            (place.substr(colon + 1) == "*" || parse_number(place.substr(colon + 1), 0, 65535));
+        if (has_port || place.starts_with('/')) continue;
+        throw UserError(std::string(key) + ": \"" + escape_controls(place) +
+                        "\" is not \"HOST:PORT\" or a path; each of HOST and PORT may be *");
+    }
 }
 
 std::optional<std::uint64_t> parse_session_count(std::string_view text) {
@@ -72,6 +94,9 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.host_certificate = file.host_certificate;
     settings.accept_env = file.accept_env;
     settings.plain_shells = file.plain_shells;
+    settings.forwarding = file.forwarding;
+    settings.permit_open = file.permit_open;
+    settings.permit_listen = file.permit_listen;
     settings.audit_required = file.audit_required;
     settings.max_sessions = file.max_sessions;
     settings.keep_age = file.keep_age;
@@ -124,6 +149,12 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("host_certificate", settings.host_certificate);
     table.take("accept_env", settings.accept_env);
     table.take("plain_shells", settings.plain_shells);
+    table.take("forwarding", settings.forwarding, parse_forwarding,
+               "\"none\", \"local\", \"remote\" or \"all\"");
+    table.take("permit_open", settings.permit_open);
+    check_places(settings.permit_open, "permit_open");
+    table.take("permit_listen", settings.permit_listen);
+    check_places(settings.permit_listen, "permit_listen");
     table.take("keep_age", settings.keep_age, parse_duration, "a duration");
     table.take("keep_total", settings.keep_total, parse_size, "a size");
     table.take("keep_stream", settings.keep_stream, parse_size, "a size");

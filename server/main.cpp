@@ -75,6 +75,16 @@ Retention retention_of(const ServerSettings& settings) {
     return retention;
 }
 
+// Applies what frshd.toml permits every client to forward.
+void take_rules_of_server(ForwardRules& rules, const ServerSettings& settings) {
+    const Forwarding permitted = settings.forwarding.value_or(Forwarding::All);
+    rules.server_may_connect = permitted == Forwarding::All || permitted == Forwarding::Local;
+    rules.server_may_listen = permitted == Forwarding::All || permitted == Forwarding::Remote;
+    rules.server_may_have_agent = permitted != Forwarding::None;
+    rules.server_permit_open = settings.permit_open;
+    rules.server_permit_listen = settings.permit_listen;
+}
+
 SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnvironment environment,
                              const ServerOptions& options, AuditSink& audit) {
     SessionSettings settings;
@@ -84,6 +94,7 @@ SessionSettings settings_for(const User& user, AuditSubject subject, BaseEnviron
     settings.launch.plain_shells = options.settings.plain_shells;
     settings.launch.sftp_server = options.settings.sftp_server;
     settings.launch.session_mark = subject.session;
+    take_rules_of_server(settings.launch.forward_rules, options.settings);
     settings.retention = retention_of(options.settings);
     settings.audit = std::make_shared<Audit>(audit, std::move(subject));
     return settings;
@@ -167,6 +178,7 @@ bool take_socket(SessionStart& start, int helper = -1) {
 void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
     rules.key_may_connect = key.may_connect();
     rules.key_may_listen = key.may_listen();
+    rules.key_may_have_agent = key.may_have_agent();
     if (!key.permit_open.empty()) rules.key_permit_open = key.permit_open;
     if (!key.permit_listen.empty()) rules.key_permit_listen = key.permit_listen;
 }
@@ -200,9 +212,9 @@ int serve_login(SessionStart start, const TlsContext& context, const ServerOptio
     for (std::string& variable : login->environment)
         replace_variable(settings.launch.env, std::move(variable));
     settings.launch.env.push_back(std::move(login->ssh_connection));
-    // With SSH_CLIENT, a bash of level 1 reads ~/.bashrc first (bash(1), INVOCATION), and a command
-    // would mean something else than over a unix socket. A bash of level 2 does not read it. A
-    // script in command= was written for sshd, and gets what sshd sets.
+    // With SSH_CLIENT, a bash of level 1 reads ~/.bashrc first (bash(1), INVOCATION). A bash of
+    // level 2 does not; a client that wants it asks (`bashrc` of `open`). A script in command= was
+    // written for sshd, and gets what sshd sets. DECISIONS.md has the reasons.
     if (!login->grant.key.command) settings.launch.env.emplace_back("SHLVL=1");
     settings.launch.env.push_back(std::move(login->ssh_client));
     for (const auto& [name, value] : login->grant.key.environment)

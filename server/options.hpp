@@ -3,6 +3,7 @@
 
 #include "common/base/log.hpp"
 #include "server/login/sshd_policy.hpp"
+#include "server/run/forward_rules.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -42,6 +43,9 @@ struct ServerSettings {
     std::string host_certificate;
     List plain_shells;  // Patterns of shells that restrict nothing; see is_plain_shell().
     List accept_env;    // Patterns of variables that a client may pass on; see is_forwardable().
+    std::optional<Forwarding> forwarding;
+    List permit_open;    // "HOST:PORT" or a path: what a session may connect to for its client.
+    List permit_listen;  // "HOST:PORT" or a path: where it may listen for its client.
 };
 
 struct ServerOptions {

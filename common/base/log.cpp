@@ -1,5 +1,6 @@
 #include "common/base/log.hpp"
 
+#include "common/base/last_word.hpp"
 #include "common/base/log_sink.hpp"
 #include "common/base/prompt_write.hpp"
 #include "common/base/text.hpp"
@@ -76,6 +77,9 @@ void set_line_end(LineEnd end) {
     line_end = end;
 }
 
+void last_word(std::string_view text) {
+    say(text);
+}
 void error(std::string_view text) {
     if (current >= Level::Error) say(text);
 }

@@ -115,6 +115,9 @@ void apply_extension(Certificate& certificate, const CertificateOption& option) 
     } else if (option.name == "permit-port-forwarding") {
         require_flag(option);
         certificate.permits_forwarding = true;
+    } else if (option.name == "permit-agent-forwarding") {
+        require_flag(option);
+        certificate.permits_agent = true;
     }
 }
 

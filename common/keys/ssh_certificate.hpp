@@ -47,6 +47,7 @@ struct Certificate {
     // Extensions: what the certificate permits. Unknown ones permit nothing.
     bool permits_pty = false;
     bool permits_forwarding = false;
+    bool permits_agent = false;
     PublicKey authority;
 
     [[nodiscard]] bool is_signed() const;

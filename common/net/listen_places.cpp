@@ -73,13 +73,15 @@ std::vector<Fd> listen_at(const std::string& host, unsigned port, ListenHost all
     }
 }
 
-Fd listen_at_path(const std::string& path, UnlinksSocket unlinks) {
+Fd listen_at_path(const std::string& path, UnlinksSocket unlinks, unsigned mask) {
     struct stat info {};
     if (unlinks == UnlinksSocket::Yes && ::lstat(path.c_str(), &info) == 0 &&
         S_ISSOCK(info.st_mode)) {
         (void)::unlink(path.c_str());
     }
-    return listen_unix(path);
+    Fd listening = listen_unix(path);
+    if (mask != kUsualSocketMask) check(::chmod(path.c_str(), 0666 & ~mask), "chmod " + path);
+    return listening;
 }
 
 void at_close(int socket, AtClose how) {

@@ -18,8 +18,11 @@ enum class ListenHost { Names, Numbers };
 
 // Returns a socket as listen_unix() does. If `unlinks` is Yes, a socket file is removed first, even
 // if a server listens there.
+// `mask` is what the socket's mode 0666 lacks: StreamLocalBindMask of ssh_config(5).
 enum class UnlinksSocket { No, Yes };
-[[nodiscard]] Fd listen_at_path(const std::string& path, UnlinksSocket unlinks);
+inline constexpr unsigned kUsualSocketMask = 0177;
+[[nodiscard]] Fd listen_at_path(const std::string& path, UnlinksSocket unlinks,
+                                unsigned mask = kUsualSocketMask);
 
 // Makes close(2) of this socket send a RST, or what is left and a FIN. A connection is reset unless
 // it is known to have ended well: then the end of the process, however it comes, is no clean end.

@@ -33,6 +33,9 @@ struct Listen {
     std::vector<std::string> args;
     OnDisconnect on_disconnect = {};
     bool unlink = false;  // Remove a socket file first, even if a server listens there.
+    // In place of args: a private socket of the session's choice, whose path is SSH_AUTH_SOCK of
+    // the runs and shells that this client begins behind it.
+    bool agent = false;
 };
 // The answer.
 struct Listening {

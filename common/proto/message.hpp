@@ -25,8 +25,8 @@ namespace frsh {
 
 inline constexpr unsigned kProtocolVersion = 1;
 // The features that frsh and frshd send in their hello.
-inline constexpr std::array<const char*, 8> kFeatures = {"runs", "shells",  "ptys", "resume",
-                                                         "kept", "connect", "ping", "listen"};
+inline constexpr std::array<const char*, 10> kFeatures = {
+    "runs", "shells", "ptys", "resume", "kept", "connect", "ping", "listen", "bashrc", "agent"};
 using Channel = std::uint32_t;  // Chosen by the client; carries one run.
 using ShellId = std::uint32_t;  // Chosen by the client.
 
@@ -142,6 +142,7 @@ struct Open {
     std::optional<Pty> pty;  // The streams are one terminal; in a shell, that of the shell.
     bool kept = false;  // Keep the run and its end until a Forget, or follow the run of this id.
     std::string shell_name = {};  // Evaluate in the lasting shell of that name.
+    bool bashrc = false;          // A bash that runs the command reads ~/.bashrc, as under sshd.
 };
 
 // Server to client: the answer to an open.

@@ -192,6 +192,7 @@ void fields(Io& io, Seen<Io, msg::Open>& m) {
     io.maybe_object("pty", m.pty);
     io.flag("kept", m.kept);
     io.maybe_name("shell_name", m.shell_name, 64, is_run_id, "is no name of a shell");
+    io.flag("bashrc", m.bashrc);
     check_open(io, m);
 }
 
@@ -384,9 +385,11 @@ template <class Io>
 void fields(Io& io, Seen<Io, msg::Listen>& m) {
     io.whole("listener", m.listener, kMaxId);
     io.strings("args", m.args);
-    io.check(m.args.size() == 1 || m.args.size() == 2, "args", "is no host and port, and no path");
     fields(io, m.on_disconnect);
     io.flag("unlink", m.unlink);
+    io.flag("agent", m.agent);
+    const bool is_place = m.args.size() == 1 || m.args.size() == 2;
+    io.check(m.agent ? m.args.empty() : is_place, "args", "is no host and port, and no path");
 }
 
 template <class Io>

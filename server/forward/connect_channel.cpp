@@ -25,12 +25,14 @@ bool is_usable(const std::vector<std::string>& to) {
 }  // namespace
 
 ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open,
-                               std::optional<NotStarted> refusal, WindowBudgets& budgets)
+                               std::optional<NotStarted> refusal, WindowBudgets& budgets,
+                               OnEnd on_end)
     : loop_(loop),
       budgets_(budgets),
       channel_(open.channel),
       id_(open.run),
-      on_disconnect_(open.on_disconnect) {
+      on_disconnect_(open.on_disconnect),
+      on_end_(std::move(on_end)) {
     if (!refusal && !is_usable(open.args)) {
         refusal = NotStarted{"connect", EINVAL, "no host and port, and no absolute path"};
     }
@@ -48,13 +50,18 @@ ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open,
 }
 
 ConnectChannel::ConnectChannel(EventLoop& loop, const msg::Open& open, Fd accepted,
-                               WindowBudgets& budgets)
+                               WindowBudgets& budgets, OnEnd on_end)
     : loop_(loop),
       budgets_(budgets),
       channel_(open.channel),
       id_(open.run),
-      on_disconnect_(open.on_disconnect) {
+      on_disconnect_(open.on_disconnect),
+      on_end_(std::move(on_end)) {
     on_result(std::move(accepted));
+}
+
+ConnectChannel::~ConnectChannel() {
+    report(Lost{"the session has ended"});
 }
 
 void ConnectChannel::on_result(ForwardConnector::Result result) {
@@ -81,12 +88,12 @@ void ConnectChannel::begin(Fd socket) {
     out_ = std::make_unique<OutputReader>(
         loop_, StreamId::Stdout, std::move(reading), [this] { check_progress(); },
         budgets_.sending);
-    if (early_credit_) out_->credit(early_credit_->consumed, early_credit_->limit);
+    if (early_.credit) out_->credit(early_.credit->consumed, early_.credit->limit);
     state_ = State::Open;
     was_connected_ = is_started_due_ = true;
-    if (!early_.empty()) in_->data({channel_, StreamId::Stdin, 0, 0, early_});
-    if (early_eof_) in_->eof(*early_eof_);
-    early_.clear();
+    if (!early_.bytes.empty()) in_->data({channel_, StreamId::Stdin, 0, 0, early_.bytes});
+    if (early_.eof) in_->eof(*early_.eof);
+    early_.bytes.clear();
     check_progress();
 }
 
@@ -94,25 +101,26 @@ void ConnectChannel::on(const msg::Data& data) {
     if (data.stream != StreamId::Stdin) throw ProtocolError("output from a client");
     if (in_) return in_->data(data);
     if (state_ != State::Connecting) return;  // On its way when the channel ended.
-    if (data.offset != early_.size() || early_eof_) throw ProtocolError("data at a wrong offset");
-    if (early_.size() + data.bytes.size() > kForwardFirstWindow) {
+    if (data.offset != early_.bytes.size() || early_.eof)
+        throw ProtocolError("data at a wrong offset");
+    if (early_.bytes.size() + data.bytes.size() > kForwardFirstWindow) {
         throw ProtocolError("data above the limit");
     }
-    early_ += data.bytes;
+    early_.bytes += data.bytes;
 }
 
 void ConnectChannel::on(const msg::Eof& eof) {
     if (eof.stream != StreamId::Stdin) throw ProtocolError("an end of output from a client");
     if (in_) return in_->eof(eof.offset);
     if (state_ != State::Connecting) return;
-    if (eof.offset != early_.size()) throw ProtocolError("an eof at a wrong offset");
-    early_eof_ = eof.offset;
+    if (eof.offset != early_.bytes.size()) throw ProtocolError("an eof at a wrong offset");
+    early_.eof = eof.offset;
 }
 
 void ConnectChannel::on(const msg::Credit& credit) {
     if (credit.stream != StreamId::Stdout) return;
     if (out_) return out_->credit(credit.consumed, credit.limit);
-    if (state_ == State::Connecting) early_credit_ = credit;
+    if (state_ == State::Connecting) early_.credit = credit;
 }
 
 void ConnectChannel::on(const msg::Stop& stop) {
@@ -136,10 +144,11 @@ std::optional<Offset> ConnectChannel::resume(const msg::Resume::Point& point) {
     if (out_) out_->resume(point.out);
     if (state_ == State::Told) state_ = State::Ended;
     is_started_due_ = was_connected_;
-    return in_ ? in_->resume() : arrived_.value_or(early_.size());
+    return in_ ? in_->resume() : arrived_.value_or(early_.bytes.size());
 }
 
 void ConnectChannel::abandon(Termination::First, Time) {
+    report(Lost{"the client has gone"});
     state_ = State::Abandoned;
     out_.reset();
     in_.reset();
@@ -177,6 +186,13 @@ void ConnectChannel::end(Outcome outcome) {
     }
     record_ = std::move(record);
     state_ = State::Ended;
+    report(record_->outcome);
+}
+
+void ConnectChannel::report(const Outcome& outcome) {
+    if (!on_end_) return;
+    const Offset to_client = out_ ? out_->summary().bytes : 0;
+    std::exchange(on_end_, nullptr)({outcome, in_ ? in_->taken() : 0, to_client});
 }
 
 bool ConnectChannel::is_record_due() const {

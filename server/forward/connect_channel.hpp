@@ -19,6 +19,7 @@
 #include "server/run/server_channel.hpp"
 #include "server/run/stdin_writer.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,12 +28,22 @@ namespace frsh {
 
 class ConnectChannel : public ServerChannel {
   public:
+    // What the connection has carried, once it is over.
+    struct Traffic {
+        Outcome outcome;
+        Offset to_peer = 0;
+        Offset to_client = 0;
+    };
+    using OnEnd = std::function<void(const Traffic&)>;
+
     // Starts to connect. If `refusal` is set, makes no connection: that is the channel's outcome.
-    // `budgets` are lent.
+    // `budgets` are lent. `on_end` is called once.
     ConnectChannel(EventLoop& loop, const msg::Open& open, std::optional<NotStarted> refusal,
-                   WindowBudgets& budgets);
+                   WindowBudgets& budgets, OnEnd on_end);
     // Carries an accepted connection.
-    ConnectChannel(EventLoop& loop, const msg::Open& open, Fd accepted, WindowBudgets& budgets);
+    ConnectChannel(EventLoop& loop, const msg::Open& open, Fd accepted, WindowBudgets& budgets,
+                   OnEnd on_end);
+    ~ConnectChannel() override;
 
     [[nodiscard]] Channel channel() const override { return channel_; }
     [[nodiscard]] const std::string& id() const override { return id_; }
@@ -70,6 +81,7 @@ class ConnectChannel : public ServerChannel {
     void begin(Fd socket);
     void check_progress();
     void end(Outcome outcome);
+    void report(const Outcome& outcome);
     [[nodiscard]] bool is_record_due() const;
 
     EventLoop& loop_;
@@ -80,9 +92,14 @@ class ConnectChannel : public ServerChannel {
     State state_ = State::Connecting;
     bool was_connected_ = false;   // A `started` was sent, or is to be sent.
     bool is_started_due_ = false;  // A `started` is to be sent.
-    std::string early_;            // What the client sent before the peer accepted.
-    std::optional<Offset> early_eof_;
-    std::optional<msg::Credit> early_credit_;
+    // What the client sent before the peer accepted.
+    struct Early {
+        std::string bytes;
+        std::optional<Offset> eof;
+        std::optional<msg::Credit> credit;
+    };
+    Early early_;
+    OnEnd on_end_;                   // Empty once it was called.
     std::optional<Offset> arrived_;  // Bytes of stdin, once a `cancel` has dropped in_.
     bool is_output_unwanted_ = false;
     int socket_ = -1;  // Lent by in_.

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include <poll.h>
@@ -63,6 +64,12 @@ void ForwardListeners::open(const msg::Listen& listen) {
 
 ForwardListeners::Listener ForwardListeners::bind(const msg::Listen& listen) {
     Listener listener{listen, 0, {}, place_text(listen.args), ""};
+    if (listen.agent) {
+        listener.folder = std::make_unique<PrivateFolder>();
+        listener.path = listener.place = listener.folder->path() + "/agent";
+        listener.sockets.push_back({listen_at_path(listener.path, UnlinksSocket::No)});
+        return listener;
+    }
     if (listen.args.size() == 1) {
         const std::string& path = listen.args[0];
         if (!path.starts_with('/')) throw UserError(path + ": is no absolute path");
@@ -141,6 +148,12 @@ std::map<ListenerId, ForwardListeners::Listener>::iterator ForwardListeners::end
                   [entry](const auto& waiting) { return waiting.second.listener == entry->first; });
     if (!entry->second.path.empty()) (void)::unlink(entry->second.path.c_str());
     return listeners_.erase(entry);
+}
+
+std::string ForwardListeners::agent_path() const {
+    const auto found = std::find_if(listeners_.begin(), listeners_.end(),
+                                    [](const auto& entry) { return entry.second.listen.agent; });
+    return found != listeners_.end() ? found->second.path : "";
 }
 
 void ForwardListeners::end_all() {

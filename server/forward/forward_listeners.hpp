@@ -10,11 +10,13 @@
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 #include "server/run/forward_rules.hpp"
+#include "server/run/private_folder.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -57,6 +59,8 @@ class ForwardListeners {
     void end_expired(const ExpiresAt& expires_at, Time now);
     // Returns when the next grace period ends; kNever if there is no listener.
     [[nodiscard]] Time next_expiry(const ExpiresAt& expires_at) const;
+    // Returns the path of the client's agent for its runs; empty if it lends none.
+    [[nodiscard]] std::string agent_path() const;
     [[nodiscard]] bool is_empty() const { return listeners_.empty() && waiting_.empty(); }
     // Returns how many connections wait for the client.
     [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
@@ -73,7 +77,8 @@ class ForwardListeners {
         std::uint64_t port = 0;
         std::vector<Socket> sockets;
         std::string place;
-        std::string path;  // To be removed; empty for a port.
+        std::string path;                            // To be removed; empty for a port.
+        std::unique_ptr<PrivateFolder> folder = {};  // That of an agent's socket.
     };
     struct Waiting {
         ListenerId listener = 0;

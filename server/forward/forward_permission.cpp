@@ -30,6 +30,13 @@ bool is_permitted(const List& list, const Place& place) {
     });
 }
 
+std::optional<std::string> agent_refusal(const ForwardRules& rules) {
+    if (!rules.server_may_have_agent) return "forwarding in frshd.toml does not allow it";
+    if (rules.key_may_have_agent) return std::nullopt;
+    return "this key may not forward an agent (authorized_keys: restrict, no-agent-forwarding, or "
+           "command= without agent-forwarding; or sshd_config)";
+}
+
 }  // namespace
 
 std::string place_text(const std::vector<std::string>& place) {
@@ -56,6 +63,7 @@ std::optional<NotStarted> forward_refusal(const msg::Open& open, const ForwardRu
 
 std::optional<std::string> listen_refusal(const msg::Listen& listen, const ForwardRules& rules) {
     const char* why = nullptr;
+    if (listen.agent) return agent_refusal(rules);
     if (!rules.server_may_listen) {
         why = "forwarding in frshd.toml does not allow it";
     } else if (!rules.key_may_listen) {

@@ -38,6 +38,11 @@ std::string_view take_line(std::string_view& from) {
     return line;
 }
 
+bool is_of_a_session(std::string_view event) {
+    return event == "started" || event == "run" || event == "forwarding" || event == "forward" ||
+           event == "disconnected";
+}
+
 // The listener adds these members itself.
 void refuse_common_members(const JsonObject& details) {
     for (const char* const key : {"time", "event", "session", "from", "user", "user_b64", "key"}) {
@@ -132,7 +137,7 @@ void AuditRecorder::take(pid_t sender, std::string_view packet) {
         (void)file_.write(event, session.mark, claimed, details);
         return;
     }
-    if (event != "started" && event != "run" && event != "disconnected") {
+    if (!is_of_a_session(event)) {
         throw ProtocolError("audit: an event that no session has");
     }
     (void)file_.write(event, session.mark, *session.subject, details);
@@ -141,10 +146,14 @@ void AuditRecorder::take(pid_t sender, std::string_view packet) {
 
 void AuditRecorder::note(Session& session, const std::string& event, const JsonObject& details) {
     if (event == "disconnected") session.is_over = true;
-    if (event == "run") session.runs.erase(details.text("run", kMaxRunId));
-    if (event == "started" && session.runs.size() < kMostOpenRuns) {
-        session.runs.insert_or_assign(details.text("run", kMaxRunId),
-                                      Open{details, EventLoop::Clock::now()});
+    if (event == "run" || event == "forward") {
+        session.runs.erase(details.text("run", kMaxRunId));
+    }
+    const bool is_run = event == "started";
+    if ((is_run || event == "forwarding") && session.runs.size() < kMostOpenRuns) {
+        session.runs.insert_or_assign(
+            details.text("run", kMaxRunId),
+            Open{details, EventLoop::Clock::now(), is_run ? "run" : "forward"});
     }
 }
 
@@ -159,7 +168,7 @@ void AuditRecorder::ended(pid_t pid, const std::string& why) {
         JsonObject details = run.details;
         details.add_object("outcome", to_json(Outcome(Lost{why})));
         details.add_number("seconds", seconds_since(run.since));
-        (void)file_.write("run", session.mark, *session.subject, details);
+        (void)file_.write(run.end_event, session.mark, *session.subject, details);
     }
     if (session.is_over) return;
     JsonObject details;

@@ -25,7 +25,7 @@ namespace frsh {
 
 class AuditRecorder {
   public:
-    // The most runs of a session whose ends are recorded if it dies.
+    // The most runs and forwarded connections of a session whose ends are recorded if it dies.
     static constexpr std::size_t kMostOpenRuns = 1024;
 
     // Both are lent. Throws SysError. Makes no socket if there is no audit.
@@ -48,14 +48,15 @@ class AuditRecorder {
 
   private:
     struct Open {
-        JsonObject details;  // Run and command.
+        JsonObject details;  // Run and command, or a forwarded connection.
         EventLoop::Time since;
+        const char* end_event;
     };
     struct Session {
         std::string mark;
         std::optional<JsonObject> subject = {};  // Once it is admitted.
         EventLoop::Time since = EventLoop::Clock::now();
-        std::map<std::string, Open> runs = {};  // Those that have not ended.
+        std::map<std::string, Open> runs = {};  // What has not ended.
         bool is_over = false;                   // It has recorded its own end.
     };
     // Writes all records that have been sent.

@@ -26,9 +26,8 @@ struct Option {
 
 // These options concern features that frsh does not have: agents, X11 and ssh's rc file. The last
 // one waives the touch of a FIDO key; frsh requires the touch in any case.
-constexpr std::array<std::string_view, 7> kIgnoredFlags = {
-    "agent-forwarding", "no-agent-forwarding", "x11-forwarding",    "no-x11-forwarding",
-    "user-rc",          "no-user-rc",          "no-touch-required",
+constexpr std::array<std::string_view, 5> kIgnoredFlags = {
+    "x11-forwarding", "no-x11-forwarding", "user-rc", "no-user-rc", "no-touch-required",
 };
 
 bool is_blank(char c) {
@@ -201,6 +200,9 @@ void apply_flag(AuthorizedKey& key, const Option& option) {
     } else if (is("restrict")) {
         key.may_have_pty = false;
         key.may_forward = false;
+        key.may_forward_agent = false;
+    } else if (is("agent-forwarding") || is("no-agent-forwarding")) {
+        key.may_forward_agent = is("agent-forwarding");
     } else if (is("port-forwarding") || is("no-port-forwarding")) {
         key.may_forward = is("port-forwarding");
     } else if (is("no-pty")) {

@@ -52,6 +52,12 @@ struct AuthorizedKey {
     // Set by the server's own rules, which no word of the line opens again.
     bool is_connecting_closed = false;
     bool is_listening_closed = false;
+    bool is_agent_closed = false;
+    // Whether the session may lend the client's ssh-agent to its commands.
+    std::optional<bool> may_forward_agent = {};
+    [[nodiscard]] bool may_have_agent() const {
+        return !is_agent_closed && may_forward_agent.value_or(!command);
+    }
 };
 
 struct AuthorizedKeys {

@@ -41,6 +41,7 @@ std::variant<AuthorizedKey, std::string> apply_certificate(const AuthorizedKey& 
     }
     both.may_have_pty = line.may_have_pty && certificate.permits_pty;
     if (!certificate.permits_forwarding) both.may_forward = false;
+    if (!certificate.permits_agent) both.may_forward_agent = false;
     if (certificate.is_verify_required) both.presence = Presence::Verified;
     return both;
 }

@@ -74,7 +74,9 @@ void narrow(Grant& grant, const SshdPolicy& sshd) {
     // From here on only these two decide: a list or a command of sshd's opens nothing.
     key.is_connecting_closed = !key.may_connect() || !sshd.may_connect;
     key.is_listening_closed = !key.may_listen() || !sshd.may_listen;
+    key.is_agent_closed = !key.may_have_agent() || !sshd.may_have_agent;
     key.may_forward = true;
+    key.may_forward_agent = true;
     narrow_places(key.permit_open, sshd.permit_open, key.is_connecting_closed);
     narrow_places(key.permit_listen, sshd.permit_listen, key.is_listening_closed);
     if (sshd.force_command) {

@@ -86,7 +86,10 @@ void apply_setting_of_sshd(SshdPolicy& policy, std::string_view name, std::strin
         if (value == "no" || value == "remote") policy.may_connect = false;
         if (value == "no" || value == "local") policy.may_listen = false;
     }
-    if (is("disableforwarding") && value == "yes") policy.may_connect = policy.may_listen = false;
+    if (is("allowagentforwarding") && value == "no") policy.may_have_agent = false;
+    if (is("disableforwarding") && value == "yes") {
+        policy.may_connect = policy.may_listen = policy.may_have_agent = false;
+    }
     if (is("maxsessions") && value == "0") policy.closed_by = "MaxSessions is 0";
     if (is("refuseconnection") && value == "yes") policy.closed_by = "RefuseConnection is yes";
     if (is("usedns")) policy.uses_dns = value == "yes";

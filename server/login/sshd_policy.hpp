@@ -42,8 +42,9 @@ struct SshdPolicy {
     std::string authentication_methods = "any";
     bool has_public_keys = true;
     bool may_have_pty = true;
-    bool may_connect = true;  // For the client (-L, -D, -W).
-    bool may_listen = true;   // For the client (-R).
+    bool may_connect = true;     // For the client (-L, -D, -W).
+    bool may_listen = true;      // For the client (-R).
+    bool may_have_agent = true;  // The client's (-A).
     // "HOST:PORT"; if set, only these.
     std::optional<List> permit_open = {};
     std::optional<List> permit_listen = {};

@@ -205,6 +205,13 @@ std::vector<std::string> plan_environment(const msg::Open& open, const LaunchCon
     return run_environment(context, env, forwarded, run_mark(open.run));
 }
 
+// A bash that is started for one command reads ~/.bashrc if SSH_CLIENT is set and its level is 1
+// (bash(1), INVOCATION). sshd sets SSH_CLIENT and no SHLVL, and so for a client without an address.
+void make_bash_read_its_file(std::vector<std::string>& env) {
+    std::erase_if(env, [](const std::string& entry) { return entry.starts_with("SHLVL="); });
+    if (value_of(env, "SSH_CLIENT").empty()) env.push_back("SSH_CLIENT=UNKNOWN 65535 65535");
+}
+
 // Returns why a restricted shell runs no such request, or nothing.
 std::optional<NotStarted> find_restriction(const msg::Open& open, const LaunchContext& context) {
     if (context.forced_command) return std::nullopt;
@@ -244,6 +251,7 @@ std::variant<Launch, NotStarted> plan_launch(const msg::Open& open, const Launch
     Launch launch;
     SpawnRequest& request = launch.request;
     request.env = plan_environment(open, context, terminal);
+    if (open.bashrc) make_bash_read_its_file(request.env);
     set_folder(request, open.cwd, context.user);
     const std::string& shell = context.user.shell;
     std::string command = open.args.empty() ? "" : open.args[0];

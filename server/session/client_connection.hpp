@@ -155,6 +155,10 @@ class ClientConnection : private Link::Handler {
     void connect(const msg::Open& open);
     // Makes a channel of a connection that the session has accepted.
     void accept(const msg::Open& open);
+    // Records that a forwarded connection begins. Returns what records its end.
+    [[nodiscard]] ConnectChannel::OnEnd begin_report(ForwardFacts forward) const;
+    // Returns the settings for a run of a client that lends its agent; nothing for any other.
+    [[nodiscard]] std::optional<LaunchContext> launch_with_agent() const;
     void begin(const msg::Open& open, std::unique_ptr<Run> run);
     void open_kept(const msg::Open& open);
     void begin_in_dead_shell(const msg::Open& open, const Registry::DeadShell& shell);

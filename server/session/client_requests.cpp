@@ -116,7 +116,8 @@ void ClientConnection::handle(const msg::Open& open) {
         const NotStarted why{"shell", 0, shells_.why_missing(*open.shell)};
         return begin(open, std::make_unique<Run>(loop_, open, why));
     }
-    const LaunchContext& launch = settings_.launch;
+    const auto with_agent = launch_with_agent();
+    const LaunchContext& launch = with_agent ? *with_agent : settings_.launch;
     begin(open, launch.forced_command
                     ? std::make_unique<Run>(loop_, force_command(open, launch), launch)
                     : std::make_unique<Run>(loop_, open, launch));
@@ -127,7 +128,8 @@ void ClientConnection::connect(const msg::Open& open) {
     if (was_handed_off_here_) return refuse(open.channel, kElsewhere);
     open_handoff_point(open.on_disconnect);
     channels_.add(std::make_unique<ConnectChannel>(
-        loop_, open, forward_refusal(open, settings_.launch.forward_rules), forward_budgets_));
+        loop_, open, forward_refusal(open, settings_.launch.forward_rules), forward_budgets_,
+        begin_report({open.run, place_text(open.args), "", false})));
 }
 
 void ClientConnection::accept(const msg::Open& open) {
@@ -135,8 +137,18 @@ void ClientConnection::accept(const msg::Open& open) {
     if (channels_.room_for_forwards() == 0) return refuse(open.channel, kTooManyForwards);
     if (!accepted) return refuse(open.channel, {"gone", "no such connection waits"});
     open_handoff_point(open.on_disconnect);
-    channels_.add(std::make_unique<ConnectChannel>(loop_, open, std::move(accepted->socket),
-                                                   forward_budgets_));
+    channels_.add(std::make_unique<ConnectChannel>(
+        loop_, open, std::move(accepted->socket), forward_budgets_,
+        begin_report({open.run, accepted->place, accepted->from, true})));
+}
+
+ConnectChannel::OnEnd ClientConnection::begin_report(ForwardFacts forward) const {
+    if (!settings_.audit) return nullptr;
+    settings_.audit->forward_begins(forward);
+    return [audit = settings_.audit, forward = std::move(forward),
+            since = EventLoop::Clock::now()](const ConnectChannel::Traffic& traffic) {
+        audit->forward_ended(forward, {traffic.outcome, traffic.to_peer, traffic.to_client}, since);
+    };
 }
 
 void ClientConnection::handle(const msg::Listen& listen) {
@@ -148,6 +160,16 @@ void ClientConnection::handle(const msg::Listen& listen) {
 
 void ClientConnection::handle(const msg::Unlisten& unlisten) {
     listeners_.close(unlisten);
+}
+
+std::optional<LaunchContext> ClientConnection::launch_with_agent() const {
+    const std::string path = listeners_.agent_path();
+    if (path.empty()) return std::nullopt;
+    LaunchContext launch = settings_.launch;
+    std::erase_if(launch.env,
+                  [](const std::string& entry) { return entry.starts_with("SSH_AUTH_SOCK="); });
+    launch.env.push_back("SSH_AUTH_SOCK=" + path);
+    return launch;
 }
 
 void ClientConnection::begin(const msg::Open& open, std::unique_ptr<Run> run) {
@@ -268,7 +290,11 @@ void ClientConnection::handle(const msg::ShellOpen& open) {
     if (was_handed_off_here_) return shells_.refuse(open, kElsewhere.message);
     if (settings_.launch.forced_command) return shells_.refuse(open, kForcedCommand);
     if (!claim_name(open.on_disconnect)) return;
-    if (shells_.open(open)) open_handoff_point(open.on_disconnect);
+    msg::ShellOpen asked = open;
+    if (const std::string agent = listeners_.agent_path(); !agent.empty()) {
+        asked.env.push_back("SSH_AUTH_SOCK=" + agent);
+    }
+    if (shells_.open(asked)) open_handoff_point(open.on_disconnect);
 }
 
 void ClientConnection::handle(const msg::ShellClose& close) {

@@ -105,6 +105,12 @@ TEST_CASE("configuration: a value of a wrong type or range is refused") {
     CHECK(server_refusal("listen = [['1']]") == "F:1: listen: is not a text in quotes");
     CHECK(server_refusal("unix = ''") == "F:1: unix: is empty");
     CHECK(server_refusal("audit = \"a\\u0000b\"") == "F:1: audit: has a NUL in it");
+    CHECK(server_refusal("forwarding = 'some'") ==
+          "F:1: forwarding: is not \"none\", \"local\", \"remote\" or \"all\"");
+    for (const char* const place : {"db", "db:", ":80", "db:http", "db:70000"}) {
+        const std::string list = std::string("permit_open = ['") + place + "']";
+        CHECK(server_refusal(list).starts_with("permit_open: \"" + std::string(place) + "\" is"));
+    }
     CHECK(server_refusal("log_level = 'loud'") ==
           "F:1: log_level: is not \"error\", \"notice\", \"info\" or \"debug\"");
     CHECK(server_refusal("host_key = 2020-01-01") == "F:1: host_key: is not a text in quotes");

@@ -133,12 +133,23 @@ TEST_CASE("authorized keys: a line with options is never an unrestricted key") {
 
 TEST_CASE("authorized keys: options about features frsh lacks are ignored") {
     const auto key = parse_one(
-        "no-X11-forwarding,no-agent-forwarding,no-port-forwarding,no-user-rc,"
+        "no-X11-forwarding,no-port-forwarding,no-user-rc,"
         "permitopen=\"host:1\",tunnel=\"0\",no-touch-required");
     REQUIRE(key);
     CHECK(key->may_have_pty);
     CHECK(key->presence == frsh::Presence::Touched);
     CHECK(parse_one("verify-required")->presence == frsh::Presence::Verified);
+}
+
+TEST_CASE("authorized keys: the agent is lent to any key that nothing forbids it") {
+    CHECK(parse_one("pty")->may_have_agent());
+    CHECK(parse_one("no-port-forwarding")->may_have_agent());
+    CHECK(parse_one("restrict,agent-forwarding")->may_have_agent());
+    CHECK(parse_one("command=\"x\",agent-forwarding")->may_have_agent());
+    CHECK_FALSE(parse_one("restrict")->may_have_agent());
+    CHECK_FALSE(parse_one("no-agent-forwarding")->may_have_agent());
+    CHECK_FALSE(parse_one("command=\"x\"")->may_have_agent());
+    CHECK_FALSE(parse_one("command=\"x\",port-forwarding")->may_have_agent());
 }
 
 TEST_CASE("authorized keys: a bound key forwards only as a word of its own says") {

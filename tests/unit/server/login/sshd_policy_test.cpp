@@ -123,6 +123,13 @@ TEST_CASE("sshd policy: connecting and listening are closed apart") {
           std::vector<std::string>{"*:1", "h:2"});
 }
 
+TEST_CASE("sshd policy: the agent is closed by a keyword of its own, and with all forwarding") {
+    CHECK(parse_sshd_settings("allowtcpforwarding no\n").may_have_agent);
+    CHECK_FALSE(parse_sshd_settings("allowagentforwarding no\n").may_have_agent);
+    CHECK_FALSE(parse_sshd_settings("disableforwarding yes\n").may_have_agent);
+    CHECK(mentions("AllowAgentForwarding no\n"));
+}
+
 TEST_CASE("sshd policy: it takes away from a key, and never adds") {
     const auto narrowed = [](const std::string& options, const char* settings) {
         const std::string key = PrivateKey::generate_ed25519().public_key().text();
