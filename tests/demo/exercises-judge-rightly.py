@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """exercises-judge-rightly.py ROOT [NAME]: each check of LESSONS.md accepts right answers in many
-styles, and refuses wrong ones with a ribbon where there is a stream, and the name of the fault."""
+styles, and refuses wrong ones with a ribbon where there is a stream, and the name of the fault.
+
+FRSH_SHOW_VERDICTS=1 prints what each wrong one is told."""
 import concurrent.futures
 import os
 import subprocess
