@@ -123,14 +123,18 @@ class Asker {
     Runs list() {
         server_.link().send(msg::List{take_channel()});
         await([this] { return is_answered_; });
-        if (refusal_) throw UserError(escape_controls(*refusal_));
+        if (refusal_) throw UserError(escape_controls(refusal_->message));
         return std::move(listed_);
     }
 
-    void forget(const std::string& run) {
+    // Returns false if the run lives in another session than an earlier one of this link: such a
+    // request has to be the first of a link.
+    [[nodiscard]] bool forget(const std::string& run) {
         server_.link().send(msg::Forget{take_channel(), run});
         await([this] { return is_answered_; });
-        if (refusal_) throw UserError(run + ": " + escape_controls(*refusal_));
+        if (!refusal_) return true;
+        if (has_asked_before_ && refusal_->reason == "elsewhere") return false;
+        throw UserError(run + ": " + escape_controls(refusal_->message));
     }
 
     // Attaches at the present end of the output. With Follow, waits for the end of the run.
@@ -156,6 +160,7 @@ class Asker {
 
   private:
     Channel take_channel() {
+        has_asked_before_ = channel_ != 0;
         is_answered_ = false;
         refusal_.reset();
         channel_ = server_.take_channel();
@@ -185,7 +190,7 @@ class Asker {
         if (const auto* const kept = std::get_if<msg::Kept>(&message)) {
             take(*kept);
         } else if (const auto* const refused = std::get_if<msg::Refused>(&message)) {
-            refusal_ = refused->message;
+            refusal_ = *refused;
             is_answered_ = refused->channel == channel_;
         } else if (const auto* const listed = std::get_if<msg::Listed>(&message)) {
             is_answered_ = listed->channel == channel_;
@@ -213,7 +218,8 @@ class Asker {
     bool is_answered_ = true;
     Runs listed_;
     std::size_t listed_bytes_ = 0;
-    std::optional<std::string> refusal_;
+    std::optional<msg::Refused> refusal_;
+    bool has_asked_before_ = false;
 };
 
 int print_runs(const ClientOptions& options) {
@@ -328,14 +334,17 @@ int run_kept_request(const ClientOptions& options) {
         default:
             break;
     }
-    Asker asker(options);
-    const auto runs = requested_runs(asker, *options.request);
+    std::optional<Asker> asker(std::in_place, options);
+    const auto runs = requested_runs(*asker, *options.request);
     if (options.request->kind == KeptRequest::Kind::Kill) {
-        return for_each_run(runs,
-                            [&](const std::string& run) { return kill_run(asker, options, run); });
+        return for_each_run(runs, [&](const std::string& run) {
+            if (run != runs.front()) asker.emplace(options);
+            return kill_run(*asker, options, run);
+        });
     }
-    return for_each_run(runs, [&asker](const std::string& run) {
-        asker.forget(run);
+    return for_each_run(runs, [&](const std::string& run) {
+        while (!asker->forget(run))
+            asker.emplace(options);
         return 0;
     });
 }

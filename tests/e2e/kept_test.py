@@ -249,6 +249,45 @@ class Kept(Case):
                              (lambda r: (r.code, r.out))(place.run(["--attach", run])))
             self.end_and_forget(place, run)
 
+    def test_several_runs_are_ended_and_forgotten_at_once(self):
+        for words in (["--kill=%s,%s"], ["--kill", "%s,%s"], ["--kill=%s", "--kill=%s"]):
+            runs = tuple(self.detach(self.unix, "exec sleep 60") for _ in range(2))
+            text = "\0".join(words) % runs
+            result = self.unix.run(text.split("\0"))
+            self.assertEqual((0, b"", b""), (result.code, result.out, result.err))
+            for run in runs:
+                self.assertEqual("canceled", self.listed(self.unix, run)["outcome"]["kind"])
+            result = self.unix.run(["--forget", ",".join(runs)])
+            self.assertEqual((0, b"", b""), (result.code, result.out, result.err))
+            for run in runs:
+                self.assertIsNone(self.listed(self.unix, run))
+
+    def test_one_of_several_that_fails_is_named_and_the_others_go_on(self):
+        ended, running = self.detach(self.unix, "true"), self.detach(self.unix, "exec sleep 60")
+        self.unix.run(["--wait", ended])
+        result = self.unix.run(["--kill", f"{ended},no-such-run,{running}"])
+        self.assertEqual(1, result.code, result)  # The code of the first that failed.
+        self.assertEqual(2, result.err.count(b"\n"), result)
+        self.assertIn(b"no-such-run", result.err)
+        self.assertEqual("canceled", self.listed(self.unix, running)["outcome"]["kind"])
+        result = self.unix.run(["--forget", f"no-such-run,{ended},{running}"])
+        self.assertEqual((255, 1), (result.code, result.err.count(b"\n")), result)
+        self.assertIsNone(self.listed(self.unix, ended))
+        self.assertIsNone(self.listed(self.unix, running))
+
+    def test_forget_ended_removes_all_that_ended_and_leaves_what_runs(self):
+        ended = [self.detach(self.unix, f"exit {code}") for code in (0, 3)]
+        running = self.detach(self.unix, "exec sleep 60")
+        for run in ended:
+            self.unix.run(["--wait", run])
+        for words in (["--forget", "--ended"], ["--forget=--ended"]):
+            result = self.unix.run(words)
+            self.assertEqual((0, b"", b""), (result.code, result.out, result.err))
+            left = self.unix.run(["--runs", "--json"]).out.splitlines()
+            self.assertEqual([running], [json.loads(line)["run"] for line in left])
+        self.assertEqual(255, self.unix.run(["--kill", "--ended"]).code)
+        self.end_and_forget(self.unix, running)
+
     def test_a_running_run_cannot_be_forgotten(self):
         run = self.detach(self.unix, "exec sleep 60")
         result = self.unix.run(["--forget", run])

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from fake_server import FakeServer  # noqa: E402
 from harness import Case, FRSH, PATIENCE, environment, main, open_descriptors, wait_until  # noqa: E402
 from terminal import Terminal  # noqa: E402
+from tls import TlsCase, make_key  # noqa: E402
 
 LOST = {"kind": "lost", "message": "the session died"}
 
@@ -63,6 +64,11 @@ class Records(Case):
         self.check_not_started("connect", "--batch", f"unix:{self.folder}/absent", stdin=b"true\n")
         self.check_not_started("connect", "--plaintext", "127.0.0.1:1", "true")
         self.check_not_started("resolve", "--plaintext", "host.invalid:7722", "true")
+
+    def test_a_time_may_have_several_units(self):
+        code, _, err, records = self.frsh("--timeout=0m1s100ms", f"unix:{self.server.socket}", "sleep 60")
+        self.assertEqual((124, "timed_out"), (code, records[0]["outcome"]["kind"]), err)
+        self.check_not_started("usage", "--timeout=30s1m", "host", "true")
 
     def test_a_refusal_has_its_stage_and_the_time_to_wait(self):
         def busy(peer):
@@ -273,6 +279,55 @@ class Records(Case):
             t.prompt()
             self.assertEqual(3, len(opened))
             t.leave()
+
+
+class LoginRecords(TlsCase):
+    """Programs can tell apart a host to check, a key to add, and a server to ask again."""
+
+    def outcome(self, client, *words):
+        """Returns the outcome of the record of a command that did not begin."""
+        for quiet in ([], ["-q"]):
+            reader, writer = os.pipe()
+            result = client.run(*quiet, "--status-fd", str(writer), "--json", "-oBatchMode=yes", *words,
+                                self.target, "true", pass_fds=[writer])
+            os.close(writer)
+            with os.fdopen(reader, "rb") as file:
+                records = [json.loads(line) for line in file.read().splitlines()]
+            self.assertEqual((255, 1), (result.code, len(records)), result)
+            self.assertEqual(records[0]["outcome"], json.loads(result.out)["outcome"])
+            self.assertEqual("" if quiet else "frsh:", result.err[:5])
+        return records[0]["outcome"]
+
+    def test_e9_an_unknown_host_and_a_changed_key_have_the_stage_trust(self):
+        found = self.outcome(self.stranger())
+        self.assertEqual(("not_started", "trust"), (found["kind"], found["stage"]), found)
+        client, line = self.trusting()
+        self.authorize(line)
+        self.assertEqual(0, client.run(self.target, "true").code)
+        other = make_key(os.path.join(self.folder, "other")).split()
+        with open(os.path.join(client.home, ".config/frsh/known_hosts")) as file:
+            known = file.read().split()
+        with open(os.path.join(client.home, ".config/frsh/known_hosts"), "w") as file:
+            file.write(f"{known[0]} {other[0]} {other[1]}\n")
+        found = self.outcome(client)
+        self.assertEqual(("not_started", "trust"), (found["kind"], found["stage"]), found)
+
+    def test_e9_a_key_that_opens_no_account_has_the_stage_login(self):
+        client, line = self.trusting()
+        self.authorize()
+        found = self.outcome(client)
+        self.assertEqual(("not_started", "login"), (found["kind"], found["stage"]), found)
+        self.assertNotIn("retry_after", found)
+        self.authorize(line)
+        self.assertEqual(0, client.run(self.target, "true").code)
+
+    def test_e9_through_a_holder_the_stages_are_the_same(self):
+        found = self.outcome(self.stranger(), "--share")
+        self.assertEqual(("not_started", "trust"), (found["kind"], found["stage"]), found)
+        client, _ = self.trusting()
+        self.authorize()
+        found = self.outcome(client, "--share")
+        self.assertEqual(("not_started", "login"), (found["kind"], found["stage"]), found)
 
 
 if __name__ == "__main__":
