@@ -70,6 +70,13 @@ class Records(Case):
         self.assertEqual((124, "timed_out"), (code, records[0]["outcome"]["kind"]), err)
         self.check_not_started("usage", "--timeout=30s1m", "host", "true")
 
+    def test_a_word_that_is_an_option_and_a_wrong_order_are_explained(self):
+        for word in ("runs", "attach", "logs", "wait", "kill", "forget"):
+            _, _, err, _ = self.frsh("--plaintext", word, "host")
+            self.assertIn(f"; it is an option: frsh --{word} ".encode(), err)
+        _, _, err, _ = self.frsh("--plaintext", "--attach", "host.invalid", "abc.invalid")
+        self.assertIn(b"the id of the run goes first, then the target: frsh --attach ID TARGET", err)
+
     def test_a_refusal_has_its_stage_and_the_time_to_wait(self):
         def busy(peer):
             peer.hear("open")

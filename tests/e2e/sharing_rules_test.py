@@ -33,6 +33,8 @@ class FreezingProxy:
         self.port = self.listening.getsockname()[1]
         self.count, self.pieces, self.frozen = 0, [], set()
         self.sockets = []
+        self.gate = threading.Event()  # Bytes wait for it.
+        self.gate.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -49,6 +51,7 @@ class FreezingProxy:
     def _pump(self, source, sink, way, number):
         with contextlib.suppress(OSError):
             while piece := source.recv(65536):
+                self.gate.wait()
                 if number in self.frozen:
                     continue
                 sink.sendall(piece)
@@ -257,6 +260,23 @@ class Rules(SharingCase):
             self.assertEqual((0, f"{number}\n".encode(), b""), (process.returncode, out, err))
         self.assertEqual(1, len(self.holders()))
         self.assertGreater(self.logins(), before)
+
+    def test_commands_that_begin_during_the_first_login_wait_for_its_link(self):
+        proxy = FreezingProxy(self.server.port)
+        self.addCleanup(proxy.close)
+        target = f"127.0.0.1:{proxy.port}"
+        self.assertEqual(0, self.client.run("--trust", target).code)
+        dials = proxy.count
+        proxy.gate.clear()
+        processes = [self.client.popen("--share", target, f"echo {n}") for n in range(20)]
+        wait_until(lambda: proxy.count > dials, "the first login to begin")
+        time.sleep(0.5)  # Those that do not wait have dialled by then.
+        proxy.gate.set()
+        for number, process in enumerate(processes):
+            out, err = process.communicate(timeout=PATIENCE)
+            self.assertEqual((0, f"{number}\n".encode(), b""), (process.returncode, out, err))
+        self.assertEqual(1, len(self.holders()))
+        self.assertLess(proxy.count - dials, 10)
 
     def test_h2_a_link_that_passes_nothing_is_replaced_within_3_s(self):
         proxy = FreezingProxy(self.server.port)
