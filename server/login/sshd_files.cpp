@@ -28,7 +28,7 @@ struct HarmlessSetting {
 constexpr std::string_view kFlag = "yes no";
 constexpr std::array kHarmless = {
     HarmlessSetting{"acceptenv", "NAMES"},
-    HarmlessSetting{"allowagentforwarding", kFlag},
+    HarmlessSetting{"allowagentforwarding", "yes"},
     HarmlessSetting{"allowstreamlocalforwarding", "yes"},
     HarmlessSetting{"allowtcpforwarding", "yes"},
     HarmlessSetting{"authorizedkeysfile", ".ssh/authorized_keys"},
