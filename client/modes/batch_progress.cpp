@@ -40,7 +40,7 @@ std::optional<std::size_t> count_lines() {
     return last == '\n' ? lines : lines + 1;
 }
 
-std::size_t terminal_width() {
+std::size_t width_of_stderr() {
     winsize size{};
     if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col == 0) return 80;
     return size.ws_col;
@@ -76,7 +76,7 @@ void BatchProgress::show(const Counts& counts) {
     if (!is_shown_ || is_in_a_line_ || now - shown_at_ < kShortestShow) return;
     const auto time = std::chrono::duration_cast<std::chrono::seconds>(now - begun_at_);
     const std::string text = progress_text(counts, lines_, time)
-                                 .substr(0, std::max<std::size_t>(terminal_width(), 2) - 1);
+                                 .substr(0, std::max<std::size_t>(width_of_stderr(), 2) - 1);
     if (text == line_) return;
     shown_at_ = now;
     line_ = text;

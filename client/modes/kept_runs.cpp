@@ -95,7 +95,7 @@ std::string cut_to(const std::string& text, unsigned columns) {
     return text.substr(0, at);
 }
 
-unsigned terminal_width() {
+unsigned width_of_stdout() {
     winsize size{};
     const bool is_known =
         ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;  // False if stdout is no terminal.
@@ -224,7 +224,7 @@ class Asker {
 
 int print_runs(const ClientOptions& options) {
     const auto [runs, now] = Asker(options).list();
-    const unsigned width = terminal_width();
+    const unsigned width = width_of_stdout();
     std::string text;
     if (width != 0 && !runs.empty() && !options.json) text = kept_heading(width) + "\n";
     for (const msg::Kept& kept : runs)
