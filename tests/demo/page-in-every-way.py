@@ -72,6 +72,10 @@ NAMELESS = """[...document.querySelectorAll('button, input, select, [role=button
     !one.getAttribute('aria-label'))).map((one) => one.outerHTML.slice(0, 80))"""
 # What sticks out to the right of the page.
 WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+# Text that is too small for the last row of a room.
+SMALL = """[...document.querySelectorAll('main *:not(svg *)')].filter((one) => one.getClientRects().length &&
+  [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) &&
+  parseFloat(getComputedStyle(one).fontSize) < 18).map((one) => one.outerHTML.slice(0, 60)).slice(0, 5)"""
 FOCUSED = """(() => { const one = document.activeElement;
   if (one === document.body) return ['body', true];
   const style = getComputedStyle(one);
@@ -261,6 +265,7 @@ def a_projector_and_a_printer(page):
     page.run("document.querySelectorAll('#lessons button')[2].click()")
     open_results(page)
     assert page.run("getComputedStyle(document.body).fontSize") == "24px"
+    assert page.run(SMALL) == [], page.run(SMALL)
     is_fit_to_read(page, "projector")
     page.run("document.activeElement.blur(); scrollTo(0, 0)")
     tops = []
