@@ -52,7 +52,7 @@ def judged_right(folder, exercise, name, text, command):
 def judged_wrong(folder, exercise, name, text, fault):
     # One byte at a time takes the client a while on a busy machine, before the fault shows.
     code, verdict = judge(exercise, written(folder, exercise, name, text),
-                          10 if exercise in ("client", "hostile") else 3)
+                          10 if exercise in ("client", "hostile") else 5)
     last = (verdict.splitlines() or [""])[-1]
     if code != 1 or not last.startswith("not yet: "):
         return f"{exercise}: {name} is wrong, and accepted ({code}): {verdict}"

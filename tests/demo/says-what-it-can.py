@@ -52,7 +52,8 @@ unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")
 assert unwritable.returncode == 1
 assert unwritable.stderr == "frsh-demo: open /no/such/folder/page.html: No such file or directory\n"
 for kind, marks in (("py", ("import", "def ")), ("go", ("package main",)), ("c", ("int main(void)",))):
-    for name in NAMES:
+    # That each lesson has all three is seen by code-does-what-it-shows; these take no second.
+    for name in NAMES if kind == "py" else ("layers", "merge", "frame", "cures", "framings"):
         shown = run(name, "--lang", "en", "--code", kind).stdout
         assert f"naive.{kind}" in shown and f"fixed.{kind}" in shown, (name, kind)
         assert any(mark in shown for mark in marks), (name, kind)
