@@ -110,7 +110,8 @@ std::string what(const Packet4& packet) {
             return "ARP  " + packet.from_ip + " is at " + packet.from_mac;
         case Packet4::Kind::Datagram:
             return "UDP  " + packet.from_ip + ":" + std::to_string(packet.from_port) + " > " +
-                   packet.to_ip + ":" + std::to_string(packet.to_port) + "  " + quoted(packet.data);
+                   packet.to_ip + ":" + std::to_string(packet.to_port) + "  " +
+                   demo::quoted(packet.data);
         case Packet4::Kind::Other:
             break;
     }
