@@ -109,3 +109,19 @@ TEST_CASE("ribbon: a Chinese label is shortened at a character") {
     CHECK(bracket_label("报头", 22, 2) == "报");
     CHECK(bracket_label("报头", 22, 1).empty());
 }
+
+TEST_CASE("ribbon: a label without room in its bracket is named below the drawing") {
+    Ribbon ribbon{{"c", "c"},
+                  {{{"length", "长度"}, "\x01\x02\x03\x04", 0},
+                   {{"header", "报头"}, std::string(30, 'h'), 1},
+                   {{"length", "长度"}, "\x01\x02\x03\x04", 0}},
+                  {{plain("recv 1"), 38}}};
+    const RibbonLayout layout = lay_out(ribbon, 64, 4);
+    CHECK(legend(ribbon, layout, Language::English) == "above: length, header");
+    CHECK(legend(ribbon, layout, Language::Chinese) == "上：长度、报头");
+    CHECK(legend(two_sends_one_recv(), lay_out(two_sends_one_recv(), 64, 4), Language::English)
+              .empty());
+    ribbon.pieces.erase(ribbon.pieces.begin());
+    ribbon.pieces.pop_back();
+    CHECK(legend(ribbon, lay_out(ribbon, 64, 4), Language::English).empty());
+}

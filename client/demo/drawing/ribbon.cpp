@@ -107,6 +107,51 @@ std::string bracket_label(std::string_view label, std::size_t size, std::size_t 
     return width_of(brief) <= room ? brief : "";
 }
 
+namespace {
+
+// Returns the labels of one side, each once and in their order, if one of them is not drawn whole.
+std::string hidden_labels(const RibbonLayout& layout, std::vector<Segment> RibbonRow::*list,
+                          const std::vector<std::string>& labels, std::string_view comma) {
+    std::vector<std::size_t> room(labels.size(), 0);
+    for (const RibbonRow& row : layout.rows)
+        for (const Segment& segment : row.*list)
+            room[segment.index] = std::max(room[segment.index], segment.end - segment.begin);
+    std::string all;
+    bool is_hidden = false;
+    std::vector<std::string> seen;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        const std::string& label = labels[i];
+        const std::string brief = short_name(label);
+        const bool is_shown = label.ends_with(brief) || width_of(label) + 4 <= room[i];
+        is_hidden = is_hidden || (!is_shown && room[i] > 0);
+        if (room[i] == 0 || label.ends_with(brief)) continue;
+        if (std::find(seen.begin(), seen.end(), label) != seen.end()) continue;
+        seen.push_back(label);
+        all.append(all.empty() ? "" : comma).append(label);
+    }
+    return is_hidden ? all : "";
+}
+
+}  // namespace
+
+std::string legend(const Ribbon& ribbon, const RibbonLayout& layout, Language language) {
+    std::vector<std::string> sent;
+    std::vector<std::string> taken;
+    for (const Piece& piece : ribbon.pieces)
+        sent.push_back(piece.label.in(language));
+    for (const Take& take : ribbon.takes)
+        taken.push_back(take.label.in(language));
+    const bool is_chinese = language == Language::Chinese;
+    const char* const comma = is_chinese ? "、" : ", ";
+    const std::string above = hidden_labels(layout, &RibbonRow::pieces, sent, comma);
+    const std::string below = hidden_labels(layout, &RibbonRow::takes, taken, comma);
+    std::string text;
+    if (!above.empty()) text += (is_chinese ? "上：" : "above: ") + above;
+    if (!above.empty() && !below.empty()) text += is_chinese ? "；" : "; ";
+    if (!below.empty()) text += (is_chinese ? "下：" : "below: ") + below;
+    return text;
+}
+
 std::string glyph_of(char byte) {
     if (byte == '\n') return "↵";
     if (byte >= 0x20 && byte < 0x7F) return {byte};

@@ -47,6 +47,12 @@ struct RibbonLayout {
 // the beginning of the last word, and an empty text.
 [[nodiscard]] std::string bracket_label(std::string_view label, std::size_t size, std::size_t room);
 
+// Returns a line that names the labels for which no bracket has room, such as "above: length,
+// header", or an empty text. A label that ends in a number or a letter, such as "recv 1", is never
+// named, since its bracket shows that.
+[[nodiscard]] std::string legend(const Ribbon& ribbon, const RibbonLayout& layout,
+                                 Language language);
+
 // Returns the cell of one byte: the character itself if it is printable ASCII.
 [[nodiscard]] std::string glyph_of(char byte);
 

@@ -230,6 +230,8 @@ void Terminal::show(const Ribbon& ribbon) {
             fill({"one cell is {0} bytes", "一格是 {0} 字节"}, layout.bytes_per_cell);
         line(std::string(9, ' ') + styled(scale.in(options_.language), kDim));
     }
+    const std::string names = legend(ribbon, layout, options_.language);
+    if (!names.empty()) line(std::string(9, ' ') + styled(names, kDim));
     if (options_.hex) hex(ribbon);
     blank();
 }
