@@ -4,8 +4,10 @@ Where frshd cannot do what sshd does, it refuses the login with the reason."""
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from account_test import NAME  # noqa: E402
@@ -245,6 +247,59 @@ class Root(VerdictCase):
                     self.assertEqual((result.code == 0, result.out), theirs, result)
                     verdicts.append(theirs)
         self.assertEqual([admitted for admitted, _ in verdicts].count(True), 14, verdicts)
+
+
+class Forwarding(VerdictCase):
+    """Connections (-W) and ports (-R) that a client requests."""
+
+    def setUp(self):
+        super().setUp()
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        self.addCleanup(listening.shutdown, socket.SHUT_RDWR)
+        self.port = listening.getsockname()[1]
+        threading.Thread(target=self.greet, args=(listening,), daemon=True).start()
+
+    @staticmethod
+    def greet(listening):
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                connection.sendall(b"reached\n")
+
+    def test_g3_frshd_connects_nowhere_where_sshd_does_not_as_root(self):
+        place = f"127.0.0.1:{self.port}"
+        verdicts = []
+        for text in ("", "AllowTcpForwarding no\n", "AllowTcpForwarding local\n", "AllowTcpForwarding remote\n",
+                     "AllowTcpForwarding all\n", f"PermitOpen {place}\n", "PermitOpen 127.0.0.1:1\n",
+                     "PermitOpen none\n", "PermitOpen any\n", "PermitOpen 127.0.0.1:*\n", f"PermitOpen *:{self.port}\n",
+                     f"PermitOpen localhost:{self.port}\n", f"PermitOpen x:1 {place}\n", "DisableForwarding yes\n",
+                     f"Match User {NAME}\n  AllowTcpForwarding no\n", f"PermitOpen none\nMatch all\n  PermitOpen {place}\n"):
+            with self.subTest(text):
+                self.sshd(text)
+                theirs = self.oracle.login(NAME, self.key, "-W", place, home=self.client.home, command=None)
+                result = self.client.run("-W", place, self.target)
+                verdicts.append(theirs[1])
+                self.assertEqual(result.out, theirs[1], result)
+        self.assertEqual(verdicts.count(b"reached\n"), 9, verdicts)
+        self.assertEqual(verdicts.count(b""), 7, verdicts)
+
+    def test_g3_frshd_listens_nowhere_where_sshd_does_not_as_root(self):
+        words = ("-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1")
+        verdicts = []
+        for text in ("", "AllowTcpForwarding no\n", "AllowTcpForwarding local\n", "AllowTcpForwarding remote\n",
+                     "PermitListen none\n", "PermitListen localhost:*\n", "PermitListen other:*\n", "PermitListen 1\n",
+                     "PermitListen any\n", "DisableForwarding yes\n", f"Match User {NAME}\n  PermitListen none\n"):
+            with self.subTest(text):
+                self.sshd(text)
+                theirs = self.oracle.login(NAME, self.key, *words, home=self.client.home)
+                result = self.client.run(*words, self.target, "echo in")
+                verdicts.append(theirs[1])
+                self.assertEqual((result.code == 0, result.out), theirs, result)
+        self.assertEqual(verdicts.count(b"in\n"), 4, verdicts)
 
 
 class Lines(VerdictCase):

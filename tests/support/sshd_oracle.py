@@ -34,7 +34,8 @@ class Oracle:
         """Returns whether a login with this key alone runs the command, and what it prints."""
         words = ["ssh", "-F", "none", "-i", key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
                  "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                 *words, "-p", str(self.port), f"{user}@127.0.0.1", command]
+                 *words, "-p", str(self.port), f"{user}@127.0.0.1"]
+        words += [command] if command else []
         result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
                                 env={"PATH": os.environ["PATH"], "HOME": home})
         return result.returncode == 0, result.stdout
