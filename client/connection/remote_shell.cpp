@@ -47,6 +47,8 @@ void RemoteShell::close(EventLoop::Time deadline) {
     server_.link().send(msg::ShellClose{id_});
     while (!ended_ && !server_.is_down() && EventLoop::Clock::now() < deadline)
         server_.turn(deadline);
+    // Without it, the server would keep the report of the end for a client that returns.
+    if (ended_) server_.link().send(msg::Bye{});
 }
 
 void RemoteShell::on_message(const Message& message) {

@@ -106,7 +106,7 @@ bool ClientConnection::prepare() {
         case State::Over:
             return false;
     }
-    if (!link_.is_down() || !link_.is_flushed() || !is_idle()) return true;
+    if (!link_.is_down() || !link_.is_flushed() || !has_nothing_left()) return true;
     change_to(State::Over, EventLoop::Clock::now());
     return false;
 }
@@ -130,11 +130,15 @@ void ClientConnection::tick(Time now) {
         link_.drop();
         visit_.close();
     }
-    if (is_late && is_idle()) change_to(State::Over, now);
+    if (is_late && has_nothing_left()) change_to(State::Over, now);
 }
 
 bool ClientConnection::is_idle() const {
     return channels_.is_idle() && shells_.is_idle() && listeners_.is_empty();
+}
+
+bool ClientConnection::has_nothing_left() const {
+    return is_idle() && !(state_ == State::Disconnected && shells_.has_reports());
 }
 
 EventLoop::Time ClientConnection::next_deadline() const {
@@ -148,7 +152,7 @@ EventLoop::Time ClientConnection::next_deadline() const {
             return std::min(next, outgoing_handoff_.next_deadline());
         case State::Disconnected:
         case State::Closing:
-            return is_idle() ? std::min(next, state_since_ + kLastBytesTimeout) : next;
+            return has_nothing_left() ? std::min(next, state_since_ + kLastBytesTimeout) : next;
         case State::Attended:
         case State::HandedOff:
         case State::Over:
@@ -347,6 +351,7 @@ void ClientConnection::handle(const msg::Resume& resume) {
 void ClientConnection::resume(const msg::Resume& resume) {
     msg::Resumed answer = channels_.resume(resume.points, EventLoop::Clock::now());
     answer.shells = shells_.usable();
+    shells_.report_ended();
     link_.send(answer);
     shells_.report_ready();
     listeners_.announce_again();

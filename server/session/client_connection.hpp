@@ -172,6 +172,8 @@ class ClientConnection : private Link::Handler {
     }
     // Returns true if no run or shell of the client is running or being ended.
     [[nodiscard]] bool is_idle() const;
+    // Returns true if nothing is left here for a client that has gone, or may return.
+    [[nodiscard]] bool has_nothing_left() const;
 
     // 19 members: three are lent, the others are owners with classes of their own, and the state.
     EventLoop& loop_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <utility>
 
 namespace frsh {
@@ -40,6 +41,7 @@ bool ConnectionShells::open(const msg::ShellOpen& open) {
         refuse(open, "more than " + std::to_string(kMaxShells) + " shells at once");
         return false;
     }
+    std::erase_if(reports_, [&](const Report& one) { return one.ended.shell == open.shell; });
     NotStarted why{"shell", 0, ""};
     try {
         shells_.emplace(open.shell,
@@ -86,7 +88,13 @@ void ConnectionShells::report_ready() {
     }
 }
 
+void ConnectionShells::report_ended() const {
+    for (const Report& report : reports_)
+        link_.send(report.ended);
+}
+
 void ConnectionShells::end_all(Termination::First first, Time now) {
+    reports_.clear();
     for (const auto& [id, shell] : shells_)
         shell->end(first, now);
 }
@@ -97,6 +105,7 @@ void ConnectionShells::end_expired(const ExpiresAt& expires_at, Time now) {
             shell->end(Termination::First::HangUp, now);
         }
     }
+    std::erase_if(reports_, [&](const Report& report) { return now >= expires_at(report.wish); });
 }
 
 EventLoop::Time ConnectionShells::next_expiry(const ExpiresAt& expires_at) const {
@@ -104,6 +113,8 @@ EventLoop::Time ConnectionShells::next_expiry(const ExpiresAt& expires_at) const
     for (const auto& [id, shell] : shells_) {
         if (!shell->is_ending()) next = std::min(next, expires_at(shell->on_disconnect()));
     }
+    for (const Report& report : reports_)
+        next = std::min(next, expires_at(report.wish));
     return next;
 }
 
@@ -128,9 +139,14 @@ void ConnectionShells::remove_finished() {
         if (!shell.is_over()) return false;
         // The client closed the shell, so what the shell left running is let go.
         if (!shell.is_closed()) add_orphans_of(shell);
-        link_.send(msg::ShellEnded{shell.id(), as_outcome(real_end(*shell.status()))});
+        reports_.push_back(
+            {{shell.id(), as_outcome(real_end(*shell.status()))}, shell.on_disconnect()});
+        link_.send(reports_.back().ended);
         return true;
     });
+    if (reports_.size() > kMaxShells) {
+        reports_.erase(reports_.begin(), reports_.end() - std::ptrdiff_t{kMaxShells});
+    }
     std::erase_if(terminations_, [](const Termination& ending) { return ending.is_done(); });
 }
 

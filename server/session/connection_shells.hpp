@@ -42,10 +42,14 @@ class ConnectionShells {
     [[nodiscard]] std::vector<ShellId> usable() const;
     // Reports each usable shell that is ready, for a client that has resumed.
     void report_ready();
+    // Reports the ends of shells again: the client may have lost the reports with its connection.
+    void report_ended() const;
+    // Returns true if the client, should it return, is to learn that a shell has ended.
+    [[nodiscard]] bool has_reports() const { return !reports_.empty(); }
 
-    // Ends all shells. `first` is the first step.
+    // Ends all shells, and keeps no report of an end. `first` is the first step.
     void end_all(Termination::First first, Time now);
-    // Ends the shells whose grace period has ended.
+    // Ends the shells, and removes the reports, whose grace period has ended.
     void end_expired(const ExpiresAt& expires_at, Time now);
     // Returns when the next grace period ends; kNever if all shells are being ended.
     [[nodiscard]] Time next_expiry(const ExpiresAt& expires_at) const;
@@ -66,6 +70,11 @@ class ConnectionShells {
     [[nodiscard]] Time next_deadline() const;
 
   private:
+    // The end of a shell, and what its client wants for a lost connection.
+    struct Report {
+        msg::ShellEnded ended;
+        OnDisconnect wish;
+    };
     void report_ready(const Shell& shell);
     void report_refusal(ShellId id, const NotStarted& why);
     void add_orphans_of(const Shell& shell);
@@ -79,6 +88,7 @@ class ConnectionShells {
     std::vector<Termination> terminations_;
     // A client sends the first run of a shell before it can have read the refusal.
     std::optional<std::pair<ShellId, std::string>> last_refused_;
+    std::vector<Report> reports_;  // The last ends, at most kMaxShells.
 };
 
 }  // namespace frsh

@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from harness import FRSH, PATIENCE, Case, environment, is_alive, main, wait_until  # noqa: E402
 from lopsided_proxy import LopsidedProxy  # noqa: E402
+from wire import Wire  # noqa: E402
 
 GRACE = 0.4  # Seconds.
 
@@ -162,6 +163,42 @@ class LopsidedLoss(Case):
                 out, err = process.communicate(timeout=PATIENCE)
             self.assertEqual((5, len(stdin)), (process.returncode, len(out)), (up, err))
             self.assertEqual(stdin, out)
+
+    # A shell has ended, and the report of it may be lost.
+
+    def resume(self, session):
+        wire = Wire(self.server.socket)
+        wire.send({"type": "resume", "session": session, "runs": []})
+        return wire
+
+    def test_the_end_of_a_shell_that_was_lost_with_the_connection_is_reported_again(self):
+        for name, has_read in (("shellsend0000000", True), ("shellsend0000001", False)):
+            first = Wire(self.server.socket, name)
+            first.send({"type": "shell_open", "shell": 1, "env": 0, "on_disconnect": "grace",
+                        "grace_ms": 20000})
+            pid = first.ready(1)[0]["pid"]
+            first.open(1, "exit 55", shell=1, on_disconnect="grace", grace_ms=20000)
+            if has_read:
+                first.end(1)
+                first.shell_ended(1)
+            else:
+                wait_until(lambda: not is_alive(pid), "the shell to end")
+            first.socket.close()
+            with self.resume(name) as second:
+                kinds = []
+                second.next(lambda one: kinds.append(one["type"]) or one["type"] in ("resumed", "error"))
+                self.assertEqual(["shell_ended", "resumed"],
+                                 [kind for kind in kinds if kind != "hello"], kinds)
+                self.assertEqual({"kind": "exited", "code": 55}, second.shell_ended(1))
+                second.send({"type": "bye"})
+
+    def test_a_session_whose_shell_has_ended_does_not_outlast_its_client(self):
+        begun = time.monotonic()
+        for command in (b"exit 3\n", b"echo\n"):
+            result = self.unix.run(["--batch", "--one-shell"], stdin=command)
+            self.assertIn(result.code, (0, 3), result)
+        self.no_strays(10)
+        self.assertLess(time.monotonic() - begun, 10)
 
 
 if __name__ == "__main__":
