@@ -1,6 +1,7 @@
 #include "client/connection/server_connection.hpp"
 
 #include "client/connection/child_tree.hpp"
+#include "client/connection/foreign_server.hpp"
 #include "client/connection/stage_error.hpp"
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
@@ -27,8 +28,6 @@
 namespace frsh {
 namespace {
 
-// The reason of a refusal by this client: a server of another protocol version has taken nothing.
-constexpr const char* kOtherVersion = "other version";
 // What the end of a run counts in carried(), in bytes.
 constexpr std::uint64_t kWorthOfEnd = 1024 * 1024;
 
@@ -167,10 +166,13 @@ void ServerConnection::finish(EventLoop::Time deadline) {
 }
 
 void ServerConnection::on_peer_silent(const std::string& problem) {
+    const std::string name = name_of_server(connection_, link_.transport());
     link_.drop();
+    // After TLS and its proof, a frshd is there.
+    const bool is_known = connection_.login.has_value();
     // Without a first hello there is no session to come back to.
-    if (state_ == State::Greeting) return go_down(problem);
-    on_link_down(problem);
+    if (state_ != State::Greeting) return on_link_down(problem);
+    go_down(is_known ? name + ": " + problem : describe_silence(name, problem));
 }
 
 void ServerConnection::run_local_command(const msg::Hello& hello) {
@@ -184,8 +186,9 @@ void ServerConnection::run_local_command(const msg::Hello& hello) {
 void ServerConnection::on_hello(const msg::Hello& hello) {
     if (is_greeted()) throw ProtocolError("a second hello");
     if (hello.proto != kProtocolVersion) {
-        refusal_ = msg::Error{kOtherVersion,
-                              "the server speaks protocol " + std::to_string(hello.proto) +
+        refusal_ = msg::Error{kAnotherServer,
+                              name_of_server(connection_, link_.transport()) +
+                                  ": the server speaks protocol " + std::to_string(hello.proto) +
                                   ", this client " + std::to_string(kProtocolVersion),
                               std::nullopt};
         throw ProtocolError(refusal_->message);
@@ -222,10 +225,8 @@ void ServerConnection::on_message(const Message& message) {
         return on_resumed(*resumed);
     }
     const auto channel = channel_of(message);
-    if (!channel) {
-        if (on_other_) on_other_(message);
-        return;
-    }
+    if (!channel && on_other_) on_other_(message);
+    if (!channel) return;
     const auto found = runs_.find(*channel);
     if (found == runs_.end()) {
         // The run was forgotten before its end: acknowledge the end, ignore the rest.
@@ -250,33 +251,33 @@ void ServerConnection::pass_on(RemoteRun& run, const Message& message) {
 }
 
 std::string ServerConnection::refusal_text() {
-    const std::string words = escape_controls(refusal_->message);
-    std::string text;
-    if (!is_greeted() && refusal_->reason == "denied" && connection_.login) {
-        const Login& login = *connection_.login;
-        text = login.name + ": Permission denied (publickey): " + words + "; " + login.tried;
-        if (login.on_refused) login.on_refused();
-    } else {
-        text = refusal_->reason == kOtherVersion ? words : "the server says: " + words;
-    }
-    if (refusal_->retry_after) {
-        text += " (try again in " + std::to_string(*refusal_->retry_after) + " s)";
-    }
-    return text;
+    const bool is_login = !is_greeted() && refusal_->reason == "denied" && connection_.login;
+    return describe_refusal(*refusal_, is_login ? &*connection_.login : nullptr);
 }
 
 void ServerConnection::on_link_down(const std::string& problem) {
-    const std::string why = refusal_ ? refusal_text() : problem;
+    std::string why = problem;
+    if (state_ == State::Greeting && !refusal_) {
+        const auto other_end = judge_other_end(name_of_server(connection_, link_.transport()),
+                                               link_.take_rest(), problem);
+        why = other_end.text;
+        if (other_end.is_foreign) refusal_ = msg::Error{kAnotherServer, why, std::nullopt};
+    }
+    if (refusal_) why = refusal_text();
     peer_watch_.reset();
     ping_watch_.reset();
     if (is_attached()) {
-        const bool is_cut = !refusal_ && !link_.is_closing();
-        return is_cut && grace_period().count() > 0 ? go_away(why) : go_down(why);
+        // "gone" now: this request's first copy, from before a loss, came later and has the name.
+        const bool is_overtaken = state_ == State::Up && refusal_ && refusal_->reason == "gone";
+        const bool is_cut = (!refusal_ || is_overtaken) && !link_.is_closing();
+        if (!is_cut || grace_period().count() == 0) return go_down(why);
+        refusal_.reset();
+        return go_away(why);
     }
     if (state_ != State::GreetingAgain && state_ != State::Resuming) return;
     // Other refusals are temporary, a full server for example.
     const bool is_final = refusal_ && (refusal_->reason == "gone" || refusal_->reason == "denied" ||
-                                       refusal_->reason == kOtherVersion);
+                                       refusal_->reason == kAnotherServer);
     if (is_final) return go_down(problem_ + "; " + why);
     state_ = State::Away;
     refusal_.reset();

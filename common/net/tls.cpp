@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/keys/crypto.hpp"
+#include "common/net/foreign_peer.hpp"
 #include "common/net/tls_failure.hpp"
 #include "common/net/tls_wire.hpp"
 

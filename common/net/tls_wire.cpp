@@ -1,7 +1,6 @@
 #include "common/net/tls_wire.hpp"
 
 #include "common/base/error.hpp"
-#include "common/base/text.hpp"
 
 #include <cerrno>
 
@@ -86,21 +85,6 @@ BIO* make_wire_bio(TlsWire& wire) {
     BIO_set_data(bio, &wire);
     BIO_set_init(bio, 1);
     return bio;
-}
-
-std::string describe_foreign(std::string_view first, const std::string& role) {
-    const auto is_one_of = [&](std::initializer_list<std::string_view> beginnings) {
-        for (const std::string_view beginning : beginnings) {
-            if (first.substr(0, beginning.size()) == beginning.substr(0, first.size())) return true;
-        }
-        return false;
-    };
-    if (is_one_of({"SSH-"})) return "that is an SSH " + role + ", not frsh";
-    if (is_one_of({"HTTP/", "GET ", "HEAD ", "POST ", "PUT ", "OPTIONS ", "CONNECT ", "PRI * "})) {
-        return "that is a web " + role + ", not frsh";
-    }
-    return "the " + role + " does not speak TLS; it said \"" +
-           escape_controls(first.substr(0, 40)) + "\"";
 }
 
 }  // namespace frsh

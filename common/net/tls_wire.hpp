@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 
 struct bio_st;  // BIO.
 
@@ -27,9 +26,5 @@ struct TlsWire {
 
 // Makes a BIO over `wire`, which must outlive it. Returns null if memory is exhausted.
 [[nodiscard]] bio_st* make_wire_bio(TlsWire& wire);
-
-// Describes a peer that does not speak TLS, by its first bytes. The user may have the wrong port.
-// `role` is "server" or "client".
-[[nodiscard]] std::string describe_foreign(std::string_view first, const std::string& role);
 
 }  // namespace frsh

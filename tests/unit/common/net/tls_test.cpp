@@ -331,12 +331,13 @@ TEST_CASE("tls: the error names the other protocol of a peer") {
     };
     CHECK(client_meets("SSH-2.0-OpenSSH_9.2\r\n") == "TLS: that is an SSH server, not frsh");
     CHECK(client_meets("HTTP/1.1 400 Bad Request\r\n") == "TLS: that is a web server, not frsh");
-    CHECK(client_meets("220 mail\x1b[2J\r\n") ==
-          "TLS: the server does not speak TLS; it said \"220 mail\\x1b[2J\\x0d\\x0a\"");
+    CHECK(client_meets("220 mail\x1b[2J\r\n") == "TLS: that is a mail (SMTP) server, not frsh");
+    CHECK(client_meets("Hello\x1b[2J\r\n") ==
+          "TLS: the server is not frsh; it sent \"Hello\\x1b[2J\\x0d\\x0a\"");
     CHECK(server_meets("SSH-2.0-Go\r\n") == "TLS: that is an SSH client, not frsh");
     CHECK(server_meets("GET / HTTP/1.1\r\n") == "TLS: that is a web client, not frsh");
     CHECK(server_meets("\0\0\0\x02{}"s) ==
-          "TLS: the client does not speak TLS; it said \"\\x00\\x00\\x00\\x02{}\"");
+          "TLS: the client is not frsh; it sent \"\\x00\\x00\\x00\\x02{}\"");
 }
 
 TEST_CASE("tls: a close before the first byte has its own error") {
