@@ -43,7 +43,6 @@ void RenewableConnection::update() {
 // A refusal stays the same, except of a session that has ended and of a server that restarts.
 bool RenewableConnection::may_renew() const {
     if (grace_.count() == 0 || !connector_) return false;
-    if (state_ == State::Open && !server_->server()) return false;  // It never was reachable.
     const auto& refusal = server_->refusal();
     return !refusal || refusal->reason == "gone" || refusal->reason == "shutdown" ||
            refusal->retry_after.has_value();

@@ -9,6 +9,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from cutting_proxy import CuttingProxy, Fate  # noqa: E402
 from fake_server import FakeServer  # noqa: E402
 from harness import Case, FRSH, PATIENCE, environment, main, open_descriptors, wait_until  # noqa: E402
 from terminal import Terminal  # noqa: E402
@@ -140,6 +141,45 @@ class Records(Case):
                 wait_until(lambda: not self.is_connected(process.pid), "the loss to be noticed")
             process.stdin.close()
             self.assertEqual(0, process.wait(PATIENCE))
+
+    def test_a_batch_that_is_cut_before_its_first_line_goes_on(self):
+        """The client has no line yet, and the server's greeting is lost or comes in part."""
+        for down in (1, 10):
+            proxy = CuttingProxy(self.server.socket,
+                                 lambda n, size=down: Fate(down=size) if n == 0 else None,
+                                 near=self.short_path())
+            self.addCleanup(proxy.close)
+            process = subprocess.Popen(
+                [FRSH, "--on-disconnect=grace:20s", "--batch", f"unix:{proxy.near}"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
+            with self.running(process):
+                wait_until(lambda: proxy.count > 0 and not self.is_connected(process.pid),
+                           "the loss to be noticed")
+                out, err = process.communicate(b"echo one\nexit 4\n", timeout=PATIENCE)
+                self.assertEqual((4, b"one\n"), (process.returncode, out), err)
+
+    def test_a_run_whose_first_request_arrives_after_the_second_is_not_lost(self):
+        """Each came to the session of a shell by a session of its own. The late one, of the lost
+        connection, begins the run and has the client's name: the other one is refused."""
+        connections = []
+
+        def serve(peer):
+            connections.append(peer)
+            request, _ = peer.hear("open", "resume")
+            if len(connections) == 1:
+                return
+            if len(connections) == 2:
+                peer.say("resumed", runs=[], shells=[])
+                peer.hear("open")
+                peer.say("error", reason="gone", message="this client has returned over another connection")
+                return
+            point = request["runs"][0]
+            peer.say("resumed", runs=[{"ch": point["ch"], "stdin": 0}], shells=[])
+            peer.end(point, outcome={"kind": "exited", "code": 7})
+            peer.hear("end_ack")
+
+        code, _, err, _ = self.frsh("-n", "--on-disconnect=grace:20s", "--shell", "x", self.fake(serve), "true")
+        self.assertEqual((7, 3), (code, len(connections)), err)
 
     @staticmethod
     def is_connected(pid):
