@@ -35,6 +35,8 @@ namespace {
 using Time = EventLoop::Time;
 
 constexpr int kBatchFailure = 255;
+// From SIGTERM to the exit: the server gives the commands 2 seconds. What they print is shown.
+constexpr std::chrono::seconds kBatchEndingTime{3};
 
 struct Job {
     std::size_t line;
@@ -91,7 +93,7 @@ class Batch {
             session_.server().turn(std::min(leave_at_, progress_.next_change()));
             conclude_jobs();
             if (out_.failure() == EPIPE) leave(128 + SIGPIPE);
-            if (EventLoop::Clock::now() >= leave_at_) state_ = State::Left;
+            if (EventLoop::Clock::now() >= leave_at_) leave(code_);
         }
         progress_.clear();
         if (state_ == State::Running && session_.is_closed() && has_more_lines()) {
@@ -274,16 +276,20 @@ class Batch {
     void on_signal(int number) {
         if (state_ == State::Running) state_ = State::Stopping;
         const auto step = interrupts_.on_signal(number, EventLoop::Clock::now());
-        if (step == InterruptLadder::Step::Leave) return leave(128 + number, signal_name(number));
+        const bool is_told = number == SIGTERM && !std::exchange(was_told_, true);
+        if (step == InterruptLadder::Step::Leave && !is_told) {
+            return leave(128 + number, signal_name(number));
+        }
         bool any_runs = false;
         for (const auto& job : jobs_) {
             if (job->run->is_finished()) continue;
-            job->run->interrupt(step);
+            is_told ? job->run->cancel() : job->run->interrupt(step);
             any_runs = true;
         }
         if (!any_runs) return leave(128 + number);  // Only pending output or the next line is left.
-        if (code_ == 0) code_ = 128 + SIGINT;
-        leave_at_ = std::min(leave_at_, interrupts_.leave_at());
+        if (code_ == 0 || is_told) code_ = 128 + number;
+        leave_at_ = std::min(leave_at_, is_told ? EventLoop::Clock::now() + kBatchEndingTime
+                                                : interrupts_.leave_at());
     }
 
     // One member more than usual: each stream of the batch, and each part of its life, is one.
@@ -307,6 +313,7 @@ class Batch {
     std::size_t failed_ = 0;
     int code_ = 0;
     InterruptLadder interrupts_;
+    bool was_told_ = false;  // By SIGTERM.
     Time leave_at_ = EventLoop::kNever;
     State state_ = State::Running;
 };

@@ -68,6 +68,8 @@ void check_features(const ServerConnection& server, const ClientOptions& options
     }
 }
 
+constexpr auto kTimeToEnd = 3s;  // After SIGTERM: the server gives the command 2 seconds.
+
 class OneShot {
   public:
     OneShot(const ClientOptions& options, const StandardStreams& streams)
@@ -206,9 +208,20 @@ class OneShot {
             state_ = State::Left;
         } else if (number == SIGUSR1) {
             leave(State::Left);
+        } else if (number == SIGTERM && may_wait_for_end()) {
+            run_.cancel();
+            state_ = State::Leaving;
+            leave_.is_told = true;
+            leave_.at = EventLoop::Clock::now() + kTimeToEnd;
         } else {
             obey(interrupts_.on_signal(number, EventLoop::Clock::now()), number);
         }
+    }
+
+    // After SIGTERM, what the command prints until its end is shown. ssh leaves at once.
+    [[nodiscard]] bool may_wait_for_end() const {
+        return !leave_.is_told && !run_.outlasts_client() && server_.is_up() &&
+               !options_.is_called_ssh;
     }
 
     void obey(InterruptLadder::Step step, int number) {
@@ -283,12 +296,13 @@ class OneShot {
         const RunFacts facts = this->facts();
         const ExitReport report = report_exit(facts);
         if (report.info) log::info(*report.info);
-        for (const std::string& line : report.errors)
-            log::error(line);
+        for (const std::string& line : report.errors) {
+            if (!leave_.is_told) log::error(line);  // After SIGTERM, the end is no news.
+        }
         if (state_ == State::Ended && !facts.refusal) report_missing(facts);
         int code = outputs_.report_failures(report.code);
         if (!write_records(facts.outcome)) code = 255;
-        return has_left() ? leave_.code : code;
+        return has_left() || leave_.is_told ? leave_.code : code;
     }
 
     void report_missing(const RunFacts& facts) const {
@@ -352,7 +366,8 @@ class OneShot {
     struct Leave {
         Time at = EventLoop::kNever;
         int code = 255;
-        bool was_up = false;  // The connection was up then.
+        bool was_up = false;   // The connection was up then.
+        bool is_told = false;  // By SIGTERM. The client waits for the end that it asked for.
     };
 
     const ClientOptions& options_;

@@ -168,6 +168,26 @@ class Life(Case):
                                f"not {content()!r} ({place.name}, {name})", 10)
                 self.no_strays()
 
+    def test_l1_what_a_command_prints_after_sigterm_to_the_client_is_shown(self):
+        command = ("trap 'echo cleaning; echo error >&2; sleep 0.5; echo whole; exit 7' TERM; echo up; "
+                   "while :; do sleep 0.02; done")
+        for place in self.everywhere():
+            for options in ([], ["--batch"]):
+                with self.subTest(place=place.name, options=options):
+                    words = [command] if not options else []
+                    process = place.popen(options, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          stdin=subprocess.PIPE)
+                    with self.running(process):
+                        process.stdin.write((command + "\n").encode() if options else b"")
+                        process.stdin.close()
+                        process.stdin = None
+                        self.assertEqual(b"up\n", process.stdout.readline())
+                        process.send_signal(signal.SIGTERM)
+                        out, err = process.communicate(timeout=20)
+                        self.assertEqual((143, b"cleaning\nwhole\n"), (process.returncode, out), err)
+                        self.assertIn(b"error\n", err)
+                    self.no_strays()
+
     def test_l1_a_command_that_ignores_the_clients_signal_is_killed(self):
         for name in ("TERM", "HUP"):
             process, content = self.tidied_up(self.unix, name, "trap '' TERM HUP; echo $$ >&3")
