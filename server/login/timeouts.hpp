@@ -14,8 +14,8 @@ struct Timeouts {
     // Listener: how long a refused connection stays open for its client to read the reason.
     Duration lingering_close = std::chrono::seconds(1);
     // Listener, only while other connections wait for a login slot: for a ClientHello, and for each
-    // answer after that.
-    Duration contended_hello = std::chrono::seconds(1);
+    // answer after that. They also count the time that a busy server itself takes to begin.
+    Duration contended_hello = std::chrono::seconds(3);
     Duration contended_answer = std::chrono::seconds(3);
     // Monitor: for the TLS handshake, and for the login after it.
     Duration handshake = std::chrono::seconds(10);
