@@ -35,13 +35,17 @@ std::string now_text() {
 }
 
 // Opens for reading too, to see how the file ends, unless the file may only be written. A FIFO
-// opened for both ways needs no reader yet, and its reader may come and go (fifo(7)).
-Fd open_audit(const std::string& path) {
+// opened for both ways needs no reader yet, and its reader may come and go (fifo(7)). Opened for
+// writing only, each write(2) without a reader fails.
+Fd open_audit(const std::string& path, AuditFile::Reader reader) {
     constexpr int kFlags = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
     struct stat status {};
     const bool is_there = ::stat(path.c_str(), &status) == 0;
     if (is_there && S_ISFIFO(status.st_mode)) {
-        return Fd(check(::open(path.c_str(), O_RDWR | O_NONBLOCK | kFlags, 0600), "open " + path));
+        Fd both(check(::open(path.c_str(), O_RDWR | O_NONBLOCK | kFlags, 0600), "open " + path));
+        if (reader == AuditFile::Reader::MayCome) return both;
+        // While `both` is open, this open(2) finds a reader.
+        return Fd(check(::open(path.c_str(), O_WRONLY | O_NONBLOCK | kFlags), "open " + path));
     }
     const bool is_other = is_there && !S_ISREG(status.st_mode);
     Fd file(is_other ? -1 : ::open(path.c_str(), O_RDWR | kFlags, 0600));
@@ -63,8 +67,8 @@ std::string join(const JsonObject& first, const JsonObject& second, const JsonOb
 
 }  // namespace
 
-void AuditFile::open(const std::string& path) {
-    file_ = path.empty() ? Fd() : open_audit(path);
+void AuditFile::open(const std::string& path, Reader reader) {
+    file_ = path.empty() ? Fd() : open_audit(path, reader);
     has_torn_ = false;
 }
 

@@ -19,9 +19,11 @@ inline constexpr const char* kAuditRefusal = "the server cannot write its audit,
 
 class AuditFile : public AuditSink {
   public:
+    // Whether lines may wait in a FIFO until a reader comes, or it must have one for each line.
+    enum class Reader { MayCome, Required };
     // Opens the file to append lines, or creates it with mode 0600. An empty path: there is no
     // audit. Throws SysError; an open file stays then.
-    void open(const std::string& path);
+    void open(const std::string& path, Reader reader = Reader::MayCome);
 
     [[nodiscard]] bool is_open() const { return file_.is_open(); }
 

@@ -2,7 +2,6 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/log_sink.hpp"
-#include "common/keys/ssh_key.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/startup.hpp"
 #include "server/audit_file.hpp"
@@ -40,12 +39,13 @@
 namespace frsh {
 namespace {
 
-// Ignores the signals that mean nothing to frshd and would end it, such as SIGUSR1. Commands get
-// all signals back as they were (see spawn()). SIGCHLD must arrive: if the parent ignores it,
-// wait4(2) returns no status.
+// Ignores the signals that mean nothing to frshd and would end it, such as SIGUSR1. With SIGXFSZ
+// ignored, write(2) to an audit file or a log at its size limit fails with EFBIG. Commands get all
+// signals back as they were (see spawn()). SIGCHLD must arrive: if the parent ignores it, wait4(2)
+// returns no status.
 void settle_signals() {
-    for (const int number :
-         {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT})
+    for (const int number : {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR,
+                             SIGSTKFLT, SIGXFSZ, SIGXCPU})
         std::signal(number, SIG_IGN);
     for (int number = SIGRTMIN; number <= SIGRTMAX; ++number)
         std::signal(number, SIG_IGN);
@@ -184,16 +184,18 @@ void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
 }
 
 // Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
-int serve_login(SessionStart start, const TlsContext& context, const ServerOptions& options,
+int serve_login(SessionStart start, const TlsContext& context, LiveConfiguration& live,
                 const GateUser& gate_user) {
     AuditSender audit(start.audit_socket);
     MonitorSettings monitor_settings;
     monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
+    const ServerOptions& options = live.options;
     monitor_settings.host_certificate = options.settings.host_certificate;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit = &audit;
+    monitor_settings.host_key_copy = std::move(live.host_key->copy);
     monitor_settings.session_mark = start.mark;
     monitor_settings.is_preforked = start.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
@@ -258,15 +260,15 @@ int serve_connection(SessionStart start, const ServerOptions& options) {
 }
 
 // Starts to listen on all addresses, inherited sockets and unix paths. Throws UserError.
-void listen_on_all(Listener& listener, const ServerOptions& options, std::vector<Fd> given,
-                   const std::optional<PublicKey>& host_key) {
-    const ServerSettings& settings = options.settings;
+void listen_on_all(Listener& listener, const LiveConfiguration& live, std::vector<Fd> given) {
+    const ServerSettings& settings = live.options.settings;
     for (const std::string& where : settings.listen.value_or(std::vector<std::string>()))
-        listener.listen_on_tcp(where, host_key);
+        listener.listen_on_tcp(where);
     for (Fd& socket : given)
-        listener.listen_on(std::move(socket), host_key);
-    if (host_key) {
-        log::notice("host key " + host_key->fingerprint() + " (" + settings.host_key + ")");
+        listener.listen_on(std::move(socket));
+    if (live.host_key) {
+        log::notice("host key " + live.host_key->key.fingerprint() + " (" + settings.host_key +
+                    ")");
     }
     if (!settings.unix_path) return;
     std::string path = *settings.unix_path;
@@ -282,9 +284,9 @@ std::optional<SessionStart> listen_and_serve(LiveConfiguration& live,
                                              const ServerOptions& command_line,
                                              std::vector<Fd> given, Fd states) {
     const ServerOptions& options = live.options;
-    std::optional<PublicKey> host_key;
     if (is_tls(options, given)) {
-        host_key = prepare_host_key(options.settings.host_key);
+        make_missing_host_key(options.settings.host_key);
+        live.host_key = read_host_key(options.settings.host_key);
         if (options.use_sandbox) {
             if (const auto warning = try_sandbox()) log::notice(*warning);
         } else {
@@ -293,11 +295,12 @@ std::optional<SessionStart> listen_and_serve(LiveConfiguration& live,
                 "rights");
         }
     }
-    auto listener = std::make_unique<Listener>(live.audit, rules_of(options.settings), Timeouts());
-    listen_on_all(*listener, options, std::move(given), host_key);
-    listener->reload_with([&live, command_line, is_tls = host_key.has_value()] {
-        auto key = reload(live, command_line, is_tls);
-        return Listener::Reloaded{std::move(key), rules_of(live.options.settings)};
+    auto listener = std::make_unique<Listener>(live.audit, live.host_key,
+                                               rules_of(options.settings), Timeouts());
+    listen_on_all(*listener, live, std::move(given));
+    listener->reload_with([&live, command_line] {
+        reload(live, command_line);
+        return rules_of(live.options.settings);
     });
     fill_heap_holes();
     auto start = listener->serve(std::move(states));
@@ -316,11 +319,11 @@ int run(int argc, char** argv) {
     options->listens_on_given_sockets = !given.empty();
     Fd states = fork_supervisor();
     const ServerOptions command_line = *options;
-    LiveConfiguration live{std::move(*options), {}};
+    LiveConfiguration live{std::move(*options), {}, {}};
     configure(live.options);
     ServerSettings& settings = live.options.settings;
     log::set_level(settings.log_level.value_or(log::Level::Notice));
-    live.audit.open(settings.audit);
+    open_audit(live.audit, settings);
     if (live.options.stdio) return serve_stdio(live.options, live.audit);
     log::never_wait_for_reader();
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
@@ -330,7 +333,7 @@ int run(int argc, char** argv) {
     auto start = listen_and_serve(live, command_line, std::move(given), std::move(states));
     if (!start) return 0;
     if (start->door == Door::Tls) {
-        exit_without_destructors(serve_login(std::move(*start), *context, live.options, gate_user));
+        exit_without_destructors(serve_login(std::move(*start), *context, live, gate_user));
     }
     exit_without_destructors(serve_connection(std::move(*start), live.options));
 }
@@ -341,6 +344,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     try {
         return frsh::run(argc, argv);
+    live.host_key.reset();  // Closes its copy before a process of the user starts.
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

@@ -2,22 +2,26 @@
 
 #include "common/base/log.hpp"
 #include "server/config.hpp"
-#include "server/login/host_key.hpp"
 
 #include <utility>
 
 namespace frsh {
 
-std::optional<PublicKey> reload(LiveConfiguration& live, const ServerOptions& command_line,
-                                bool needs_host_key) {
+void open_audit(AuditFile& audit, const ServerSettings& settings) {
+    const bool is_required = settings.audit_required.value_or(false);
+    audit.open(settings.audit,
+               is_required ? AuditFile::Reader::Required : AuditFile::Reader::MayCome);
+}
+
+void reload(LiveConfiguration& live, const ServerOptions& command_line) {
     ServerOptions fresh = command_line;
     configure(fresh);
     ServerSettings& settings = fresh.settings;
     const ServerSettings& old = live.options.settings;
     if (settings.host_key.empty()) settings.host_key = usual_host_key();
-    std::optional<PublicKey> host_key;
-    if (needs_host_key) host_key = prepare_host_key(settings.host_key);
-    live.audit.open(settings.audit);
+    std::optional<HostKey> host_key;
+    if (live.host_key) host_key = read_host_key(settings.host_key);
+    open_audit(live.audit, settings);
 
     if (settings.listen != old.listen || settings.unix_path != old.unix_path) {
         log::notice("reload: other addresses to listen on need a restart");
@@ -26,10 +30,10 @@ std::optional<PublicKey> reload(LiveConfiguration& live, const ServerOptions& co
     }
     log::set_level(settings.log_level.value_or(log::Level::Notice));
     if (host_key) {
-        log::notice("host key " + host_key->fingerprint() + " (" + settings.host_key + ")");
+        log::notice("host key " + host_key->key.fingerprint() + " (" + settings.host_key + ")");
     }
     live.options = std::move(fresh);
-    return host_key;
+    live.host_key = std::move(host_key);
 }
 
 }  // namespace frsh

@@ -1,8 +1,8 @@
 // Reads the configuration again while the server runs (SIGHUP).
 #pragma once
 
-#include "common/keys/ssh_key.hpp"
 #include "server/audit_file.hpp"
+#include "server/login/host_key.hpp"
 #include "server/options.hpp"
 
 #include <optional>
@@ -13,13 +13,16 @@ namespace frsh {
 struct LiveConfiguration {
     ServerOptions options;
     AuditFile audit;
+    std::optional<HostKey> host_key;  // With TLS.
 };
 
-// Replaces `live` by what the command line and the file have now, and opens the audit file anew.
-// Addresses and sockets stay as they are: a change of them is logged. With `needs_host_key`, the
-// host key is read or made, and returned. Throws UserError, SysError or TlsError; `live` is
-// unchanged then.
-std::optional<PublicKey> reload(LiveConfiguration& live, const ServerOptions& command_line,
-                                bool needs_host_key);
+// Opens the audit file of the settings. Throws SysError; an open file stays then.
+void open_audit(AuditFile& audit, const ServerSettings& settings);
+
+// Replaces `live` by what the command line and the files have now: the configuration, the audit
+// file and, if there is one, the host key. Addresses and sockets stay as they are: a change of them
+// is logged. Throws UserError, SysError or TlsError; `live` is unchanged then. A missing host key
+// is an error too: a new one would lock out all clients that know the old one.
+void reload(LiveConfiguration& live, const ServerOptions& command_line);
 
 }  // namespace frsh

@@ -36,6 +36,7 @@ constexpr std::size_t kBlockSize =
 
 std::string without_blanks(std::string_view text) {
     std::string joined;
+    joined.reserve(text.size());  // A buffer that grows leaves copies of a key behind.
     for (const char c : text) {
         if (std::string_view(" \t\r\n\f\v").find(c) == std::string_view::npos) joined += c;
     }
@@ -150,7 +151,8 @@ std::string format_key(const PrivateKey& key, std::string_view comment) {
     const std::string check_word = random_bytes(4);
     std::string fields = key.openssh_fields();
     const WipeAtExit fields_wiped(fields);
-    std::string part = WireWriter()
+    // With room for the padding.
+    std::string part = WireWriter(fields.size() + comment.size() + 64)
                            .raw(check_word)
                            .raw(check_word)
                            .string(name_of(key.public_key().type()))
@@ -160,7 +162,7 @@ std::string format_key(const PrivateKey& key, std::string_view comment) {
     const WipeAtExit part_wiped(part);
     for (char pad = 1; part.size() % kBlockSize != 0; ++pad)
         part += pad;
-    std::string blob = WireWriter()
+    std::string blob = WireWriter(part.size() + 256)
                            .raw(kMagic)
                            .string("none")  // Cipher.
                            .string("none")  // Key derivation.
@@ -295,7 +297,7 @@ KeyFile parse_key_file(std::string_view content) {
     return file;
 }
 
-std::optional<KeyFile> load_key_file(const std::string& path) {
+std::optional<KeyFile> load_key_file(const std::string& path, std::string* content) {
     auto opened = read_key_content(path);
     KeyFile file;
     file.path = path;
@@ -315,6 +317,7 @@ std::optional<KeyFile> load_key_file(const std::string& path) {
         file = parse_key_file(opened->content);
         file.path = path;
         if (!file.public_key) file.public_key = read_public_beside(path);
+        if (content != nullptr) content->swap(opened->content);
         return file;
     } catch (const ProtocolError& error) {
         throw UserError(path + ": " + error.what());

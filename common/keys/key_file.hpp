@@ -26,8 +26,10 @@ struct KeyFile {
 // Reads a private key, or a public one, for which an agent may have the private half. If PATH does
 // not exist, PATH.pub is read. Returns nothing if there is neither. Throws UserError for a private
 // key that other users can read or own, and for a file that is no key. Root may own it, with any
-// mode: Kubernetes mounts secrets as root:group 0440.
-[[nodiscard]] std::optional<KeyFile> load_key_file(const std::string& path);
+// mode: Kubernetes mounts secrets as root:group 0440. If `content` is given, it receives the bytes
+// of a private key file: wipe it.
+[[nodiscard]] std::optional<KeyFile> load_key_file(const std::string& path,
+                                                   std::string* content = nullptr);
 
 // Runs `ssh-keygen -Y sign`. Blocks without a limit while ssh-keygen waits for its user. Returns
 // the bare signature (sshsig.hpp), verified; nothing if ssh-keygen failed, after it wrote the

@@ -230,7 +230,9 @@ std::string PrivateKey::sign(std::string_view message) const {
 
 std::string PrivateKey::openssh_fields() const {
     must(public_.type() == KeyType::Ed25519, "only ed25519 keys are written");
-    std::string both(kEd25519Size, '\0');
+    std::string both;
+    both.reserve(2 * kEd25519Size);
+    both.resize(kEd25519Size);
     const WipeAtExit wiped(both);
     std::size_t size = both.size();
     if (EVP_PKEY_get_raw_private_key(handle_.get(), reinterpret_cast<unsigned char*>(both.data()),
@@ -239,7 +241,7 @@ std::string PrivateKey::openssh_fields() const {
     }
     const std::string public_bytes = ed25519_public_bytes(handle_.get());
     both += public_bytes;
-    return WireWriter().string(public_bytes).string(both).take();
+    return WireWriter(4 * kEd25519Size).string(public_bytes).string(both).take();
 }
 
 }  // namespace frsh

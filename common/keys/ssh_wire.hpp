@@ -47,6 +47,10 @@ class WireReader {
 
 class WireWriter {
   public:
+    WireWriter() = default;
+    // Makes room for this many bytes: a writer that grows leaves copies of a secret behind.
+    explicit WireWriter(std::size_t room) { bytes_.reserve(room); }
+
     WireWriter& u8(std::uint8_t value);
     WireWriter& u32(std::uint32_t value);
     WireWriter& string(std::string_view bytes);

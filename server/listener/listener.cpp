@@ -48,7 +48,8 @@ std::string name_of_peer(int socket) {
 
 }  // namespace
 
-Listener::Listener(AuditFile& audit, const SessionRules& rules, const Timeouts& timeouts)
+Listener::Listener(AuditFile& audit, const std::optional<HostKey>& host_key,
+                   const SessionRules& rules, const Timeouts& timeouts)
     : owner_(::getpid()),
       signals_(without_ignored({SIGCHLD, SIGTERM, SIGINT, SIGHUP})),
       sessions_(loop_, audit, rules, timeouts),
@@ -58,6 +59,7 @@ Listener::Listener(AuditFile& audit, const SessionRules& rules, const Timeouts& 
     signal_watch_ = loop_.watch(
         "listener: a child has ended, or a signal asks for the end", signals_.fd(),
         [] { return short{POLLIN}; },
+      host_key_(host_key),
         [this](short) {
             for (const int number : signals_.take()) {
                 if (number == SIGCHLD || asked_ == Asked::End) continue;
@@ -72,39 +74,39 @@ Listener::~Listener() {
     stop_listening();
 }
 
-void Listener::listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key) {
+void Listener::listen_on_tcp(const std::string& where) {
     const HostPort host_port = parse_host_port(where, BarePort::Allowed, "127.0.0.1");
     for (const Address& address : resolve(host_port, true)) {
-        if (!host_key && !address.is_loopback()) refuse_plain(address);
-        add_tcp(listen_tcp(address), host_key);
+        if (!host_key_ && !address.is_loopback()) refuse_plain(address);
+        add_tcp(listen_tcp(address));
         if (host_port.port == 0) break;  // A second address family would get another port.
     }
 }
 
-void Listener::listen_on(Fd socket, const std::optional<PublicKey>& host_key) {
+void Listener::listen_on(Fd socket) {
     const Address own = local_address(socket.get());
     if (own.family() == AF_UNIX) {
         log::notice("listening on an inherited unix socket");
         add(std::move(socket), Door::Unix, "");
         return;
     }
-    if (!host_key && !own.is_loopback()) refuse_plain(own);
-    add_tcp(std::move(socket), host_key);
+    if (!host_key_ && !own.is_loopback()) refuse_plain(own);
+    add_tcp(std::move(socket));
 }
 
-void Listener::add_tcp(Fd fd, const std::optional<PublicKey>& host_key) {
+void Listener::add_tcp(Fd fd) {
     const Address own = local_address(fd.get());
-    log::notice("listening on " + own.text() + (host_key ? " (TLS)" : " (plain TCP)"));
+    log::notice("listening on " + own.text() + (host_key_ ? " (TLS)" : " (plain TCP)"));
     std::string pin;
-    if (host_key) {
+    if (host_key_) {
         try {
-            pin = leave_pin(own.port(), *host_key);
+            pin = leave_pin(own.port(), host_key_->key);
         } catch (const std::runtime_error& error) {
             // Clients of this user then ask about the key, as other clients do.
             log::notice(std::string("no pin for local clients: ") + error.what());
         }
     }
-    add(std::move(fd), host_key ? Door::Tls : Door::Plaintext, std::move(pin));
+    add(std::move(fd), host_key_ ? Door::Tls : Door::Plaintext, std::move(pin));
 }
 
 void Listener::listen_on_unix(const std::string& path) {
@@ -202,6 +204,12 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         if (asked_ == Asked::End && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(sessions_.size()) +
                         " sessions go on");
+std::optional<SessionStart> Listener::start_fork_server() {
+    const int host_key_copy = host_key_ ? host_key_->copy.get() : -1;
+    return pool_.start_fork_server(EventLoop::Clock::now(), sessions_.audit_socket(),
+                                   host_key_copy);
+}
+
             refuse_waiting();
             stop_listening();
             report(SystemdState::Stopping);
@@ -209,8 +217,7 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         }
         // Fork here, where neither the stack nor the heap has data of a connection.
         if (!sockets_.empty()) {
-            auto start = pool_.start_fork_server(EventLoop::Clock::now(), sessions_.audit_socket());
-            if (start) return start;
+            if (auto start = start_fork_server()) return start;
         }
         fork_waiting();
         pool_.prefork(doors(), EventLoop::Clock::now());

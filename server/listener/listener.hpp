@@ -10,7 +10,6 @@
 // loop, so that none of the listener's work is half done above it.
 #pragma once
 
-#include "common/keys/ssh_key.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/signals.hpp"
@@ -20,6 +19,7 @@
 #include "server/listener/prefork_pool.hpp"
 #include "server/listener/sessions.hpp"
 #include "server/listener/systemd.hpp"
+#include "server/login/host_key.hpp"
 #include "server/login/timeouts.hpp"
 
 #include <chrono>
@@ -39,28 +39,24 @@ class Listener {
   public:
     static constexpr std::size_t kMaxWaiting = 1024;
 
-    // `audit` is lent.
-    Listener(AuditFile& audit, const SessionRules& rules, const Timeouts& timeouts);
+    // `audit` and `host_key` are lent. Without a host key, TCP is plain and for loopback only.
+    Listener(AuditFile& audit, const std::optional<HostKey>& host_key, const SessionRules& rules,
+             const Timeouts& timeouts);
     ~Listener();
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
 
-    // Listens on a TCP address. With a host key, TLS; the key is also left in the runtime folder as
-    // a pin for clients of the same user. Without one, plain TCP on loopback only. Throws
-    // UserError.
-    void listen_on_tcp(const std::string& where, const std::optional<PublicKey>& host_key);
+    // Listens on a TCP address. With TLS, the host key is also left in the runtime folder as a pin
+    // for clients of the same user. Throws UserError.
+    void listen_on_tcp(const std::string& where);
     void listen_on_unix(const std::string& path);
     // Takes a socket that listens already, TCP or unix.
-    void listen_on(Fd socket, const std::optional<PublicKey>& host_key);
+    void listen_on(Fd socket);
 
-    // What a reload (SIGHUP) has read anew. Throws what std::runtime_error derives; the old
-    // configuration stays then. Sessions that are forked later see what it has changed. It may
-    // open another file in the AuditFile that this object borrows.
-    struct Reloaded {
-        std::optional<PublicKey> host_key;
-        SessionRules rules;
-    };
-    using Reload = std::function<Reloaded()>;
+    // Reads the configuration anew (SIGHUP), also what this object borrows. Throws what
+    // std::runtime_error derives; the old configuration stays then. Sessions that are forked later
+    // see what it has changed.
+    using Reload = std::function<SessionRules()>;
     void reload_with(Reload reload) { reload_ = std::move(reload); }
 
     // Serves until SIGTERM or SIGINT, and then until every session has ended. Returns nothing in
@@ -77,7 +73,9 @@ class Listener {
         EventLoop::Watch watch;
     };
     void add(Fd fd, Door door, std::string path);
-    void add_tcp(Fd fd, const std::optional<PublicKey>& host_key);
+    void add_tcp(Fd fd);
+    // In a forked session, returns its start.
+    std::optional<SessionStart> start_fork_server();
     void report(SystemdState state);
     void accept_some(Socket& socket);
     void refuse(Fd socket, const std::string& reason, const std::string& message,
@@ -101,6 +99,7 @@ class Listener {
     static void adopt_orphans();
 
     pid_t owner_;  // The process that removes the socket files.
+    const std::optional<HostKey>& host_key_;
     EventLoop loop_;
     Signals signals_;
     std::vector<std::unique_ptr<Socket>> sockets_;  // Empty once listening has ended.

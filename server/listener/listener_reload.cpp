@@ -23,12 +23,11 @@ std::vector<Door> Listener::doors() const {
 void Listener::reload() {
     asked_ = Asked::Nothing;
     try {
-        const Reloaded reloaded = reload_();
-        sessions_.reload(reloaded.rules);
+        sessions_.reload(reload_());
         pool_.restart();
         for (const auto& socket : sockets_) {
-            if (socket->door != Door::Tls || socket->path.empty() || !reloaded.host_key) continue;
-            leave_pin(local_address(socket->fd.get()).port(), *reloaded.host_key);
+            if (socket->door != Door::Tls || socket->path.empty() || !host_key_) continue;
+            leave_pin(local_address(socket->fd.get()).port(), host_key_->key);
         }
         log::notice("reloaded the configuration");
     } catch (const std::runtime_error& error) {

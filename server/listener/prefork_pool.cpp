@@ -43,11 +43,12 @@ rlimit raise_descriptor_limit() {
 
 PreforkPool::PreforkPool() : session_descriptors_(raise_descriptor_limit()) {}
 
-std::optional<SessionStart> PreforkPool::start_fork_server(Time now, int audit_socket) {
+std::optional<SessionStart> PreforkPool::start_fork_server(Time now, int audit_socket,
+                                                           int host_key_copy) {
     if (!fork_server_.is_gone() || now < start_at_) return std::nullopt;
     start_at_ = now + kForkServerRetry;
     try {
-        auto forked = fork_server_.start({audit_socket});
+        auto forked = fork_server_.start({audit_socket, host_key_copy});
         if (forked) {
             SessionStart start = begin(std::move(*forked));
             start.audit_socket = audit_socket;

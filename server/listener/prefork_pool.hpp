@@ -48,8 +48,9 @@ class PreforkPool {
 
     // Starts the fork server if there is none; at most one each 100 ms. Call from the top of the
     // stack. Returns nothing in this process. Returns a value in each forked session.
-    // `audit_socket` stays open in the sessions, if it is not -1. Logs errors.
-    std::optional<SessionStart> start_fork_server(Time now, int audit_socket);
+    // `audit_socket` and `host_key_copy` (HostKey) stay open in the sessions, if they are not -1.
+    // Logs errors.
+    std::optional<SessionStart> start_fork_server(Time now, int audit_socket, int host_key_copy);
     [[nodiscard]] bool can_fork() const { return fork_server_.is_running(); }
 
     // Forks a session for this connection. Throws SysError; can_fork() may be false after that.

@@ -92,7 +92,9 @@ Monitor::Monitor(const TlsContext& context, MonitorSettings settings, Fd steps)
     control_ = std::move(control);
     session_ = std::move(session);
     if (settings_.is_preforked) {
-        warm_up([&] { warm_up_proofs(load_host_key(settings_.host_key)); });  // See prove_host().
+        warm_up([&] {
+            warm_up_proofs(load_host_key(settings_.host_key_copy.get()));
+        });  // See prove_host().
     }
 }
 
@@ -182,7 +184,8 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
 std::optional<Login> Monitor::admit() {
     try {
         // Load the key while the gate shakes hands. It signs once, and is then wiped from memory.
-        std::optional<PrivateKey> host_key = load_host_key(settings_.host_key);
+        std::optional<PrivateKey> host_key = load_host_key(settings_.host_key_copy.get());
+        settings_.host_key_copy.close();
         const auto binding = wait_for_gate();
         if (binding && binding->kind == ToMonitor::Kind::Binding &&
             prove_host(*std::exchange(host_key, std::nullopt), parse_binding(*binding))) {
@@ -369,6 +372,8 @@ void Monitor::refuse(const std::string& reason, const std::string& message) {
 // The way the gate ends shows whether it was attacked: a signal counts as a crash.
 void Monitor::part_from_gate() {
     session_.close();
+    // A gate that waits for an answer gets the end of the stream instead, behind all packets.
+    ::shutdown(control_.get(), SHUT_WR);
     pollfd polled{control_.get(), 0, 0};  // Waits for POLLHUP only.
     const bool is_over =
         ::poll(&polled, 1, static_cast<int>(settings_.timeouts.gate_exit.count())) == 1;

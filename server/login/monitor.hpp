@@ -34,6 +34,7 @@ struct GateUser {
 
 struct MonitorSettings {
     std::string host_key;          // A path.
+    Fd host_key_copy;              // See HostKey. Closed once the host key is loaded.
     std::string host_certificate;  // A path; empty: HOST_KEY-cert.pub if that exists.
     AccountPolicy policy;
     bool use_sandbox = true;

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -149,8 +150,7 @@ class FullDisk(TlsCase):
         with open(path, "wb") as file:
             file.write(before)
         write(os.path.join(folder, "frshd.toml"), config)
-        cut = ["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"]
-        server = TlsServer(folder, "--config", os.path.join(folder, "frshd.toml"), prefix=cut)
+        server = TlsServer(folder, "--config", os.path.join(folder, "frshd.toml"))
         self.addCleanup(server.end)
         client, line = self.trusting()
         write(os.path.join(server.home, ".ssh/authorized_keys"), line + "\n")
@@ -199,6 +199,27 @@ class FullDisk(TlsCase):
         self.assertEqual(0, client.run(server.name, "true").code)
         with open(path) as file:
             self.assertIn('"connected"', file.read())
+
+    def test_y3_a_fifo_that_nothing_reads_is_no_required_audit(self):
+        folder = make_folder(self.folder, "unread")
+        fifo, proof = os.path.join(folder, "audit"), os.path.join(folder, "proof")
+        os.mkfifo(fifo, 0o600)
+        write(os.path.join(folder, "frshd.toml"), "audit_required = true\n")
+        server = TlsServer(folder, "--config", os.path.join(folder, "frshd.toml"))
+        self.addCleanup(server.end)
+        client, line = self.trusting()
+        write(os.path.join(server.home, ".ssh/authorized_keys"), line + "\n")
+        self.assertEqual(0, client.run("--trust", server.name).code)
+        for reload in (False, True):
+            if reload:
+                os.kill(server.pid, signal.SIGHUP)
+                wait_until(lambda: "reloaded the configuration" in server.text(), "the reload")
+            self.one_line(client.run(server.name, f"touch {proof}"), "audit")
+            with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+                self.assertEqual(0, client.run(server.name, "true").code)
+                self.assertIn('"connected"', reader.read())
+            self.one_line(client.run(server.name, f"touch {proof}"), "audit")
+        self.assertFalse(os.path.exists(proof))
 
     def test_y3_a_required_audit_needs_a_file(self):
         folder = make_folder(self.folder, "none")

@@ -1,5 +1,7 @@
 """SIGHUP: the server reads its configuration and its host key again, and goes on."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
@@ -11,8 +13,34 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import FRSHD, SANITIZED, environment, main, wait_until  # noqa: E402
+from harness import FRSHD, SANITIZED, below, environment, main, process_table, wait_until  # noqa: E402
 from tls import ROOT, Client, TlsCase, TlsServer, make_folder, make_key, write  # noqa: E402
+
+
+def family_of(server):
+    """Returns the server and all that descends from it, but the users' commands: names by pid."""
+    table = process_table()
+    found = [table[server], *below(server, table)]
+    return {stat.pid: stat.name for stat in found if stat.name.startswith("frshd")}
+
+
+def descriptors_of(pid):
+    return [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+
+
+def memory_of(pid):
+    """Returns what the process may write to, in one piece."""
+    pieces = []
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for row in maps:
+            places, rights = row.split()[:2]
+            begin, end = (int(place, 16) for place in places.split("-"))
+            if "w" not in rights:
+                continue
+            memory.seek(begin)
+            with contextlib.suppress(OSError):
+                pieces.append(memory.read(end - begin))
+    return b"".join(pieces)
 
 
 class Reload(TlsCase):
@@ -74,13 +102,66 @@ class Reload(TlsCase):
         self.reload("the old configuration stays")
         self.assertTrue(self.is_served())
 
-    def test_g5_a_broken_host_key_leaves_the_old_configuration(self):
-        shutil.copy(self.server.host_key, self.server.host_key + ".kept")
-        write(self.server.host_key, "no key\n")
-        self.configure('allow_users = ["another"]\n')
-        self.reload("the old configuration stays")
-        os.replace(self.server.host_key + ".kept", self.server.host_key)
+    def test_g5_with_a_bad_or_missing_host_key_the_old_one_stays_in_use(self):
+        key = self.server.host_key
+
+        def is_public_only():
+            shutil.copy(key + ".pub", key)
+            os.chmod(key, 0o600)
+
+        for spoil in (lambda: write(key, "no key\n"), lambda: write(key, ""), lambda: os.chmod(key, 0o644),
+                      is_public_only, lambda: os.unlink(key)):
+            shutil.copy(key, key + ".kept")
+            spoil()
+            self.configure('allow_users = ["another"]\n')
+            before = self.server.text()
+            self.reload("the old configuration stays")
+            added = self.server.text()[len(before):].splitlines()
+            self.assertEqual(len([line for line in added if "reload" in line]), 1, added)
+            for _ in range(3):  # One of them was forked ahead, the others were not.
+                self.assertTrue(self.is_served(), added)
+            if not os.path.exists(key):
+                self.assertNotIn("made a host key", self.server.text()[len(before):])
+            os.replace(key + ".kept", key)
+        self.assertEqual(self.server.text().count("host key SHA256"), 1)
+
+    def test_g5_a_host_key_that_changes_without_a_reload_is_not_taken(self):
+        other = os.path.join(self.folder, "early-key")
+        make_key(other)
+        os.replace(other, self.server.host_key)
+        for _ in range(3):
+            self.assertTrue(self.is_served())
+        os.unlink(self.server.host_key)
         self.assertTrue(self.is_served())
+
+    @unittest.skipUnless(ROOT, "needs root")
+    @unittest.skipIf(SANITIZED, "a sanitizer keeps freed memory")
+    def test_g8_no_process_keeps_the_host_key_in_its_memory_as_root(self):
+        with open(self.server.host_key) as file:
+            text = "".join(file.read().splitlines()[1:-1])
+        blob = base64.b64decode(text)
+        # The seed follows the second copy of the public key (PROTOCOL.key of OpenSSH).
+        with open(self.server.host_key + ".pub") as file:
+            public = base64.b64decode(file.read().split()[1])[-32:]
+        at = blob.rindex(public, 0, blob.rindex(public)) + 32 + 4
+        begin = -(-at // 3) * 4  # The text of the seed, from its first whole group.
+        pieces = {"the seed": blob[at:at + 32], "the file": text[begin:begin + 36].encode()}
+        self.assertEqual(blob[at + 32:at + 64], public)
+        self.assertTrue(self.is_served())
+        self.reload()
+        with self.own.popen(self.target, "echo here; cat", stdin=subprocess.PIPE) as running:
+            self.assertEqual(running.stdout.readline(), b"here\n")
+            wait_until(self.server.preforked, "a session that is forked ahead")
+            family = family_of(self.server.pid)
+            self.assertLessEqual({"frshd", "frshd-gate", "frshd-forker", "frshd-prefork"}, set(family.values()))
+            for pid, name in family.items():
+                found = [what for what, piece in pieces.items() if piece in memory_of(pid)]
+                self.assertEqual(found, [], f"{name}: in its memory")
+            holders = [name for pid, name in family.items() if any("frshd-host-key" in one for one in descriptors_of(pid))]
+            # The second prefork is the gate of the first.
+            self.assertEqual(sorted(holders), ["frshd", "frshd-forker", "frshd-prefork"])
+            self.assertFalse([one for one in descriptors_of(self.server.pid) if one == self.server.host_key])
+            running.communicate()
 
     def test_g5_a_new_host_key_is_proved_and_pinned(self):
         other = os.path.join(self.folder, "other-key")

@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import Case, Place, Server, main, wait_until  # noqa: E402
 
 WITHOUT_MEANING = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM,
-                   signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGRTMIN)
+                   signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGXFSZ, signal.SIGXCPU,
+                   signal.SIGRTMIN, signal.SIGRTMAX)
 ENDS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
