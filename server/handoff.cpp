@@ -58,7 +58,7 @@ Fd make_socket() {
 // command, if there is one, and the bytes that the client has sent.
 struct Opening {
     bool has_output;
-    bool is_forced;
+    bool is_bound;
 };
 
 // A text is its size in 8 bytes, in the machine's own order, and its bytes.
@@ -130,7 +130,7 @@ bool HandoffPoint::receive(Visitor& visitor) {
                               visitor.handoff.output.is_open() == opening.has_output;
         if (!is_whole) throw SysError("recvmsg", EBADMSG);
         visitor.has_opening = true;
-        visitor.is_forced = opening.is_forced;
+        visitor.is_bound = opening.is_bound;
         return false;
     }
     char buffer[kReadSize];
@@ -141,9 +141,9 @@ bool HandoffPoint::receive(Visitor& visitor) {
 
     std::string_view rest = visitor.received;
     const auto first = next_text(rest);
-    const auto second = first && visitor.is_forced ? next_text(rest) : first;
+    const auto second = first && visitor.is_bound ? next_text(rest) : first;
     if (!second) return false;
-    if (visitor.is_forced) visitor.handoff.forced_command = *first;
+    if (visitor.is_bound) visitor.handoff.bound_key = *first;
     visitor.handoff.bytes = *second;
     return true;
 }
@@ -182,17 +182,17 @@ EventLoop::Time HandoffPoint::next_deadline() const {
 }
 
 HandoffAttempt::HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
-                               const std::string& bytes, std::optional<std::string> forced_command,
+                               const std::string& bytes, std::optional<std::string> bound_key,
                                Time deadline)
     : loop_(loop),
       name_(std::move(name)),
       input_(input),
       output_(output),
-      forced_command_(std::move(forced_command)),
+      bound_key_(std::move(bound_key)),
       deadline_(deadline),
       next_try_(EventLoop::Clock::now()),
       socket_(make_socket()) {
-    if (forced_command_) append_text(unsent_, *forced_command_);
+    if (bound_key_) append_text(unsent_, *bound_key_);
     append_text(unsent_, bytes);
     connect();
 }
@@ -223,7 +223,7 @@ void HandoffAttempt::connect() {
 }
 
 void HandoffAttempt::send_opening() {
-    const Opening opening{input_ != output_, forced_command_.has_value()};
+    const Opening opening{input_ != output_, bound_key_.has_value()};
     std::vector<int> descriptors{input_};
     if (opening.has_output) descriptors.push_back(output_);
     // The buffer of a fresh socket has room for two bytes.

@@ -32,8 +32,8 @@ struct Handoff {
     Fd input;
     Fd output;          // Not open if `input` is a socket for both directions.
     std::string bytes;  // Already received from the client; the new owner processes them.
-    // The only command that the client's key may run; the new owner must have the same.
-    std::optional<std::string> forced_command;
+    // The name of the client's key, if it is bound to a command; see name_of_bound_key().
+    std::optional<std::string> bound_key;
 };
 
 // Receives connections from other sessions.
@@ -63,7 +63,7 @@ class HandoffPoint {
         Time deadline;
         Handoff handoff;
         bool has_opening = false;
-        bool is_forced = false;
+        bool is_bound = false;
         std::string received;
         EventLoop::Watch watch;
     };
@@ -102,8 +102,7 @@ class HandoffAttempt {
     // equals `input` for a socket. Gives up at `deadline`. Throws SysError if no socket can be
     // made.
     HandoffAttempt(EventLoop& loop, std::string name, int input, int output,
-                   const std::string& bytes, std::optional<std::string> forced_command,
-                   Time deadline);
+                   const std::string& bytes, std::optional<std::string> bound_key, Time deadline);
 
     [[nodiscard]] State state() const { return state_; }
     void tick(Time now);
@@ -124,7 +123,7 @@ class HandoffAttempt {
     std::string name_;
     int input_;
     int output_;
-    std::optional<std::string> forced_command_;
+    std::optional<std::string> bound_key_;
     State state_ = State::Connecting;
     Time deadline_;
     Time next_try_;  // For connect(2), while the state is Connecting.

@@ -12,6 +12,7 @@
 #include "server/listener/sessions.hpp"
 #include "server/listener/systemd.hpp"
 #include "server/login/admission.hpp"
+#include "server/login/bound_key.hpp"
 #include "server/login/host_key.hpp"
 #include "server/login/monitor.hpp"
 #include "server/login/pam_session.hpp"
@@ -186,16 +187,16 @@ void take_rules_of_key(ForwardRules& rules, const AuthorizedKey& key) {
 // Runs a forked session over TLS: first as the monitor of the login, then as the user's session.
 int serve_login(SessionStart start, const TlsContext& context, LiveConfiguration& live,
                 const GateUser& gate_user) {
+    const ServerOptions& options = live.options;
     AuditSender audit(start.audit_socket);
     MonitorSettings monitor_settings;
     monitor_settings.gate_user = gate_user;
     monitor_settings.host_key = options.settings.host_key;
-    const ServerOptions& options = live.options;
+    monitor_settings.host_key_copy = std::move(live.host_key->copy);
     monitor_settings.host_certificate = options.settings.host_certificate;
     monitor_settings.policy = policy_of(options.settings);
     monitor_settings.use_sandbox = options.use_sandbox;
     monitor_settings.audit = &audit;
-    monitor_settings.host_key_copy = std::move(live.host_key->copy);
     monitor_settings.session_mark = start.mark;
     monitor_settings.is_preforked = start.arrivals.is_open();
     const uid_t server_uid = ::geteuid();
@@ -207,10 +208,15 @@ int serve_login(SessionStart start, const TlsContext& context, LiveConfiguration
     if (!login) return monitor.exit_code();
     SessionSettings settings = settings_for(login->user, std::move(login->subject),
                                             BaseEnvironment::Clean, options, audit);
+    if (login->grant.key.command) {
+        settings.launch.bound_key = name_of_bound_key(login->grant.key);
+    }
     // XDG_STATE_HOME of this process counts only for this process's own user.
-    settings.kept_folder = settings.launch.user.uid == server_uid
-                               ? own_kept_folder()
-                               : usual_state_folder(settings.launch.user.home) + "/runs";
+    settings.kept_folder =
+        kept_folder_of(settings.launch.user.uid == server_uid
+                           ? own_kept_folder()
+                           : usual_state_folder(settings.launch.user.home) + "/runs",
+                       settings.launch.bound_key);
     for (std::string& variable : login->environment)
         replace_variable(settings.launch.env, std::move(variable));
     settings.launch.env.push_back(std::move(login->ssh_connection));
@@ -335,6 +341,7 @@ int run(int argc, char** argv) {
     if (start->door == Door::Tls) {
         exit_without_destructors(serve_login(std::move(*start), *context, live, gate_user));
     }
+    live.host_key.reset();  // Closes its copy before a process of the user starts.
     exit_without_destructors(serve_connection(std::move(*start), live.options));
 }
 
@@ -344,7 +351,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     try {
         return frsh::run(argc, argv);
-    live.host_key.reset();  // Closes its copy before a process of the user starts.
     } catch (const std::exception& error) {
         frsh::log::error(error.what());
         return 255;

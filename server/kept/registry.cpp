@@ -2,17 +2,23 @@
 
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "server/kept/store_files.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <exception>
+#include <tuple>
+
+#include <fcntl.h>
 
 namespace frsh {
 namespace {
 
 // The most bytes of a command that a list shows.
 constexpr std::size_t kMaxShown = 4096;
+// The characters of a bound key's name; see name_of_bound_key().
+constexpr std::size_t kBoundKeyName = 32;
 // How often an id is looked up and claimed when other processes claim and remove it meanwhile.
 constexpr int kMaxAttempts = 100;
 
@@ -92,7 +98,15 @@ msg::Kept entry_of(const Store::Found& found) {
     return kept;
 }
 
+std::string folder_of_bound_keys(const std::string& own) {
+    return parent_of(own) + "/keys";
+}
+
 }  // namespace
+
+std::string kept_folder_of(const std::string& own, const std::optional<std::string>& bound_key) {
+    return bound_key ? folder_of_bound_keys(own) + "/" + *bound_key + "/runs" : own;
+}
 
 Registry::Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
                    std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival)
@@ -108,8 +122,8 @@ Store& Registry::store() {
     return *store_;
 }
 
-// Returns true if this client may use the run. A key with a forced command may use the runs of this
-// command only. A key without one may use only runs without one.
+// Returns true if the run was requested by a client like this one. The user may look at the runs of
+// a bound key and end them, but a request for a run never means one of them.
 bool Registry::is_ours(const KeptRunInfo& info) const {
     return info.forced_command == launch_.forced_command;
 }
@@ -120,7 +134,6 @@ std::shared_ptr<KeptJob> Registry::living(const std::string& id) const {
 }
 
 Registry::Answer Registry::answer(Store::Found found) const {
-    if (!is_ours(found.info)) return unknown(found.info.run);
     if (found.is_running && found.info.session == name_) return unknown(found.info.run);
     if (found.is_running) return Elsewhere{found.info.session};
     return found;
@@ -140,7 +153,7 @@ Registry::Answer Registry::open(const msg::Open& open) {
         }
         if (found->form == Store::Form::Foreign) return unusable(*found);
         const KeptRunInfo& info = found->info;
-        if (found->form == Store::Form::Damaged && is_ours(info)) {
+        if (found->form == Store::Form::Damaged) {
             if (found->is_running) return unusable(*found);
             return as_lost(*found);
         }
@@ -237,45 +250,77 @@ void Registry::be_found() {
     handoff_point_ = std::make_unique<HandoffPoint>(
         loop_, name_,
         [this](const Handoff& arrived) {
-            return arrived.forced_command == launch_.forced_command && !is_ending_;
+            const bool may_come = !arrived.bound_key || arrived.bound_key == launch_.bound_key;
+            return may_come && !is_ending_;
         },
         on_arrival_);
 }
 
-// Chooses among runs whose ids begin alike. Does not reveal runs that this client may not use.
-Registry::Answer Registry::choose(const std::string& beginning,
-                                  const std::vector<std::string>& runs) {
-    std::vector<std::string> ours;
-    std::string names;
-    for (const std::string& run : runs) {
-        const auto found = store().find(run);
-        if (!found || !is_ours(found->info)) continue;
-        ours.push_back(run);
-        names += (names.empty() ? "" : ", ") + run;
-    }
-    if (ours.empty()) return unknown(beginning);
-    if (ours.size() == 1) return find(ours[0]);
-    return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
+std::vector<Store> Registry::stores_of_bound_keys() const {
+    std::vector<Store> stores;
+    if (launch_.bound_key) return stores;
+    const std::string keys = folder_of_bound_keys(folder_);
+    const Fd folder = open_in(AT_FDCWD, keys, O_RDONLY | O_DIRECTORY);
+    if (!folder.is_open()) return stores;
+    for_each_name(folder.get(), [&](const std::string& name, unsigned char) {
+        if (name.size() == kBoundKeyName) stores.emplace_back(kept_folder_of(folder_, name));
+    });
+    return stores;
+}
+
+std::vector<Store::Found> Registry::matches(const std::string& beginning) {
+    std::vector<Store::Found> found;
+    const auto collect = [&](const Store& from) {
+        const auto resolved = from.resolve(beginning);
+        std::vector<std::string> names;
+        if (const auto* const one = std::get_if<std::string>(&resolved)) names = {*one};
+        if (const auto* const all = std::get_if<Store::Ambiguous>(&resolved)) names = all->runs;
+        for (const std::string& name : names) {
+            if (auto run = from.find(name)) found.push_back(std::move(*run));
+        }
+    };
+    const auto is_exact = [&](const Store::Found& run) { return run.info.run == beginning; };
+    collect(store());
+    if (std::any_of(found.begin(), found.end(), is_exact)) return found;
+    for (const Store& bound : stores_of_bound_keys())
+        collect(bound);
+    if (std::none_of(found.begin(), found.end(), is_exact)) return found;
+    const auto is_later = [&](const Store::Found& one, const Store::Found& other) {
+        const auto rank = [&](const Store::Found& run) {
+            return std::tuple(is_exact(run), run.is_running, run.info.started_at);
+        };
+        return rank(one) < rank(other);
+    };
+    return {*std::max_element(found.begin(), found.end(), is_later)};
 }
 
 Registry::Answer Registry::find(const std::string& beginning) {
     if (const auto run = living(beginning)) return run;
-    const auto resolved = store().resolve(beginning);
-    if (const auto* const several = std::get_if<Store::Ambiguous>(&resolved)) {
-        return choose(beginning, several->runs);
+    std::vector<Store::Found> found = matches(beginning);
+    if (found.empty()) return unknown(beginning);
+    if (found.size() == 1) {
+        const auto here = found[0].info.session == name_ ? living(found[0].info.run) : nullptr;
+        return here ? Answer(here) : answer(std::move(found[0]));
     }
-    const auto* const run = std::get_if<std::string>(&resolved);
-    if (run == nullptr) return unknown(beginning);
-    if (const auto one = living(*run)) return one;
-    auto found = store().find(*run);
-    return found ? answer(std::move(*found)) : unknown(beginning);
+    std::string names;
+    for (const Store::Found& run : found)
+        names += (names.empty() ? "" : ", ") + run.info.run;
+    return Refusal{"ambiguous", "several runs begin with " + beginning + ": " + names};
 }
 
 std::vector<msg::Kept> Registry::list() {
     std::vector<msg::Kept> entries;
-    for (const Store::Found& found : store().list()) {
-        if (is_ours(found.info)) entries.push_back(entry_of(found));
-    }
+    const auto add = [&](const Store& from) {
+        for (const Store::Found& found : from.list())
+            entries.push_back(entry_of(found));
+    };
+    add(store());
+    for (const Store& bound : stores_of_bound_keys())
+        add(bound);
+    // Stable: runs of the same second stay in the order of their store.
+    std::stable_sort(entries.begin(), entries.end(), [](const msg::Kept& a, const msg::Kept& b) {
+        return a.started_at < b.started_at;
+    });
     return entries;
 }
 
@@ -285,7 +330,7 @@ std::variant<std::string, Registry::Refusal> Registry::forget(const std::string&
     const auto* const found = std::get_if<Store::Found>(&answer);
     if (found == nullptr) return Refusal{"in_use", "run " + beginning + " has not ended"};
     try {
-        store().forget(found->info.run);
+        Store(parent_of(found->path)).forget(found->info.run);
     } catch (const SysError& error) {
         return Refusal{"failed", error.what()};
     }
@@ -301,6 +346,8 @@ void Registry::sweep_once() {
 void Registry::sweep() {
     try {
         store().sweep(retention_.age, retention_.total);
+        for (Store& bound : stores_of_bound_keys())
+            bound.sweep(retention_.age, retention_.total);
     } catch (const std::exception& error) {
         log::error(std::string("what is kept could not be tidied: ") + error.what());
     }

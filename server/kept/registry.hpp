@@ -25,6 +25,12 @@ struct Retention {
     std::uint64_t stream = std::uint64_t{256} * 1024 * 1024;      // Bytes of each stream of a run.
 };
 
+// Returns the folder of the kept runs of a login. `own` is that of the user. A key that is bound to
+// a command has a folder of its own beside it: neither the user's runs nor those of another bound
+// key are in its reach. The user reaches all of them.
+[[nodiscard]] std::string kept_folder_of(const std::string& own,
+                                         const std::optional<std::string>& bound_key);
+
 class Registry {
   public:
     using Time = EventLoop::Time;
@@ -44,8 +50,9 @@ class Registry {
     using Answer =
         std::variant<std::shared_ptr<KeptJob>, Store::Found, Elsewhere, Refusal, DeadShell>;
 
-    // `launch` is lent. `audit` may be null. `folder` holds the kept runs. `on_arrival` is called
-    // when another session hands over a client that asks for a job of this process.
+    // `launch` is lent. `audit` may be null. `folder` holds the kept runs; see kept_folder_of().
+    // `on_arrival` is called when another session hands over a client that asks for a job of this
+    // process.
     Registry(EventLoop& loop, const LaunchContext& launch, std::shared_ptr<Audit> audit,
              std::string folder, Retention retention, HandoffPoint::OnArrival on_arrival);
     // Sweeps the store if the sweep was put off.
@@ -60,7 +67,9 @@ class Registry {
     // KeptShell. If the last shell of that name died by itself, the first request after that gets
     // DeadShell, because the state that the client may rely on is lost. Throws as open().
     Answer shell(const msg::Open& open);
-    // Returns the job with this id, or the only one whose id begins so. Throws as open().
+    // Returns the job with this id, or the only one whose id begins so. If several bound keys have
+    // a run of this id, returns the user's own, else one that runs, else the latest. Throws as
+    // open().
     Answer find(const std::string& beginning);
     [[nodiscard]] std::vector<msg::Kept> list();
     // Removes an ended run from the store. Returns its whole id, or why it was not removed.
@@ -91,7 +100,10 @@ class Registry {
     std::shared_ptr<KeptJob> begin(const msg::Open& open);
     std::shared_ptr<KeptJob> begin_shell(const msg::Open& open, std::uint64_t generation);
     std::unique_ptr<RunFolder> claim(const KeptRunInfo& info);
-    Answer choose(const std::string& beginning, const std::vector<std::string>& runs);
+    // Returns the stores of the user's bound keys; none for a bound key itself.
+    [[nodiscard]] std::vector<Store> stores_of_bound_keys() const;
+    // Returns the runs in the reach of this client whose ids begin so; with this very id, one.
+    [[nodiscard]] std::vector<Store::Found> matches(const std::string& beginning);
     [[nodiscard]] KeptRunInfo info_of(const std::string& id);
     [[nodiscard]] bool is_ours(const KeptRunInfo& info) const;
     [[nodiscard]] Answer answer(Store::Found found) const;

@@ -26,6 +26,8 @@ struct LaunchContext {
     std::optional<std::vector<std::string>> accept_env = {};
     // The only command that the client's key may run; see force_command().
     std::optional<std::string> forced_command = {};
+    // The name of the key with its options, if it has a forced_command; see name_of_bound_key().
+    std::optional<std::string> bound_key = {};
     // Patterns of shells that restrict nothing; if not set, see is_plain_shell().
     std::optional<std::vector<std::string>> plain_shells = {};
     std::string sftp_server = {};  // A path; if empty, find_subsystem() looks for it.

@@ -53,7 +53,7 @@ ClientConnection::ClientConnection(EventLoop& loop, std::unique_ptr<Transport> t
       channels_(link_),
       listeners_(loop, link_, settings.launch.forward_rules,
                  [this] { return room_for_incoming(); }),
-      outgoing_handoff_(loop, link_, settings.launch.forced_command),
+      outgoing_handoff_(loop, link_, settings.launch.bound_key),
       claim_(folder_of_claims(settings.kept_folder)),
       was_handed_off_here_(false),
       state_since_(EventLoop::Clock::now()) {
@@ -75,7 +75,7 @@ ClientConnection::ClientConnection(EventLoop& loop, Handoff arrived, Fd visit,
       channels_(link_),
       listeners_(loop, link_, settings.launch.forward_rules,
                  [this] { return room_for_incoming(); }),
-      outgoing_handoff_(loop, link_, settings.launch.forced_command),
+      outgoing_handoff_(loop, link_, settings.launch.bound_key),
       claim_(folder_of_claims(settings.kept_folder)),
       visit_(std::move(visit)),
       was_handed_off_here_(true),
@@ -267,7 +267,7 @@ void ClientConnection::open_handoff_point() {
             loop_, name_,
             [this](const Handoff& arrived) {
                 const bool is_here = state_ == State::Attended || state_ == State::Disconnected;
-                return is_here && arrived.forced_command == settings_.launch.forced_command;
+                return is_here && arrived.bound_key == settings_.launch.bound_key;
             },
             [this](Handoff arrived, Fd visit) { take_over(std::move(arrived), std::move(visit)); });
     } catch (const SysError& error) {

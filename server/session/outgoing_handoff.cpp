@@ -77,7 +77,7 @@ void OutgoingHandoff::ask(Time now) {
     encode(bytes, *message_);
     rest_ = link_.take_rest();
     attempt_.emplace(loop_, session_, link_.transport()->read_fd(), link_.transport()->write_fd(),
-                     bytes + rest_, forced_command_, give_up_at_);
+                     bytes + rest_, bound_key_, give_up_at_);
     change_to(State::Asking, now);
 }
 

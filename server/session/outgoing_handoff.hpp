@@ -31,11 +31,11 @@ class OutgoingHandoff {
     using Time = EventLoop::Time;
     enum class State { Idle, Flushing, Asking, Pausing, Taken, Failed };
 
-    // All are lent. `forced_command` is the only command that the client's key may run. All
+    // All are lent. `bound_key` is the name of the client's key, if it is bound to a command. All
     // attempts for one message together take at most `timeout`.
-    OutgoingHandoff(EventLoop& loop, Link& link, const std::optional<std::string>& forced_command,
+    OutgoingHandoff(EventLoop& loop, Link& link, const std::optional<std::string>& bound_key,
                     std::chrono::milliseconds timeout = kHandoffTimeout)
-        : loop_(loop), link_(link), forced_command_(forced_command), timeout_(timeout) {}
+        : loop_(loop), link_(link), bound_key_(bound_key), timeout_(timeout) {}
 
     [[nodiscard]] State state() const { return state_; }
     // Returns false once there were too many attempts for the message, or its time has passed.
@@ -64,7 +64,7 @@ class OutgoingHandoff {
 
     EventLoop& loop_;
     Link& link_;
-    const std::optional<std::string>& forced_command_;
+    const std::optional<std::string>& bound_key_;
     std::chrono::milliseconds timeout_;
     State state_ = State::Idle;
     Time deadline_ = EventLoop::kNever;  // In the states Flushing and Pausing.

@@ -163,6 +163,21 @@ class Shells(AccountCase):
         self.keys(self.line)
 
     def test_c8_what_counts_as_plain_is_configured_as_root(self):
+    def test_k7_the_store_of_a_bound_key_is_the_users_own_as_root(self):
+        needs_root(self)
+        self.account("/bin/sh")
+        self.keys(f'command="echo bound" {self.line}')
+        self.assertEqual(self.client.run("--run-id", "k7", self.target, "x").out, b"bound\n")
+        keys = os.path.join(self.home, ".local/state/frsh/keys")
+        [name] = os.listdir(keys)
+        self.assertRegex(name, "^[0-9a-f]{32}$")
+        for path in (keys, f"{keys}/{name}", f"{keys}/{name}/runs", f"{keys}/{name}/runs/k7"):
+            status = os.stat(path)
+            self.assertEqual((status.st_uid, status.st_mode & 0o777), (UID, 0o700), path)
+        self.keys(self.line)
+        self.assertIn(b'"k7"', self.client.run("--runs", "--json", self.target).out)
+        self.assertEqual(self.client.run("--logs", "k7", self.target).out, b"bound\n")
+
         needs_root(self)
         other = self.start("plain", 'plain_shells = ["rbash", "/usr/bin/git-*"]\n')
         target = f"{NAME}@{other.name}"

@@ -184,6 +184,26 @@ class Users(CertificateCase):
             result = client.run(self.target, "echo in")
             self.assertEqual((result.code, result.out), (0, b"in\n"), result)
 
+    def test_k7_a_bound_certificate_has_kept_runs_of_its_own(self):
+        self.authorize(f"cert-authority {self.lines['plain']}", f'cert-authority,command="echo bound" {self.lines["bound"]}')
+        free = self.certified("plain")
+        forced = self.certified("plain", "-O", "force-command=echo bound")
+        by_line = self.certified("bound")
+        other = self.certified("bound")
+        for number, client in enumerate((free, forced, by_line, other)):
+            self.trust(client)
+            self.assertEqual(client.run("--run-id", "same", self.target, f"echo {number}").code, 0)
+
+        def runs(client):
+            return client.run("--runs", "--json", self.target).out.count(b"\n")
+
+        self.assertEqual([runs(client) for client in (free, forced, by_line, other)], [4, 1, 1, 1])
+        # A new certificate of the same key is the same client; another command is another one.
+        sign(self.authorities["plain"], forced.key + ".pub", "-O", "force-command=echo bound", identity="renewed")
+        self.assertEqual(runs(forced), 1)
+        sign(self.authorities["plain"], forced.key + ".pub", "-O", "force-command=echo another")
+        self.assertEqual(runs(forced), 0)
+
     def test_g6_the_log_and_the_audit_name_the_certificate(self):
         client = self.certified("plain", "-z", "4711", identity="alice at work")
         self.authorize(f"cert-authority {self.lines['plain']}")

@@ -67,16 +67,82 @@ class TlsKept(TlsCase):
         for options in (("--attach", "free"), ("--logs", "fr"), ("--kill", "free"), ("--forget", "free")):
             result = client.run(*options, self.target)
             self.one_line(result, "there is no run")
-        result = client.run("--run-id", "free", self.target, "echo secret")
-        self.assertEqual((255, b""), (result.code, result.out), result)
-        result = client.run("--run-id", "mine", self.target, "whatever")
-        self.assertEqual((4, b"bound\n"), (result.code, result.out), result)
-        self.assertEqual({"mine": "exited"}, self.runs(client))
-        self.assertNotIn("mine", self.runs(self.own))
-        self.assertIn("free", self.runs(self.own))
+        # No answer depends on the runs of its owner: the id is free here.
+        for run in ("free", "mine"):
+            result = client.run("--run-id", run, self.target, "echo secret")
+            self.assertEqual((4, b"bound\n"), (result.code, result.out), result)
+        self.assertEqual({"free": "exited", "mine": "exited"}, self.runs(client))
+        self.assertEqual(b"secret\n", self.own.run("--logs", "free", self.target).out)
         result = client.run("--shell", "mine-too", self.target, "true")
         self.assertEqual(255, result.code)
         self.assertIn("may only run its own command", result.err)
+
+    def bound(self, command, *options):
+        """Returns a client whose key runs this command only, and the line for it."""
+        client, line = self.trusting()
+        return client, ",".join([f'command="{command}"', *options]) + " " + line
+
+    def test_k7_keys_with_one_command_share_nothing(self):
+        one, first = self.bound("echo $0")
+        other, second = self.bound("echo $0")
+        self.authorize(first, second)
+        for client in (one, other):
+            self.assertEqual(0, client.run("--run-id", "k7-same", self.target, "x").code)
+        self.assertEqual(0, one.run("--run-id", "k7-one", self.target, "x").code)
+        self.assertEqual({"k7-same", "k7-one"}, set(self.runs(one)))
+        self.assertEqual({"k7-same"}, set(self.runs(other)))
+        for options in (("--attach", "k7-one"), ("--logs", "k7-o"), ("--kill", "k7-one"), ("--forget", "k7-one")):
+            self.one_line(other.run(*options, self.target), "there is no run")
+        self.assertEqual(0, other.run("--forget", "k7-same", self.target).code)
+        self.assertEqual({"k7-same", "k7-one"}, set(self.runs(one)))
+        # With other options, the same key is another client.
+        for options in ("no-pty,", 'from="127.0.0.1",'):
+            self.authorize(options + first)
+            self.assertEqual({}, self.runs(one), options)
+        self.authorize(first)
+        self.assertEqual({"k7-same", "k7-one"}, set(self.runs(one)))
+
+    def test_k7_no_session_takes_a_client_of_another_key(self):
+        one, first = self.bound("cat")
+        other, second = self.bound("cat")
+        self.authorize(first, second)
+        process = one.popen("--run-id", "k7-cat", self.target, "x", stdin=subprocess.PIPE, bufsize=0)
+        process.stdin.write(b"begun\n")
+        self.assertEqual(b"begun\n", process.stdout.readline())
+        self.one_line(other.run("--attach", "k7-cat", self.target), "there is no run")
+        # The same id is another run for the other key, and its stdin is another one.
+        result = other.run("--run-id", "k7-cat", self.target, "x", stdin=b"mine\n")
+        self.assertEqual((0, b"mine\n"), (result.code, result.out), result)
+        out, _ = process.communicate(b"end\n", timeout=PATIENCE)
+        self.assertEqual((0, b"end\n"), (process.returncode, out))
+
+    def test_k7_the_owner_sees_and_ends_all_that_bound_keys_leave_running(self):
+        clients = []
+        lines = []
+        for _ in range(2):
+            client, line = self.bound("echo begun; exec sleep 1000")
+            clients.append(client)
+            lines.append(line)
+        self.authorize(*lines)
+        for client in clients:
+            self.assertEqual(0, client.run("--detach", "--run-id", "k7-left", self.target, "x").code)
+        self.assertEqual(0, clients[0].run("--detach", "--run-id", "k7-alone", self.target, "x").code)
+        listed = self.own.run("--runs", "--json", self.target).out.decode()
+        self.assertEqual((2, 1), (listed.count('"k7-left"'), listed.count('"k7-alone"')), listed)
+        process = self.own.popen("--attach", "k7-alone", self.target, bufsize=0)
+        self.assertEqual(b"begun\n", process.stdout.readline())
+        self.assertEqual(0, self.own.run("--kill", "k7-alo", self.target).code)
+        process.communicate(timeout=PATIENCE)
+        # If two runs have one id, each request reaches one that runs, until none does.
+        for _ in clients:
+            self.assertEqual(0, self.own.run("--kill", "k7-left", self.target).code)
+        for client in clients:
+            self.assertNotIn("running", self.runs(client).values())
+        for run in ("k7-alone", "k7-left", "k7-left"):
+            self.assertEqual(0, self.own.run("--forget", run, self.target).code, run)
+        for client in clients:
+            self.assertEqual({}, self.runs(client))
+        self.one_line(self.own.run("--kill", "k7-left", self.target), "there is no run")
 
     def test_kept_runs_are_visible_to_their_user_only_as_root(self):
         needs_root(self)
