@@ -3,6 +3,7 @@
 #include "common/base/config.hpp"
 #include "common/base/error.hpp"
 #include "common/base/text.hpp"
+#include "common/keys/host_pattern.hpp"
 #include "common/sys/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
@@ -68,6 +69,19 @@ void take_unix(ConfigTable& table, std::optional<std::string>& into) {
     if (!path.empty()) into = path;
 }
 
+// Throws UserError if a text is no address, network or pattern of addresses.
+void check_addresses(const ServerSettings::List& list, const std::string& where) {
+    for (const std::string& one : list.value_or(std::vector<std::string>())) {
+        // With "!", a name is a fault, too.
+        const std::string negated = one.starts_with('!') ? one : "!" + one;
+        const bool is_one = !one.empty() && one.find(',') == std::string::npos;
+        if (!is_one || find_fault_in_address_list(negated)) {
+            throw UserError(where + ": not an address or network: \"" + escape_controls(one) +
+                            "\"");
+        }
+    }
+}
+
 // Fills in what the command line leaves open. All places to listen come from one source: from
 // systemd, else from the command line, else from the file.
 void fill_in(ServerOptions& options, const ServerSettings& file) {
@@ -99,6 +113,7 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.permit_listen = file.permit_listen;
     settings.audit_required = file.audit_required;
     settings.max_sessions = file.max_sessions;
+    settings.penalty_exempt = file.penalty_exempt;
     settings.keep_age = file.keep_age;
     settings.keep_total = file.keep_total;
     settings.keep_stream = file.keep_stream;
@@ -162,6 +177,8 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
     table.take("audit_required", settings.audit_required);
     table.take("max_sessions", settings.max_sessions, parse_session_count,
                "a number from 1 to 4096");
+    table.take("penalty_exempt", settings.penalty_exempt);
+    check_addresses(settings.penalty_exempt, file + ": penalty_exempt");
     table.take("sftp_server", settings.sftp_server);
     table.take("log_level", settings.log_level, parse_level,
                "\"error\", \"notice\", \"info\" or \"debug\"");

@@ -4,6 +4,7 @@
 #include "common/base/log.hpp"
 #include "common/net/socket.hpp"
 #include "common/sys/fd_passing.hpp"
+#include "common/sys/unix_listener.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,6 +34,7 @@ constexpr int kBacklog = 16;
 constexpr std::size_t kMaxTextSize = 16 * 1024 * 1024;
 constexpr std::size_t kReadSize = 64 * 1024;
 constexpr char kTaken = '+';
+constexpr const char* kNamePrefix = "frsh/";
 
 struct AbstractAddress {
     sockaddr_un address{};
@@ -42,7 +44,7 @@ struct AbstractAddress {
 // An abstract address starts with a byte of 0. It has no file, and vanishes with its socket.
 AbstractAddress abstract_address(const std::string& name) {
     AbstractAddress result;
-    const std::string path = "frsh/" + name;
+    const std::string path = kNamePrefix + name;
     must(path.size() + 1 <= sizeof result.address.sun_path, "a session's name fits an address");
     result.address.sun_family = AF_UNIX;
     path.copy(result.address.sun_path + 1, path.size());
@@ -210,6 +212,9 @@ void HandoffAttempt::connect() {
     const auto* const generic = reinterpret_cast<const sockaddr*>(&where.address);
     if (::connect(socket_.get(), generic, where.size) == -1) {
         if (errno != EAGAIN && errno != EINTR) return change_to(State::Refused);
+        // Another user may listen under this name, with a full backlog.
+        const auto owner = owner_of_abstract_listener(kNamePrefix + name_);
+        if (owner && *owner != ::geteuid()) return change_to(State::Refused);
         next_try_ = EventLoop::Clock::now() + kConnectInterval;
         return;
     }

@@ -7,9 +7,10 @@
 // no file, so a session that is killed leaves nothing behind. Every user can read these names in
 // /proc/net/unix, so a name grants nothing: each side checks the uid of the other (SO_PEERCRED).
 //
-// Neither side blocks. Both work in the event loop and give up at a deadline. A connection has one
-// owner at each moment: if the giving side withdraws before it has read the answer, the kernel
-// makes the other side's answer fail (shutdown(2)).
+// A name that another user has taken before is found out by connect(2), or if the backlog there is
+// full, by sock_diag(7). Neither side blocks. Both work in the event loop and give up at a
+// deadline. A connection has one owner at each moment: if the giving side withdraws before it has
+// read the answer, the kernel makes the other side's answer fail (shutdown(2)).
 #pragma once
 
 #include "common/sys/event_loop.hpp"

@@ -146,6 +146,8 @@ SessionRules rules_of(const ServerSettings& settings) {
     SessionRules rules;
     rules.most = settings.max_sessions.value_or(rules.most);
     rules.is_audit_required = settings.audit_required.value_or(false);
+    for (const std::string& one : settings.penalty_exempt.value_or(std::vector<std::string>()))
+        rules.penalty_exempt += (rules.penalty_exempt.empty() ? "" : ",") + one;
     return rules;
 }
 

@@ -25,6 +25,7 @@ struct ServerSettings {
     std::string sftp_server;               // A command; empty: the system's.
     std::optional<bool> audit_required;    // Refuse logins that the audit cannot record.
     std::optional<std::uint64_t> max_sessions;
+    List penalty_exempt;  // Addresses and networks, which get no penalties.
     std::optional<log::Level> log_level;
     std::optional<bool> permit_root_login;
     std::optional<bool> permit_user_environment;

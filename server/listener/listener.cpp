@@ -46,11 +46,20 @@ std::string name_of_peer(int socket) {
     }
 }
 
+std::string host_of_peer(int socket) {
+    try {
+        return peer_address(socket).host_text();
+    } catch (const SysError&) {
+        return "gone";
+    }
+}
+
 }  // namespace
 
 Listener::Listener(AuditFile& audit, const std::optional<HostKey>& host_key,
                    const SessionRules& rules, const Timeouts& timeouts)
     : owner_(::getpid()),
+      host_key_(host_key),
       signals_(without_ignored({SIGCHLD, SIGTERM, SIGINT, SIGHUP})),
       sessions_(loop_, audit, rules, timeouts),
       queue_(loop_, kMaxWaiting, timeouts.greeting),
@@ -59,7 +68,6 @@ Listener::Listener(AuditFile& audit, const std::optional<HostKey>& host_key,
     signal_watch_ = loop_.watch(
         "listener: a child has ended, or a signal asks for the end", signals_.fd(),
         [] { return short{POLLIN}; },
-      host_key_(host_key),
         [this](short) {
             for (const int number : signals_.take()) {
                 if (number == SIGCHLD || asked_ == Asked::End) continue;
@@ -154,8 +162,13 @@ void Listener::accept_some(Socket& socket) {
 void Listener::admit_to_queue(Fd connection, Door door) {
     const EventLoop::Time now = EventLoop::Clock::now();
     PeerSource source{"this machine", true};
-    if (door == Door::Tls) source = peer_source_of(connection.get());
-    if (const auto time = sessions_.find_penalty(source.name, now)) {
+    if (door == Door::Tls) {
+        source = peer_source_of(connection.get());
+        if (!source.is_exempt)
+            source.is_exempt = sessions_.is_exempt(host_of_peer(connection.get()));
+    }
+    const auto time = sessions_.find_penalty(source.name, now);
+    if (time && !source.is_exempt && !sessions_.take_trial(source.name, now)) {
         return refuse(std::move(connection), "busy", source.name + " has failed too often of late",
                       *time);
     }
@@ -191,6 +204,12 @@ void Listener::refuse_foreigner(Fd socket, char first_byte) {
                    EventLoop::Clock::now());
 }
 
+std::optional<SessionStart> Listener::start_fork_server() {
+    const int host_key_copy = host_key_ ? host_key_->copy.get() : -1;
+    return pool_.start_fork_server(EventLoop::Clock::now(), sessions_.audit_socket(),
+                                   host_key_copy);
+}
+
 void Listener::report(SystemdState state) {
     const char byte = static_cast<char>(state);
     if (states_.is_open()) (void)write_some(states_.get(), {&byte, 1});
@@ -204,12 +223,6 @@ std::optional<SessionStart> Listener::serve(Fd states) {
         if (asked_ == Asked::End && !sockets_.empty()) {
             log::notice("told to end: no new connections, " + std::to_string(sessions_.size()) +
                         " sessions go on");
-std::optional<SessionStart> Listener::start_fork_server() {
-    const int host_key_copy = host_key_ ? host_key_->copy.get() : -1;
-    return pool_.start_fork_server(EventLoop::Clock::now(), sessions_.audit_socket(),
-                                   host_key_copy);
-}
-
             refuse_waiting();
             stop_listening();
             report(SystemdState::Stopping);

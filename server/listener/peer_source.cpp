@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kEnforcedFrom = 15s;
 constexpr auto kMost = 600s;
+constexpr auto kTrialInterval = 1s;
 constexpr std::size_t kMaxAccounts = 4096;
 
 void put_address(const Address& address, std::uint32_t* into, std::uint16_t& port) {
@@ -98,7 +99,7 @@ void Penalties::add(const std::string& source, std::chrono::seconds penalty, Tim
         if (accounts_.size() >= kMaxAccounts) accounts_.erase(accounts_.begin());
     }
     Account& account = accounts_[source];
-    if (account.until <= now) account = {now, false};
+    if (account.until <= now) account = {now};
     account.until = std::min(account.until + penalty, now + kMost);
     account.is_enforced = account.is_enforced || account.until - now >= kEnforcedFrom;
 }
@@ -112,6 +113,13 @@ std::optional<std::chrono::seconds> Penalties::find(const std::string& source, T
     }
     if (!found->second.is_enforced) return std::nullopt;
     return std::chrono::ceil<std::chrono::seconds>(found->second.until - now);
+}
+
+bool Penalties::take_trial(const std::string& source, Time now) {
+    const auto found = accounts_.find(source);
+    if (found == accounts_.end() || now < found->second.next_trial) return false;
+    found->second.next_trial = now + kTrialInterval;
+    return true;
 }
 
 }  // namespace frsh

@@ -14,8 +14,10 @@
 namespace frsh {
 
 struct PeerSource {
-    std::string name;          // "192.0.2.1", "2001:db8:0:1::/64", "uid 1000"
-    bool is_loopback = false;  // Never penalised: a penalty would also hit honest local clients.
+    std::string name;  // "192.0.2.1", "2001:db8:0:1::/64", "uid 1000"
+    // Never penalised: its address is in penalty_exempt, or it is loopback, where a penalty would
+    // also hit honest local clients.
+    bool is_exempt = false;
 };
 [[nodiscard]] PeerSource peer_source_of(int tcp_socket);
 
@@ -28,11 +30,15 @@ class Penalties {
     void add(const std::string& source, std::chrono::seconds penalty, Time now);
     // Returns how long this source is still refused; nothing if it is not.
     [[nodiscard]] std::optional<std::chrono::seconds> find(const std::string& source, Time now);
+    // A refused source may still try one login a second, so that an authorized key gets in beside
+    // the failures of others at the same address. Returns false if it may not now.
+    [[nodiscard]] bool take_trial(const std::string& source, Time now);
 
   private:
     struct Account {
         Time until;
         bool is_enforced = false;  // The sum has reached the threshold and has not expired yet.
+        Time next_trial{};
     };
     std::map<std::string, Account> accounts_;
 };

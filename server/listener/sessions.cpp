@@ -2,6 +2,7 @@
 
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
+#include "common/keys/host_pattern.hpp"
 #include "common/sys/process_table.hpp"
 #include "common/sys/signals.hpp"
 #include "server/audit.hpp"
@@ -40,6 +41,10 @@ void Sessions::reload(const SessionRules& rules) {
     rules_ = rules;
     shares_.limit(rules.most);
     recorder_.open();
+}
+
+bool Sessions::is_exempt(const std::string& address) const {
+    return match_address_list(address, rules_.penalty_exempt) == ListVerdict::Match;
 }
 
 void Sessions::adopt(PreforkPool::Session forked, AcceptQueue::Pending& pending, std::string from) {
@@ -113,7 +118,7 @@ void Sessions::close_steps(pid_t pid, Session& session) {
 
 void Sessions::penalise(const Session& session, const ExitStatus& status) {
     // After a login, no end of a session is its source's fault.
-    if (session.door != Door::Tls || session.source.is_loopback || session.is_admitted) return;
+    if (session.door != Door::Tls || session.source.is_exempt || session.is_admitted) return;
     const auto exit = static_cast<LoginStatus>(status.code);
     const auto penalty = session.eviction != nullptr                       ? 1s
                          : status.signaled || exit == LoginStatus::Crashed ? 90s

@@ -31,8 +31,9 @@ namespace frsh {
 
 // What the configuration decides about sessions.
 struct SessionRules {
-    std::size_t most = 4096;         // Admitted sessions.
-    bool is_audit_required = false;  // Refuse logins that the audit file cannot record.
+    std::size_t most = 4096;          // Admitted sessions.
+    bool is_audit_required = false;   // Refuse logins that the audit file cannot record.
+    std::string penalty_exempt = {};  // A list of addresses and networks; see host_pattern.hpp.
 };
 
 class Sessions {
@@ -61,6 +62,10 @@ class Sessions {
                                                                    Time now) {
         return penalties_.find(source, now);
     }
+    [[nodiscard]] bool take_trial(const std::string& source, Time now) {
+        return penalties_.take_trial(source, now);
+    }
+    [[nodiscard]] bool is_exempt(const std::string& address) const;
 
     // Takes the session that serves this connection. `from` is the peer, for the log.
     void adopt(PreforkPool::Session forked, AcceptQueue::Pending& pending, std::string from);

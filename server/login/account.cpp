@@ -33,7 +33,12 @@ constexpr auto kFileTime = 5s;
 // Returns why /etc/shadow closes the account. With PAM, its modules decide about the age.
 std::optional<std::string> find_shadow_refusal(const User& user, const AccountPolicy& policy) {
     const auto entry = read_shadow(user.name);
-    if (!entry) return std::nullopt;
+    if (!entry) {
+        // Only root can tell a missing line from a closed file. A bare container has no such file.
+        const bool is_known = ::geteuid() == 0 && ::access("/etc/shadow", F_OK) == 0;
+        if (policy.uses_pam || !is_known) return std::nullopt;
+        return find_missing_entry_refusal(read_password_field(user.name));
+    }
     const LockRule rule = policy.uses_pam ? LockRule::LockedPassword : LockRule::AnyLock;
     if (auto why = find_lock(*entry, rule)) return why;
     if (policy.uses_pam) return std::nullopt;

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <vector>
 
+#include <pwd.h>
 #include <shadow.h>
 #include <unistd.h>
 
@@ -75,6 +76,20 @@ std::optional<ShadowEntry> read_shadow(const std::string& user) {
                        found->sp_warn,
                        found->sp_inact,
                        found->sp_expire};
+}
+
+std::optional<std::string> find_missing_entry_refusal(const std::string& field) {
+    if (field == "x") return "the account has no line in /etc/shadow";
+    return find_lock({field}, LockRule::AnyLock);
+}
+
+std::string read_password_field(const std::string& user) {
+    std::vector<char> buffer(1024);
+    passwd entry{};
+    passwd* found = nullptr;
+    while (::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE)
+        buffer.resize(buffer.size() * 2);
+    return found != nullptr && found->pw_passwd != nullptr ? found->pw_passwd : "";
 }
 
 long days_since_1970() {

@@ -33,6 +33,11 @@ enum class LockRule { AnyLock, LockedPassword };
 
 // Returns the account's entry; nothing if there is none or this process may not read it.
 [[nodiscard]] std::optional<ShadowEntry> read_shadow(const std::string& user);
+// Returns why an account that has no such entry accepts no login, or nothing. `field` is its
+// password in /etc/passwd: "x" refers to the entry that is missing, and pam_unix(8) refuses then.
+[[nodiscard]] std::optional<std::string> find_missing_entry_refusal(const std::string& field);
+// Returns the password field of /etc/passwd; empty if there is none.
+[[nodiscard]] std::string read_password_field(const std::string& user);
 [[nodiscard]] long days_since_1970();
 
 // Returns the reason with the text of the first nologin file that exists: /run/nologin or

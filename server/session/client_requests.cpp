@@ -3,9 +3,11 @@
 #include "server/forward/forward_permission.hpp"
 #include "server/kept/kept_shell.hpp"
 #include "server/kept/store_records.hpp"
+#include "server/run/account_shell.hpp"
 #include "server/session/client_connection.hpp"
 #include "server/session/run_channel.hpp"
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -107,8 +109,14 @@ void ClientConnection::handle(const msg::Open& open) {
         attempt([&] { is_here = is_here || (open.kept ? kept_.knows(id) : kept_.lives(id)); });
     if (failure || !is_here) return refuse(open.channel, failure.value_or(kElsewhere));
     if (!claim_name(open.on_disconnect)) return;
-    if (open.kept || !open.shell_name.empty()) return open_kept(open);
+    // force_command() leaves out what a bound key may not set; these are refused by name.
+    const auto fault = settings_.launch.forced_command ? find_dangerous_variable(open.env)
+                                                       : std::optional<std::string>();
+    if (!fault && (open.kept || !open.shell_name.empty())) return open_kept(open);
     if (settings_.audit) settings_.audit->run_begins(open);
+    if (fault) {
+        return begin(open, std::make_unique<Run>(loop_, open, NotStarted{"env", EPERM, *fault}));
+    }
     if (open.shell) {
         Shell* const shell = shells_.find(*open.shell);
         if (shell != nullptr) return begin(open, std::make_unique<Run>(loop_, open, *shell));

@@ -156,13 +156,14 @@ class Shells(AccountCase):
             for name in refused:
                 result = self.client.run(f"--env={name}=/evil", self.target, "env")
                 self.assertNotIn(b"/evil", result.out, name)
-                if shell == "/bin/rbash":
-                    self.one_line(result, name, "no client may set it")
+                self.one_line(result, name, "no client may set it")
+                run = f"evil-{refused.index(name)}-{os.path.basename(shell)}"
+                result = self.client.run("--run-id", run, f"--env={name}=/evil", self.target, "env")
+                self.one_line(result, name, "no client may set it")
             result = self.client.run("-oSetEnv=LD_PRELOAD=/evil", self.target, "env")
             self.assertNotIn(b"LD_PRELOAD", result.out)
         self.keys(self.line)
 
-    def test_c8_what_counts_as_plain_is_configured_as_root(self):
     def test_k7_the_store_of_a_bound_key_is_the_users_own_as_root(self):
         needs_root(self)
         self.account("/bin/sh")
@@ -178,6 +179,7 @@ class Shells(AccountCase):
         self.assertIn(b'"k7"', self.client.run("--runs", "--json", self.target).out)
         self.assertEqual(self.client.run("--logs", "k7", self.target).out, b"bound\n")
 
+    def test_c8_what_counts_as_plain_is_configured_as_root(self):
         needs_root(self)
         other = self.start("plain", 'plain_shells = ["rbash", "/usr/bin/git-*"]\n')
         target = f"{NAME}@{other.name}"
@@ -223,6 +225,19 @@ class Closed(AccountCase):
             self.account("/bin/sh", **fields)
             self.admitted()
         self.account("/bin/sh")
+
+    def test_g1_an_account_without_a_line_in_shadow_is_refused_as_root(self):
+        needs_root(self)
+        self.account("/bin/sh")
+        self.users.remove_from_shadow(NAME)
+        self.refused("/etc/shadow")
+        # A password of /etc/passwd itself refers to no such line.
+        for field, is_admitted in (("*", True), ("$6$salt$hash", True), ("!", False), ("!$6$salt$hash", False)):
+            self.users.added["passwd"][NAME] = f"{NAME}:{field}:{UID}:{UID}::{self.home}:/bin/sh\n"
+            self.users.remove_from_shadow(NAME)
+            self.admitted() if is_admitted else self.refused("locked")
+        self.account("/bin/sh")
+        self.admitted()
 
     def test_g1_nologin_in_run_refuses_with_its_text_as_root(self):
         needs_root(self)

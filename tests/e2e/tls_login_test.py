@@ -393,11 +393,13 @@ class Options(TlsCase):
         client, line = self.trusting()
         self.authorize('restrict,command="echo ran: \\"$FRSH_ORIGINAL_COMMAND\\" '
                        '$SSH_ORIGINAL_COMMAND; env" ' + line)
-        result = client.run("--env", "BASH_ENV=/tmp/x", "--env", "PATH=/evil", "--cwd", "/tmp",
-                            self.target, "rm -rf /; id")
+        for name in ("BASH_ENV", "LD_PRELOAD", "IFS", "FRSH_ORIGINAL_COMMAND"):
+            for options in ((), ("--run-id", "named")):
+                result = client.run(*options, "--env", f"{name}=/tmp/x", self.target, "id")
+                self.one_line(result, name, "no client may set it")
+        result = client.run("--env", "PATH=/evil", "--cwd", "/tmp", self.target, "rm -rf /; id")
         text = result.out.decode()
         self.assertTrue(text.startswith("ran: rm -rf /; id rm -rf /; id\n"), result)
-        self.assertNotIn("BASH_ENV", text)
         self.assertNotIn("/evil", text)
         self.assertIn("SSH_CLIENT=127.0.0.1 ", text)
         result = client.run("--argv", self.target, "a b", "c")

@@ -107,6 +107,10 @@ class Users:
             self.texts["group"] = re.sub(rf"(?m)^({group}:.*:.*)$", rf"\1{name}", self.texts["group"])
         self._write()
 
+    def remove_from_shadow(self, name):
+        self.added["shadow"].pop(name, None)
+        self._write()
+
     def _write(self):
         for name, path in self.files.items():
             with open(path, "w") as file:  # In place: it may be mounted already.

@@ -54,6 +54,7 @@ plain_shells = ["*sh"]
 keep_age = "2d"
 keep_total = "1G"
 keep_stream = "64K"
+penalty_exempt = ["192.0.2.0/24", "2001:db8::/32", "10.0.*", "!192.0.2.9"]
 )",
                                                         "F");
     CHECK(settings.listen == Strings{"0.0.0.0:7722", "[::]:7722"});
@@ -70,6 +71,17 @@ keep_stream = "64K"
     CHECK(settings.keep_age == std::chrono::hours(48));
     CHECK(settings.keep_total == std::uint64_t{1} << 30);
     CHECK(settings.keep_stream == std::uint64_t{65536});
+    CHECK(settings.penalty_exempt ==
+          Strings{"192.0.2.0/24", "2001:db8::/32", "10.0.*", "!192.0.2.9"});
+}
+
+TEST_CASE("server configuration: penalty_exempt takes addresses and networks only") {
+    for (const char* const bad :
+         {"office", "!office", "192.0.2.1/24", "192.0.2.0/40", "1.2.3.4,5.6.7.8"}) {
+        CAPTURE(bad);
+        const std::string text = "penalty_exempt = [\"" + std::string(bad) + "\"]";
+        CHECK(server_refusal(text).starts_with("F: penalty_exempt: not an address or network"));
+    }
 }
 
 TEST_CASE("server configuration: an absent key differs from a set one") {

@@ -65,6 +65,20 @@ TEST_CASE("penalties: a source is refused only above the threshold") {
     CHECK(!penalties.find("b", now));
 }
 
+TEST_CASE("penalties: a refused source may try one login a second") {
+    Penalties penalties;
+    const auto now = EventLoop::Clock::now();
+    CHECK_FALSE(penalties.take_trial("a", now));
+    penalties.add("a", 90s, now);
+    CHECK(penalties.take_trial("a", now));
+    CHECK_FALSE(penalties.take_trial("a", now + 999ms));
+    CHECK_FALSE(penalties.take_trial("b", now));
+    penalties.add("a", 5s, now + 500ms);
+    CHECK_FALSE(penalties.take_trial("a", now + 600ms));
+    CHECK(penalties.take_trial("a", now + 1s));
+    CHECK(penalties.find("a", now + 1s));
+}
+
 TEST_CASE("penalties: they expire within ten minutes, and the table stays small") {
     Penalties penalties;
     EventLoop::Time now{};

@@ -99,6 +99,15 @@ TEST_CASE("shadow: a lock is a ! before the password") {
     }
 }
 
+TEST_CASE("shadow: a missing line closes an account that refers to it") {
+    CHECK(frsh::find_missing_entry_refusal("x") == "the account has no line in /etc/shadow");
+    for (const char* const open : {"", "*", "$6$salt$hash", "!"}) {
+        const bool is_locked = open[0] == '!';
+        CHECK(frsh::find_missing_entry_refusal(open).has_value() == is_locked);
+    }
+    CHECK_FALSE(frsh::read_password_field("root").empty());
+}
+
 TEST_CASE("nologin: the text of the file follows the reason, cut and without its end") {
     CHECK(nologin_reason("/run/nologin", "") == "logins are closed at the moment (/run/nologin)");
     CHECK(nologin_reason("/run/nologin", " \n\n") ==

@@ -4,6 +4,7 @@
 #include "common/base/log.hpp"
 #include "common/net/transport.hpp"
 #include "common/sys/fd_passing.hpp"
+#include "common/sys/unix_listener.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +18,7 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -158,6 +160,21 @@ TEST_CASE("handoff: a full backlog is given up at the same deadline") {
     const auto took = asking.refused_after(began);
     CHECK(took >= 200ms);
     CHECK(took < 2s);
+}
+
+TEST_CASE("handoff: a full backlog of another user delays nothing, as root") {
+    if (::geteuid() != 0) return;
+    constexpr uid_t kAnother = 54321;
+    const std::string name = unique_name("squatted");
+    ::setfsuid(kAnother);  // Its socket belongs to this user.
+    StalledSession squatter(name);
+    ::setfsuid(0);
+    squatter.fill_backlog();
+    CHECK(frsh::owner_of_abstract_listener("frsh/" + name) == kAnother);
+    CHECK_FALSE(frsh::owner_of_abstract_listener("frsh/" + name + "x"));
+    const Time began = EventLoop::Clock::now();
+    Asking asking(name, 20s);
+    CHECK(asking.refused_after(began) < 10s);
 }
 
 TEST_CASE("handoff: a withdrawn connection cannot be taken any more") {
