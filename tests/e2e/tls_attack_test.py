@@ -316,7 +316,7 @@ class Cut(TlsCase):
         relay.cut(None, 0)
         self.assertEqual(client.run(target, "echo answer").out, b"answer\n")
         wait_until(lambda: not descendants(self.server.pid), "nobody left")
-        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
+        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 13, "no descriptor left")
         self.assertNotIn("the gate died", self.server.text())
 
 
@@ -358,7 +358,7 @@ class Life(TlsCase):
         print(f"ends after the gate was killed: {ends}", file=sys.stderr)
         self.assertGreater(ends[255], 0)
         self.assertIsNone(self.server.process.poll())
-        self.assertLess(len(os.listdir(f"/proc/{self.server.pid}/fd")), 12)
+        self.assertLess(len(os.listdir(f"/proc/{self.server.pid}/fd")), 13)
         self.assertEqual(self.own.run(self.target, "echo hi").out, b"hi\n")
 
     @staticmethod
@@ -455,7 +455,7 @@ class Floods(TlsCase):
                 one.close()
         wait_until(lambda: "sent nothing" in self.server.text(), "the log")
         wait_until(lambda: not descendants(self.server.pid), "nobody left")
-        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 12, "no descriptor left")
+        wait_until(lambda: len(os.listdir(f"/proc/{self.server.pid}/fd")) < 13, "no descriptor left")
 
     def test_a_connection_stopped_in_its_greeting_is_evicted(self):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
