@@ -41,6 +41,10 @@ using namespace std::chrono_literals;
 
 // A holder that has not answered within this time is not used.
 constexpr auto kAnswerTime = 250ms;
+// Clients that start at once wait this long for the holder that one of them starts. A
+// login of their own would take as long, and together they would exceed the server's limits.
+constexpr auto kBeginTime = 2s;
+constexpr auto kBeginInterval = 10ms;
 // A holder notices within three seconds that its server is silent: it misses the answers to two
 // pings, and reconnects.
 constexpr std::chrono::seconds kAliveInterval{1};
@@ -81,6 +85,20 @@ std::optional<Connection> borrow(const LinkPlace& place) {
     connection.holder = owner_of_link(*path);
     connection.transport = std::make_unique<FdTransport>(std::move(*socket));
     return connection;
+}
+
+// Waits while another client's holder begins: it has the lock, and does not listen yet. Returns
+// false at once if it has listened before.
+bool await_beginning(const LinkPlace& place) {
+    const auto is_beginning = [&place] {
+        return owner_of_link(place.path) != 0 &&
+               (::access(place.socket().c_str(), F_OK) == -1 || !read_state(place.path));
+    };
+    if (!is_beginning()) return false;
+    const auto deadline = EventLoop::Clock::now() + kBeginTime;
+    while (EventLoop::Clock::now() < deadline && is_beginning())
+        (void)wait_for_events(-1, 0, EventLoop::Clock::now() + kBeginInterval);
+    return true;
 }
 
 void leave_the_client() {
@@ -234,16 +252,14 @@ Connection connect_or_share(const ClientOptions& options) {
     const LinkPlace place = place_of_link(options);
     if (auto found = borrow(place)) return std::move(*found);
     if (!may_start_holder(options)) return connect_to(options);
-    bool has_started = false;
     try {
-        has_started = start_holder(options, place);
+        if (start_holder(options, place) || await_beginning(place)) {
+            if (auto made = borrow(place)) return std::move(*made);
+        }
     } catch (const SysError& error) {
         log::info(std::string("not shared: ") + error.what());
     } catch (const UserError& error) {
         log::info(std::string("not shared: ") + error.what());
-    }
-    if (has_started) {
-        if (auto made = borrow(place)) return std::move(*made);
     }
     return connect_to(options);
 }
