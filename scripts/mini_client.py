@@ -73,22 +73,19 @@ class Output:
     """Receives stdout or stderr: writes the bytes to our own, and counts and sums them."""
 
     def __init__(self, connection, name, fd):
-        self.connection, self.name, self.bytes, self.crc32 = connection, name, 0, 0
-        self.has_ended = False
+        self.connection, self.name, self.got, self.sum, self.eof = connection, name, 0, 0, False
         self.file = open(fd, "wb")
 
     def take(self, data):
         self.file.write(data)
         self.file.flush()
-        self.bytes, self.crc32 = self.bytes + len(data), zlib.crc32(data, self.crc32)
-        self.connection.send(type="credit", ch=CHANNEL, stream=self.name, consumed=self.bytes,
-                             limit=self.bytes + WINDOW)
+        self.got, self.sum, self.eof = self.got + len(data), zlib.crc32(data, self.sum), not data
+        self.connection.send(type="credit", ch=CHANNEL, stream=self.name, consumed=self.got,
+                             limit=self.got + WINDOW)
 
     def compare(self, sent):
-        if (self.bytes, self.crc32) != (sent["bytes"], sent["crc32"]):
-            raise ConnectionError(f"lost: {self.bytes} bytes of {self.name} arrived of {sent}")
-        if sent["eof"] and not self.has_ended:
-            raise ConnectionError(f"lost: the end of {self.name} has not arrived")
+        if (self.got, self.sum, self.eof) != (sent["bytes"], sent["crc32"], sent["eof"]):
+            raise ConnectionError(f"lost: {self.got} bytes of {self.name} arrived of {sent}")
 
 
 def run(connection, command):
@@ -100,12 +97,10 @@ def run(connection, command):
     outputs = {"stdout": Output(connection, "stdout", 1), "stderr": Output(connection, "stderr", 2)}
     while True:
         header, data = connection.receive()
-        if header["type"] == "data":
+        if header["type"] in ("data", "eof"):  # An eof has no data.
             outputs[header["stream"]].take(data)
         elif header["type"] in ("credit", "stop"):
             stdin.update(header.get("limit", 0), header["type"] == "stop")
-        elif header["type"] == "eof":
-            outputs[header["stream"]].has_ended = True
         elif header["type"] == "end":
             break
         elif header["type"] not in ("hello", "started") or header.get("proto", 1) != 1:
