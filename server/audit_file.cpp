@@ -45,7 +45,8 @@ Fd open_audit(const std::string& path, AuditFile::Reader reader) {
         Fd both(check(::open(path.c_str(), O_RDWR | O_NONBLOCK | kFlags, 0600), "open " + path));
         if (reader == AuditFile::Reader::MayCome) return both;
         // While `both` is open, this open(2) finds a reader.
-        return Fd(check(::open(path.c_str(), O_WRONLY | O_NONBLOCK | kFlags), "open " + path));
+        return Fd(
+            check(::open(path.c_str(), O_WRONLY | O_NONBLOCK | kFlags, 0600), "open " + path));
     }
     const bool is_other = is_there && !S_ISREG(status.st_mode);
     Fd file(is_other ? -1 : ::open(path.c_str(), O_RDWR | kFlags, 0600));

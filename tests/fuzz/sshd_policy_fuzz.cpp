@@ -30,8 +30,9 @@ void judge_text(std::string_view text) {
     for (const char* const more :
          {"DenyUsers x", "Match all", "NoSuchKeyword 1", "UsePAM", "\"UsePAM\" yes"}) {
         frsh::must(!read_text(std::string(text) + "\n" + more).is_harmless, "a line more counts");
-        frsh::must(!read_text(more + ("\n" + std::string(text))).is_harmless,
-                   "a line before counts");
+        std::string before = more;
+        before.append("\n").append(text);
+        frsh::must(!read_text(before).is_harmless, "a line before counts");
     }
     if (!whole.is_harmless) return;
     frsh::must(!whole.has_quoted_key_files, "a quote is for sshd");

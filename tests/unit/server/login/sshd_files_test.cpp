@@ -52,6 +52,7 @@ TEST_CASE("sshd files: any other line is for sshd") {
                                    "Subsystem a b\nSubsystem a c",
                                    "PermitRootLogin no",
                                    "PermitTTY no",
+                                   "AllowAgentForwarding no",
                                    "PubkeyAuthentication no",
                                    "UseDNS yes",
                                    "AuthorizedKeysFile .ssh/Authorized_keys",
