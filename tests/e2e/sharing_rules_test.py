@@ -20,6 +20,7 @@ from terminal import Terminal  # noqa: E402
 from tls import Client, make_folder, make_key  # noqa: E402
 
 SIZE = 3 << 20
+CHANNELS = 256  # One link carries so many runs at a time.
 
 
 class FreezingProxy:
@@ -255,11 +256,18 @@ class Rules(SharingCase):
         count = 500 if FULL else 60
         before = self.logins()
         processes = [self.client.popen("--share", self.target, f"echo {n}") for n in range(count)]
+        failed = 0
         for number, process in enumerate(processes):
             out, err = process.communicate(timeout=4 * PATIENCE)
+            if count > CHANNELS and err:
+                # More than the holder carries log in by themselves, and meet the server's limits.
+                self.assertIn((process.returncode, out), [(0, f"{number}\n".encode()), (255, b"")], err)
+                failed += process.returncode != 0
+                continue
             self.assertEqual((0, f"{number}\n".encode(), b""), (process.returncode, out, err))
         self.assertEqual(1, len(self.holders()))
         self.assertGreater(self.logins(), before)
+        self.assertLessEqual(failed, max(0, count - CHANNELS))
 
     def test_commands_that_begin_during_the_first_login_wait_for_its_link(self):
         proxy = FreezingProxy(self.server.port)
