@@ -16,6 +16,7 @@
 #include "client/modes/repl.hpp"
 #include "client/modes/stdio_forward.hpp"
 #include "common/base/error.hpp"
+#include "common/base/last_word.hpp"
 #include "common/base/log.hpp"
 #include "common/sys/startup.hpp"
 #include "common/sys/wait.hpp"
@@ -117,7 +118,7 @@ int main(int argc, char** argv) {
     } catch (const frsh::Interrupted&) {
         return 128 + SIGINT;
     } catch (const std::exception& error) {
-        frsh::log::error(error.what());
+        frsh::log::last_word(error.what());
         return 255;
     }
 }

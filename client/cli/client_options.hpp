@@ -47,6 +47,8 @@ struct ClientOptions {
     bool suggests = true;              // At the prompt; [prompt] suggest.
     std::optional<char> escape = '~';  // At the start of a line on a terminal; nothing: no escapes.
     bool argv = false;
+    bool asks_for_agent = false;   // -A: a server that takes no agent is reported.
+    bool asks_for_bashrc = false;  // --bashrc: a server that cannot is a failure.
     bool stdin_null = false;
     bool json = false;
     bool batch = false;

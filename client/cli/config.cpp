@@ -2,6 +2,7 @@
 
 #include "client/cli/forward_spec.hpp"
 #include "client/cli/jump.hpp"
+#include "client/cli/option_conflicts.hpp"
 #include "client/cli/ssh_answer.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_names.hpp"
@@ -12,9 +13,12 @@
 #include "common/sys/trusted_file.hpp"
 #include "common/sys/user.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <unistd.h>
 
@@ -34,6 +38,13 @@ std::optional<std::string> take_text(ConfigTable& table, std::string_view key) {
     return text.empty() ? std::nullopt : std::optional(std::move(text));
 }
 
+// No file lets the server's commands sign without a question.
+std::optional<AgentForwarding> parse_agent_wish(std::string_view text) {
+    if (text == "ask") return AgentForwarding::Ask;
+    if (text == "no") return AgentForwarding::No;
+    return std::nullopt;
+}
+
 // Takes the keys that both [defaults] and [hosts.NAME] may have.
 ConnectionSettings take_settings(ConfigTable& table) {
     ConnectionSettings settings;
@@ -51,6 +62,9 @@ ConnectionSettings take_settings(ConfigTable& table) {
     table.take("linger", settings.linger, parse_linger, "a duration or \"inf\"");
     table.take("on_disconnect", settings.on_disconnect, parse_usual_on_disconnect,
                "\"kill\" or \"grace:DURATION\"");
+    table.take("bashrc", settings.bashrc);
+    table.take("forward_agent", settings.agent, parse_agent_wish,
+               "\"ask\" or \"no\" (-A=yes is an option of the command line only)");
     table.take("forward", settings.forwards);
     for (const std::string& forward : settings.forwards) {
         const auto parsed = parse_forward(forward);
@@ -80,6 +94,22 @@ ConnectionSettings configured(std::string_view host, ClientOptions& options) {
     return settings;
 }
 
+// Removes what the files forward where this client does not forward: what is left is what the
+// command line has.
+void drop_forwards(ClientOptions& options, std::vector<std::string> own) {
+    ConnectionSettings& settings = options.settings;
+    const auto is_stdio = [](const std::string& forward) { return is_stdio_forward(forward); };
+    const bool forwards_stdio = std::any_of(own.begin(), own.end(), is_stdio);
+    if (forwards_stdio || !options.control_command.empty() || !may_forward(options)) {
+        settings.forwards = std::move(own);
+        settings.agent.reset();
+    }
+    // -W is the work of the whole client; ssh does not clear it either.
+    if (forwards_stdio || settings.clear_forwardings.value_or(false)) {
+        std::erase_if(settings.forwards, std::not_fn(is_stdio));
+    }
+}
+
 }  // namespace
 
 ClientConfig parse_client_config(std::string_view text, const std::string& file) {
@@ -106,6 +136,7 @@ ClientConfig parse_client_config(std::string_view text, const std::string& file)
 
 void configure(ClientOptions& options) {
     ConnectionSettings& settings = options.settings;
+    std::vector<std::string> own_forwards = settings.forwards;
     // With --via a target is only a name.
     const auto target =
         !settings.via ? parse_tcp_target(options.target) : std::optional<TcpTarget>();
@@ -116,11 +147,7 @@ void configure(ClientOptions& options) {
     if (settings.user) require_safe_user(*settings.user);
     const bool wants_ssh = target && !settings.via && !options.plaintext;
     if (wants_ssh) apply_ssh_answer(ask_ssh(target->host, settings), options);
-    if (settings.clear_forwardings.value_or(false)) {
-        // -W is the work of the whole client; ssh does not clear it either.
-        std::erase_if(settings.forwards,
-                      [](const std::string& forward) { return !is_stdio_forward(forward); });
-    }
+    drop_forwards(options, std::move(own_forwards));
 }
 
 }  // namespace frsh

@@ -49,6 +49,10 @@ struct JumpWish {
     bool may_be_sshd = false;
 };
 
+// Whether commands of the server may use the agent of this side. Ask: the user confirms each
+// signature.
+enum class AgentForwarding { No, Ask, Yes };
+
 // A member without a value (a list: an empty one) was not given. No text is empty. The struct has
 // more members than a class should: each is one option, and visit_fields() is the only list of
 // them.
@@ -69,6 +73,9 @@ struct ConnectionSettings {
     std::optional<bool> gateway_ports;            // Without an address, listen on all.
     std::optional<bool> unlinks_sockets;          // Remove a socket file before listening there.
     std::optional<bool> clear_forwardings;        // Use no forwarding of any source.
+    std::optional<unsigned> socket_mask;          // What the mode of a listening socket lacks.
+    std::optional<AgentForwarding> agent;
+    std::optional<bool> bashrc;  // A bash that runs a command reads ~/.bashrc, as under sshd.
     std::optional<Sharing> share;
     // ControlPath: where the link holder is found; "none". It replaces `share`.
     std::optional<std::string> control_path;
@@ -115,6 +122,9 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.gateway_ports...);
     visit(settings.unlinks_sockets...);
     visit(settings.clear_forwardings...);
+    visit(settings.socket_mask...);
+    visit(settings.agent...);
+    visit(settings.bashrc...);
     visit(settings.share...);
     visit(settings.control_path...);
     visit(settings.control_master...);

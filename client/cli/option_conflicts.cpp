@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <vector>
 
 namespace frsh {
 
@@ -148,19 +149,32 @@ std::optional<std::string> contradiction_of_control(const ClientOptions& options
     return std::nullopt;
 }
 
-// Returns a conflict of -L, -D or -R: they need a command of this client, or -N.
+// Returns the option for which this client forwards nothing; null if there is none.
+const char* find_lack_of_forwards(const ClientOptions& options) {
+    return first_said({{options.batch, "--batch"},
+                       {options.request.has_value(), "a kept run"},
+                       {options.detach, "--detach"},
+                       {options.soft_timeout.has_value(), "--soft-timeout"},
+                       {options.trust, "--trust"},
+                       {options.link_frames, "--link"}});
+}
+
+// Returns a conflict of -L, -D, -R or -A: they need a command of this client, or -N.
 std::optional<std::string> contradiction_of_forwards(const ClientOptions& options) {
-    if (options.settings.forwards.empty()) return std::nullopt;
-    const char* const other = first_said({{options.batch, "--batch"},
-                                          {options.request.has_value(), "a kept run"},
-                                          {options.detach, "--detach"},
-                                          {options.soft_timeout.has_value(), "--soft-timeout"},
-                                          {options.trust, "--trust"}});
+    const std::vector<std::string>& forwards = options.settings.forwards;
+    const auto agent = options.settings.agent.value_or(AgentForwarding::No);
+    if (forwards.empty() && agent == AgentForwarding::No) return std::nullopt;
+    const char* const other = find_lack_of_forwards(options);
     if (other == nullptr) return std::nullopt;
-    return std::string{'-', options.settings.forwards[0][0]} + ": not with " + other;
+    const char option = forwards.empty() ? 'A' : forwards[0][0];
+    return std::string{'-', option} + ": not with " + other;
 }
 
 }  // namespace
+
+bool may_forward(const ClientOptions& options) {
+    return find_lack_of_forwards(options) == nullptr && options.stdio_forward.empty();
+}
 
 std::optional<std::string> find_option_conflict(const ClientOptions& options) {
     if (!options.batch) {

@@ -28,7 +28,7 @@ constexpr const char* kUsage =
     "where stdin is no terminal, a login shell that reads it.\n\n"
     "TARGET is local, unix:PATH or [user@]host[:port]. Short options, and -o Key=Value, are "
     "ssh's;\n"
-    "they may also follow TARGET. Not there: forwarding (-A -w -X).\n"
+    "they may also follow TARGET. Not there: forwarding (-w -X).\n"
     "Exit code: the command's own; 128+N for signal N; 124 timed out, or not over yet; 130 "
     "canceled;\n"
     "127 not found; 126 not executable; 255 frsh's own failure, a lost run included.";
@@ -58,6 +58,9 @@ constexpr const char* kShort =
     "  -R SPEC            Forward a port or a socket of the server; a port alone: a SOCKS proxy\n"
     "  -W HOST:PORT|PATH  stdin and stdout are one connection that the server makes\n"
     "  -g                 Forwarded ports without an address listen on all addresses\n"
+    "  -A, -a             Lend the agent of this side, and ask before each signature (-A=yes: "
+    "never\n"
+    "                     ask); do not lend it\n"
     "  -4, -6, -b ADDR    Only IPv4, only IPv6; the address on this side\n"
     "  -G, -V             Print what was resolved; print the version";
 
@@ -221,6 +224,9 @@ void declare(CLI::App& app, ClientOptions& options) {
     app.add_flag("--plaintext", options.plaintext, "TCP without TLS: loopback only");
     add_parsed(app, "--connect-timeout", options.settings.connect_timeout, parse_duration, "DUR",
                "Limit for reaching the server, name look-up included (10s)");
+    app.add_flag_callback(
+        "--bashrc", [&options] { options.settings.bashrc = options.asks_for_bashrc = true; },
+        "A bash that runs the command reads ~/.bashrc first, as under sshd");
     app.add_flag("--argv", options.argv, "Run the words as a program and its arguments, no shell");
     app.add_option("--env", options.env, "Set a variable for the command; may be repeated")
         ->type_name("NAME=VALUE")
@@ -253,7 +259,7 @@ void declare(CLI::App& app, ClientOptions& options) {
         ->type_name("FILE|-");
     app.add_flag_callback(
         "-q,--quiet", [&options] { options.log_level = log::Level::Quiet; },
-        "Say nothing on stderr");
+        "Say nothing on stderr but the reason of a 255");
     app.add_flag_callback(
         "-v,--verbose", [&options] { options.log_level = log::Level::Info; },
         "Say what happens; -vv: every event");
@@ -294,6 +300,7 @@ void take_sshs_rules(ClientOptions& options) {
     if (!options.settings.on_disconnect && !may_outlast) {
         options.settings.on_disconnect = OnDisconnect{};
     }
+    if (!options.settings.bashrc) options.settings.bashrc = true;
     if (!options.control_command.empty()) return;
     // ssh starts a login shell on a terminal where frsh opens its prompt.
     const bool is_login =
@@ -301,15 +308,19 @@ void take_sshs_rules(ClientOptions& options) {
     if (is_login && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
 }
 
+// The prompt forwards nothing; a login shell takes its place.
+void take_rules_of_login(ClientOptions& options) {
+    const bool is_login = options.words.empty() && !options.no_command && !options.request;
+    const bool is_prompt = is_login && !options.batch && ::isatty(STDIN_FILENO) == 1;
+    if (is_prompt && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
+}
+
 // Sets the defaults of a command line with -L, -D or -R.
 void take_rules_of_forwards(ClientOptions& options) {
     // Under the name "ssh" its own default holds: the failure is only logged.
     auto& exits = options.settings.exit_on_forward_failure;
     if (!exits && !options.is_called_ssh) exits = true;
-    // The prompt forwards nothing; a login shell takes its place.
-    const bool is_login = options.words.empty() && !options.no_command && !options.request;
-    const bool is_prompt = is_login && !options.batch && ::isatty(STDIN_FILENO) == 1;
-    if (is_prompt && options.tty == Tty::Automatic) options.tty = Tty::Wanted;
+    take_rules_of_login(options);
 }
 
 std::string way_of(const ClientOptions& options) {
@@ -384,6 +395,9 @@ std::optional<ClientOptions> parse_client_options(int argc, char** argv, int& st
     apply(std::move(said), options);
     options.way = way_of(options);
     if (!options.settings.forwards.empty()) take_rules_of_forwards(options);
+    options.asks_for_agent =
+        options.settings.agent.value_or(AgentForwarding::No) != AgentForwarding::No;
+    if (options.asks_for_agent) take_rules_of_login(options);
     if (options.target.empty() && !options.list_links) return refuse(text_for_no_target(options));
     if (options.is_called_ssh) take_sshs_rules(options);
     auto& jump = options.settings.jump;

@@ -1,5 +1,6 @@
 #include "client/cli/ssh_answer.hpp"
 
+#include "client/cli/forward_spec.hpp"
 #include "client/cli/option_conflicts.hpp"
 #include "client/cli/ssh_config.hpp"
 #include "client/cli/ssh_keyword_lists.hpp"
@@ -39,10 +40,11 @@ bool is_done_by_ssh(std::string_view keyword) {
                                "canonicalizepermittedcnames", "ignoreunknown", "tag"});
 }
 
-// `ssh -G` prints one value without quotes; only these have several.
+// `ssh -G` prints one value without quotes; only these have several. A forwarding has two parts.
 std::string as_keyword_line(const std::string& keyword, const std::string& value) {
     if (is_one_of(keyword, {"userknownhostsfile", "globalknownhostsfile", "sendenv", "proxycommand",
-                            "remotecommand", "localcommand", "knownhostscommand"})) {
+                            "remotecommand", "localcommand", "knownhostscommand", "localforward",
+                            "remoteforward", "dynamicforward"})) {
         return keyword + " " + value;
     }
     std::string line = keyword + " \"";
@@ -67,6 +69,7 @@ class AnswerReader {
         if (answer_.options.background) {
             note("forkafterauthentication", "only the option -f is obeyed", true);
         }
+        if (keywords_.clears_forwardings) answer_.options.settings.clear_forwardings = true;
         // A jump host of ssh's configuration has an sshd, and perhaps a frshd, too.
         if (auto& jump = answer_.options.settings.jump) jump->may_be_sshd = true;
         return std::move(answer_);
@@ -92,15 +95,11 @@ class AnswerReader {
     }
 
     void set(const std::string& keyword, const std::string& value) {
-        const bool had_forwarding = !keywords_.forwarding.empty();
         const auto why = keywords_.set(as_keyword_line(keyword, value));
         const bool is_known = !why || why->find("Bad configuration option") == std::string::npos;
         if (why) {
             const std::size_t colon = why->find(": ");
             note(keyword, is_known ? why->substr(colon + 2) : "is not known to frsh", is_known);
-        } else if (!had_forwarding && !keywords_.forwarding.empty()) {
-            note(keyword, "is not supported", true);
-            keywords_.forwarding.clear();
         }
     }
 
@@ -126,6 +125,17 @@ void change_if_allowed(ClientOptions& options, const char* keyword, const Change
         return;
     }
     options = std::move(changed);
+}
+
+// As ssh, adds the forwardings of the file to those of the command line.
+void add_forwards(std::vector<std::string>& forwards, const std::vector<std::string>& more) {
+    for (const std::string& text : more) {
+        const auto parsed = parse_forward(text);
+        const bool is_there =
+            std::any_of(forwards.begin(), forwards.end(),
+                        [&](const std::string& other) { return parse_forward(other) == parsed; });
+        if (!is_there) forwards.push_back(text);
+    }
 }
 
 void take_command(std::string command, ClientOptions& options) {
@@ -168,6 +178,7 @@ void apply_ssh_answer(SshAnswer answer, ClientOptions& options) {
     }
     if (said.settings.control_path)
         *said.settings.control_path = as_literal(*said.settings.control_path);
+    add_forwards(options.settings.forwards, std::exchange(said.settings.forwards, {}));
     fill_in(options.settings, said.settings);
     if (said.escape && options.escape == usual.escape) options.escape = *said.escape;
     if (said.stdin_null.value_or(false)) options.stdin_null = true;

@@ -24,14 +24,14 @@ constexpr std::string_view kWithoutEffect =
     " obscurekeystroketiming passwordauthentication permitremoteopen preferredauthentications"
     " protocol pubkeyacceptedalgorithms pubkeyacceptedkeytypes rekeylimit requiredrsasize"
     " rhostsauthentication rhostsrsaauthentication rsaauthentication securitykeyprovider"
-    " skeyauthentication streamlocalbindmask syslogfacility tag"
+    " skeyauthentication syslogfacility tag"
     " tcpkeepalive tisauthentication tunneldevice updatehostkeys useblacklistedkeys"
     " useprivilegedport userknownhostsfile2 useroaming usersh verifyhostkeydns versionaddendum"
     " visualhostkey warnweakcrypto xauthlocation ";
 
 // Refused unless switched off: the user relies on their effect.
 constexpr std::string_view kOnlyOff =
-    " bindinterface canonicalizehostname certificatefile forwardagent forwardx11"
+    " bindinterface canonicalizehostname certificatefile forwardx11"
     " forwardx11trusted gssapidelegatecredentials pkcs11provider proxyusefdpass"
     " revokedhostkeys smartcarddevice tunnel ";
 

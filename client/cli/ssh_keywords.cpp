@@ -224,6 +224,28 @@ Why clear_forwardings(SshKeywords& keywords, const Value& value) {
     return "";
 }
 
+// "yes" means "ask": only -A=yes lets commands of the server sign without a question.
+Why forward_agent(SshKeywords& keywords, const Value& value) {
+    constexpr Choice<AgentForwarding> kChoices[] = {
+        {"yes", AgentForwarding::Ask},  {"true", AgentForwarding::Ask},
+        {"ask", AgentForwarding::Ask},  {"no", AgentForwarding::No},
+        {"false", AgentForwarding::No}, {"none", AgentForwarding::No}};
+    const auto chosen = choose(kChoices, value.words[0]);
+    if (!chosen) return "is not supported: only yes, ask and no";
+    return set_first(keywords.options.settings.agent, std::optional(*chosen), value);
+}
+
+// An octal number, as of umask(2).
+Why socket_mask(SshKeywords& keywords, const Value& value) {
+    unsigned mask = 0;
+    for (const char digit : value.words[0]) {
+        if (digit < '0' || digit > '7' || mask > 0777) return bad(value);
+        mask = mask * 8 + static_cast<unsigned>(digit - '0');
+    }
+    if (mask > 0777) return bad(value);
+    return set_first(keywords.options.settings.socket_mask, std::optional(mask), value);
+}
+
 Why ignore_unknown(SshKeywords& keywords, const Value& value) {
     if (keywords.ignored.empty()) keywords.ignored = value.words[0];
     return "";
@@ -317,6 +339,7 @@ constexpr Keyword kKeywords[] = {
     {"escapechar", escape_char},
     {"exitonforwardfailure", flag<&ConnectionSettings::exit_on_forward_failure>},
     {"forkafterauthentication", background},
+    {"forwardagent", forward_agent},
     {"gatewayports", flag<&ConnectionSettings::gateway_ports>},
     {"globalknownhostsfile", files<&ConnectionSettings::global_known_hosts>},
     {"host", refused},
@@ -350,6 +373,7 @@ constexpr Keyword kKeywords[] = {
     {"setenv", set_env},
     {"setuptimeout", duration<&ConnectionSettings::connect_timeout>},
     {"stdinnull", flag<&SshOptions::stdin_null>},
+    {"streamlocalbindmask", socket_mask},
     {"streamlocalbindunlink", flag<&ConnectionSettings::unlinks_sockets>},
     {"stricthostkeychecking", strict_host_key},
     {"user", text<&ConnectionSettings::user>},

@@ -115,6 +115,19 @@ Verdict open_to_all(Scan& scan, const std::string&) {
     return std::nullopt;
 }
 
+template <AgentForwarding Agent>
+Verdict set_agent(Scan& scan, const std::string&) {
+    scan.options.settings.agent = Agent;
+    return std::nullopt;
+}
+
+// Applies the value of "-A=VALUE".
+Verdict set_agent_to(Scan& scan, std::string_view value) {
+    if (value != "ask" && value != "yes") return "-A: takes =ask or =yes";
+    scan.options.settings.agent = value == "yes" ? AgentForwarding::Yes : AgentForwarding::Ask;
+    return std::nullopt;
+}
+
 template <const char* Why>
 Verdict refuse(Scan&, const std::string&) {
     return Why;
@@ -159,7 +172,6 @@ Verdict set_control_command(Scan& scan, const std::string& value) {
 }
 
 constexpr char kOld[] = "-1: there is no such protocol any more";
-constexpr char kAgent[] = "-A: agent forwarding is not supported";
 constexpr char kInterface[] = "-B: not supported; -b ADDRESS is";
 constexpr char kToken[] = "-I: PKCS#11 is not supported; an agent that has the key will do";
 constexpr char kGss[] = "-K: GSSAPI is not supported";
@@ -175,6 +187,8 @@ constexpr ShortOption kShortOptions[] = {
     // Options that have an effect.
     {'4', kFlag, set_family<AddressFamily::V4>},
     {'6', kFlag, set_family<AddressFamily::V6>},
+    {'a', kFlag, set_agent<AgentForwarding::No>},
+    {'A', kFlag, set_agent<AgentForwarding::Ask>},
     {'b', kValue, set_key<kAddressKey>},
     {'D', kValue, forward<ForwardSpec::Kind::Dynamic>},
     {'e', kValue, set_key<kEscapeKey>},
@@ -205,7 +219,6 @@ constexpr ShortOption kShortOptions[] = {
     {'W', kValue, forward_stdio},
     // Accepted and ignored: a user cannot notice the difference.
     {'2', kFlag, accept},
-    {'a', kFlag, accept},
     {'c', kValue, accept},
     {'C', kFlag, accept},
     {'k', kFlag, accept},
@@ -214,7 +227,6 @@ constexpr ShortOption kShortOptions[] = {
     {'y', kFlag, accept},
     // Refused: the user relies on their effect.
     {'1', kFlag, refuse<kOld>},
-    {'A', kFlag, refuse<kAgent>},
     {'B', kValue, refuse<kInterface>},
     {'I', kValue, refuse<kToken>},
     {'K', kFlag, refuse<kGss>},
@@ -274,6 +286,9 @@ class Parser {
             const std::string name = std::string("-").append(escape_controls(word.substr(i, 1)));
             const ShortOption* const option = find_short(word[i]);
             if (option == nullptr) return "unknown option " + name;
+            if (word[i] == 'A' && i + 1 < word.size() && word[i + 1] == '=') {
+                return set_agent_to(scan_, std::string_view(word).substr(i + 2));
+            }
             if (option->takes == ShortOption::Takes::Nothing) {
                 if (auto why = option->apply(scan_, "")) return why;
                 continue;

@@ -39,8 +39,8 @@ _frsh_with_value="-p --port -l --login --via -i --identity --connect-timeout --e
  --wait --kill --forget --from --signal --status-fd --jobs --wire -o -F -E -J -L -D -O -R -S -W
  -b -e"
 _frsh_with_value=${_frsh_with_value//$'\n'/}
-_frsh_flags="-h --help --version --accept-new --trust --plaintext --argv --detach --runs --json --batch
- --one-shell --share --link --links --unshare -q --quiet -v --verbose -t -tt -T -n -s -N -M -f -g -4 -6 -G
+_frsh_flags="-h --help --version --accept-new --trust --plaintext --bashrc --argv --detach --runs --json --batch
+ --one-shell --share --link --links --unshare -q --quiet -v --verbose -t -tt -T -n -s -N -M -f -g -A -a -4 -6 -G
  -V"
 _frsh_flags=${_frsh_flags//$'\n'/}
 

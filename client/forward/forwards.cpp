@@ -8,6 +8,7 @@
 #include "common/net/listen_places.hpp"
 #include "common/net/socket.hpp"
 #include "common/proto/message.hpp"
+#include "common/sys/wait.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -42,7 +43,7 @@ std::vector<Fd> listen_to_all(const ForwardSpec& spec, bool is_gateway) {
 }  // namespace
 
 Forwards::Forwards(EventLoop& loop, const ClientOptions& options)
-    : loop_(loop), options_(options), remote_(loop, options) {
+    : loop_(loop), options_(options), remote_(loop, options), agent_(loop, options) {
     if (options.settings.forwards.empty()) return;
     allow_many_descriptors();
     for (const std::string& text : options.settings.forwards) {
@@ -74,7 +75,8 @@ unsigned Forwards::listen(const ForwardSpec& spec) {
     if (!spec.path.empty()) {
         const bool unlinks = options_.settings.unlinks_sockets.value_or(false);
         listeners_.push_back(
-            {spec, listen_at_path(spec.path, unlinks ? UnlinksSocket::Yes : UnlinksSocket::No)});
+            {spec, listen_at_path(spec.path, unlinks ? UnlinksSocket::Yes : UnlinksSocket::No,
+                                  options_.settings.socket_mask.value_or(kUsualSocketMask))});
         return 0;
     }
     std::vector<Fd> sockets = listen_to_all(spec, options_.settings.gateway_ports.value_or(false));
@@ -87,8 +89,22 @@ unsigned Forwards::listen(const ForwardSpec& spec) {
 void Forwards::start(ServerConnection& server) {
     server_ = &server;
     remote_.start(server);
+    agent_.start(server);
     for (Listener& listener : listeners_)
         watch(listener);
+}
+
+void Forwards::await_required(int signals) {
+    if (!options_.settings.exit_on_forward_failure.value_or(false)) return;
+    bool is_interrupted = false;
+    const auto watch = loop_.watch(
+        "signals: to leave before the ports are open", signals, [] { return short{POLLIN}; },
+        [&](short) { is_interrupted = true; });
+    while (!is_ready() && !server_->is_down()) {
+        server_->turn();
+        progress();
+        if (is_interrupted) throw Interrupted();
+    }
 }
 
 void Forwards::watch(Listener& listener) {
@@ -135,6 +151,7 @@ void Forwards::accept(const Listener& listener) {
 
 void Forwards::progress() {
     remote_.progress();
+    agent_.progress();
     if (server_ == nullptr || (listeners_.empty() && connections_.empty())) return;
     if (!listeners_.empty() && server_->is_known_to_lack("connect")) {
         throw StageError("server", std::string(option_of(listeners_.front().spec.kind)) +

@@ -6,6 +6,7 @@
 #include "client/cli/client_options.hpp"
 #include "client/cli/forward_spec.hpp"
 #include "client/connection/server_connection.hpp"
+#include "client/forward/agent_forward.hpp"
 #include "client/forward/forwarded_connection.hpp"
 #include "client/forward/remote_forwards.hpp"
 #include "common/proto/message.hpp"
@@ -42,9 +43,19 @@ class Forwards {
     // Listens no more for this one; its connections go on. Returns false if there is none.
     bool remove(const ForwardSpec& spec);
     // Takes the messages of the server that belong to no run.
-    void on_message(const Message& message) { remote_.on_message(message); }
-    // Closes the server's ports. Call it at the client's orderly end.
-    void stop() { remote_.stop(); }
+    void on_message(const Message& message) {
+        if (!agent_.on_message(message)) remote_.on_message(message);
+    }
+    // Closes what the server has bound. Call it at the client's orderly end.
+    void stop() {
+        remote_.stop();
+        agent_.stop();
+    }
+    // Returns true while the user is asked about a signature: nothing else may read the terminal.
+    [[nodiscard]] bool is_asking() const { return agent_.is_asking(); }
+    // Waits until every port that must be open is open. Throws as progress() does, and Interrupted
+    // if `signals` becomes readable before.
+    void await_required(int signals);
     // Passes ends on and removes connections that are over. Call it after each turn of the loop.
     // Throws StageError if the server makes no connections for its clients, and UserError if it
     // cannot listen.
@@ -77,6 +88,7 @@ class Forwards {
     const ClientOptions& options_;
     std::list<Listener> listeners_;
     RemoteForwards remote_;
+    AgentForward agent_;
     ServerConnection* server_ = nullptr;
     bool is_out_of_descriptors_ = false;  // Until a connection ends.
     std::vector<std::unique_ptr<ForwardedConnection>> connections_;

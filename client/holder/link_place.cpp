@@ -99,6 +99,9 @@ std::string as_text(const Sharing&) {
 std::string as_text(const OnDisconnect&) {
     return "";
 }
+std::string as_text(AgentForwarding) {
+    return "";
+}
 template <typename T>
 std::string as_text(const std::optional<T>& value) {
     return value ? as_text(*value).append("=") : "";
@@ -144,6 +147,9 @@ ConnectionSettings settings_of_login(const ClientOptions& options) {
     settings.exit_on_forward_failure.reset();
     settings.gateway_ports.reset();
     settings.clear_forwardings.reset();
+    settings.unlinks_sockets.reset();
+    settings.socket_mask.reset();
+    settings.bashrc.reset();
     return settings;
 }
 

@@ -147,6 +147,7 @@ void hold(ClientOptions options, const LinkPlace& place, Fd way) {
     if (!file) return;  // Another holder is there, or begins.
     const ControlFile control(place);
     options.settings.forwards.clear();  // Clients send them through the control door.
+    options.settings.agent.reset();
     if (!options.settings.alive_interval) {
         options.settings.alive_interval = kAliveInterval;
         options.settings.alive_count = options.settings.alive_count.value_or(kAliveCount);
@@ -239,7 +240,8 @@ bool may_share(const ClientOptions& options) {
     return wants_it && is_host(options.target) && !options.request && !options.detach &&
            !options.soft_timeout && !is_kept(options) && options.shell_name.empty() &&
            !options.one_shell && !options.local_command && !options.no_command &&
-           options.settings.forwards.empty() && options.wire.empty();
+           options.settings.forwards.empty() && options.wire.empty() &&
+           options.settings.agent.value_or(AgentForwarding::No) == AgentForwarding::No;
 }
 
 bool may_start_holder(const ClientOptions& options) {

@@ -13,6 +13,7 @@
 #include "common/sys/fd.hpp"
 #include "common/sys/signals.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -155,7 +156,12 @@ int control_link(const ClientOptions& options) {
 }
 
 void hand_over_forwards(ClientOptions& options) {
-    if (options.settings.forwards.empty()) return;
+    const std::vector<std::string>& forwards = options.settings.forwards;
+    // A link holder has no ports of the server.
+    const bool has_remote =
+        std::any_of(forwards.begin(), forwards.end(),
+                    [](const std::string& forward) { return forward.starts_with("R "); });
+    if (forwards.empty() || has_remote) return;
     ClientOptions without = options;
     without.settings.forwards.clear();
     if (!may_share(without)) return;

@@ -5,6 +5,7 @@
 #include "client/forward/forwards.hpp"
 #include "client/run/interrupt_ladder.hpp"
 #include "common/base/error.hpp"
+#include "common/base/last_word.hpp"
 #include "common/base/log.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
@@ -67,7 +68,7 @@ int run_without_command(const ClientOptions& options) {
         server.finish(EventLoop::Clock::now() + kLeaveGracePeriod);
         return 128 + told;
     }
-    log::error(server.problem().empty() ? "the connection closed" : server.problem());
+    log::last_word(server.problem().empty() ? "the connection closed" : server.problem());
     return 255;
 }
 

@@ -16,6 +16,7 @@
 #include "client/run/stdin_source.hpp"
 #include "client/run/terminal_session.hpp"
 #include "common/base/error.hpp"
+#include "common/base/last_word.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/signals.hpp"
@@ -61,6 +62,9 @@ void check_features(const ServerConnection& server, const ClientOptions& options
     }
     const bool is_in_lasting_shell = !options.shell_name.empty();
     const bool needs_kept = options.request || is_kept(options) || is_in_lasting_shell;
+    if (options.asks_for_bashrc && server.is_known_to_lack("bashrc")) {
+        throw StageError("server", "--bashrc: this server cannot ask a shell for it");
+    }
     if (needs_kept && server.is_known_to_lack("kept")) {
         throw StageError("server", is_in_lasting_shell
                                        ? "--shell: this server has no shells that last"
@@ -147,6 +151,8 @@ class OneShot {
         }
         loop_.run_once(run_.is_finished() ? leave_.at : std::min(leave_.at, part_at_));
         forwards_.progress();
+        if (input_) input_->pause(forwards_.is_asking());
+        if (terminal_) terminal_->pause(forwards_.is_asking());
         if (options_.background && !is_background_ && server_.server() && forwards_.is_ready()) {
             leave_terminal();
             is_background_ = true;
@@ -156,6 +162,7 @@ class OneShot {
 
     RemoteRun& ask() {
         forwards_.start(server_);
+        forwards_.await_required(signals_.fd());
         RemoteRun& run = options_.request
                              ? server_.attach(attach_for(options_), outputs_.out(), outputs_.err())
                              : server_.open(open_request(), outputs_.out(), outputs_.err());
@@ -213,6 +220,9 @@ class OneShot {
             state_ = State::Leaving;
             leave_.is_told = true;
             leave_.at = EventLoop::Clock::now() + kTimeToEnd;
+        } else if (!server_.server()) {
+            // Still connecting: nothing runs there that could be interrupted.
+            leave(State::Left, signal_name(number));
         } else {
             obey(interrupts_.on_signal(number, EventLoop::Clock::now()), number);
         }
@@ -296,8 +306,10 @@ class OneShot {
         const RunFacts facts = this->facts();
         const ExitReport report = report_exit(facts);
         if (report.info) log::info(*report.info);
+        // With -q too: without its reason, a 255 could be the command's.
         for (const std::string& line : report.errors) {
-            if (!leave_.is_told) log::error(line);  // After SIGTERM, the end is no news.
+            if (leave_.is_told) continue;  // After SIGTERM, the end is no news.
+            report.code == 255 ? log::last_word(line) : log::error(line);
         }
         if (state_ == State::Ended && !facts.refusal) report_missing(facts);
         int code = outputs_.report_failures(report.code);

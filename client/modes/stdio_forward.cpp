@@ -9,6 +9,7 @@
 #include "client/io/output_sink.hpp"
 #include "client/run/interrupt_ladder.hpp"
 #include "client/run/stdin_source.hpp"
+#include "common/base/last_word.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
 #include "common/sys/event_loop.hpp"
@@ -88,7 +89,7 @@ class StdioForward {
         } else if (server_.is_down() && !server_.problem().empty()) {
             why = server_.problem();
         }
-        log::error(escape_controls("-W " + to_ + ": " + why));
+        log::last_word(escape_controls("-W " + to_ + ": " + why));
         return 255;
     }
 

@@ -80,6 +80,10 @@ msg::Open open_for(const ClientOptions& options, std::vector<std::string> words)
         open.mode = command.empty() ? msg::Open::Mode::Login : msg::Open::Mode::Command;
         if (!command.empty()) open.args = {command};
     }
+    // Only a shell that runs a command has the choice.
+    const bool is_shell_command =
+        open.mode == msg::Open::Mode::Command || open.mode == msg::Open::Mode::Subsystem;
+    open.bashrc = is_shell_command && options.settings.bashrc.value_or(false);
     open.cwd = options.cwd;
     add_environment(options, open);
     open.stdin_null = options.stdin_null || options.detach;

@@ -13,7 +13,8 @@ StdinSource::StdinSource(EventLoop& loop, int fd, RemoteRun& run) : input_(fd), 
     watch_ = loop.watch(
         "stdin: bytes from the caller", input_.fd(),
         [this]() -> short {
-            const bool wanted = !is_done_ && !run_.is_finished() && run_.stdin_room() > 0;
+            const bool wanted =
+                !is_done_ && !is_paused_ && !run_.is_finished() && run_.stdin_room() > 0;
             return wanted ? POLLIN : short{0};
         },
         [this](short) { on_readable(); });

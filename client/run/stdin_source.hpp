@@ -11,12 +11,15 @@ class StdinSource {
     // Reads `fd` as fast as `run` accepts bytes, and ends the run's stdin at its end. Both are
     // lent.
     StdinSource(EventLoop& loop, int fd, RemoteRun& run);
+    // Reads nothing while `is_paused`: a question to the user reads the terminal.
+    void pause(bool is_paused) { is_paused_ = is_paused; }
 
   private:
     void on_readable();
 
     InheritedInput input_;
     bool is_done_ = false;
+    bool is_paused_ = false;
     RemoteRun& run_;
     EventLoop::Watch watch_;
 };

@@ -115,7 +115,8 @@ TerminalSession::TerminalSession(EventLoop& loop, int terminal, RemoteRun& run,
     watch_ = loop.watch(
         "terminal: keys for the program", keys_.fd(),
         [this]() -> short {
-            const bool wanted = has_begun_ && wish_ == Wish::Stay && !run_.is_finished();
+            const bool wanted =
+                has_begun_ && !is_paused_ && wish_ == Wish::Stay && !run_.is_finished();
             return wanted && run_.stdin_room() > 0 ? POLLIN : short{0};
         },
         [this](short) { on_readable(); });

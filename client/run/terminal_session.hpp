@@ -59,6 +59,8 @@ class TerminalSession {
     ~TerminalSession();
 
     void on_signal(int number);
+    // Reads no keys while `is_paused`: a question to the user reads the terminal.
+    void pause(bool is_paused) { is_paused_ = is_paused; }
 
     enum class Wish { Stay, Leave, HungUp };
     // What the keys requested. HungUp: the terminal is closed.
@@ -79,6 +81,7 @@ class TerminalSession {
     InheritedInput keys_;
     std::string sent_;
     bool has_begun_ = false;
+    bool is_paused_ = false;
     Wish wish_ = Wish::Stay;
     EventLoop::Watch watch_;
 };

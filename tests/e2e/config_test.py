@@ -201,13 +201,13 @@ class SshFile(TlsCase):
         self.assertEqual(run("echo $LC_OF", v=["-o", "SetEnv LC_OF=mine"]).out, b"mine\n")
 
     def test_what_is_set_and_not_acted_on_is_named_once(self):
-        _, run = self.box(["Compression yes", "ForwardAgent yes", "ForwardX11 yes"])
+        _, run = self.box(["Compression yes", "Tunnel yes", "ForwardX11 yes"])
         result = run("echo hi")
         self.assertEqual((result.code, result.out), (0, b"hi\n"), result)
-        for name, times in (("ForwardAgent", 1), ("ForwardX11:", 1), ("ompression", 0)):
+        for name, times in (("Tunnel", 1), ("ForwardX11:", 1), ("ompression", 0)):
             self.assertEqual(result.err.count(name), times, result)
         said = run("true", v=["-v"]).err
-        for name in ("ForwardAgent", "ForwardX11:", "compression"):
+        for name in ("Tunnel", "ForwardX11:", "compression"):
             self.assertEqual(said.count(name), 1, said)
         self.assertEqual(run("echo hi", v=["-q"]).err, "")
 

@@ -360,9 +360,21 @@ TEST_CASE("ssh options: forwardings are collected, and a bad one is refused by n
     CHECK(has(refusal({"-oLocalForward=1", "host"}), "Bad local forwarding specification '1'"));
 }
 
+TEST_CASE("ssh options: -A asks, -A=yes does not, and a keyword never lends without a question") {
+    using frsh::AgentForwarding;
+    CHECK(good({"-A", "host"}).settings.agent == AgentForwarding::Ask);
+    CHECK(good({"-TA", "host"}).settings.agent == AgentForwarding::Ask);
+    CHECK(good({"-A=ask", "host"}).settings.agent == AgentForwarding::Ask);
+    CHECK(good({"-A=yes", "host"}).settings.agent == AgentForwarding::Yes);
+    CHECK(good({"-A", "-a", "host"}).settings.agent == AgentForwarding::No);
+    CHECK(good({"-oForwardAgent=yes", "host"}).settings.agent == AgentForwarding::Ask);
+    CHECK(good({"-oForwardAgent=no", "host"}).settings.agent == AgentForwarding::No);
+    CHECK(refusal({"-A=no", "host"}) == "-A: takes =ask or =yes");
+    CHECK(good({"-oStreamLocalBindMask=0117", "host"}).settings.socket_mask == 0117U);
+}
+
 TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
-    for (const Strings& words : std::vector<Strings>{{"-A"},
-                                                     {"-X"},
+    for (const Strings& words : std::vector<Strings>{{"-X"},
                                                      {"-Y"},
                                                      {"-K"},
                                                      {"-1"},
@@ -378,10 +390,11 @@ TEST_CASE("ssh options: an option frsh cannot fulfil is refused by name") {
         CHECK(refusal(line).starts_with(words[0] + ": "));
     }
     for (const char* const line :
-         {"ForwardAgent=yes", "ForwardX11=yes", "SmartcardDevice=d", "RefuseConnection=r", "Host=h",
-          "ProxyJump=a,$(b)", "Tunnel=yes", "PubkeyAuthentication=no", "CertificateFile=c",
-          "RevokedHostKeys=r", "PKCS11Provider=p", "BindInterface=eth0", "KnownHostsCommand=x",
-          "Include=f", "GSSAPIDelegateCredentials=yes"}) {
+         {"ForwardAgent=/agent", "StreamLocalBindMask=9", "ForwardX11=yes", "SmartcardDevice=d",
+          "RefuseConnection=r", "Host=h", "ProxyJump=a,$(b)", "Tunnel=yes",
+          "PubkeyAuthentication=no", "CertificateFile=c", "RevokedHostKeys=r", "PKCS11Provider=p",
+          "BindInterface=eth0", "KnownHostsCommand=x", "Include=f",
+          "GSSAPIDelegateCredentials=yes"}) {
         CAPTURE(line);
         const std::string name = std::string(line).substr(0, std::string_view(line).find('='));
         CHECK(has(refusal({"-o", line, "host"}), name + ": "));

@@ -263,7 +263,8 @@ TEST_CASE("ssh configuration: ssh runs only if its file may matter") {
 TEST_CASE("ssh configuration: a keyword without an effect here is noted once") {
     const SshAnswer answer = parse_ssh_answer(
         "setenv A=b c\nsetenv D=e\nserveraliveinterval 7\nproxycommand nc \"%h\" 1\n"
-        "localforward 1 h:2\nlocalforward 3 h:4\nforwardagent yes\ncompression yes\n"
+        "localforward 1 [h]:2\nlocalforward [::1]:3 [h]:4\nremoteforward 5 [socks]:0\n"
+        "dynamicforward 6\nforwardagent yes\nforwardx11 yes\ncompression yes\n"
         "certificatefile ~/.ssh/c\nnewkeyword x\n");
     CHECK(answer.options.set_env == Strings{"A=b c", "D=e"});
     CHECK(answer.options.settings.alive_interval == std::chrono::seconds(7));
@@ -272,7 +273,10 @@ TEST_CASE("ssh configuration: a keyword without an effect here is noted once") {
     Strings quiet;
     for (const SshAnswer::Note& note : answer.notes)
         (note.matters ? loud : quiet).push_back(note.keyword);
-    CHECK(loud == Strings{"LocalForward", "ForwardAgent", "CertificateFile"});
+    CHECK(answer.options.settings.forwards ==
+          Strings{"L 1:[h]:2", "L [::1]:3:[h]:4", "R 5:[socks]:0", "D 6"});
+    CHECK(answer.options.settings.agent == frsh::AgentForwarding::Ask);
+    CHECK(loud == Strings{"ForwardX11", "CertificateFile"});
     CHECK(quiet == Strings{"compression", "newkeyword"});
 }
 
