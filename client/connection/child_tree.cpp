@@ -7,9 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <vector>
+#include <string_view>
 
 #include <poll.h>
+#include <unistd.h>
 
 namespace frsh {
 namespace {
@@ -17,32 +18,39 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPatience = 300ms;
+constexpr std::string_view kMark = "FRSH_VIA=";
+// How often processes are looked for that were started while others were killed.
+constexpr int kMaxRounds = 10;
 
-// Returns the process and its descendants. The command shares its process group with this process,
-// so that it can ask on the terminal; a signal to the group would be one to this process, too.
-std::vector<ProcessInfo> tree_of(pid_t root) {
-    std::vector<ProcessInfo> tree;
-    const std::vector<ProcessInfo> all = list_processes();
-    const auto is_in_tree = [&tree](pid_t pid) {
-        return std::any_of(tree.begin(), tree.end(),
-                           [pid](const ProcessInfo& one) { return one.pid == pid; });
-    };
-    for (const ProcessInfo& process : all) {
-        if (process.pid == root) tree.push_back(process);
-    }
-    for (std::size_t before = 0; before != tree.size();) {
-        before = tree.size();
-        for (const ProcessInfo& process : all) {
-            if (is_in_tree(process.parent) && !is_in_tree(process.pid)) tree.push_back(process);
-        }
+// Returns the child and what it has started. The command shares its process group with this
+// process, so that it can ask on the terminal; a signal to the group would be one to this process,
+// too. If the child itself has ended, its children have another parent, and the mark finds them.
+std::vector<ProcessInfo> tree_of(const MarkedChild& child) {
+    std::vector<ProcessInfo> tree = started_by({child.pid, {}}).processes;
+    const pid_t session = ::getsid(0);
+    for (const ProcessInfo& orphan : started_by({0, {child.mark}}).processes) {
+        const bool is_known = std::any_of(tree.begin(), tree.end(), [&](const ProcessInfo& one) {
+            return one.pid == orphan.pid;
+        });
+        if (orphan.session == session && !is_known) tree.push_back(orphan);
     }
     return tree;
 }
 
 }  // namespace
 
-void end_tree(const Spawned& child) {
-    const std::vector<ProcessInfo> tree = tree_of(child.pid);
+std::string new_child_mark() {
+    const auto now = EventLoop::Clock::now().time_since_epoch();
+    return std::string(kMark) + std::to_string(::getpid()) + "-" + std::to_string(now.count());
+}
+
+void set_child_mark(std::vector<std::string>& environment, const std::string& mark) {
+    std::erase_if(environment, [](const std::string& entry) { return entry.starts_with(kMark); });
+    environment.push_back(mark);
+}
+
+void end_tree(const MarkedChild& child) {
+    const std::vector<ProcessInfo> tree = tree_of(child);
     for (const ProcessInfo& process : tree)
         (void)send_signal(process, SIGTERM);
     const auto is_left = [](const ProcessInfo& process) { return is_there(process); };
@@ -50,12 +58,17 @@ void end_tree(const Spawned& child) {
     (void)wait_for_events(child.pidfd.get(), POLLIN, deadline);
     while (std::any_of(tree.begin(), tree.end(), is_left) && EventLoop::Clock::now() < deadline)
         (void)wait_for_events(-1, 0, std::min(deadline, EventLoop::Clock::now() + 10ms));
-    for (const ProcessInfo& process : tree_of(child.pid))
-        (void)send_signal(process, SIGKILL);
     for (const ProcessInfo& process : tree)
         (void)send_signal(process, SIGKILL);
     (void)::kill(child.pid,
                  SIGKILL);  // Not reaped yet: the pid is the child's, also without /proc.
+    // The child is reaped last: until then, its pid names no other process.
+    for (int round = 0; round < kMaxRounds; ++round) {
+        const std::vector<ProcessInfo> rest = tree_of(child);
+        if (rest.empty()) break;
+        for (const ProcessInfo& process : rest)
+            (void)send_signal(process, SIGKILL);
+    }
     (void)wait_for(child.pid);
 }
 

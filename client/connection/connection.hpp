@@ -2,13 +2,13 @@
 // it, and the login that must be sent first. connect_to() makes one, ServerConnection uses it.
 #pragma once
 
+#include "client/connection/child_tree.hpp"
 #include "client/run/run_record.hpp"
 #include "common/net/socket.hpp"
 #include "common/net/tls.hpp"
 #include "common/net/transport.hpp"
 #include "common/proto/message.hpp"
 #include "common/sys/event_loop.hpp"
-#include "common/sys/process.hpp"
 #include "common/sys/wait.hpp"
 
 #include <functional>
@@ -39,7 +39,7 @@ struct Connection {
     std::unique_ptr<TlsContext> tls_context = {};  // Before the transport, which uses it.
     std::unique_ptr<Transport> transport = {};
     // The local server, or the command of --via or ProxyCommand. It ends when the connection ends.
-    std::optional<Spawned> child = {};
+    std::optional<MarkedChild> child = {};
     std::optional<Login> login = {};
     EventLoop::Time hello_deadline = EventLoop::kNever;  // For the server's hello.
     // Run on this machine once the server has accepted the login.

@@ -144,7 +144,7 @@ void ServerConnection::finish(EventLoop::Time deadline) {
     // A broken connection cannot be flushed; a child process may still write to it for ever.
     if (is_broken) link_.drop();
     // init(8) reaps those that have not ended yet.
-    for (const Spawned& child : old_children_)
+    for (const MarkedChild& child : old_children_)
         (void)reap(child.pid);
     if (!connection_.child) return;
     if (!server_) {

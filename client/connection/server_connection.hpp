@@ -129,7 +129,7 @@ class ServerConnection : private Link::Handler {
     EventLoop& loop_;
     OnOther on_other_;
     Connection connection_;  // Without its transport, which the link owns. Before the link.
-    std::vector<Spawned> old_children_;  // Those of connections that were lost.
+    std::vector<MarkedChild> old_children_;  // Those of connections that were lost.
     std::optional<msg::Hello> server_;
     std::optional<msg::Error> refusal_;
     std::string problem_;

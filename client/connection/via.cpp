@@ -24,7 +24,7 @@ namespace {
 constexpr int kHopReportFd = 3;
 
 // `what` names the program in an error message.
-Via start_child(SpawnRequest request, const std::string& what) {
+Via start_child(SpawnRequest request, std::string mark, const std::string& what) {
     auto [ours, theirs] = make_socketpair();
     set_blocking(theirs.get());  // Most programs cannot handle EAGAIN on a standard stream.
     request.stdio = {theirs.get(), theirs.get(), STDERR_FILENO};
@@ -32,7 +32,7 @@ Via start_child(SpawnRequest request, const std::string& what) {
     if (const auto* const failure = std::get_if<SpawnFailure>(&result)) {
         throw UserError("start " + what + ": " + std::strerror(failure->error));
     }
-    return {std::move(ours), std::move(std::get<Spawned>(result))};
+    return {std::move(ours), {std::move(std::get<Spawned>(result)), std::move(mark)}};
 }
 
 // The child stays in this session, so that it can ask for a passphrase on the terminal.
@@ -58,7 +58,10 @@ std::string time_left(EventLoop::Time deadline) {
 
 Via start_via(const std::string& command) {
     // exec: sh does not stay as a process between, and signals reach the command itself.
-    return start_child(request_on_terminal({"/bin/sh"}, {"sh", "-c", "exec " + command}), command);
+    SpawnRequest request = request_on_terminal({"/bin/sh"}, {"sh", "-c", "exec " + command});
+    std::string mark = new_child_mark();
+    set_child_mark(request.env, mark);
+    return start_child(std::move(request), std::move(mark), command);
 }
 
 Via start_jump(const JumpCommand& jump, EventLoop::Time deadline) {
@@ -67,14 +70,17 @@ Via start_jump(const JumpCommand& jump, EventLoop::Time deadline) {
         return entry.starts_with(std::string(kHopDepth) + "=");
     });
     request.env.push_back(std::string(kHopDepth) + "=" + jump.depth);
+    std::string mark = new_child_mark();
+    set_child_mark(request.env, mark);
     const std::string what = jump.argv.front() + " for the jump host " + jump.name;
-    if (jump.kind == JumpCommand::Kind::Ssh) return start_child(std::move(request), what);
+    if (jump.kind == JumpCommand::Kind::Ssh)
+        return start_child(std::move(request), std::move(mark), what);
     Pipe reports = make_pipe();
     request.ignore_interrupts = false;
     request.extra = {{reports.write_end.get(), kHopReportFd}};
     request.argv.insert(request.argv.begin() + 1, {"--hop-report", std::to_string(kHopReportFd),
                                                    "--connect-timeout", time_left(deadline)});
-    Via via = start_child(std::move(request), what);
+    Via via = start_child(std::move(request), std::move(mark), what);
     via.reports = std::move(reports.read_end);
     return via;
 }
@@ -97,7 +103,8 @@ Via start_local_server() {
             request.env.push_back(std::string(name) + "=" + value);
         }
     }
-    return start_child(std::move(request), "frshd");
+    // Without the mark, which its commands would inherit. A server ends them itself.
+    return start_child(std::move(request), new_child_mark(), "frshd");
 }
 
 }  // namespace frsh

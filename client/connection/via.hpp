@@ -3,6 +3,7 @@
 #pragma once
 
 #include "client/cli/jump.hpp"
+#include "client/connection/child_tree.hpp"
 #include "common/sys/event_loop.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/process.hpp"
@@ -13,7 +14,7 @@ namespace frsh {
 
 struct Via {
     Fd socket;  // The near end of a socketpair; the far end is the child's stdin and stdout.
-    Spawned child;
+    MarkedChild child;
     Fd reports = {};  // What a frsh for a jump host reports (HopReports); else closed.
 };
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import signal
 import socket
 import sys
 import time
@@ -62,6 +63,32 @@ class ConnectTimeout(TlsCase):
         script = (f"echo $$ >{shlex.quote(first)}; "
                   f"sh -c 'trap \"\" TERM; echo $$ >{shlex.quote(second)}; sleep 600; :' & wait")
         return f"sh -c {shlex.quote(script)}", (first, second)
+
+    def orphaning(self, folder):
+        """A command that leaves a child, and itself ends as soon as its stdin does."""
+        files = [os.path.join(folder, name) for name in ("left", "left-below")]
+        inner = f"sleep 8003 & echo $! >{shlex.quote(files[1])}; wait"
+        script = (f"sleep 8002 & echo $! >{shlex.quote(files[0])}; "
+                  f"sh -c {shlex.quote(inner)} & cat >/dev/null")
+        return f"sh -c {shlex.quote(script)}", files
+
+    def test_what_a_command_has_started_is_ended_if_it_ends_itself(self):
+        for number, way in enumerate((lambda command: ("--via", command), lambda command: ("-o", f"ProxyCommand={command}"))):
+            client = self.stranger()
+            command, files = self.orphaning(client.home)
+            with self.subTest(number):
+                self.assertIn("--connect-timeout", self.fails_in_time(client, *way(command), "x"))
+                self.all_ended(files)
+
+    def test_a_daemon_that_has_left_the_session_stays(self):
+        client = self.stranger()
+        name = os.path.join(client.home, "daemon")
+        script = f"setsid sh -c {shlex.quote(f'echo $$ >{name}; exec sleep 60')} & cat >/dev/null"
+        self.fails_in_time(client, "--via", f"sh -c {shlex.quote(script)}", "x")
+        with open(name) as file:
+            pid = int(file.read())
+        self.assertTrue(is_alive(pid))
+        os.kill(pid, signal.SIGKILL)
 
     def all_ended(self, files):
         for name in files:
