@@ -27,12 +27,14 @@ class PingWatch {
     void answered() { unanswered_ = 0; }
 
   private:
+    void start_interval();
     void on_timer();
 
     Link& link_;
     KeepAlive keep_alive_;
     OnSilent on_silent_;
     unsigned unanswered_ = 0;
+    EventLoop::Time due_;  // The end of the interval.
     Timer timer_;
 };
 

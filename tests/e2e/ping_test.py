@@ -1,6 +1,7 @@
 """Pings on request: a server or a proxy that passes nothing on is noticed over any connection, and
 without a request a stopped server is waited for."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -104,15 +105,27 @@ class Pings(Case):
         self.assertEqual((6, b""), (process.returncode, err))
 
     def test_n2_a_client_that_was_stopped_takes_no_server_for_dead(self):
-        process = self.start(*PINGS, f"unix:{self.server.socket}", "read line; exit 6",
-                             stdin=subprocess.PIPE)
-        with self.running(process):
-            time.sleep(0.5)
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(3.5)
-            process.send_signal(signal.SIGCONT)
-            _, err = process.communicate(b"end\n", timeout=PATIENCE)
-        self.assertEqual((6, b""), (process.returncode, err))
+        # Pings are a second apart. The clients begin and go on at other phases of that second.
+        with contextlib.ExitStack() as running:
+            clients = []
+            for phase in range(5):
+                process = self.start(*PINGS, f"unix:{self.server.socket}", "echo; read line; exit 6",
+                                     stdin=subprocess.PIPE)
+                running.enter_context(self.running(process))
+                self.assertEqual(process.stdout.readline(), b"\n")
+                clients.append((process, time.monotonic(), phase / 5 + 0.15))
+
+            def send_each(number, after):
+                for process, begun, phase in clients:
+                    time.sleep(max(0.0, begun + after + phase - time.monotonic()))
+                    process.send_signal(number)
+
+            send_each(signal.SIGSTOP, 1)
+            send_each(signal.SIGCONT, 4.8)
+            time.sleep(1.5)  # A ping of before the end has its time.
+            for process, _, phase in clients:
+                _, err = process.communicate(b"end\n", timeout=PATIENCE)
+                self.assertEqual((6, b""), (process.returncode, err), phase)
 
     def test_a_pong_answers_each_ping_before_data(self):
         with Wire(self.server.socket) as wire:
