@@ -62,6 +62,7 @@ struct ConnectionSettings {
     std::optional<std::string> user;
     std::vector<std::string> identities;        // If given, only these key files are used.
     std::vector<std::string> first_identities;  // Tried before the usual key files, if they exist.
+    std::vector<std::string> certificates;      // Files with certificates of these keys.
     std::optional<std::string> via;         // A command; its stdin and stdout are the connection.
     std::optional<std::string> ssh_config;  // The file for `ssh -G`, or "none".
     std::optional<bool> accept_new;         // Trust the key of an unknown host without a question.
@@ -111,6 +112,7 @@ void visit_fields(const Visit& visit, Settings&... settings) {
     visit(settings.user...);
     visit(settings.identities...);
     visit(settings.first_identities...);
+    visit(settings.certificates...);
     visit(settings.via...);
     visit(settings.ssh_config...);
     visit(settings.accept_new...);

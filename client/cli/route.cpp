@@ -46,6 +46,8 @@ LoginKeys resolve_keys(const ConnectionSettings& settings, const Target& target)
     for (const std::string& path : settings.identities)
         keys.named.push_back(expand_path(path, target));
     keys.first = settings.first_identities;
+    for (const std::string& path : settings.certificates)
+        keys.certificates.push_back(expand_path(path, target));
     keys.is_files_only = !keys.named.empty() || settings.identities_only.value_or(false);
     keys.agent = settings.identity_agent;
     keys.may_ask = !settings.batch_mode.value_or(false);

@@ -30,10 +30,11 @@ struct HostKeyPolicy {
 struct LoginKeys {
     std::vector<std::string>
         named;  // Key files given with -i. If there is one, no others are used.
-    std::vector<std::string> first;    // Tried before the usual key files, if they exist.
-    bool is_files_only = false;        // Use no key that only the agent has.
-    std::optional<std::string> agent;  // A socket, "SSH_AUTH_SOCK" (also if absent) or "none".
-    bool may_ask = true;               // The user may be asked for a passphrase or a touch.
+    std::vector<std::string> first;         // Tried before the usual key files, if they exist.
+    std::vector<std::string> certificates;  // Files; each counts with a key that is there.
+    bool is_files_only = false;             // Use no key that only the agent has.
+    std::optional<std::string> agent;       // A socket, "SSH_AUTH_SOCK" (also if absent) or "none".
+    bool may_ask = true;                    // The user may be asked for a passphrase or a touch.
 };
 
 // TCP or a proxy command, TLS above it, then the login.

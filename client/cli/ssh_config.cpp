@@ -231,6 +231,7 @@ SshAnswer ask_ssh(const std::string& host, const ConnectionSettings& settings) {
         path = expand_home(expand_tokens(path, tokens).value_or(path));
     };
     std::for_each(said.first_identities.begin(), said.first_identities.end(), expand);
+    std::for_each(said.certificates.begin(), said.certificates.end(), expand);
     if (said.identity_agent) expand(*said.identity_agent);
     log::info("ssh -G: " +
               escape_controls(said.user.value_or("") + "@" + said.address.value_or("")));

@@ -31,7 +31,7 @@ constexpr std::string_view kWithoutEffect =
 
 // Refused unless switched off: the user relies on their effect.
 constexpr std::string_view kOnlyOff =
-    " bindinterface canonicalizehostname certificatefile forwardx11"
+    " bindinterface canonicalizehostname forwardx11"
     " forwardx11trusted gssapidelegatecredentials pkcs11provider proxyusefdpass"
     " revokedhostkeys smartcarddevice tunnel ";
 
@@ -45,7 +45,6 @@ bool is_listed(std::string_view names, std::string_view name) {
 constexpr const char* kSpellings[] = {
     "BindInterface",
     "CanonicalizeHostname",
-    "CertificateFile",
     "ControlMaster",
     "DynamicForward",
     "ForkAfterAuthentication",

@@ -98,8 +98,10 @@ Why port(SshKeywords& keywords, const Value& value) {
                      value);
 }
 
-Why identity(SshKeywords& keywords, const Value& value) {
-    if (value.words[0] != "none") keywords.options.settings.identities.push_back(value.words[0]);
+template <std::vector<std::string> ConnectionSettings::*Member>
+Why key_file(SshKeywords& keywords, const Value& value) {
+    auto& files = keywords.options.settings.*Member;
+    if (value.words[0] != "none") files.push_back(value.words[0]);
     return "";
 }
 
@@ -329,6 +331,7 @@ constexpr Keyword kKeywords[] = {
     {"addressfamily", address_family},
     {"batchmode", flag<&ConnectionSettings::batch_mode>},
     {"bindaddress", text<&ConnectionSettings::bind_address>},
+    {"certificatefile", key_file<&ConnectionSettings::certificates>},
     {"clearallforwardings", clear_forwardings},
     {"connectionattempts", count<&ConnectionSettings::connection_attempts>},
     {"connecttimeout", duration<&ConnectionSettings::connect_timeout>},
@@ -347,8 +350,8 @@ constexpr Keyword kKeywords[] = {
     {"hostname", text<&ConnectionSettings::address>},
     {"identitiesonly", flag<&ConnectionSettings::identities_only>},
     {"identityagent", text<&ConnectionSettings::identity_agent>},
-    {"identityfile", identity},
-    {"identityfile2", identity},
+    {"identityfile", key_file<&ConnectionSettings::identities>},
+    {"identityfile2", key_file<&ConnectionSettings::identities>},
     {"ignoreunknown", ignore_unknown},
     {"include", refused},
     {"knownhostscommand", off_only, true},

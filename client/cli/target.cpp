@@ -164,6 +164,8 @@ std::string describe_config(const ClientOptions& options) {
     say("proxyjump", settings.jump.value_or(JumpWish{}).hops);
     for (const std::string& path : settings.identities)
         say("identityfile", path);
+    for (const std::string& path : settings.certificates)
+        say("certificatefile", path);
     if (settings.user_known_hosts) say_all("userknownhostsfile", *settings.user_known_hosts);
     if (settings.global_known_hosts) say_all("globalknownhostsfile", *settings.global_known_hosts);
     for (const std::string& pattern : options.send_env)

@@ -103,6 +103,8 @@ Identities::Identities(const LoginKeys& keys, bool is_own_server, int cancel_fd)
     }
     const bool any_is_locked = std::any_of(sources_.begin(), sources_.end(), is_locked);
     if (is_files_only && any_is_locked) add_agent(AgentKeys::OnlyOfFiles, keys.agent);
+    for (const std::string& path : keys.certificates)
+        add_certificate(path);
     remove(is_half, is_named ? log::error : log::info,
            "only a public key, and no agent has its private half");
     if (!keys.may_ask) {
@@ -177,6 +179,28 @@ void Identities::add_file(const std::string& path, bool is_required) {
         add(Credential(std::move(*certificate)), path, {shared});
     }
     add(key, path, {shared});
+}
+
+// The certificate comes before its key alone, as if it lay beside the key's file.
+void Identities::add_certificate(const std::string& path) {
+    try {
+        const Certificate certificate =
+            parse_certificate_line(read_file(path, 4 * kMaxCertificate));
+        for (std::size_t i = 0; i < candidates_.size(); ++i) {
+            if (candidates_[i].credential() == Credential(certificate)) return;
+            if (!(candidates_[i].key == certificate.key) || candidates_[i].certificate) continue;
+            const auto at = static_cast<std::ptrdiff_t>(i);
+            candidates_.insert(candidates_.begin() + at, {certificate.key, path, certificate});
+            const Source of_its_key = sources_[i];
+            sources_.insert(sources_.begin() + at, of_its_key);
+            return;
+        }
+        log::info(path + ": no key for this certificate");
+    } catch (const SysError& error) {
+        log::error(std::string("warning: ") + error.what());
+    } catch (const ProtocolError& error) {
+        log::error("warning: " + path + ": " + error.what());
+    }
 }
 
 void Identities::add_agent(AgentKeys which, const std::optional<std::string>& socket) {

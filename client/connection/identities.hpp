@@ -4,7 +4,7 @@
 // configuration names, the agent's keys, the usual files, frsh's own key. A signature may need the
 // user (passphrase, touch); OnAsking reports that before it blocks. If the agent holds the key of a
 // locked file, or the private half of a public key file, the agent signs. A certificate beside a
-// key file (KEY-cert.pub) comes before the key alone.
+// key file (KEY-cert.pub), or of CertificateFile, comes before the key alone.
 #pragma once
 
 #include "client/cli/route.hpp"
@@ -63,6 +63,8 @@ class Identities {
     // Returns true for a public key file whose private half no agent has.
     [[nodiscard]] static bool is_half(const Source& source);
     void add_file(const std::string& path, bool is_required);
+    // Adds the certificate of a file (CertificateFile), if its key is a candidate.
+    void add_certificate(const std::string& path);
     enum class AgentKeys { All, OnlyOfFiles };
     void add_agent(AgentKeys which, const std::optional<std::string>& socket);
     // Removes the keys for which `is_useless` holds, and reports each with the reason.

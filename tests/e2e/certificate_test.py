@@ -184,6 +184,33 @@ class Users(CertificateCase):
             result = client.run(self.target, "echo in")
             self.assertEqual((result.code, result.out), (0, b"in\n"), result)
 
+    def test_b2_a_certificate_of_its_own_file_signs_with_a_file_or_an_agent(self):
+        client = self.certified("plain")
+        self.authorize(f"cert-authority {self.lines['plain']}")
+        self.trust(client)
+        elsewhere = os.path.join(make_folder(client.home, "certificates"), "mine")
+        os.rename(client.key + "-cert.pub", elsewhere)
+        self.one_line(client.run(self.target, "true"), "no key was accepted")
+
+        def is_admitted(*options):
+            result = client.run("-q", *options, self.target, "echo in")
+            return (result.code, result.out) == (0, b"in\n")
+
+        config = os.path.join(client.home, "config")
+        write(config, f"Host *\nCertificateFile {elsewhere}\n")
+        for options in (("-o", f"CertificateFile={elsewhere}"), ("-o", "CertificateFile=~/certificates/mine"),
+                        ("-i", client.key, "-o", f"CertificateFile={elsewhere}"), ("-F", config)):
+            self.assertTrue(is_admitted(*options), options)
+        for options in (("-o", "CertificateFile=none"), ("-o", f"CertificateFile={client.key}.pub"),
+                        ("-o", "CertificateFile=/none")):
+            self.assertFalse(is_admitted(*options), options)
+        path = os.path.join(client.runtime, "agent")
+        with ssh_agent(path, client.key):
+            shutil.rmtree(os.path.join(client.home, ".ssh"))
+            client.env["SSH_AUTH_SOCK"] = path
+            self.assertFalse(is_admitted())
+            self.assertTrue(is_admitted("-o", f"CertificateFile={elsewhere}"))
+
     def test_k7_a_bound_certificate_has_kept_runs_of_its_own(self):
         self.authorize(f"cert-authority {self.lines['plain']}", f'cert-authority,command="echo bound" {self.lines["bound"]}')
         free = self.certified("plain")

@@ -276,7 +276,8 @@ TEST_CASE("ssh configuration: a keyword without an effect here is noted once") {
     CHECK(answer.options.settings.forwards ==
           Strings{"L 1:[h]:2", "L [::1]:3:[h]:4", "R 5:[socks]:0", "D 6"});
     CHECK(answer.options.settings.agent == frsh::AgentForwarding::Ask);
-    CHECK(loud == Strings{"ForwardX11", "CertificateFile"});
+    CHECK(loud == Strings{"ForwardX11"});
+    CHECK(answer.options.settings.certificates == Strings{"~/.ssh/c"});
     CHECK(quiet == Strings{"compression", "newkeyword"});
 }
 
