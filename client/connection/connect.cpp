@@ -12,10 +12,13 @@
 #include "common/net/tapped_transport.hpp"
 #include "common/sys/fd.hpp"
 #include "common/sys/user.hpp"
+#include "common/sys/wait.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +27,7 @@
 #include <variant>
 
 #include <fcntl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 namespace frsh {
@@ -117,6 +121,54 @@ std::shared_ptr<Fd> open_wire_file(const std::string& name) {
     return std::make_shared<Fd>(check(::open(name.c_str(), kFlags, 0600), "--wire " + name));
 }
 
+// The signals that would end this process now if they were not blocked. A mode of the client blocks
+// them before it connects, and reads them only in its loop.
+class BlockedSignals {
+  public:
+    BlockedSignals() {
+        sigset_t blocked;
+        check(::sigprocmask(SIG_BLOCK, nullptr, &blocked), "sigprocmask");
+        sigemptyset(&ours_);
+        bool has_any = false;
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+            if (::sigismember(&blocked, number) != 1) continue;
+            has_any = true;
+            sigaddset(&ours_, number);
+        }
+        if (has_any)
+            fd_ = Fd(check(::signalfd(-1, &ours_, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
+    }
+
+    // Readable once one of them has arrived; -1 if none is blocked.
+    [[nodiscard]] int fd() const { return fd_.get(); }
+    // If one of them has arrived, throws Interrupted, or ends the process by it.
+    void obey() const {
+        sigset_t pending;
+        if (::sigpending(&pending) == -1) return;
+        if (::sigismember(&ours_, SIGINT) == 1 && ::sigismember(&pending, SIGINT) == 1) {
+            throw Interrupted();
+        }
+        ::sigprocmask(SIG_UNBLOCK, &ours_, nullptr);
+        ::sigprocmask(SIG_BLOCK, &ours_, nullptr);
+    }
+
+  private:
+    sigset_t ours_{};
+    Fd fd_;
+};
+
+// Connects for the first time. A signal ends that: there is no command yet that it could be for.
+Connection connect_first(const Route& route, const std::shared_ptr<Fd>& wire_file) {
+    const BlockedSignals signals;
+    try {
+        return connect_once(route, {EventLoop::kNever, signals.fd()}, wire_file);
+    } catch (const std::exception&) {
+        // A helper of the same terminal may have ended by the signal before this process saw it.
+        signals.obey();
+        throw;
+    }
+}
+
 }  // namespace
 
 Connection connect_to(const ClientOptions& options) {
@@ -124,8 +176,7 @@ Connection connect_to(const ClientOptions& options) {
     const auto route =
         at_stage("usage", [&] { return std::make_shared<const Route>(resolve_route(options)); });
     auto local_command = at_stage("usage", [&] { return resolve_local_command(options); });
-    Connection connection =
-        at_stage("connect", [&] { return connect_once(*route, EventLoop::kNever, wire_file); });
+    Connection connection = at_stage("connect", [&] { return connect_first(*route, wire_file); });
     connection.local_command = std::move(local_command);
     connection.connector = [route, wire_file](const WaitLimit& limit) {
         return connect_once(*route, limit, wire_file);

@@ -31,7 +31,8 @@ bool wait_for_events(int fd, short events, const WaitLimit& limit) {
 }
 
 void check_canceled(const WaitLimit& limit) {
-    (void)wait_for_events(-1, 0, {EventLoop::Time::min(), limit.cancel_fd});
+    // Not Time::min(): what is left until then does not fit its type.
+    (void)wait_for_events(-1, 0, {EventLoop::Clock::now(), limit.cancel_fd});
 }
 
 }  // namespace frsh

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from harness import main, wait_until  # noqa: E402
+from harness import descendants, main, wait_until  # noqa: E402
 from tls import TlsCase  # noqa: E402
 
 LIMIT = ("--connect-timeout", "300ms")
@@ -19,6 +19,13 @@ def is_alive(pid):
     with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as file:
         return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     return False
+
+
+def is_interruptible(pid):
+    """Returns whether the process has blocked SIGINT, to read it in its own time."""
+    with open(f"/proc/{pid}/status") as file:
+        [mask] = [line.split()[1] for line in file if line.startswith("SigBlk:")]
+    return int(mask, 16) & 1 << (signal.SIGINT - 1)
 
 
 class ConnectTimeout(TlsCase):
@@ -56,6 +63,33 @@ class ConnectTimeout(TlsCase):
             where = f"127.0.0.1:{listening.getsockname()[1]}"
             said = self.fails_in_time(self.stranger(), "--plaintext", where)
             self.assertIn("--connect-timeout", said)
+
+    def test_f25_ctrl_c_while_connecting_ends_the_client_with_130(self):
+        client, _ = self.trusting()
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            where = f"127.0.0.1:{silent.getsockname()[1]}"
+            for words in (["--via", "sleep 600", "h", "true"], [where, "true"], ["-N", where], ["-W", "h:1", where],
+                          ["-N", "-L", "0:h:1", where], ["--batch", where], ["-J", where, "h", "true"],
+                          ["-o", "ProxyCommand=sleep 600", "h", "true"],
+                          ["--plaintext", where, "true"], ["--plaintext", "-N", where]):
+                with self.subTest(words):
+                    process = client.popen("-v", "--connect-timeout", "100s", *words)
+                    if where in words:
+                        silent.settimeout(60)
+                        connection, _ = silent.accept()
+                    else:
+                        connection = contextlib.nullcontext()
+                        # The command of --via is a child of the client.
+                        wait_until(lambda: any(stat.name == "sleep" for stat in descendants(process.pid)),
+                                   "the command")
+                    with connection:
+                        wait_until(lambda: is_interruptible(process.pid), "its handler of SIGINT")
+                        began = time.monotonic()
+                        process.send_signal(signal.SIGINT)
+                        _, err = process.communicate(timeout=60)
+                    # A shell shows 130 as well for a process that the signal ended.
+                    self.assertIn(process.returncode, (130, -signal.SIGINT), err)
+                    self.assertLess(time.monotonic() - began, 20)
 
     def commands(self, folder):
         """Commands that neither answer nor end with their stdin, and the files of their pids."""
