@@ -4,6 +4,7 @@
 #include "common/base/error.hpp"
 #include "common/keys/ssh_wire.hpp"
 
+#include <cstdint>
 #include <cstring>
 #include <utility>
 

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/keys/ssh_wire.hpp"
 
+#include <cstdint>
 #include <string>
 
 #include <doctest/doctest.h>

@@ -12,16 +12,16 @@ namespace {
 using frsh::EscapeKeys;
 using Action = EscapeKeys::Action;
 
-struct Taken {
+struct TakenKeys {
     std::string keys;             // The keys that were sent to the other side,
     std::vector<Action> actions;  // and the actions that were requested here.
 };
 
 // Typed in pieces of that many bytes.
-Taken typed(const std::string& text, std::optional<char> character = '~',
-            std::size_t piece = SIZE_MAX) {
+TakenKeys typed(const std::string& text, std::optional<char> character = '~',
+                std::size_t piece = SIZE_MAX) {
     EscapeKeys escapes(character);
-    Taken taken;
+    TakenKeys taken;
     std::string_view rest = text;
     while (!rest.empty()) {
         std::string_view now = rest.substr(0, piece);
@@ -63,7 +63,7 @@ TEST_CASE("escapes: two send one, and other keys get it unchanged") {
 }
 
 TEST_CASE("escapes: keys around an escape pass in order") {
-    const Taken taken = typed(
+    const TakenKeys taken = typed(
         "a\r~?~?b\r~\x1A"
         "c~.");
     CHECK(taken.keys == "a\rb\rc~.");

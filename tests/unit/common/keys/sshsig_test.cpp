@@ -17,11 +17,11 @@ using frsh::WireWriter;
 
 namespace {
 
-struct Made {
+struct KeyKind {
     const char* type;
     const char* bits;
 };
-constexpr Made kTypes[] = {
+constexpr KeyKind kTypes[] = {
     {"ed25519", ""}, {"ecdsa", "256"}, {"ecdsa", "384"}, {"ecdsa", "521"}, {"rsa", "2048"}};
 
 }  // namespace
@@ -29,7 +29,7 @@ constexpr Made kTypes[] = {
 TEST_CASE("sshsig: ssh-keygen accepts frsh's signatures of any key type") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
-    for (const Made& made : kTypes) {
+    for (const KeyKind& made : kTypes) {
         const std::string name = made.type + std::string(made.bits);
         const auto file =
             frsh::load_key_file(frsh::test::make_key(folder, name, made.type, made.bits));
@@ -57,7 +57,7 @@ TEST_CASE("sshsig: ssh-keygen's signatures count in one namespace only") {
     if (frsh::test::is_missing("ssh-keygen")) return;
     const frsh::test::TempFolder folder;
     folder.write("message", "a message");
-    for (const Made& made : kTypes) {
+    for (const KeyKind& made : kTypes) {
         const std::string name = made.type + std::string(made.bits);
         frsh::test::make_key(folder, name, made.type, made.bits);
         const auto known = frsh::parse_key_line(folder.read(name + ".pub")).key;
