@@ -1,17 +1,30 @@
 #include "client/connection/remote_shell.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace frsh {
+namespace {
+
+// Adds what programs look at to find out which colours the terminal has.
+std::vector<std::string> shell_variables(std::vector<std::string> env) {
+    if (const char* const colours = std::getenv("COLORTERM"))
+        env.insert(env.begin(), std::string("COLORTERM=") + colours);
+    return env;
+}
+
+}  // namespace
 
 RemoteShell::RemoteShell(ServerConnection& server, std::vector<std::string> env,
                          std::optional<std::string> cwd, OnDisconnect on_disconnect,
                          std::optional<msg::Pty> pty)
     : server_(server),
       on_disconnect_(on_disconnect),
-      env_(std::move(env)),
+      env_(pty ? shell_variables(std::move(env)) : std::move(env)),
       first_cwd_(std::move(cwd)),
       pty_(std::move(pty)) {
     server_.outlast(on_disconnect_);
@@ -21,6 +34,7 @@ RemoteShell::RemoteShell(ServerConnection& server, std::vector<std::string> env,
 void RemoteShell::open() {
     ++id_;
     is_ready_ = false;
+    has_news_ = false;
     ended_.reset();
     ask();
 }
@@ -54,7 +68,7 @@ void RemoteShell::close(EventLoop::Time deadline) {
 void RemoteShell::on_message(const Message& message) {
     if (const auto* const ready = std::get_if<msg::ShellReady>(&message)) {
         if (ready->shell != id_) return;
-        is_ready_ = true;
+        has_news_ = std::exchange(is_ready_, true);
         kind_ = ready->kind;
         has_terminal_ = ready->has_terminal;
         lacks_startup_ = ready->lacks_startup;

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace frsh {
@@ -30,6 +31,9 @@ class RemoteShell {
     // Returns true if the shell runs without the start-up files of its user, which it could not
     // read to their end.
     [[nodiscard]] bool lacks_startup() const { return lacks_startup_; }
+    // Returns true, once, if the server has reported that the terminal of a ready shell has output
+    // that no run has carried.
+    [[nodiscard]] bool take_news() { return std::exchange(has_news_, false); }
     [[nodiscard]] const std::string& cwd() const { return cwd_; }
     [[nodiscard]] const std::string& home() const { return home_; }
     // Returns how the shell ended; nothing while it lives, and again after reopen().
@@ -55,6 +59,7 @@ class RemoteShell {
     std::optional<msg::Pty> pty_;
     ShellId id_ = 0;
     bool is_ready_ = false;
+    bool has_news_ = false;
     bool has_terminal_ = false;
     bool lacks_startup_ = false;
     std::string kind_;

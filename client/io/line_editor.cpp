@@ -393,7 +393,9 @@ void LineEditor::remember(const std::string& line) {
 }
 
 void LineEditor::set_note(std::string note) {
+    if (note == state_->note) return;
     state_->note = std::move(note);
+    if (state_->phase == State::Phase::Editing) state_->draw();
 }
 
 void LineEditor::set_suggests(bool suggests) {

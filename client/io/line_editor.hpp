@@ -54,7 +54,8 @@ class LineEditor {
 
     // Adds the line to the history; see History::add().
     void remember(const std::string& line);
-    // Sets the note that read() shows at the right end of the prompt; empty: none.
+    // Sets the note that read() shows at the right end of the prompt; empty: none. Redraws a line
+    // that is being read.
     void set_note(std::string note);
     // Switches the grey suggestion behind the cursor on or off.
     void set_suggests(bool suggests);

@@ -16,21 +16,37 @@ constexpr std::chrono::seconds kCheckTimeout{5};
 
 }  // namespace
 
+std::string short_folder(const std::string& cwd, const std::string& home) {
+    const bool is_in_home = home.size() > 1 && cwd.starts_with(home) &&
+                            (cwd.size() == home.size() || cwd[home.size()] == '/');
+    return is_in_home ? "~" + cwd.substr(home.size()) : cwd;
+}
+
+std::string duration_text(std::chrono::nanoseconds time) {
+    const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(time).count() / 100;
+    const auto seconds = tenths / 10;
+    const auto number = [](auto value) { return std::to_string(value); };
+    if (seconds < 60) return number(seconds) + "." + number(tenths % 10) + " s";
+    const auto minutes = seconds / 60;
+    if (minutes < 60) return number(minutes) + " min " + number(seconds % 60) + " s";
+    return number(minutes / 60) + " h " + number(minutes % 60) + " min";
+}
+
+std::string greeting(std::string_view software, std::string_view host, std::string_view shell) {
+    return escape_controls(host) + ": " + escape_controls(software) + ", " +
+           escape_controls(shell) + "; :help\n";
+}
+
 std::string prompt_text(const PromptFacts& facts) {
     const auto colour = [&facts](const char* code) {
         return facts.has_colour ? "\1\x1b[" + std::string(code) + "m\1" : std::string();
     };
-    std::string cwd = facts.cwd;
-    const std::string& home = facts.home;
-    const bool in_home = home.size() > 1 && cwd.starts_with(home) &&
-                         (cwd.size() == home.size() || cwd[home.size()] == '/');
-    if (in_home) cwd.replace(0, home.size(), "~");
     std::string text;
     if (facts.last_code != 0) {
         text += colour("31") + "[" + std::to_string(facts.last_code) + "] ";
     }
     text += colour("0;1") + escape_controls(facts.user) + "@" + escape_controls(facts.host) +
-            colour("0") + ":" + escape_controls(cwd);
+            colour("0") + ":" + escape_controls(short_folder(facts.cwd, facts.home));
     if (facts.is_split) text += " (split)";
     return text + (facts.user == "root" ? "# " : "$ ");
 }
@@ -75,7 +91,8 @@ Completeness completeness_of(const Outcome& check, std::string_view its_stderr) 
     if (!std::holds_alternative<Exited>(check)) return Completeness::Unknown;
     for (const char* const sign :
          {"unexpected end of file", "unexpected EOF while looking", "delimited by end-of-file",
-          "end of file unexpected", "Unterminated quoted string"}) {
+          "end of file unexpected", "Unterminated quoted string", "unmatched ",
+          "parse error near `\\n'", "parse error near `$("}) {
         if (its_stderr.find(sign) != std::string_view::npos) return Completeness::Incomplete;
     }
     return Completeness::Complete;

@@ -5,6 +5,7 @@
 #include "common/proto/message.hpp"
 #include "common/proto/outcome.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,14 @@ struct PromptFacts {
 };
 // Returns the prompt. Bytes between two \1 have no width on the screen.
 [[nodiscard]] std::string prompt_text(const PromptFacts& facts);
+
+// Returns the folder with the home as "~".
+[[nodiscard]] std::string short_folder(const std::string& cwd, const std::string& home);
+// Returns "3.2 s", "4 min 5 s" or "1 h 2 min".
+[[nodiscard]] std::string duration_text(std::chrono::nanoseconds time);
+// Returns the line above the first prompt. `software` is the server's, "frshd/VERSION".
+[[nodiscard]] std::string greeting(std::string_view software, std::string_view host,
+                                   std::string_view shell);
 
 // Returns the text of :help.
 [[nodiscard]] std::string_view prompt_help();

@@ -3,10 +3,12 @@
 #include "client/connection/connect.hpp"
 #include "client/connection/remote_shell.hpp"
 #include "client/connection/server_connection.hpp"
-#include "client/io/line_editor.hpp"
 #include "client/io/screen.hpp"
+#include "client/modes/completeness_check.hpp"
+#include "client/modes/prompt_line.hpp"
 #include "client/modes/prompt_text.hpp"
 #include "client/modes/shown_run.hpp"
+#include "client/modes/terminal_marks.hpp"
 #include "client/run/run_record.hpp"
 #include "client/run/run_report.hpp"
 #include "client/run/run_request.hpp"
@@ -20,7 +22,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,14 +40,8 @@ using Time = EventLoop::Time;
 
 // A background job keeps a command's output open. The prompt returns after this time.
 constexpr auto kReplLinger = 300ms;
-constexpr int kMaxChecks = 3;  // For one typed command, if a check ends without an answer.
-
-// Adds what programs look at to find out which colours the terminal has.
-std::vector<std::string> shell_variables(std::vector<std::string> env) {
-    if (const char* const colours = std::getenv("COLORTERM"))
-        env.insert(env.begin(), std::string("COLORTERM=") + colours);
-    return env;
-}
+constexpr int kMaxEndsOfInput = 3;  // In a row. Then the prompt leaves although the shell stays.
+constexpr auto kLongCommand = 2s;   // The next prompt shows how long such a command took.
 
 class Repl {
   public:
@@ -56,12 +51,11 @@ class Repl {
           screen_(loop_),
           server_(loop_, connect_to(options),
                   [this](const Message& message) { shell_.on_message(message); }),
-          shell_(server_, shell_variables(options.env), options.cwd, on_disconnect_of(options),
-                 describe_terminal()),
-          editor_(
-              loop_, [this] { turn_for_editor(); }, History::of(options.target)),
-          shown_(loop_, screen_, options.escape) {
-        editor_.set_suggests(options.suggests);
+          shell_(server_, options.env, options.cwd, on_disconnect_of(options), describe_terminal()),
+          line_(loop_, screen_, server_, shell_, options, [this] { run_nothing(Keys::ForLine); }),
+          editor_(line_.editor()),
+          shown_(loop_, screen_, options.escape),
+          check_(options, server_, shown_, [this] { return is_here(); }) {
         signal_watch_ = loop_.watch(
             "signals: for the command or the line", signals_.fd(), [] { return short{POLLIN}; },
             [this](short) {
@@ -72,17 +66,17 @@ class Repl {
 
     int run() {
         wait_for_shell();
+        greet();
         std::string text;
         while (is_here() && !server_.is_down() && read_command(text)) {
             evaluate(text);
             check_shell();
         }
+        screen_.reset_modes();
         if (!server_.is_down()) {
-            if (state_ == State::Told) screen_.reset_modes();
             leave();
             return is_here() ? last_.code : leave_code_;
         }
-        screen_.reset_modes();
         const std::string& why = server_.problem();
         log::error(why.empty() ? "the server closed the connection" : why);
         return 255;
@@ -100,14 +94,17 @@ class Repl {
         return state_ == State::Starting || state_ == State::Prompting;
     }
 
-    void turn_for_editor() {
-        server_.link().flush();
-        if (!server_.is_down() && !shell_.ended()) loop_.run_once();
-        if (server_.is_down() || shell_.ended()) editor_.interrupt();
+    [[nodiscard]] msg::Hello hello() const { return server_.server().value_or(msg::Hello{}); }
+
+    void greet() {
+        if (log::level() < log::Level::Notice || !shell_.is_ready()) return;
+        screen_.say(greeting(hello().software, hello().host, shell_.kind()));
     }
 
+    // Start-up files may ask questions, so they have the terminal until the shell is ready.
     void await_shell() {
         if (is_here()) state_ = State::Starting;
+        run_nothing(Keys::ForShell);
         while (is_here() && !shell_.is_ready() && !shell_.ended() && !server_.is_down())
             server_.turn();
         if (is_here()) state_ = State::Prompting;
@@ -116,24 +113,45 @@ class Repl {
     void wait_for_shell() {
         await_shell();
         if (shell_.ended()) throw UserError("no shell: " + describe(*shell_.ended()));
-        if (shell_.is_ready() && shell_.kind() != "bash" && !std::exchange(has_said_kind_, true)) {
+        if (shell_.is_ready() && shell_.kind() == "sh" && !std::exchange(has_said_kind_, true)) {
             log::error("no bash on the server: this is sh; Ctrl-C replaces the shell");
         }
-        if (shell_.lacks_startup()) {
-            log::error(
-                "the shell did not get ready with its start-up files (~/.bash_profile, "
-                "~/.profile, ~/.bashrc); this one runs without them");
-        }
+        if (shell_.lacks_startup()) run_nothing(Keys::ForLine);  // Shows why.
+    }
+
+    static void put_on_terminal(msg::Open& open) {
+        open.pty = describe_terminal();
+        open.max_output.reset();
+        open.stdin_null = false;
+    }
+
+    // Runs an empty command on the shell's terminal: shows what is printed there until it ends.
+    enum class Keys { ForShell, ForLine };
+    void run_nothing(Keys keys) {
+        auto open = request(" ");
+        if (!open || !is_here() || server_.is_down()) return;
+        shell_.place(*open);
+        put_on_terminal(*open);
+        open->timeout.reset();
+        open->idle_timeout.reset();
+        RemoteRun& run = server_.open(std::move(*open), screen_.out(), screen_.err());
+        if (keys == Keys::ForShell) shown_.show_from_start(run);
+        if (keys == Keys::ForShell) run_until_end(run);
+        while (is_here() && !run.is_finished() && !server_.is_down())
+            server_.turn();
+        end_row();
+        drain_screen();
+        server_.forget(run);
     }
 
     void check_shell() {
         if (!shell_.ended() || server_.is_down() || !is_here()) return;
         const auto* const exited = std::get_if<Exited>(&*shell_.ended());
-        if (exited != nullptr && shell_.kind() == "bash") {  // `exit`, `logout`.
+        if (exited != nullptr && shell_.has_terminal()) {
             state_ = State::Quitting;
             leave_code_ = last_.code = exited->code;
-            return;
         }
+        if (!is_here()) return;
         log::error("the shell ended (" + describe(*shell_.ended()) + "); a new one takes over");
         shell_.reopen();
         await_shell();
@@ -145,9 +163,15 @@ class Repl {
     }
 
     [[nodiscard]] std::string prompt() const {
-        const msg::Hello hello = server_.server().value_or(msg::Hello{});
-        return prompt_text({hello.user, hello.host, shell_.cwd(), shell_.home(), last_.code,
-                            wants_colour(), is_split_ || !shell_.has_terminal()});
+        return prompt_text({hello().user, hello().host, shell_.cwd(), shell_.home(), last_.code,
+                            wants_colour(), is_split_ || !shell_.has_terminal()}) +
+               marks_.prompt_end();
+    }
+
+    void begin_prompt() {
+        const std::string where = hello().user + "@" + hello().host + ": ";
+        marks_.begin_prompt(where + short_folder(shell_.cwd(), shell_.home()), hello().host,
+                            shell_.cwd());
     }
 
     // Writes all pending output, so that none appears in the line that is edited next.
@@ -161,11 +185,21 @@ class Repl {
         text.clear();
         for (;;) {
             screen_.begin_line();
+            if (text.empty()) begin_prompt();
             drain_screen();
             std::string line;
-            const auto result = editor_.read(text.empty() ? prompt() : "> ", line, text);
-            if (!is_here() || server_.is_down()) return false;
+            const auto result = line_.read(text.empty() ? prompt() : "> ", line, text);
+            if (!is_here() || server_.is_down()) {
+                screen_.say("\r\n");  // The reason has a row of its own.
+                return false;
+            }
             if (result == LineEditor::Result::EndOfFile && text.empty()) {
+                // The shell itself may stay, as bash does the first time if jobs are stopped.
+                if (shell_.has_terminal() && line_.ends_of_input() <= kMaxEndsOfInput) {
+                    screen_.say("\r\n");
+                    text = "builtin exit";
+                    return true;
+                }
                 screen_.say("\n");
                 return false;
             }
@@ -183,7 +217,7 @@ class Repl {
                 if (!is_here()) return false;
                 continue;
             }
-            const Completeness completeness = check_completeness(text);
+            const Completeness completeness = check_.check(text, shell_.kind());
             if (!is_here() || server_.is_down()) return false;
             if (completeness == Completeness::Incomplete) continue;
             editor_.remember(text);
@@ -192,7 +226,7 @@ class Repl {
         }
     }
 
-    // Executes ":word". Returns false for ": word", which is the null command of the shell.
+    // Executes ":word". Returns false for ": word", the null command of the shell.
     bool own_command(const std::string& text) {
         if (text == ":help") {
             screen_.say(prompt_help());
@@ -211,48 +245,6 @@ class Repl {
         return true;
     }
 
-    // Finds out whether the command is complete. A check without an answer is repeated, and is
-    // never taken for a complete command: the first lines of a loop would run without the rest.
-    Completeness check_completeness(const std::string& text) {
-        const bool has_nul = text.find('\0') != std::string::npos;  // It will be refused.
-        if (has_nul || !may_be_incomplete(text)) return Completeness::Complete;
-        if (ends_in_continuation(text)) return Completeness::Incomplete;
-        std::string why;
-        for (int attempt = 0; attempt < kMaxChecks; ++attempt) {
-            const Completeness answer = check_once(text, why);
-            const bool is_over = server_.is_down() || !is_here() || shown_.was_interrupted();
-            if (answer != Completeness::Unknown || is_over) return answer;
-        }
-        log::error("the command was not run: the server did not report whether it is complete (" +
-                   why + "); enter it again");
-        return Completeness::Unknown;
-    }
-
-    // Runs `SHELL -n` on the text. The run survives a lost connection as any command does.
-    Completeness check_once(const std::string& text, std::string& why) {
-        SpooledOutput out;
-        SpooledOutput err;
-        msg::Open open = completeness_request(shell_.kind());
-        open.run = new_run_id();
-        open.on_disconnect = on_disconnect_of(options_);
-        RemoteRun& check = server_.open(std::move(open), out, err);
-        shown_.show(check, ShownRun::Input::None);
-        std::string_view rest = text;
-        while (is_here() && !check.is_finished() && !shown_.was_interrupted()) {
-            if (const auto size = std::min(rest.size(), check.stdin_room()); size > 0) {
-                check.append_stdin(rest.substr(0, size));
-                rest.remove_prefix(size);
-                if (rest.empty()) check.finish_stdin();
-            }
-            server_.turn();
-        }
-        shown_.hide();
-        const Outcome outcome = check.is_finished() ? check.outcome() : Lost{"interrupted"};
-        server_.forget(check);  // Its sinks are local to this function.
-        why = describe(outcome);
-        return completeness_of(outcome, err.content());
-    }
-
     // Returns the request, or nothing after a message if the command cannot be sent.
     std::optional<msg::Open> request(const std::string& command) {
         try {
@@ -268,7 +260,7 @@ class Repl {
     void run_until_end(RemoteRun& run) {
         while (is_here() && !(run.is_finished() && screen_.is_drained())) {
             if (shown_.check_keys()) on_signal(SIGHUP);
-            server_.turn();
+            server_.turn(shown_.next_deadline());
         }
         editor_.type(shown_.typed_ahead());
         shown_.hide();
@@ -278,6 +270,10 @@ class Repl {
         shown_.show_on_terminal(run, editor_.take_typed());
         run_until_end(run);
         if (!run.has_exited()) screen_.reset_modes();
+        end_row();
+    }
+
+    void end_row() {
         if (screen_.is_at_line_start()) return;
         // The column of the cursor is unknown. As many blanks as the screen is wide wrap to the
         // next line from any column but the first, where they stay on the line.
@@ -291,12 +287,10 @@ class Repl {
         if (!open) return;
         shell_.place(*open);
         const bool is_on_terminal = shell_.has_terminal() && !is_split_;
-        if (is_on_terminal) {
-            open->pty = describe_terminal();
-            open->max_output.reset();
-            open->stdin_null = false;
-        }
+        if (is_on_terminal) put_on_terminal(*open);
         const auto input = open->stdin_null ? ShownRun::Input::None : ShownRun::Input::Lines;
+        marks_.begin_output();
+        const Time began = EventLoop::Clock::now();
         RemoteRun& run = server_.open(std::move(*open), screen_.out(), screen_.err());
         if (is_on_terminal) {
             run_on_terminal(run);
@@ -305,9 +299,12 @@ class Repl {
             run_until_end(run);
         }
         shell_.note_end(run);
+        const auto time = EventLoop::Clock::now() - began;
+        if (time >= kLongCommand) editor_.set_note(duration_text(time));
         // Only the shell's report carries a folder. Without it, the shell died with the command.
         const bool has_report = run.end() && run.end()->cwd;
         if (is_here()) note_outcome(run, text, has_report ? ShellDied::No : ShellDied::Perhaps);
+        marks_.end_output(last_.code);
         server_.forget(run);
         if (has_report) return;
         // A shell that died is reported right after its last command.
@@ -376,12 +373,14 @@ class Repl {
     Screen screen_;
     ServerConnection server_;
     RemoteShell shell_;
-    LineEditor editor_;
-    ShownRun shown_;  // Nothing is shown while a line is edited.
+    PromptLine line_;
+    LineEditor& editor_;  // That of line_.
+    ShownRun shown_;      // Nothing is shown while a line is edited.
+    CompletenessCheck check_;
+    TerminalMarks marks_{screen_};
     EventLoop::Watch signal_watch_;
     State state_ = State::Starting;
-    // The last command.
-    struct {
+    struct {  // The last command.
         int code = 0;
         std::string record;
     } last_;

@@ -3,6 +3,7 @@
 #include "client/run/typed_ahead.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 
@@ -10,6 +11,12 @@
 #include <unistd.h>
 
 namespace frsh {
+namespace {
+
+// How long a command may run before it gets what was typed ahead. The far terminal then shows it.
+constexpr std::chrono::milliseconds kHoldTime{200};
+
+}  // namespace
 
 ShownRun::ShownRun(EventLoop& loop, Screen& screen, std::optional<char> escape)
     : loop_(loop), screen_(screen), escape_(escape), terminal_(STDIN_FILENO) {
@@ -32,12 +39,23 @@ void ShownRun::show_on_terminal(RemoteRun& run, std::string_view first_keys) {
     show(run, Input::Keys);
     keys_.emplace(loop_, STDIN_FILENO, run, escape_);
     keys_->begin(first_keys);
+    hold_until_ = EventLoop::Clock::now() + kHoldTime;
 }
 
-std::string ShownRun::typed_ahead() const {
+void ShownRun::show_from_start(RemoteRun& run) {
+    show(run, Input::Keys);
+    keys_.emplace(loop_, STDIN_FILENO, run, escape_);
+}
+
+std::string ShownRun::typed_ahead() {
     // The escape gives up what was typed for the command, too.
     if (!keys_ || !run_->end() || was_interrupted()) return "";
+    if (keys_->holds_keys()) return keys_->take_held();
     return frsh::typed_ahead(*run_->end(), keys_->sent());
+}
+
+EventLoop::Time ShownRun::next_deadline() const {
+    return keys_ && keys_->holds_keys() ? hold_until_ : EventLoop::kNever;
 }
 
 void ShownRun::hide() {
@@ -64,6 +82,7 @@ void ShownRun::on_terminal_signal(int number) {
 bool ShownRun::check_keys() {
     using Wish = TerminalSession::Wish;
     if (!keys_) return false;
+    if (EventLoop::Clock::now() >= hold_until_) keys_->flush_held();
     if (keys_->wish() == Wish::HungUp) return true;
     if (keys_->wish() == Wish::Stay || interrupts_.has_begun()) return false;
     (void)interrupts_.on_signal(SIGINT, EventLoop::Clock::now());

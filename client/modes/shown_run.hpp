@@ -29,10 +29,13 @@ class ShownRun {
 
     // `run` is lent until hide().
     void show(RemoteRun& run, Input input);
-    // Shows a run that is on a terminal, and sends it these keys first.
+    // Shows a run that is on a terminal. It gets these keys first, unless it ends soon.
     void show_on_terminal(RemoteRun& run, std::string_view first_keys);
+    // As show_on_terminal(), once the server reports that the run has started. Until then Ctrl-C is
+    // a signal.
+    void show_from_start(RemoteRun& run);
     // Returns the keys that were typed for a run that has ended, and that it has not read.
-    [[nodiscard]] std::string typed_ahead() const;
+    [[nodiscard]] std::string typed_ahead();
     void hide();
     [[nodiscard]] bool is_shown() const { return run_ != nullptr; }
     [[nodiscard]] bool has_keys() const { return keys_.has_value(); }
@@ -47,6 +50,8 @@ class ShownRun {
     void on_terminal_signal(int number);
     // Ends the run if the user typed the escape. Returns true if the terminal has hung up.
     [[nodiscard]] bool check_keys();
+    // Returns when check_keys() is due at the latest.
+    [[nodiscard]] EventLoop::Time next_deadline() const;
 
   private:
     void on_lines();
@@ -59,6 +64,7 @@ class ShownRun {
     Input input_ = Input::None;
     InterruptLadder interrupts_;
     std::optional<TerminalSession> keys_;
+    EventLoop::Time hold_until_ = EventLoop::kNever;  // For the first keys.
     EventLoop::Watch watch_;
 };
 

@@ -136,7 +136,12 @@ void TerminalSession::begin() {
 
 void TerminalSession::begin(std::string_view first_keys) {
     begin();
-    send(first_keys.substr(0, run_.stdin_room()));
+    held_ = first_keys.substr(0, run_.stdin_room());
+}
+
+void TerminalSession::flush_held() {
+    const std::string keys = take_held();
+    if (!keys.empty()) send(keys);
 }
 
 void TerminalSession::send(std::string_view keys) {
@@ -150,7 +155,9 @@ void TerminalSession::tell_size() {
 
 void TerminalSession::on_readable() {
     char buffer[16 * 1024];
+    flush_held();
     const std::size_t size = std::min(sizeof buffer, run_.stdin_room());
+    if (size == 0) return;
     const IoResult result = keys_.read(buffer, size);
     if (result.status == IoResult::Status::WouldBlock) return;
     if (result.status == IoResult::Status::EndOfFile) {

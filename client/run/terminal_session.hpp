@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <termios.h>
@@ -52,8 +53,13 @@ class TerminalSession {
     // `terminal` and `run` are lent. The terminal belongs to the run from its start until this
     // object is destroyed.
     TerminalSession(EventLoop& loop, int terminal, RemoteRun& run, std::optional<char> escape);
-    // Gives the terminal to the run at once, after these keys.
+    // Gives the terminal to the run at once. These keys were typed before. They are held until the
+    // next key, or until flush_held(): a command that ends soon does not show them once more.
     void begin(std::string_view first_keys);
+    void flush_held();
+    // Returns the keys that are held, and holds none any more.
+    [[nodiscard]] std::string take_held() { return std::exchange(held_, {}); }
+    [[nodiscard]] bool holds_keys() const { return !held_.empty(); }
     // Returns all keys that were sent to the run.
     [[nodiscard]] const std::string& sent() const { return sent_; }
     ~TerminalSession();
@@ -80,6 +86,7 @@ class TerminalSession {
     RawMode raw_;
     InheritedInput keys_;
     std::string sent_;
+    std::string held_;
     bool has_begun_ = false;
     bool is_paused_ = false;
     Wish wish_ = Wish::Stay;

@@ -3,6 +3,7 @@
 #include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "common/base/text.hpp"
+#include "server/run/terminal_wait.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +19,13 @@ namespace {
 
 // Between TERM and KILL when a shell is ended.
 constexpr std::chrono::milliseconds kShellTerminationGrace{2000};
+
+// A question of a start-up file is looked for once more after this time.
+constexpr std::chrono::milliseconds kNextLook{500};
+// Returns a word of the command line of a shell that has not replaced itself.
+const char* start_word(const std::string& kind) {
+    return kind == "zsh" ? "pathscript" : "--rcfile";
+}
 
 // Returns the master of the shell's terminal, lent; -1 if it has none.
 int terminal_of(const ShellProgram& program) {
@@ -55,7 +63,8 @@ Shell::~Shell() {
         evaluation->shell_gone();
 }
 
-// Start-up files may replace the shell, end it or never end. Then the shell starts without them.
+// Start-up files may replace the shell, end it or never end. Then the shell starts without the one
+// that did it.
 bool Shell::may_start_again() const {
     return state_ == State::Starting && has_terminal() && !start_.is_second && !termination_ &&
            !is_closed_;
@@ -145,6 +154,12 @@ void Shell::begin_next() {
 // Sends the number of the first turn. In bash's format a newline ends what an interrupt may have
 // left of a torn number.
 void Shell::hand_over() {
+    if (program_.kind == "zsh") {
+        (void)write_some(
+            program_.commands.get(),
+            "{ __frsh_take " + std::to_string(turns_.first().number) + " } 2>/dev/null\n");
+        return;
+    }
     const std::string_view before = program_.kind == "bash" ? "\n:" : ":";
     const std::string line = std::string(before) + std::to_string(turns_.first().number) + ":\n";
     // A pipe takes a line below PIPE_BUF whole or not at all (pipe(7)). It is nearly empty here:
@@ -192,8 +207,6 @@ void Shell::command_ended(const ShellReport& report) {
     cwd_ = report.cwd;
     if (state_ == State::Starting) {
         state_ = State::Ready;
-        // What the start-up files printed is not for the first command.
-        if (has_terminal()) (void)program_.terminal->take_held();
         on_ready_(*this);
     } else if (is_current(report)) {
         Evaluation* const evaluation = turns_.first().evaluation;
@@ -203,7 +216,8 @@ void Shell::command_ended(const ShellReport& report) {
         if (evaluation != nullptr) {
             evaluation->evaluation_ended(static_cast<int>(code.value_or(255)), cwd_);
         }
-    } else if (turns_.is_busy() && turns_.first().state == ShellTurns::State::HandedOver) {
+    } else if (turns_.is_busy() && turns_.first().state == ShellTurns::State::HandedOver &&
+               program_.kind != "zsh") {
         hand_over();  // An interrupt came while the shell read this number: it may be lost.
     }
     begin_next();
@@ -250,7 +264,10 @@ void Shell::exited(const ExitStatus& status) {
 }
 
 void Shell::tick(Time now) {
-    if (now >= start_.deadline) {
+    if (now >= start_.deadline && may_start_again() &&
+        waits_for_keys(*program_.terminal, program_.pid, start_word(program_.kind))) {
+        start_.deadline = now + kNextLook;  // The user may need time for the answer.
+    } else if (now >= start_.deadline) {
         start_.deadline = EventLoop::kNever;
         if (may_start_again()) ::kill(program_.pid, SIGKILL);  // exited() does the rest.
     }

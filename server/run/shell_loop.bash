@@ -22,12 +22,15 @@
 # - On the terminal, the last line of the text that is evaluated stores $?, $_ and PIPESTATUS, and
 #   the next turn restores them; of PIPESTATUS at most two numbers, because only a pipeline sets it.
 #   So eval itself succeeds, and `set -e` does not end the shell after `! true`.
+# - Bash itself warns of stopped jobs before `exit` only where it has read the line itself.
 # - If TMOUT is read-only, it cannot be unset. It started an alarm before bash came here, which
 #   would log out in the middle of a command. A trap for ALRM takes it.
 
-builtin unset HISTFILE PROMPT_COMMAND TMOUT 2>/dev/null
+{
+builtin unset HISTFILE PROMPT_COMMAND TMOUT
 PS1= PS2=
-__frsh_n=0 __frsh_u= __frsh_p=(0)
+__frsh_n=0 __frsh_u= __frsh_p=(0) __frsh_x=0
+builtin set -o history
 __frsh_save="
 { __frsh_s=\$? __frsh_u=\$_ __frsh_p=(\"\${PIPESTATUS[@]}\"); } >/dev/null 2>&1"
 if { builtin : >&62; } 2>/dev/null; then builtin alias logout=exit; fi
@@ -65,6 +68,18 @@ while builtin :; do
             __frsh_s=$?
         done
     else
+        case $__frsh_c in
+            [[:space:]]*|"") ;;
+            *) builtin history -s -- "$__frsh_c" ;;
+        esac
+        case $__frsh_c in
+            "builtin exit"|exit|exit\ *|logout|logout\ *)
+                ((__frsh_x += 1))
+                if [[ $__frsh_x -eq 1 && -n $(builtin jobs -s) ]]; then
+                    __frsh_c="builtin echo There are stopped jobs. >&2; (builtin exit 1)"
+                fi ;;
+            *) __frsh_x=0 ;;
+        esac
         __frsh_c+=$__frsh_save __frsh_t=0
         if [[ ${#__frsh_p[@]} -eq 2 ]]; then
             for __frsh_once in 1; do
@@ -95,3 +110,4 @@ builtin eval "$__frsh_loop"
 } >/dev/null 2>&1
 #: end of loop
 PROMPT_COMMAND=$__frsh_loop
+} >/dev/null 2>&1

@@ -1,5 +1,5 @@
-// The programs that a shell runs in its loop, as text: shell_loop.bash and shell_loop.sh, embedded
-// by the build.
+// The programs that a shell runs in its loop, as text: shell_loop.bash, shell_loop.sh and
+// shell_loop.zsh, embedded by the build.
 #pragma once
 
 #include <string_view>
@@ -8,5 +8,6 @@ namespace frsh {
 
 extern const std::string_view kBashLoop;
 extern const std::string_view kShLoop;
+extern const std::string_view kZshHooks;
 
 }  // namespace frsh

@@ -81,7 +81,7 @@ class Screen:
     def feed(self, text):
         at = 0
         while at < len(text):
-            found = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z@])|\x1b.").match(text, at)
+            found = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z@])|\x1b\][^\x07]*\x07|\x1b.").match(text, at)
             if found:
                 if found.group(2):
                     self._sequence(found.group(1), found.group(2))
@@ -184,7 +184,7 @@ class Terminal:
         """Waits until the editor reads a line. Returns its prompt, without colours."""
         self.wait_for(re.escape(EDITING), "a prompt")
         start = self.mark
-        found = self.wait_for(rb"(?:[#$]|\n?>) (?:\x1b7)?(?:\x1b\[K)?", "a prompt")
+        found = self.wait_for(rb"(?:[#$]|\n?>) (?:\x1b\]133;B\x07)?(?:\x1b7)?(?:\x1b\[K)?", "a prompt")
         return self.plain(self.raw[start:found.end()]).strip()
 
     def enter(self, text):
