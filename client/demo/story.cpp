@@ -15,7 +15,7 @@ Text more_packets(const Packet& packet) {
 }
 
 void Story::tell(const Event& event) {
-    if (recorder_ != nullptr && std::holds_alternative<Heading>(event)) recorder_->forget();
+    if (std::holds_alternative<Heading>(event)) stop_watching();
     if (const auto* const ribbon = std::get_if<Ribbon>(&event); ribbon != nullptr && recorder_) {
         packets();
         Ribbon placed = *ribbon;
@@ -38,6 +38,10 @@ void Story::watch(int fd) {
     if (recorder_ == nullptr) return;
     recorder_->watch(fd);
     packets();
+}
+
+void Story::stop_watching() {
+    if (recorder_ != nullptr) recorder_->forget();
 }
 
 void Story::watch_from_first_packet(int fd) {

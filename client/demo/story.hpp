@@ -166,6 +166,8 @@ class Story {
     // Shows the packets of `fd`'s connection from now on: by the next call of packets().
     void watch(int fd);
     void watch_from_first_packet(int fd);
+    // Shows no packet of the connections that were watched. A new heading does the same.
+    void stop_watching();
     // Tells the captured packets of `fd`'s connection from its first on. If packets are not
     // captured, it tells the drawn ones.
     void packets_or_drawn(int fd, const std::vector<Packet>& drawn);

@@ -142,7 +142,9 @@ void large_message(Story& story) {
 
 // Sends the same message with one send without MSG_DONTWAIT, while another thread reads.
 void blocking_send(Story& story) {
+    story.stop_watching();
     const Connection connection = quiet_connection();
+    story.watch(connection.client.get());
     Actor client(story, Side::Client);
     const int small = 65536;
     ::setsockopt(connection.client.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
