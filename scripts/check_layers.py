@@ -64,8 +64,22 @@ def layer_of(path):
     return next((layer for layer in LAYERS if path.startswith(layer + "/")), None)
 
 
+def types_of(top):
+    """Maps each type that a header of this folder defines for namespace frsh to the header."""
+    types = {}
+    for file in (ROOT / top).rglob("*.hpp"):
+        path = str(file.relative_to(ROOT))
+        if not path.startswith("client/demo/"):
+            for name in re.findall(r"^(?:struct|class|enum class) (\w+)[^;{]*{", file.read_text(), re.M):
+                types[name] = path
+    return types
+
+
 def main():
-    problems = []
+    # The unit tests link client and server: two types of one name would be mixed up in silence.
+    client = types_of("client")
+    problems = [f"{path}: {name} is also a type of {client[name]}"
+                for name, path in sorted(types_of("server").items()) if name in client]
     for file in sorted(p for top in ("common", "server", "client", "tests")
                        for p in (ROOT / top).rglob("*.[ch]pp")):
         path = str(file.relative_to(ROOT))

@@ -181,7 +181,7 @@ std::optional<ToMonitor> Monitor::wait_for_gate() {
     }
 }
 
-std::optional<Login> Monitor::admit() {
+std::optional<AdmittedLogin> Monitor::admit() {
     try {
         // Load the key while the gate shakes hands. It signs once, and is then wiped from memory.
         std::optional<PrivateKey> host_key = load_host_key(settings_.host_key_copy.get());
@@ -258,7 +258,7 @@ void Monitor::answer_probe(const std::string& payload) {
     send_packet(control_.get(), encode(ToGate{ToGate::Kind::Acceptable, answer}));
 }
 
-std::optional<Login> Monitor::judge(const std::string& payload) {
+std::optional<AdmittedLogin> Monitor::judge(const std::string& payload) {
     const auto answer_at = EventLoop::Clock::now() + settings_.timeouts.denial;
     exit_ = LoginStatus::Failed;
     std::string why;  // For the log.
@@ -302,13 +302,13 @@ std::optional<Login> Monitor::judge(const std::string& payload) {
             exit_ = LoginStatus::Fine;
             log::info(attempt_.peer + ": key of " + found->grant.where);
             if (!settings_.policy.permit_user_environment) found->grant.key.environment.clear();
-            return Login{*user,
-                         std::move(subject),
-                         std::move(found->grant),
-                         std::move(session_),
-                         attempt_.ssh_connection,
-                         attempt_.ssh_client,
-                         std::move(environment)};
+            return AdmittedLogin{*user,
+                                 std::move(subject),
+                                 std::move(found->grant),
+                                 std::move(session_),
+                                 attempt_.ssh_connection,
+                                 attempt_.ssh_client,
+                                 std::move(environment)};
         }
     } catch (const ProtocolError& error) {
         why = error.what();

@@ -45,7 +45,7 @@ struct MonitorSettings {
     Timeouts timeouts;
 };
 
-struct Login {
+struct AdmittedLogin {
     User user;
     AuditSubject subject;
     Grant grant;
@@ -67,7 +67,7 @@ class Monitor {
     void take(Fd peer);
     // Performs the whole login and blocks until its end. Returns nothing if the login failed: exit
     // with exit_code(). Otherwise this process has become the user.
-    [[nodiscard]] std::optional<Login> admit();
+    [[nodiscard]] std::optional<AdmittedLogin> admit();
     [[nodiscard]] int exit_code() const { return static_cast<int>(exit_); }
 
   private:
@@ -89,7 +89,7 @@ class Monitor {
     std::optional<ToMonitor> wait_for_gate();
     bool prove_host(const PrivateKey& key, const GateBinding& binding);
     void answer_probe(const std::string& payload);
-    std::optional<Login> judge(const std::string& payload);
+    std::optional<AdmittedLogin> judge(const std::string& payload);
     // Opens the session of the account, as root. Returns why PAM refuses it, or nothing.
     std::optional<std::string> open_account(const User& user,
                                             std::vector<std::string>& environment);

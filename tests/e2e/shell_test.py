@@ -375,7 +375,7 @@ class Shells(Case):
                 header, _, _ = self.run_in(wire, 7, "return 4")
                 self.assertEqual({"kind": "exited", "code": 4}, header["outcome"])
                 self.assertEqual(b"900000\n", self.run_in(wire, 8, "echo ${#x}")[1])
-                self.assertEqual(["start"], os.listdir(os.path.join(self.runtime, "frsh",
+                self.assertEqual(["start0"], os.listdir(os.path.join(self.runtime, "frsh",
                                                                     self.folders()[0])))
         wait_until(lambda: not self.folders(), "the shell's folder to go")
 
@@ -475,7 +475,7 @@ class Shells(Case):
                 wire.send({"type": "shell_close", "shell": number})
                 wire.shell_ended(number)
             self.assertEqual(len(before), len(open_descriptors(session)))
-            self.assertEqual(["start"], os.listdir(os.path.join(self.runtime, "frsh",
+            self.assertEqual(["start0"], os.listdir(os.path.join(self.runtime, "frsh",
                                                                 self.folders()[0])))
         self.nothing_is_left()
 
