@@ -1,4 +1,4 @@
-// Lesson 4: the classic remote shell with recv(1024), and its two ways to go wrong.
+// Lesson 4: the classic remote shell with one recv for each answer, and its two ways to go wrong.
 #include "client/demo/lessons/lessons.hpp"
 #include "client/demo/lessons/naive_shell.hpp"
 #include "client/demo/stage/kernel_view.hpp"
@@ -14,7 +14,8 @@
 namespace frsh::demo {
 namespace {
 
-constexpr std::size_t kBuffer = 1024;
+constexpr std::size_t kBuffer = 64;  // Small, so that a ribbon shows each byte.
+constexpr const char* kLongCommand = "seq 1 50";
 
 void answers_stick(Story& story) {
     story.heading({"The second answer begins with the first one's tail",
@@ -22,12 +23,14 @@ void answers_stick(Story& story) {
     story.say(
         {"The program of every first course: the client sends a command and calls recv(1024) "
          "once for the answer; the server calls recv(1024) once for the command, runs it and "
-         "sends what it printed. It works as long as answers are short.",
+         "sends what it printed. It works as long as answers are short. Here the client reads "
+         "64 bytes instead of 1024, so that each byte can be drawn.",
          "这是每门网络编程课的第一个程序：客户端发一条命令，然后 recv(1024) 一次取结果；"
-         "服务器 recv(1024) 一次取命令，执行，把输出发回去。只要结果短，它就“能用”。"});
-    story.ask({"The first answer has more than 1024 bytes; the client reads 1024. What does it "
+         "服务器 recv(1024) 一次取命令，执行，把输出发回去。只要结果短，它就“能用”。"
+         "这里客户端每次只读 64 字节而不是 1024，好让每个字节都画得出来。"});
+    story.ask({"The first answer has more than 64 bytes; the client reads 64. What does it "
                "take for the second answer?",
-               "第一条结果超过 1024 字节，客户端只读 1024。它会把什么当成第二条结果？"},
+               "第一条结果超过 64 字节，客户端只读 64。它会把什么当成第二条结果？"},
               {{"hello", "hello"},
                {"the rest of the first", "第一条剩下的部分"},
                {"nothing", "什么都没有"}},
@@ -37,9 +40,9 @@ void answers_stick(Story& story) {
     Actor client(story, Side::Client);
     Actor server(story, Side::Server);
     const Connection connection = quiet_connection();
-    const std::size_t long_answer = run_command("seq 1 600").output.size();
+    const std::size_t long_answer = run_command(kLongCommand).output.size();
 
-    client.send(connection.client, "seq 1 600");
+    client.send(connection.client, kLongCommand);
     const Turn first = serve_once(server, connection.server);
     wait_queued(connection.client.get(), long_answer);
     const Received first_answer = client.recv(connection.client, kBuffer);
@@ -62,8 +65,8 @@ void answers_stick(Story& story) {
                        {{"left", "剩余"}, waiting, Take::Kind::Waiting}}});
     story.claim(
         first_answer.bytes.size() == kBuffer && long_answer > kBuffer,
-        {"\"seq 1 600\" printed {0} bytes; the client took {1} of them for the whole answer.",
-         "seq 1 600 输出了 {0} 字节；客户端只取了 {1} 字节，就以为这是全部结果。"},
+        {"\"seq 1 50\" printed {0} bytes; the client took {1} of them for the whole answer.",
+         "seq 1 50 输出了 {0} 字节；客户端只取了 {1} 字节，就以为这是全部结果。"},
         long_answer, first_answer.bytes.size());
     const std::string tail = first.ran.output.substr(kBuffer, 24);
     story.claim(
@@ -75,13 +78,13 @@ void answers_stick(Story& story) {
         demo::quoted(tail, 12));
 }
 
-// Returns what one recv(1024) gave for each of five commands. A paced client reads after the server
+// Returns what one recv(2) gave for each of five commands. A paced client reads after the server
 // has answered; a hasty client reads as soon as one byte has arrived.
 enum class Pace { Paced, Hasty };
 std::vector<std::string> take_five_answers(Pace pace) {
     const Connection connection = quiet_connection();
-    const std::array<std::string, 5> commands = {"seq 1 600", "echo two", "echo three", "echo four",
-                                                 "echo five"};
+    const std::array<std::string, 5> commands = {kLongCommand, "echo two", "echo three",
+                                                 "echo four", "echo five"};
     std::vector<std::string> answers;
     const auto receive = [&] {
         std::string buffer(kBuffer, '\0');
