@@ -37,7 +37,8 @@ OtherEnd judge_other_end(const std::string& name, std::string_view first,
         return {name + ": " + describe_foreign(first, "server"), true};
     }
     if (problem.starts_with("protocol error")) {
-        return {name + ": " + problem + "; probably another version of frshd answers there", true};
+        // It reads frames, so it may have taken the request.
+        return {name + ": " + problem + "; probably another version of frshd answers there", false};
     }
     const std::string why =
         problem.empty() ? "the connection ended before a greeting of frshd" : problem;

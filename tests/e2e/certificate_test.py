@@ -190,7 +190,7 @@ class Users(CertificateCase):
         self.trust(client)
         elsewhere = os.path.join(make_folder(client.home, "certificates"), "mine")
         os.rename(client.key + "-cert.pub", elsewhere)
-        self.one_line(client.run(self.target, "true"), "no key was accepted")
+        self.one_line(client.run(self.target, "true"), "Permission denied")
 
         def is_admitted(*options):
             result = client.run("-q", *options, self.target, "echo in")

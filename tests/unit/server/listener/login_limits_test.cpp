@@ -13,8 +13,16 @@ namespace {
 using Rules = LoginLimits::Rules;
 using Waiting = LoginLimits::Waiting;
 
+// Two times that differ, so that a case can tell them apart.
+Timeouts a_second_for_the_greeting() {
+    Timeouts timeouts;
+    timeouts.contended_hello = 1s;
+    timeouts.contended_answer = 3s;
+    return timeouts;
+}
+
 struct Slots : LoginLimits {
-    Slots() : LoginLimits(Timeouts()) {}
+    Slots() : LoginLimits(a_second_for_the_greeting()) {}
 
     Time now{};
     pid_t last = 0;
