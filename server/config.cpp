@@ -119,7 +119,8 @@ void fill_in(ServerOptions& options, const ServerSettings& file) {
     settings.keep_stream = file.keep_stream;
 }
 
-ServerSettings read_config(const std::string& named) {
+// Sets `read` to the path of the file, or "" if there is none.
+ServerSettings read_config(const std::string& named, std::string& read) {
     std::string path = named;
     std::string home = home_folder();
     if (named.empty()) {
@@ -132,8 +133,10 @@ ServerSettings read_config(const std::string& named) {
     const auto content = read_config_file(path, home);
     if (!content) {
         if (!named.empty()) throw UserError(named + ": no such file");
+        read.clear();
         return {};
     }
+    read = path;
     ServerSettings settings = parse_server_config(*content, path);
     settings.host_key = expand_home(settings.host_key);
     settings.audit = expand_home(settings.audit);
@@ -187,7 +190,7 @@ ServerSettings parse_server_config(std::string_view text, const std::string& fil
 }
 
 void configure(ServerOptions& options) {
-    fill_in(options, read_config(options.config));
+    fill_in(options, read_config(options.config, options.config_read));
     const bool says_where = (options.settings.listen && !options.settings.listen->empty()) ||
                             options.settings.unix_path || options.stdio ||
                             options.listens_on_given_sockets;

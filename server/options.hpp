@@ -51,7 +51,8 @@ struct ServerSettings {
 
 struct ServerOptions {
     ServerSettings settings;
-    std::string config;  // A path; empty: the default one.
+    std::string config;       // A path; empty: the default one.
+    std::string config_read;  // The path of the file that was read; empty: there was none.
     bool stdio = false;
     bool plaintext = false;
     bool use_sandbox = true;

@@ -1,5 +1,6 @@
 #include "server/reload.hpp"
 
+#include "common/base/error.hpp"
 #include "common/base/log.hpp"
 #include "server/config.hpp"
 
@@ -16,6 +17,10 @@ void open_audit(AuditFile& audit, const ServerSettings& settings) {
 void reload(LiveConfiguration& live, const ServerOptions& command_line) {
     ServerOptions fresh = command_line;
     configure(fresh);
+    // Without its file the server would go on with the defaults, and admit more users.
+    if (fresh.config_read.empty() && !live.options.config_read.empty()) {
+        throw UserError(live.options.config_read + ": no such file");
+    }
     ServerSettings& settings = fresh.settings;
     const ServerSettings& old = live.options.settings;
     if (settings.host_key.empty()) settings.host_key = usual_host_key();

@@ -123,6 +123,7 @@ class AgentForward(TlsCase):
             for _ in range(2):
                 t.wait_for_text("(yes/no) ")
                 t.keys("yes\r")
+            t.mark = 0  # The first command may have ended before the second question.
             for _ in range(2):
                 t.wait_for_text("signed")
 

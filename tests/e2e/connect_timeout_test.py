@@ -117,7 +117,8 @@ class ConnectTimeout(TlsCase):
     def test_a_daemon_that_has_left_the_session_stays(self):
         client = self.stranger()
         name = os.path.join(client.home, "daemon")
-        script = f"setsid sh -c {shlex.quote(f'echo $$ >{name}; exec sleep 60')} & cat >/dev/null"
+        daemon = f"echo $$ >{name}; exec sleep 60 <&- >&- 2>&-"
+        script = f"setsid sh -c {shlex.quote(daemon)} & cat >/dev/null"
         self.fails_in_time(client, "--via", f"sh -c {shlex.quote(script)}", "x")
         with open(name) as file:
             pid = int(file.read())

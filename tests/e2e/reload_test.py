@@ -102,6 +102,20 @@ class Reload(TlsCase):
         self.reload("the old configuration stays")
         self.assertTrue(self.is_served())
 
+    @unittest.skipIf(ROOT, "root's usual file is in /etc")
+    def test_g5_a_usual_file_that_has_gone_changes_nothing(self):
+        home = make_folder(self.config + ".home")
+        usual = os.path.join(make_folder(make_folder(home, ".config"), "frsh"), "frshd.toml")
+        write(usual, 'allow_users = ["another"]\n')
+        self.server = TlsServer(make_folder(self.config + ".usual"), home=home)
+        self.addCleanup(self.server.end)
+        client = Client(self.server.home, self.server.runtime)
+        self.one_line(client.run(self.server.name, "true"), "allow_users")
+        os.unlink(usual)
+        self.reload("the old configuration stays")
+        self.assertIn(f"{usual}: no such file", self.server.text())
+        self.one_line(client.run(self.server.name, "true"), "allow_users")
+
     def test_g5_with_a_bad_or_missing_host_key_the_old_one_stays_in_use(self):
         key = self.server.host_key
 

@@ -264,7 +264,7 @@ class Control(ToolCase):
         self.assertIn("remote port forwarding failed", result.err)
         self.assertEqual(pid, self.pid())
 
-    def test_h6_a_master_takes_R_of_its_command_line_and_ends_it_with_itself(self):
+    def test_h6_a_master_takes_R_and_ends_it(self):
         there = self.path("there")
         self.master("-R", f"{there}:127.0.0.1:{self.echo_server()}")
         self.assertEqual(b"HELLO", self.through(there))
