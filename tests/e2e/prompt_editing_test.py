@@ -39,9 +39,10 @@ class PromptEditing(Case):
 
     def test_history_marks_are_expanded_and_shown_before_the_line_runs(self):
         with self.at_prompt() as t:
-            t.keys("!!\r")
-            t.wait_for_text("there is no line before this one")
+            t.enter("!!")
             t.prompt()
+            t.mark = 0  # The message may stand above this prompt, or above the one before it.
+            t.wait_for_text("there is no line before this one")
             self.assertEqual("a b\n", t.run("echo a b"))
             self.assertEqual("x b\n", t.run("echo x !$").split("\n", 1)[1])
             self.assertEqual("echo x b; echo\nx b\n\n", t.run("!!; echo"))
@@ -147,7 +148,7 @@ class PromptEditing(Case):
             t.keys("echo " + "x" * 50)
             t.wait_for_text("x" * 10)
             t.resize(30, 80)
-            t.wait_for_text(" echo " + "x" * 50)
+            t.wait_for_text("echo " + "x" * 50)
             t.keys(b"\x15")
             t.run("")
             t.leave()

@@ -312,7 +312,7 @@ class Records(Case):
             t.prompt()
             t.enter("for q in 1 2 3; do")
             self.assertEqual(">", t.prompt())
-            self.assertEqual(3, len(opened))
+            self.assertEqual(3, len([one for one in opened if "shell" not in one]))
             t.keys(b"\x03")
             t.prompt()
             t.leave()
@@ -324,7 +324,7 @@ class Records(Case):
             t.enter("for q in 1 2 3; do")
             t.wait_for(rb"the command was not run", "the message")
             t.prompt()
-            self.assertEqual(3, len(opened))
+            self.assertEqual(3, len([one for one in opened if "shell" not in one]))
             t.leave()
 
 
@@ -342,7 +342,7 @@ class LoginRecords(TlsCase):
                 records = [json.loads(line) for line in file.read().splitlines()]
             self.assertEqual((255, 1), (result.code, len(records)), result)
             self.assertEqual(records[0]["outcome"], json.loads(result.out)["outcome"])
-            self.assertEqual("" if quiet else "frsh:", result.err[:5])
+            self.assertEqual("frsh:", result.err[:5])
         return records[0]["outcome"]
 
     def test_e9_an_unknown_host_and_a_changed_key_have_the_stage_trust(self):
