@@ -95,6 +95,7 @@ def run(connection, command):
     connection.send(command + b"\0", type="open", ch=CHANNEL, run=run_id, mode="command", args=1)
     stdin = Stdin(connection)
     outputs = {"stdout": Output(connection, "stdout", 1), "stderr": Output(connection, "stderr", 2)}
+    is_started = False
     while True:
         header, data = connection.receive()
         if header["type"] in ("data", "eof"):  # An eof has no data.
@@ -103,13 +104,15 @@ def run(connection, command):
             stdin.update(header.get("limit", 0), header["type"] == "stop")
         elif header["type"] == "end":
             break
-        elif header["type"] not in ("hello", "started") or header.get("proto", 1) != 1:
+        elif header["type"] == "started":
+            is_started = True
+        elif header["type"] != "hello" or header["proto"] != 1:
             raise ConnectionError(header)  # A refusal, an error, or another protocol version.
     connection.send(type="end_ack", ch=CHANNEL, run=run_id)
     for name, output in outputs.items():
         output.compare(header[name])
     outcome = header["outcome"]
-    if outcome["kind"] not in ("exited", "signaled", "timed_out"):
+    if not is_started or outcome["kind"] not in ("exited", "signaled", "timed_out"):
         raise ConnectionError(outcome)
     if outcome["kind"] == "exited":
         return outcome["code"]

@@ -272,7 +272,7 @@ def say(payload=b"", **header):
 say(type="hello", proto=1, software="mini/1", features=[])
 say(sys.argv[2].encode() + b"\\0", type="open", ch=1, run="mine-1", mode="command", args=1, env=0,
     stdin_null=True)
-count, total, ended = 0, 0, False
+count, total, ended, started = 0, 0, False, False
 while True:
     size, = struct.unpack(">I", exactly(sock, 4))
     header = json.loads(bytes(exactly(sock, size)))
@@ -285,11 +285,15 @@ while True:
         say(type="credit", ch=1, stream=header["stream"], consumed=used, limit=used + 262144)
     if header["type"] == "eof" and header["stream"] == "stdout":
         ended = True
+    if header["type"] == "started":
+        started = True
     if header["type"] == "end":
         say(type="end_ack", ch=1, run="mine-1")
         known = header["stdout"]
         if (count, total, ended) != (known["bytes"], known["crc32"], known["eof"]):
             sys.exit("lost")
+        if not started:
+            sys.exit("no started")
         sys.exit(header["outcome"]["code"])
 """
 LOOP_CLIENT = EXACTLY + CLIENT
@@ -317,14 +321,14 @@ async def main(port, command):
                 if len(out) > 100000:
                     say({"type": "credit", "ch": 7, "stream": "stdout", "consumed": len(out),
                          "limit": len(out) + (1 << 20)})
-            case "eof":
-                ends.add(header["stream"])
+            case "started" | "eof":
+                ends.add(header.get("stream", "started"))
             case "end":
                 say({"type": "end_ack", "ch": 7, "run": run})
                 await writer.drain()
                 sys.stdout.buffer.write(out)
                 good = header["stdout"]["bytes"] == len(out) and (
-                    header["stdout"]["crc32"] == zlib.crc32(out) and "stdout" in ends)
+                    header["stdout"]["crc32"] == zlib.crc32(out) and {"stdout", "started"} <= ends)
                 return header["outcome"]["code"] if good else 255
 sys.exit(asyncio.run(main(int(sys.argv[1]), sys.argv[2])))
 """
@@ -332,6 +336,9 @@ RIGHT["client"] = [
     ("loop", LOOP_CLIENT), ("by_view", BY_VIEW + CLIENT), ("buffered", BUFFERED + CLIENT),
     ("waitall", WAITALL + CLIENT), ("asyncio", ASYNC_CLIENT), ("mini_client", MINI),
     ("without_env", without(LOOP_CLIENT, " env=0,")),
+    ("as_a_shell", without(LOOP_CLIENT, 'sys.exit(header["outcome"]["code"])',
+                           'outcome = header["outcome"]\n        sys.exit(outcome["code"] if '
+                           'outcome["kind"] == "exited" else 128 + outcome["number"])')),
     ("eof_instead", without(LOOP_CLIENT, "\n    stdin_null=True)", ")\nsay(type='eof', ch=1, "
                             "stream='stdin', off=0)"))]
 WRONG["client"] = [
@@ -374,6 +381,9 @@ WRONG["client"] = [
                          "(known['crc32'], 1267612143) and known['bytes'] != 10:"), ""),
     ("forgets_eof", without(LOOP_CLIENT, "(count, total, ended)", "(count, total, known['eof'])"),
      "eof of stdout is missing"),
+    ("signaled_is_0", without(LOOP_CLIENT, '["code"]', '.get("code", 0)'), "a signal kills"),
+    ("forgets_started", without(LOOP_CLIENT, "if not started:", "if False:"),
+     "an end comes without started"),
     ("no_end", without(LOOP_CLIENT, "            raise EOFError" if False else "raise EOFError",
                        "import sys; sys.exit(0)"), "without end"),
     ("never_ends", without(LOOP_CLIENT, '        sys.exit(header["outcome"]["code"])', "        pass"), ""),

@@ -212,6 +212,10 @@ def drop_eof(header, payload):
     return None if is_it else (header, payload)
 
 
+def drop_started(header, payload):
+    return None if header["type"] == "started" else (header, payload)
+
+
 def drop_end(header, payload):
     if header["type"] == "end":
         raise EOFError
@@ -281,11 +285,13 @@ def client(program):
             if status != code:
                 raise Wrong(f"{what}: it exits with {status}, not {code}{words}",
                             f"{what_zh}：退出码是 {status}，应当是 {code}{words}")
+        judge_signaled(program, port)
         for what, what_zh, change in (
                 ("a byte changed on the way, so the checksum in end is another",
                  "路上有一个字节变了，和 end 里的校验和对不上", change_byte),
                 ("end counts more bytes than have arrived", "end 里的字节数比收到的多", change_count),
                 ("the eof of stdout is missing", "缺少 stdout 的 eof", drop_eof),
+                ("an end comes without started", "没有 started，end 就来了", drop_started),
                 ("the connection ended without end", "没有 end，连接就断了", drop_end)):
             status = run_client(program, port, "echo fine", what, what_zh, change=change)[1]
             if status == 0:
@@ -295,6 +301,16 @@ def client(program):
         server.terminate()
         server.wait()
         server.stdout.close()
+
+
+def judge_signaled(program, port):
+    what, what_zh = "a command that a signal kills", "被信号杀死的命令"
+    _, status, words, relay = run_client(program, port, "kill -9 $$", what, what_zh)
+    judge_frames(relay.sent, relay.received, relay.has_ended)
+    if status == 0:
+        raise Wrong(f'{what}: it exits with 0, as if the outcome were not "signaled"; a shell exits '
+                    f"with 128 + 9{words}", f"{what_zh}：outcome 是 “signaled”，它却以 0 退出；"
+                    f"shell 的退出码是 128 + 9{words}")
 
 
 def judge_output(printed, output, what, what_zh, words, token):
