@@ -152,6 +152,15 @@ def read_messages(sock):
         stream = stream[4 + size:]
     return messages
 """),
+    ("raises_in_a_length", without(EXACTLY + HUNT, """        try:
+            size, = struct.unpack(">I", exactly(sock, 4))
+        except EOFError:
+            return messages
+""", """        first = sock.recv(1)
+        if not first:
+            return messages
+        size, = struct.unpack(">I", first + exactly(sock, 3))
+""")),
     ("generator", """
 def read_messages(sock):
     with sock.makefile("rb") as file:
@@ -195,6 +204,17 @@ WRONG["hunt"] = [
     ("half", without(LOOP_HUNT, "raise EOFError\n        data",
                      "break\n        data").replace(
         "except EOFError:", "except struct.error:"), "the half passes as whole"),
+    ("half_a_length", without(LOOP_HUNT, """        try:
+            size, = struct.unpack(">I", exactly(sock, 4))
+        except EOFError:
+            return messages
+""", """        head = sock.recv(4)
+        if not head:
+            return messages
+        while len(head) < 4:
+            head += sock.recv(4 - len(head))
+        size, = struct.unpack(">I", head)
+"""), "after 1 of the 4 bytes of a length"),
     ("one_recv", """
 import struct
 def read_messages(sock):

@@ -163,12 +163,24 @@ def hunt(path):
         for cut in (1, 3, 5):
             expect(messages, f"sent {cut} bytes at a time", f"一次发 {cut} 个字节", cut)
         expect([random.randbytes(100000)], "a message of 100000 bytes", "一条 100000 字节的消息")
-        half = read(frame(one) + frame(text_of(8))[:-3])
-        if isinstance(half, list) and len(half) > 1:
-            raise Wrong("the peer closed in the middle of a message, and the half passes as whole",
-                        "对方在消息中间关闭，半条消息被当成了完整的",
-                        draw([*frame_pieces(one), ("half", frame(text_of(8))[:-3])], [("right", 9)]))
+        for size, what, what_zh in ((9, "in the middle of a message", "消息中间"),
+                                    *((n, f"after {n} of the 4 bytes of a length",
+                                       f"长度的 4 个字节只来了 {n} 个时") for n in (1, 2, 3))):
+            expect_half(read, one, frame(text_of(8))[:size], what, what_zh)
     return draw(pieces_of(messages), [(str(i + 1), len(frame(m))) for i, m in enumerate(messages)])
+
+
+def expect_half(read, one, half, what, what_zh):
+    """The reader may drop the half or raise. It may not wait, nor take it for a message."""
+    drawing = draw([*frame_pieces(one), ("half", half)], [("right", len(frame(one)))])
+    try:
+        got = read(frame(one) + half)
+    except Wrong as late:
+        raise Wrong(f"the peer closed {what}: {late}", f"对方在{what_zh}关闭：{late}",
+                    drawing) from None
+    if isinstance(got, list) and len(got) > 1:
+        raise Wrong(f"the peer closed {what}, and the half passes as whole",
+                    f"对方在{what_zh}关闭，半条消息被当成了完整的", drawing)
 
 
 def exactly(path):
