@@ -145,6 +145,7 @@ RAW = without(SERVER, """            while True:
 """)
 DIES = without(ONE_AT_A_TIME, "except (EOFError, OSError):\n            return",
                "except ZeroDivisionError:\n            return")
+RESET_KILLS = without(ONE_AT_A_TIME, "except (EOFError, OSError)", "except EOFError")
 SERVES_ONCE = without(ONE_AT_A_TIME, "while True:\n    connection, _ = listener.accept()\n    serve",
                       "connection, _ = listener.accept()\nserve")
 LINE = "sock.sendall(struct.pack(\">I\", size) + exactly(sock, size))"
@@ -185,6 +186,7 @@ WRONG = {"echo": [
         "LIMIT = ", "keep = []\nLIMIT = "), "does not close"),
     ("loops", LOOPS, "does not close"),
     ("dies", DIES, "has ended"),
+    ("reset_kills", RESET_KILLS, "ConnectionResetError"),
     ("once", SERVES_ONCE, "has ended"),
     ("raw", RAW, "in the middle of a message, and then 7 bytes"),
     ("partial", without(LOOPS, "        data += piece", "        if not piece:\n"
@@ -209,6 +211,7 @@ WRONG = {"echo": [
      "is not refused"),
     ("exits", without(SERVER, "                    return\n", "                    import os; os._exit(1)\n"),
      "has ended"),
+    ("reset_kills", RESET_KILLS, "ConnectionResetError"),
     ("exits_alone", without(ONE_AT_A_TIME, "                    return\n",
                             "                    raise SystemExit('too long')\n"), "too long"),
     ("reserves", without(SERVER, "if size > LIMIT:", "room = bytearray(size)\n"

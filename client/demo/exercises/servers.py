@@ -146,7 +146,26 @@ def empty(program):
         expect_close(server.connect(), half, draw([("half", half)], []),
                      "the client has finished in the middle of a message", "客户在消息中间结束")
         served(server, server.connect(), [word()], "the next client", "下一个客户")
+        server.clients[-1].close()
+        expect_reset_survived(server)
         return drawing
+
+
+def reset(client):
+    """Ends the connection by RST in the middle of a message."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.sendall(frame(word())[:6])
+    wait_taken(client)
+    client.close()
+
+
+def expect_reset_survived(server):
+    client = server.connect()
+    served(server, client, [word()], "a client that is about to reset its connection",
+           "即将重置连接的客户")
+    reset(client)
+    served(server, server.connect(), [word()], "a client after one that reset its connection",
+           "有一个客户重置了连接之后")
 
 
 def expect_close(client, stream, drawing, what, what_zh):
@@ -197,6 +216,8 @@ def hostile(program):
         pieces = pieces_of([word()])
         drawing = draw(pieces, [("back", 10)])
         served(server, server.connect(), [word()], "the next client", "下一个客户")
+        server.clients[-1].close()
+        expect_reset_survived(server)
         return drawing
 
 
@@ -247,12 +268,7 @@ def two(program):
         block(greedy)
         served(server, server.connect(), [word()], "a client beside one that sends and never reads",
                     "旁边有一个客户只发不读时")
-        gone = server.connect()
-        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        gone.sendall(frame(word())[:6])
-        gone.close()
-        served(server, server.connect(), [word()], "a client after one that reset its connection",
-                    "有一个客户重置了连接之后")
+        expect_reset_survived(server)
         return draw(pieces, [("back", 10)])
 
 
