@@ -176,6 +176,11 @@ WRONG = {"echo": [
     ("once", SERVES_ONCE, "has ended"),
     ("loops", NO_TEST + SERVE.replace("ONE", "serve(connection)"), "again and again"),
     ("dies", DIES, "has ended"),
+    ("fixed_port", without(SERVER, '("127.0.0.1", 0)', '("127.0.0.1", 20000 + os.getppid() % 9000)'
+                           ).replace("import socket", "import os, socket"), "already in use"),
+    ("second_is_mute", "import os, sys, time\nlock = sys.argv[0] + '.lock'\n"
+     "if os.path.exists(lock): time.sleep(60)\nopen(lock, 'w').close()\n" + SERVER,
+     "does not print its port within"),
     ("no_first_line", SERVER, "first line is to be #!"),
     ("not_executable", SERVER, "chmod +x")],
     "empty": [

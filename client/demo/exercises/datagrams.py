@@ -16,7 +16,8 @@ class LossyReceiver:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.got, self.seen, self.sent = {}, [], []
-        threading.Thread(target=self.receive, daemon=True).start()
+        self.thread = threading.Thread(target=self.receive, daemon=True)
+        self.thread.start()
 
     def receive(self):
         acknowledged, last = 0, None
@@ -28,7 +29,7 @@ class LossyReceiver:
                 self.seen.append(datagram)
                 if len(self.seen) % 3 == 0:
                     if last and last != datagram[:4]:
-                        self.socket.sendto(last, source)  # An old one, once more.
+                        self.acknowledge(last, source)  # An old one, once more.
                     continue
                 if len(datagram) < 4:
                     continue
@@ -36,11 +37,19 @@ class LossyReceiver:
                 acknowledged += 1
                 if acknowledged % 4 != 0:
                     last = datagram[:4]
-                    self.sent.append(last)
-                    self.socket.sendto(last, source)
+                    self.acknowledge(last, source)
+
+    def acknowledge(self, number, source):
+        """At most 20 times: if nothing is read, all of them fit into the sender's socket."""
+        if self.sent.count(number) < 20:
+            self.sent.append(number)
+            self.socket.sendto(number, source)
 
     def close(self):
-        self.socket.sendto(b"", self.socket.getsockname())
+        """Returns when every datagram has been judged. A full socket drops the empty one."""
+        while self.thread.is_alive():
+            self.socket.sendto(b"", self.socket.getsockname())
+            self.thread.join(0.1)
 
 
 def udp(path):
@@ -57,13 +66,13 @@ def udp(path):
             problem = Wrong(f"it raised {raised}", f"抛出了 {raised}")
         except Wrong as late:
             problem = late
+        receiver.close()
         # The acknowledgements that the answer has not read are still in the socket.
         unread = []
         sock.setblocking(False)
         with contextlib.suppress(OSError):
             while True:
                 unread.append(sock.recv(65535)[:4])
-    receiver.close()
     judge_udp(receiver, messages, unread, problem)
     return draw([(str(i), struct.pack(">I", i) + messages[i]) for i in range(3)],
                 [("arrived", 4 + len(messages[i])) for i in range(3)])

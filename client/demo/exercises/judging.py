@@ -33,6 +33,10 @@ class Wrong(Exception):
         self.drawing = drawing
 
 
+class Silent(Wrong):
+    """A server runs and has not printed its port in time."""
+
+
 def draw(pieces, takes):
     return ribbon.draw(pieces, takes, IS_CHINESE)
 
@@ -293,6 +297,9 @@ class Server:
             if not piece:
                 break
             line += piece
+        # A program that has closed its stdout is about to end.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0 if line else 1)
         if self.process.poll() is not None and not line:
             words = last_words(self.errors)
             raise Wrong(f"the server ended before it printed its port{words}",
@@ -301,9 +308,9 @@ class Server:
         if line.endswith(b"\n") and text.isdigit() and 0 < int(text) < 65536:
             return int(text)
         if not line:
-            raise Wrong("the server does not print its port; is the output flushed "
-                        "(print(port, flush=True))?",
-                        "服务器没有打印端口；输出 flush 了吗（print(port, flush=True)）？")
+            raise Silent(f"the server does not print its port within {SECONDS} s; is the output "
+                         "flushed (print(port, flush=True))?", f"服务器 {SECONDS} 秒内没有打印端口；"
+                         "输出 flush 了吗（print(port, flush=True)）？")
         raise Wrong(f"the first line is to be the port alone, and it is {text[:60]!r}",
                     f"第一行应当只有端口，现在是 {text[:60]!r}")
 

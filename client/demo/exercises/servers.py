@@ -7,8 +7,8 @@ import socket
 import struct
 import subprocess
 
-from judging import (SECONDS, Server, Wrong, draw, echoed, expect_echo, frame, frame_pieces,
-                     is_spinning, pieces_of, wait_taken)
+from judging import (SECONDS, Server, Silent, Wrong, draw, echoed, expect_echo, frame,
+                     frame_pieces, is_spinning, pieces_of, wait_taken)
 
 LIMIT = 1 << 20
 CLIENTS = 40  # Silent ones, in `two`.
@@ -116,6 +116,9 @@ def second_copy(program):
     try:
         with Server(program) as again:
             again.connect()
+    except Silent as silent:
+        raise Wrong(f"the program was started a second time while the first runs: {silent}",
+                    f"第一个还在运行时又启动了一个：{silent}") from None
     except Wrong as wrong:
         raise Wrong(f"two of these servers cannot run at a time; is the port fixed? Bind to port 0 "
                     f"for a free one: {wrong}",
