@@ -5,6 +5,7 @@ styles, and refuses wrong ones with a ribbon where there is a stream, and the na
 FRSH_SHOW_VERDICTS=1 prints what each wrong one is told."""
 import concurrent.futures
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -92,6 +93,14 @@ def stuck_and_chinese(folder):
     assert code == 2 and "检查 LESSONS.zh.md 的十个练习" in text, text
     code, text = judge("exactly", os.path.join(folder, "no such file"), 30)
     assert code == 1 and "there is no file" in text, text
+    copied = shutil.copytree(os.path.dirname(CHECK), os.path.join(folder, "copied"))
+    for name, needed in (("stuck", "LESSONS.md"), ("client", "mini_server.py")):
+        done = subprocess.run([sys.executable, os.path.join(copied, "exercises.py"), name, "7"],
+                              capture_output=True, text=True, check=False, timeout=60,
+                              env={**os.environ, "LC_ALL": "C"})
+        assert (done.returncode, done.stdout) == (2, "") and done.stderr.endswith(
+            f"{needed}: not found; run it from the source tree\n"), (name, done)
+        assert done.stderr.count("\n") == 1, (name, done)
 
 
 def main():

@@ -59,6 +59,13 @@ CHECKS = {"printf": ladder.by_printf, "hunt": ladder.hunt, "exactly": ladder.exa
           "file": ladder.by_file, "two": servers.two, "udp": datagrams.udp, "client": client.client}
 
 
+def missing_file(name):
+    """The file beside these checks that this one needs and that is not there, or nothing."""
+    needed = {"stuck": os.path.join(DEMO, "LESSONS.md"),
+              "client": os.path.join(client.ROOT, "scripts", "mini_server.py")}.get(name)
+    return needed if needed and not os.path.isfile(needed) else None
+
+
 def main():
     names = list(CHECKS)
     name = sys.argv[1] if len(sys.argv) == 3 else ""
@@ -66,6 +73,10 @@ def main():
         name = names[int(name) - 1]
     if name != "stuck" and name not in CHECKS:
         print(CHINESE_USAGE if IS_CHINESE else __doc__.strip())
+        return 2
+    if path := missing_file(name):
+        print(f"{path}：没有这个文件；请在源码目录里运行" if IS_CHINESE else
+              f"{path}: not found; run it from the source tree", file=sys.stderr)
         return 2
     try:
         drawing = (stuck if name == "stuck" else CHECKS[name])(sys.argv[2])
