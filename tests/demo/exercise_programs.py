@@ -235,6 +235,8 @@ WRONG = {"echo": [
     ("pool", without(without(SERVER, THREAD, "pool.submit(serve, connection)"), "listener = ",
                      "from concurrent.futures import ThreadPoolExecutor\n"
                      "pool = ThreadPoolExecutor(4)\nlistener = "), "beside 40 silent"),
+    ("no_close", without(SERVER, "    with sock:", "    keep.append(sock)\n    if True:").replace(
+        "LIMIT = ", "keep = []\nLIMIT = "), "has finished, and the server does not close"),
     ("hangs_in_half", """
 import selectors, socket, struct
 """ + EXACTLY + """

@@ -267,6 +267,8 @@ def two(program):
         if read_back(half, 10) != frame(message):
             raise Wrong("the second half of a message was lost", "消息的后一半丢了",
                         draw(frame_pieces(message), [("back", 5)]))
+        expect_close(half, b"", draw(pieces, [("back", 10)]), "a client among others has finished",
+                     "许多客户中的一个已经结束")
         greedy = server.connect()
         block(greedy)
         served(server, server.connect(), [word()], "a client beside one that sends and never reads",
