@@ -50,7 +50,7 @@ constexpr KnownText kTexts[] = {
     {"serve: built without cpp-httplib",
      "serve：编译时没有 cpp-httplib；请安装 libcpp-httplib-dev 后重新编译"},
     {"serve: no free port", "serve：没有空闲的端口；请先结束另一个服务器"},
-    {"--step needs a terminal", "--step 要从终端读键，这里没有终端"},
+    {" needs a terminal", " 要从终端读键，这里没有终端"},
     {"TMPDIR is too long", "TMPDIR 的路径太长"},
     {": no frame in it", "：里面没有一帧；请用 frsh --wire 文件 主机 命令 来写"}};
 

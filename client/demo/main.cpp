@@ -11,6 +11,7 @@
 #include "client/demo/sheets/sheets.hpp"
 #include "client/demo/stage/recorder.hpp"
 #include "client/demo/tellers/events.hpp"
+#include "client/demo/tellers/output.hpp"
 #include "client/demo/tellers/page.hpp"
 #include "client/demo/tellers/serve.hpp"
 #include "client/demo/tellers/terminal.hpp"
@@ -28,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace frsh::demo {
@@ -43,7 +45,7 @@ void list(Language language) {
                 lesson.title.in(language) + "\n" + std::string(14, ' ') +
                 lesson.question.in(language) + "\n";
     }
-    write_all(STDOUT_FILENO, text);
+    write_out(text);
 }
 
 Terminal::Options terminal_options(const Options& options) {
@@ -147,7 +149,17 @@ bool run(const Lesson& lesson, int number, const Options& options, unsigned seed
     return finished && story.broken() == 0;
 }
 
+// Throws UserError if keys are to be read and there is no terminal to read them from.
+void expect_terminal(const Options& options) {
+    if (options.events || !(options.step || options.ask)) return;
+    const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC));
+    if (tty.is_open()) return;
+    throw UserError(std::string(options.step ? "--step" : "--ask") +
+                    " needs a terminal to read keys from");
+}
+
 int run_all(const Options& options) {
+    expect_terminal(options);
     Terminal terminal(terminal_options(options));
     Page page(options.language);
     Events events(options.language);

@@ -65,6 +65,15 @@ void add_trial(CLI::App& app, Trial& trial, std::string& send, std::string& fram
         ->check(one_of({"none", "length"}, language), "{none,length}");
 }
 
+// Throws if an option of "try" was given for another lesson.
+void refuse_trial(const CLI::App& app, Language language) {
+    for (const char* const name : {"--send", "--recv", "--gap", "--delay", "--sndbuf", "--nodelay",
+                                   "--cork", "--delayed-ack", "--framing"}) {
+        if (app.count(name) == 0) continue;
+        throw CLI::ValidationError(name, Text{"only with try", "只用于 try"}.in(language));
+    }
+}
+
 // Returns the first variable that is set and not empty, as setlocale(3) does.
 Language language_of_environment() {
     for (const char* const name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
@@ -178,6 +187,7 @@ Parsed parse_options(int argc, char** argv) {
         app.parse(argc, argv);
         const bool is_wire = options.lesson == "wire";
         if (is_wire && options.file.empty()) throw CLI::RequiredError("FILE");
+        if (options.lesson != "try") refuse_trial(app, language_of_help);
         if (!is_wire && !options.file.empty()) throw CLI::ExtrasError({options.file});
     } catch (const CLI::ParseError& error) {
         if (is_chinese && error.get_exit_code() != 0)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """says-what-it-can.py FRSH_DEMO: list, help, and what a wrong command line gets."""
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -38,7 +40,8 @@ for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-
               ["merge", "--speed", "fast"], ["merge", "--code", "basic"], ["merge", "--bogus"],
               ["merge", "split"], ["merge", "--html"], ["merge", "--step=maybe"],
               ["merge", "--seed", "one"], ["try", "--recv", "0"], ["try", "--recv", "many"],
-              ["try", "--send", "A:0"], ["try", "--gap", "5000"], ["try", "--framing", "tlv"]):
+              ["try", "--send", "A:0"], ["try", "--gap", "5000"], ["try", "--framing", "tlv"], ["merge", "--recv", "4"],
+              ["all", "--cork"]):
     done = run(*wrong, LANG="zh_CN.UTF-8")
     assert done.returncode == 2 and not done.stdout, (wrong, done)
     known = {*NAMES, "frsh-demo", "--help", "--lang", "zh", "en", "LESSON", "all", "list", "serve", "try",
@@ -46,6 +49,24 @@ for wrong in ([], ["nosuch"], ["merge", "--lang", "fr"], ["merge", "--speed", "-
              *(word for one in wrong for word in re.split("[=:]", one))}
     words = set(re.findall(r"[A-Za-z-]*[A-Za-z]+", done.stderr)) - known
     assert re.search("[一-鿿]", done.stderr) and not words, (wrong, words, done.stderr)
+assert "only with try" in run("merge", "--recv", "4").stderr
+assert "notes: 1 claim, and it happened" in run("notes", LANG="C").stdout
+assert "recvs that returned exactly one message" in " ".join(run("try", LANG="C").stdout.split())
+# Without a terminal, the option that needs one is named before the lesson begins.
+for option in ("--step", "--ask"):
+    for language, wanted in (("en", "needs a terminal"), ("zh", "要从终端读键")):
+        done = subprocess.run([sys.argv[1], "split", option, "--lang", language],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=20, start_new_session=True)
+        assert done.returncode == 1 and not done.stdout, done
+        assert f"{option} {wanted}" in done.stderr, done.stderr
+# A reader that goes away ends it without a word.
+ends = os.pipe()
+os.close(ends[0])
+gone = subprocess.run([sys.argv[1], "list"], stdout=ends[1], stderr=subprocess.PIPE, check=False,
+                      timeout=20)
+os.close(ends[1])
+assert (gone.returncode, gone.stderr) == (-signal.SIGPIPE, b""), gone
 missing = run("empty", "--html", "/no/such/folder/page.html", "--lang", "zh")
 assert missing.stderr == "frsh-demo: open /no/such/folder/page.html：没有那个文件或目录\n", missing.stderr
 unwritable = run("empty", "--html", "/no/such/folder/page.html", "--lang", "en")

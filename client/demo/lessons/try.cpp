@@ -188,6 +188,10 @@ void lesson_try(Story& story, const Trial& trial) {
                    plain(std::to_string(tried.takes.size())), plain(time),
                    plain(std::to_string(whole) + " / " + std::to_string(messages.size()))}};
     story.tell(table);
+    if (!is_framed) {
+        story.say({"\"Whole messages\" counts the recvs that returned exactly one message.",
+                   "“完整的消息”数的是恰好返回一条消息的 recv。"});
+    }
     story.claim(tried.was_sent && tried.got == sent,
                 {"All {0} bytes arrived, in order, however they were cut.",
                  "全部 {0} 个字节都按顺序到达，不管怎样切。"},

@@ -1,13 +1,11 @@
 #include "client/demo/tellers/events.hpp"
 
 #include "client/demo/drawing/drawing.hpp"
+#include "client/demo/tellers/output.hpp"
 #include "common/proto/json.hpp"
-#include "common/sys/fd.hpp"
 
 #include <string>
 #include <variant>
-
-#include <unistd.h>
 
 namespace frsh::demo {
 
@@ -15,7 +13,7 @@ void Events::write(const char* kind, const std::string& html) {
     JsonObject line;
     line.add_text("kind", kind);
     line.add_text("html", html);
-    write_all(STDOUT_FILENO, line.dump() + "\n");
+    write_out(line.dump() + "\n");
 }
 
 // Returns a form with one button for each choice. The page's script compares `data-right`.

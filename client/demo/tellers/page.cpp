@@ -219,9 +219,11 @@ void Page::show(const Verdict& verdict) {
     in(Open::Nothing);
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.1f", verdict.seconds);
-    const Text good = fill({"{0} claims, and all of them happened just now ({1} s).",
-                            "{0} 条断言，刚才全部真实发生（{1} 秒）。"},
-                           verdict.claims, seconds);
+    const Text good =
+        fill({verdict.claims == 1 ? "{0} claim, and it happened just now ({1} s)."
+                                  : "{0} claims, and all of them happened just now ({1} s).",
+              "{0} 条断言，刚才全部真实发生（{1} 秒）。"},
+             verdict.claims, seconds);
     const Text bad = fill({"{0} of {1} claims did NOT happen.", "{1} 条断言中有 {0} 条没有发生。"},
                           verdict.broken, verdict.claims);
     body_ += verdict.broken == 0 ? "<p class=\"verdict\">" + text(good) + "</p>\n"

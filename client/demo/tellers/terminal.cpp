@@ -3,6 +3,7 @@
 #include "client/demo/drawing/cells.hpp"
 #include "client/demo/drawing/ribbon.hpp"
 #include "client/demo/drawing/table.hpp"
+#include "client/demo/tellers/output.hpp"
 #include "client/demo/tellers/terminal_style.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
@@ -79,7 +80,7 @@ std::string Terminal::styled(std::string_view text, const char* style) const {
 }
 
 void Terminal::line(const std::string& text) {
-    write_all(STDOUT_FILENO, text + "\n");
+    write_out(text + "\n");
     if (options_.step) part_ += text + "\n";
     after_blank_ = text.empty();
     if (options_.pace <= 0 || text.empty()) return;
@@ -304,9 +305,11 @@ void Terminal::show(const Verdict& verdict) {
     blank();
     const std::string seconds = format("%.1f", verdict.seconds);
     if (verdict.broken == 0) {
-        const Text good = fill({"{0}: {1} claims, and all of them happened just now ({2} s).",
-                                "{0}：{1} 条断言，刚才全部真实发生（{2} 秒）。"},
-                               verdict.lesson, verdict.claims, seconds);
+        const Text good = fill(
+            {verdict.claims == 1 ? "{0}: {1} claim, and it happened just now ({2} s)."
+                                 : "{0}: {1} claims, and all of them happened just now ({2} s).",
+             "{0}：{1} 条断言，刚才全部真实发生（{2} 秒）。"},
+            verdict.lesson, verdict.claims, seconds);
         line(styled("  " + good.in(options_.language), kGood));
     } else {
         const Text bad = fill({"{0}: {1} of {2} claims did NOT happen (marked ✗ above).",

@@ -1,5 +1,6 @@
 // The parts of Terminal that wait for a key: steps and questions. And the programs it shows.
 #include "client/demo/drawing/cells.hpp"
+#include "client/demo/tellers/output.hpp"
 #include "client/demo/tellers/terminal.hpp"
 #include "client/demo/tellers/terminal_style.hpp"
 #include "common/base/error.hpp"
@@ -45,16 +46,16 @@ void Terminal::wait_for_key() {
                       "—— 按任意键继续，b 看上一段，q 结束 ——"};
     std::size_t shown = parts_.empty() ? 0 : parts_.size() - 1;
     for (;;) {
-        write_all(STDOUT_FILENO, styled(prompt.in(options_.language), kDim));
+        write_out(styled(prompt.in(options_.language), kDim));
         const char key = read_key();
-        write_all(STDOUT_FILENO, "\r\x1b[K");
+        write_out("\r\x1b[K");
         if (is_quit(key)) {
-            write_all(STDOUT_FILENO, "\n");
+            write_out("\n");
             throw Stopped{};
         }
         if (key != 'b' && key != 'B') return;
         if (shown > 0) --shown;
-        if (shown < parts_.size()) write_all(STDOUT_FILENO, parts_[shown]);
+        if (shown < parts_.size()) write_out(parts_[shown]);
     }
 }
 
@@ -63,14 +64,14 @@ void Terminal::take_answer(const Question& question) {
     const std::string most = std::to_string(question.choices.size());
     const Text prompt =
         fill({"-- your prediction, 1 to {0}; q ends --", "—— 你的预测，1 到 {0}；q 结束 ——"}, most);
-    write_all(STDOUT_FILENO, styled(prompt.in(options_.language), kDim));
+    write_out(styled(prompt.in(options_.language), kDim));
     char key = 0;
     do {
         key = read_key();
     } while (!is_quit(key) && (key < '1' || key > most[0]));
-    write_all(STDOUT_FILENO, "\r\x1b[K");
+    write_out("\r\x1b[K");
     if (is_quit(key)) {
-        write_all(STDOUT_FILENO, "\n");
+        write_out("\n");
         throw Stopped{};
     }
     ++asked_;
