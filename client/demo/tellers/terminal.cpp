@@ -7,7 +7,6 @@
 #include "client/demo/tellers/terminal_style.hpp"
 #include "common/base/error.hpp"
 #include "common/base/hex.hpp"
-#include "common/sys/fd.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,7 +18,6 @@
 #include <vector>
 
 #include <time.h>
-#include <unistd.h>
 
 namespace frsh::demo {
 namespace {
