@@ -64,8 +64,7 @@ class Stdin:
 
     def update(self, limit=0, is_stopped=False):
         with self.changed:
-            self.limit = max(self.limit, limit)
-            self.is_stopped = self.is_stopped or is_stopped
+            self.limit, self.is_stopped = max(self.limit, limit), self.is_stopped or is_stopped
             self.changed.notify()
 
 
@@ -93,26 +92,24 @@ def run(connection, command):
     run_id = uuid.uuid4().hex
     connection.send(type="hello", proto=1, software="mini/1", features=[])
     connection.send(command + b"\0", type="open", ch=CHANNEL, run=run_id, mode="command", args=1)
-    stdin = Stdin(connection)
+    stdin, seen = Stdin(connection), set()
     outputs = {"stdout": Output(connection, "stdout", 1), "stderr": Output(connection, "stderr", 2)}
-    is_started = False
     while True:
         header, data = connection.receive()
+        seen.add(header["type"])
         if header["type"] in ("data", "eof"):  # An eof has no data.
             outputs[header["stream"]].take(data)
         elif header["type"] in ("credit", "stop"):
             stdin.update(header.get("limit", 0), header["type"] == "stop")
         elif header["type"] == "end":
             break
-        elif header["type"] == "started":
-            is_started = True
-        elif header["type"] != "hello" or header["proto"] != 1:
+        elif header["type"] not in ("hello", "started") or header.get("proto", 1) != 1:
             raise ConnectionError(header)  # A refusal, an error, or another protocol version.
     connection.send(type="end_ack", ch=CHANNEL, run=run_id)
     for name, output in outputs.items():
         output.compare(header[name])
     outcome = header["outcome"]
-    if not is_started or outcome["kind"] not in ("exited", "signaled", "timed_out"):
+    if "started" not in seen or outcome["kind"] not in ("exited", "signaled", "timed_out"):
         raise ConnectionError(outcome)
     if outcome["kind"] == "exited":
         return outcome["code"]
